@@ -1,0 +1,100 @@
+/* memtype.h - x86 memory types: the whole contract of the C core.
+ *
+ * No Python, no heap, no globals, no I/O, no locale, no recursion: link the .c files beside this one and
+ * include this header. The caller owns all memory. A function that can fail returns 0 (MEMTYPE_OK) or a
+ * negative enum memtype_status; results go out through its last parameters, which a failure leaves untouched.
+ * Ranges are half-open, addresses are bytes, a gfn is an address >> 12. Input and output must not overlap.
+ * n == 0 is legal, and then pointers may be NULL.
+ *
+ * What stands between the two marks is read by cffi as it is: no preprocessor beyond plain #define.
+ */
+#ifndef MEMTYPE_H
+#define MEMTYPE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* --- cdef begin --- */
+
+#define MEMTYPE_FIXED_MSRS 11
+#define MEMTYPE_MAX_VARIABLE 255
+
+/* Encodings 0 to 7 are the hardware's (SDM 3A 12.11.2.1); the rest are results no register can hold. */
+enum memtype_type {
+	MEMTYPE_UC = 0,
+	MEMTYPE_WC = 1,
+	MEMTYPE_WT = 4,
+	MEMTYPE_WP = 5,
+	MEMTYPE_WB = 6,
+	MEMTYPE_UC_MINUS = 7,
+	MEMTYPE_CD = 8,         /* AMD: uncached, caches are probed */
+	MEMTYPE_WC_PLUS = 9,    /* AMD nested paging: write-combining that probes caches */
+	MEMTYPE_UNDEFINED = 10, /* the manuals leave it open */
+	MEMTYPE_MIXED = 11      /* a range of several types */
+};
+
+enum memtype_status {
+	MEMTYPE_OK = 0,
+	MEMTYPE_EADDRESS = -1,   /* an address at or above 2^maxphyaddr; its index was written */
+	MEMTYPE_EREGISTERS = -2, /* variable_count or maxphyaddr out of bounds */
+	MEMTYPE_ESHATTERED = -3, /* the map has more segments than `capacity`, or too many blocks to try */
+	MEMTYPE_ELEVEL = -4      /* a paging level other than 1, 2, 3 */
+};
+
+enum memtype_vendor { MEMTYPE_INTEL = 0, MEMTYPE_AMD = 1 };
+
+/* Why hardware refuses to write an MSR (SDM 3A 12.11). */
+enum memtype_msr_fault {
+	MEMTYPE_MSR_VALID = 0,
+	MEMTYPE_MSR_UNKNOWN = 1,   /* not an MTRR and not IA32_PAT */
+	MEMTYPE_MSR_READ_ONLY = 2, /* IA32_MTRRCAP */
+	MEMTYPE_MSR_TYPE = 3,      /* a type field holds a reserved encoding; *bit is the field's lowest bit */
+	MEMTYPE_MSR_RESERVED = 4   /* a reserved bit is set; *bit is the lowest such */
+};
+
+/* One processor's MTRRs, raw as read: values that hardware would refuse are legal here. */
+typedef struct memtype_mtrrs {
+	uint64_t def_type;                    /* IA32_MTRR_DEF_TYPE (0x2FF) */
+	uint64_t fixed[MEMTYPE_FIXED_MSRS];   /* 0x250, 0x258, 0x259, 0x268 .. 0x26F */
+	uint64_t cap;                         /* IA32_MTRRCAP (0xFE); only FIX (bit 8) is looked at */
+	uint64_t syscfg;                      /* AMD SYSCFG (C001_0010), 0 elsewhere */
+	uint64_t tom2;                        /* AMD TOP_MEM2 (C001_001D), 0 elsewhere */
+	uint32_t vendor;                      /* enum memtype_vendor */
+	uint32_t maxphyaddr;                  /* 20 .. 52 */
+	uint32_t variable_count;              /* 0 .. MEMTYPE_MAX_VARIABLE */
+	uint32_t reserved;                    /* 0 */
+	uint64_t base[MEMTYPE_MAX_VARIABLE];  /* IA32_MTRR_PHYSBASEn */
+	uint64_t mask[MEMTYPE_MAX_VARIABLE];  /* IA32_MTRR_PHYSMASKn */
+} memtype_mtrrs;
+
+/* --- one processor's MTRRs (mtrr.c) --- */
+
+/* MEMTYPE_OK if `m` is within the bounds above. The functions below trust that it is. */
+int memtype_mtrrs_check(const memtype_mtrrs *m);
+
+/* enum memtype_msr_fault of writing `value` to MSR `index`; *bit is set for TYPE and RESERVED. */
+int memtype_msr_fault(uint32_t index, uint64_t value, uint32_t maxphyaddr, uint32_t vendor, uint32_t *bit);
+
+/* The type of one address (enum memtype_type), or MEMTYPE_EADDRESS. */
+int memtype_at(const memtype_mtrrs *m, uint64_t address);
+
+/* The address space as segments: segment i is [bases[i], bases[i+1]) of types[i], the last one ends at
+ * 2^maxphyaddr; neighbours differ in type. Fails with ESHATTERED when more than `capacity` are needed, with
+ * the arrays' contents then unspecified. */
+int memtype_resolve(const memtype_mtrrs *m, uint64_t *bases, uint8_t *types, size_t capacity, size_t *count);
+
+/* --- arrays (bulk_portable.c) --- */
+
+/* types[i] = type of addresses[i]. EADDRESS names the first refused element in *index; nothing is written. */
+int memtype_types(const memtype_mtrrs *m, const uint64_t *addresses, size_t n, uint8_t *types, size_t *index);
+
+/* types[i] = type of page first_gfn + i. Pages beyond 2^maxphyaddr: EADDRESS, nothing is written. */
+int memtype_page_types(const memtype_mtrrs *m, uint64_t first_gfn, size_t n, uint8_t *types);
+
+/* The same for a resolved map of `count` segments (memtype_resolve) below 2^maxphyaddr. */
+int memtype_map_types(const uint64_t *bases, const uint8_t *kinds, size_t count, uint32_t maxphyaddr,
+		      const uint64_t *addresses, size_t n, uint8_t *types, size_t *index);
+
+/* --- cdef end --- */
+
+#endif

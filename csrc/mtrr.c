@@ -1,0 +1,281 @@
+/* mtrr.c - one processor's MTRRs: validate, look up, resolve into segments. */
+#include "internal.h"
+
+#define AMD_FIXED_ROUTING 0x18u /* RdMem, WrMem (APM 2 7.9.1) */
+#define SYSCFG_TOM2_EN (UINT64_C(1) << 21)
+#define SYSCFG_TOM2_FORCE_WB (UINT64_C(1) << 22)
+#define TOM2_FIELD (low_bits(52) & ~low_bits(23))
+#define GIB4 (UINT64_C(1) << 32)
+#define BLOCK_LIMIT (UINT64_C(1) << 20)
+#define BASE_TYPE UINT64_C(0xFF)
+
+int memtype_mtrrs_check(const memtype_mtrrs *m)
+{
+	if (m->variable_count > MEMTYPE_MAX_VARIABLE || m->maxphyaddr < 20 || m->maxphyaddr > 52)
+		return MEMTYPE_EREGISTERS;
+	return MEMTYPE_OK;
+}
+
+// --- what a write of an MSR would raise ---
+
+static int reserved_fault(uint64_t reserved, uint32_t *bit)
+{
+	if (reserved == 0)
+		return MEMTYPE_MSR_VALID;
+	*bit = (uint32_t)__builtin_ctzll(reserved);
+	return MEMTYPE_MSR_RESERVED;
+}
+
+// every byte of `value`, bits in `ignored` aside, must be in `set`
+static int bytes_fault(uint64_t value, unsigned set, uint64_t ignored, uint32_t *bit)
+{
+	for (unsigned byte = 0; byte < 8; byte++) {
+		if (!in_type_set(set, type_byte(value, byte) & ~ignored)) {
+			*bit = 8 * byte;
+			return MEMTYPE_MSR_TYPE;
+		}
+	}
+	return MEMTYPE_MSR_VALID;
+}
+
+// a type in bits 7:0, then reserved bits: PHYSBASE and DEF_TYPE
+static int typed_fault(uint64_t value, uint64_t reserved, uint32_t *bit)
+{
+	if (!in_type_set(MTRR_TYPE_SET, value & BASE_TYPE)) {
+		*bit = 0;
+		return MEMTYPE_MSR_TYPE;
+	}
+	return reserved_fault(value & reserved, bit);
+}
+
+static int is_fixed_msr(uint32_t index)
+{
+	return index == 0x250 || index == 0x258 || index == 0x259 || (index >= 0x268 && index <= 0x26F);
+}
+
+int memtype_msr_fault(uint32_t index, uint64_t value, uint32_t maxphyaddr, uint32_t vendor, uint32_t *bit)
+{
+	uint64_t high = ~low_bits(maxphyaddr);
+
+	if (index == 0xFE)
+		return MEMTYPE_MSR_READ_ONLY;
+	if (index == 0x277)
+		return bytes_fault(value, PAT_TYPE_SET, 0, bit);
+	if (index == 0x2FF)
+		return typed_fault(value, ~UINT64_C(0xCFF), bit);
+	if (is_fixed_msr(index))
+		return bytes_fault(value, MTRR_TYPE_SET, vendor == MEMTYPE_AMD ? AMD_FIXED_ROUTING : 0, bit);
+	if (index < 0x200 || index >= 0x250)
+		return MEMTYPE_MSR_UNKNOWN;
+	if (index & 1)
+		return reserved_fault(value & (high | 0x7FF), bit);
+	return typed_fault(value, high | 0xF00, bit);
+}
+
+// --- the type of one address ---
+
+static uint8_t type_or_undefined(uint64_t encoding)
+{
+	return in_type_set(MTRR_TYPE_SET, encoding) ? (uint8_t)encoding : (uint8_t)MEMTYPE_UNDEFINED;
+}
+
+static int fixed_ranges_on(const memtype_mtrrs *m)
+{
+	return (m->def_type & DEF_TYPE_FE) != 0 && (m->cap & CAP_FIX) != 0;
+}
+
+// 0x00000 -> 0, 0x7FFFF -> 7, 0x80000 -> 8, 0xA0000 -> 16, 0xC0000 -> 24, 0xFFFFF -> 87 (SDM table 12-9)
+static unsigned fixed_index(uint64_t address)
+{
+	if (address < 0x80000)
+		return (unsigned)(address >> 16);
+	if (address < 0xC0000)
+		return 8 + (unsigned)((address - 0x80000) >> 14);
+	return 24 + (unsigned)((address - 0xC0000) >> 12);
+}
+
+static uint8_t fixed_type(const memtype_mtrrs *m, unsigned index)
+{
+	uint64_t encoding = type_byte(m->fixed[index / 8], index % 8);
+
+	if (m->vendor == MEMTYPE_AMD)
+		encoding &= ~(uint64_t)AMD_FIXED_ROUTING;
+	return type_or_undefined(encoding);
+}
+
+static uint64_t tom2_limit(const memtype_mtrrs *m)
+{
+	uint64_t on = SYSCFG_TOM2_EN | SYSCFG_TOM2_FORCE_WB;
+
+	if (m->vendor != MEMTYPE_AMD || (m->syscfg & on) != on)
+		return 0;
+	return m->tom2 & TOM2_FIELD & low_bits(m->maxphyaddr);
+}
+
+static uint8_t default_type(const memtype_mtrrs *m, uint64_t address)
+{
+	if (address >= GIB4 && address < tom2_limit(m))
+		return MEMTYPE_WB;
+	return type_or_undefined(m->def_type & 0xFF);
+}
+
+// the types seen so far as a set: bit t for a legal encoding t, bit 8 for any reserved one
+#define RESERVED_MEMBER (1u << 8)
+#define MEMBER(type) (1u << (type))
+
+static unsigned member_of(uint64_t base)
+{
+	uint64_t encoding = base & BASE_TYPE;
+
+	return in_type_set(MTRR_TYPE_SET, encoding) ? 1u << encoding : RESERVED_MEMBER;
+}
+
+// SDM 3A 12.11.4.1: UC wins; WT with WB is WT; equal types are that type; the rest is undefined
+static uint8_t combine(unsigned members)
+{
+	if (members & MEMBER(MEMTYPE_UC))
+		return MEMTYPE_UC;
+	if (members == (MEMBER(MEMTYPE_WT) | MEMBER(MEMTYPE_WB)))
+		return MEMTYPE_WT;
+	if ((members & (members - 1)) != 0 || members == RESERVED_MEMBER)
+		return MEMTYPE_UNDEFINED;
+	return (uint8_t)__builtin_ctz(members);
+}
+
+static uint8_t variable_type(const memtype_mtrrs *m, uint64_t address)
+{
+	uint64_t compared = page_bits(m->maxphyaddr);
+	unsigned members = 0;
+
+	for (uint32_t i = 0; i < m->variable_count; i++) {
+		if ((m->mask[i] & MASK_VALID) && ((address ^ m->base[i]) & m->mask[i] & compared) == 0)
+			members |= member_of(m->base[i]);
+	}
+	return members ? combine(members) : default_type(m, address);
+}
+
+int memtype_at(const memtype_mtrrs *m, uint64_t address)
+{
+	if (address > low_bits(m->maxphyaddr))
+		return MEMTYPE_EADDRESS;
+	if (!(m->def_type & DEF_TYPE_E))
+		return MEMTYPE_UC;
+	if (address < FIXED_END && fixed_ranges_on(m))
+		return fixed_type(m, fixed_index(address));
+	return variable_type(m, address);
+}
+
+// --- the whole address space ---
+
+// The first address above `a` where the match of (base, mask) changes, or `end`. `mask` is within page_bits.
+static uint64_t next_change(uint64_t a, uint64_t base, uint64_t mask, uint64_t end)
+{
+	uint64_t differ = (a ^ base) & mask;
+	unsigned high;
+	uint64_t free_above;
+
+	if (mask == 0)
+		return end;
+	if (differ == 0) { // inside: up to the end of the aligned block that the lowest mask bit spans
+		uint64_t block = mask & -mask;
+		return (a & -block) + block;
+	}
+	high = 63u - (unsigned)__builtin_clzll(differ);
+	if (!(a >> high & 1)) // the range wants a 1 there: keep what is above, take the range's bits below
+		return (a & ~low_bits(high + 1)) | (base & mask & low_bits(high + 1));
+	// the range wants a 0 there: carry into the lowest clear bit above that the mask leaves free
+	free_above = ~mask & ~a & (end - 1) & ~low_bits(high + 1);
+	if (free_above == 0)
+		return end;
+	free_above &= -free_above;
+	return (a & ~(free_above | (free_above - 1))) | free_above | (base & mask & (free_above - 1));
+}
+
+// how many aligned blocks the valid pairs denote together, or BLOCK_LIMIT + 1 if more than the limit
+static uint64_t count_blocks(const memtype_mtrrs *m)
+{
+	uint64_t total = 0;
+
+	for (uint32_t i = 0; i < m->variable_count && total <= BLOCK_LIMIT; i++) {
+		uint64_t mask = m->mask[i] & page_bits(m->maxphyaddr);
+		uint64_t holes = mask ? ~mask & page_bits(m->maxphyaddr) & -(mask & -mask) : 0;
+
+		if (m->mask[i] & MASK_VALID)
+			total += UINT64_C(1) << __builtin_popcountll(holes);
+	}
+	return total;
+}
+
+struct map_writer {
+	uint64_t *bases;
+	uint8_t *types;
+	size_t capacity, count;
+};
+
+static int map_append(struct map_writer *w, uint64_t base, uint8_t type)
+{
+	if (w->count > 0 && w->types[w->count - 1] == type)
+		return MEMTYPE_OK;
+	if (w->count == w->capacity)
+		return MEMTYPE_ESHATTERED;
+	w->bases[w->count] = base;
+	w->types[w->count++] = type;
+	return MEMTYPE_OK;
+}
+
+static int resolve_fixed(const memtype_mtrrs *m, struct map_writer *w)
+{
+	uint64_t a = 0;
+
+	for (unsigned i = 0; i < 8 * MEMTYPE_FIXED_MSRS; i++) {
+		if (map_append(w, a, fixed_type(m, i)))
+			return MEMTYPE_ESHATTERED;
+		a += i < 8 ? 0x10000 : i < 24 ? 0x4000 : 0x1000;
+	}
+	return MEMTYPE_OK;
+}
+
+static uint64_t sweep_to(const memtype_mtrrs *m, uint64_t a, uint64_t end)
+{
+	uint64_t cut = end, compared = page_bits(m->maxphyaddr), tom2 = tom2_limit(m);
+
+	for (uint32_t i = 0; i < m->variable_count; i++) {
+		uint64_t next;
+
+		if (!(m->mask[i] & MASK_VALID))
+			continue;
+		next = next_change(a, m->base[i], m->mask[i] & compared, end);
+		cut = next < cut ? next : cut;
+	}
+	if (a < GIB4 && GIB4 < cut && tom2)
+		cut = GIB4;
+	if (a < tom2 && tom2 < cut)
+		cut = tom2;
+	return cut;
+}
+
+int memtype_resolve(const memtype_mtrrs *m, uint64_t *bases, uint8_t *types, size_t capacity, size_t *count)
+{
+	struct map_writer w = {bases, types, capacity, 0};
+	uint64_t a = 0, end = low_bits(m->maxphyaddr) + 1;
+
+	if (!(m->def_type & DEF_TYPE_E)) {
+		if (map_append(&w, 0, MEMTYPE_UC))
+			return MEMTYPE_ESHATTERED;
+		*count = w.count;
+		return MEMTYPE_OK;
+	}
+	if (count_blocks(m) > BLOCK_LIMIT)
+		return MEMTYPE_ESHATTERED;
+	if (fixed_ranges_on(m)) {
+		if (resolve_fixed(m, &w))
+			return MEMTYPE_ESHATTERED;
+		a = FIXED_END;
+	}
+	for (; a < end; a = sweep_to(m, a, end)) {
+		if (map_append(&w, a, variable_type(m, a)))
+			return MEMTYPE_ESHATTERED;
+	}
+	*count = w.count;
+	return MEMTYPE_OK;
+}

@@ -1,0 +1,7 @@
+"""``python -m memtype`` is ``memtype``."""
+
+import sys
+
+from memtype.cli import main
+
+sys.exit(main())

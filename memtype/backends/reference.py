@@ -1,0 +1,211 @@
+"""The scalar oracle: the manuals' text in plain integers, written without a look at the C core.
+
+Slow on purpose where that keeps the text recognisable. It imports neither numpy nor another backend. A
+register file is any object with the attributes of `memtype.MtrrState` (`Registers` below).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+
+from memtype import rules
+from memtype.errors import ShatteredMapError
+from memtype.types import MemoryType
+
+
+class Registers(Protocol):
+    """What a backend needs of one processor's MTRRs: raw values, as read."""
+
+    @property
+    def def_type(self) -> int: ...
+    @property
+    def fixed(self) -> Sequence[int]: ...
+    @property
+    def variable(self) -> Sequence[tuple[int, int]]: ...
+    @property
+    def maxphyaddr(self) -> int: ...
+    @property
+    def vendor(self) -> str: ...
+    @property
+    def syscfg(self) -> int: ...
+    @property
+    def tom2(self) -> int: ...
+    @property
+    def has_fixed(self) -> bool: ...
+
+
+# --- MTRRs: what hardware refuses (SDM 3A 12.11) -----------------------------------------------------------------
+
+
+def msr_fault(index: int, value: int, maxphyaddr: int, vendor: str) -> tuple[str, int] | None:
+    """Why WRMSR would raise #GP: ("type" | "reserved" | "read-only" | "unknown", lowest bit concerned), or None."""
+    if index == rules.MTRRCAP:
+        return "read-only", 0
+    if index == rules.PAT_MSR:
+        return _entry_fault(value, rules.PAT_TYPES, 0)
+    if index in rules.FIXED_MSRS:
+        return _entry_fault(value, rules.MTRR_TYPES, rules.AMD_FIXED_ROUTING if vendor == "amd" else 0)
+    if index == rules.DEF_TYPE_MSR:
+        return _type_fault(value) or _reserved_fault(value, ~rules.DEF_TYPE_WRITABLE)
+    if not rules.PHYSBASE0 <= index < rules.PHYSBASE0 + 2 * rules.NUMBERED_PAIRS:
+        return "unknown", 0
+    above = rules.high_bits(maxphyaddr)
+    if index % 2:
+        return _reserved_fault(value, above | rules.MASK_RESERVED)
+    return _type_fault(value) or _reserved_fault(value, above | rules.BASE_RESERVED)
+
+
+def _entry_fault(value: int, legal: frozenset[int], ignored: int) -> tuple[str, int] | None:
+    for shift in range(0, 64, 8):
+        if (value >> shift & 0xFF & ~ignored) not in legal:
+            return "type", shift
+    return None
+
+
+def _type_fault(value: int) -> tuple[str, int] | None:
+    return None if value & rules.BASE_TYPE in rules.MTRR_TYPES else ("type", 0)
+
+
+def _reserved_fault(value: int, reserved: int) -> tuple[str, int] | None:
+    for bit in range(64):
+        if value & reserved & 1 << bit:
+            return "reserved", bit
+    return None
+
+
+# --- MTRRs: the type of an address (SDM 3A 12.11.4.1, APM 2 7.7.4) -----------------------------------------------
+
+
+def at(s: Registers, address: int) -> MemoryType:
+    """The memory type that the MTRRs give `address`, which must lie below 2**MAXPHYADDR."""
+    if not s.def_type & rules.DEF_TYPE_E:
+        return MemoryType.UC
+    if fixed_decides(s, address):
+        return fixed_type(s, address)
+    matching = matching_pairs(s, address)
+    if not matching:
+        return default_type(s, address)
+    return combine([s.variable[n][0] & rules.BASE_TYPE for n in matching])
+
+
+def fixed_decides(s: Registers, address: int) -> bool:
+    return bool(s.def_type & rules.DEF_TYPE_FE) and s.has_fixed and address < rules.FIXED_END
+
+
+def fixed_slot(address: int) -> int:
+    """Which of the 88 sub-ranges holds `address`: ``fixed_slot(0xA0000) == 16``."""
+    for slot, span in enumerate(rules.FIXED_RANGES):
+        if span.base <= address < span.base + span.size:
+            return slot
+    raise AssertionError(f"0x{address:x} is not below 1 MiB")
+
+
+def fixed_type(s: Registers, address: int) -> MemoryType:
+    span = rules.FIXED_RANGES[fixed_slot(address)]
+    entry = s.fixed[span.register] >> 8 * span.byte & 0xFF
+    if s.vendor == "amd":
+        entry &= ~rules.AMD_FIXED_ROUTING
+    return rules.type_of(entry)
+
+
+def pair_matches(s: Registers, n: int, address: int) -> bool:
+    base, mask = s.variable[n]
+    if not mask & rules.MASK_VALID:
+        return False
+    compared = mask & rules.page_bits(s.maxphyaddr)
+    return address & compared == base & compared
+
+
+def matching_pairs(s: Registers, address: int) -> list[int]:
+    return [n for n in range(len(s.variable)) if pair_matches(s, n, address)]
+
+
+def combine(encodings: Sequence[int]) -> MemoryType:
+    """What overlapping variable ranges of these raw types make together; at least one is given."""
+    kinds = {rules.type_of(encoding) for encoding in encodings}
+    if MemoryType.UC in kinds:
+        return MemoryType.UC
+    if kinds == {MemoryType.WT, MemoryType.WB}:
+        return MemoryType.WT
+    if len(kinds) == 1:
+        return kinds.pop()
+    return MemoryType.UNDEFINED
+
+
+def tom2_limit(s: Registers) -> int:
+    """Where AMD's write-back default above 4 GiB ends, or 0 where it is off (APM 2 7.9.4)."""
+    forced = s.syscfg & rules.SYSCFG_TOM2_EN and s.syscfg & rules.SYSCFG_TOM2_FORCE_WB
+    if s.vendor != "amd" or not forced:
+        return 0
+    return s.tom2 & rules.TOM2_FIELD & ~rules.high_bits(s.maxphyaddr)
+
+
+def default_type(s: Registers, address: int) -> MemoryType:
+    if rules.GIB4 <= address < tom2_limit(s):
+        return MemoryType.WB
+    return rules.type_of(s.def_type & rules.DEF_TYPE_TYPE)
+
+
+# --- MTRRs: the whole address space ------------------------------------------------------------------------------
+
+
+def resolve(s: Registers) -> list[tuple[int, MemoryType]]:
+    """Segments as (base, type), neighbours of different type; each ends where the next begins."""
+    segments: list[tuple[int, MemoryType]] = []
+    for cut in sorted(_cuts(s)):
+        kind = at(s, cut)
+        if not segments or segments[-1][1] != kind:
+            segments.append((cut, kind))
+            if len(segments) > rules.MAP_SEGMENT_LIMIT:
+                raise shattered()
+    return segments
+
+
+def shattered() -> ShatteredMapError:
+    return ShatteredMapError(
+        f"holey masks shatter the map into more than {rules.MAP_SEGMENT_LIMIT} segments; ask for addresses instead"
+    )
+
+
+def _cuts(s: Registers) -> set[int]:
+    """Every address at which the answer may change."""
+    end = 1 << s.maxphyaddr
+    cuts = {0}
+    if not s.def_type & rules.DEF_TYPE_E:
+        return cuts
+    if block_count(s) > rules.MAP_BLOCK_LIMIT:
+        raise shattered()
+    for base, mask in s.variable:
+        if mask & rules.MASK_VALID:
+            for start, size in blocks(base, mask, s.maxphyaddr):
+                cuts |= {start, start + size}
+    cuts |= {rules.GIB4, tom2_limit(s)}
+    if fixed_decides(s, 0):
+        cuts |= {span.base for span in rules.FIXED_RANGES} | {rules.FIXED_END}
+    return {cut for cut in cuts if cut < end}
+
+
+def _holes(mask: int, maxphyaddr: int) -> list[int]:
+    """Clear bits of a mask above its lowest set bit: each doubles the number of matching blocks."""
+    field = mask & rules.page_bits(maxphyaddr)
+    if not field:
+        return []
+    lowest = (field & -field).bit_length() - 1
+    return [bit for bit in range(lowest, maxphyaddr) if not field >> bit & 1]
+
+
+def block_count(s: Registers) -> int:
+    return sum(1 << len(_holes(mask, s.maxphyaddr)) for _, mask in s.variable if mask & rules.MASK_VALID)
+
+
+def blocks(base: int, mask: int, maxphyaddr: int) -> Iterator[tuple[int, int]]:
+    """The aligned blocks (start, size) that a pair denotes, in no order: one unless its mask has holes."""
+    field = mask & rules.page_bits(maxphyaddr)
+    size = field & -field if field else 1 << maxphyaddr
+    holes = _holes(mask, maxphyaddr)
+    for choice in range(1 << len(holes)):
+        start = base & field
+        for place, bit in enumerate(holes):
+            start |= (choice >> place & 1) << bit
+        yield start, size

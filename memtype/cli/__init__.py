@@ -1,0 +1,79 @@
+"""The command line: one module per verb, found by itself.
+
+A verb module has ``HELP`` (one line), ``EXAMPLE`` (a command that runs), ``add_arguments(parser)`` and
+``run(args) -> int`` (the exit status: 0 yes or same, 1 findings, differs or unreachable).
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import pkgutil
+import sys
+from types import ModuleType
+
+from memtype.errors import LiveReadRefused, MemtypeError
+
+DEFAULT_VERB = "show"
+
+
+def verbs() -> dict[str, ModuleType]:
+    """The verb modules by name."""
+    names = [info.name for info in pkgutil.iter_modules(__path__) if not info.name.startswith("_")]
+    modules = {name: importlib.import_module(f"{__name__}.{name}") for name in names}
+    return {name: module for name, module in modules.items() if hasattr(module, "run")}
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> None:  # type: ignore[override]
+        self.exit(2, f"memtype: error: {message} (see {self.prog} --help)\n")
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="memtype", description="x86 memory types: which type an address gets, and why.")
+    parser.add_argument("--version", action="version", version=_version())
+    choices = parser.add_subparsers(dest="verb", metavar="VERB", parser_class=_Parser)
+    for name, module in sorted(verbs().items()):
+        verb = choices.add_parser(
+            name, help=module.HELP, description=module.HELP, epilog=f"example:\n  {module.EXAMPLE}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )  # fmt: skip
+        module.add_arguments(verb)
+        verb.set_defaults(run=module.run)
+    return parser
+
+
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return f"memtype {version('memtype')}"
+    except PackageNotFoundError:
+        return "memtype (not installed)"
+
+
+def _with_default_verb(argv: list[str]) -> list[str]:
+    """``memtype FILE`` is ``memtype show FILE``; options alone go to show too, but for the parser's own."""
+    if argv and (argv[0] in verbs() or argv[0] in ("-h", "--help", "--version")):
+        return argv
+    return [DEFAULT_VERB, *argv]
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one verb; errors made by this package end in one line on stderr and the documented exit status."""
+    try:
+        args = build_parser().parse_args(_with_default_verb(sys.argv[1:] if argv is None else argv))
+        status: int = args.run(args)
+        sys.stdout.flush()
+    except LiveReadRefused as error:
+        print(f"memtype: error: {error}", file=sys.stderr)
+        return 3
+    except MemtypeError as error:
+        print(f"memtype: error: {error}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 0
+    except KeyboardInterrupt:
+        return 130
+    return status

@@ -1,0 +1,56 @@
+"""The exception tree. Whatever a user can get wrong is an `InputError`, which is a `ValueError` too."""
+
+from __future__ import annotations
+
+
+class MemtypeError(Exception):
+    """The root of all that this package raises on purpose. Its text is one line, fit to be printed."""
+
+
+class InputError(MemtypeError, ValueError):
+    """A value, file or argument that cannot be taken. The text names the value and the limit."""
+
+
+class AddressError(InputError):
+    """An address outside [0, 2**MAXPHYADDR), or not an integer. `.index` is its place in the array, if any."""
+
+    def __init__(self, message: str, index: int | None = None) -> None:
+        super().__init__(message)
+        self.index = index
+
+
+class RegisterError(InputError):
+    """A register file that cannot be held: a missing register, a value over 64 bits, an impossible width."""
+
+
+class ArrayError(InputError, TypeError):
+    """An array of the wrong dtype or shape, or an `out` that cannot be written. Nothing was written."""
+
+
+class ShatteredMapError(InputError):
+    """Holey masks cut the address space into more segments than a map may hold. Lookups stay exact."""
+
+
+class ParseError(InputError):
+    """Text that is not the dump it claims to be. The message starts with ``file:line:`` where there is one."""
+
+
+class BackendMismatch(MemtypeError):
+    """The two implementations disagree: a bug in this package. `.native` and `.python` hold both answers."""
+
+    def __init__(self, message: str, native: object = None, python: object = None) -> None:
+        super().__init__(message)
+        self.native = native
+        self.python = python
+
+
+class BackendUnavailable(MemtypeError, ImportError):
+    """The backend that was asked for is not built, or has no such name."""
+
+
+class MissingExtra(MemtypeError, ImportError):
+    """An optional library is missing. The text names the command that installs it."""
+
+
+class LiveReadRefused(MemtypeError):
+    """This host did not let its registers be read (privilege, no driver). Exit status 3."""

@@ -1,0 +1,150 @@
+"""What registers resolve to: a sorted list of segments that covers the whole physical address space."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from memtype import arrays, backends, rules
+from memtype.errors import InputError
+from memtype.types import MemoryType
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A stretch of one type: bytes [base, base + size)."""
+
+    base: int
+    size: int
+    type: MemoryType
+
+    @property
+    def last(self) -> int:
+        """The last byte, inclusive, as e820 and dmesg print it."""
+        return self.base + self.size - 1
+
+    @property
+    def end(self) -> int:
+        """The first byte behind it."""
+        return self.base + self.size
+
+
+class MemoryMap:
+    """Sorted, disjoint segments that cover [0, 2**maxphyaddr); neighbours differ in type.
+
+    Examples
+    --------
+    >>> m = MemoryMap.from_segments([(0, 0x80000000, "WB")], maxphyaddr=36, gap="UC")
+    >>> [(hex(s.base), hex(s.last), str(s.type)) for s in m.segments]
+    [('0x0', '0x7fffffff', 'WB'), ('0x80000000', '0xfffffffff', 'UC')]
+    >>> m.at(0x80000000), m.uniform(0x7fff0000, 0x20000)
+    (<MemoryType.UC: 0>, <MemoryType.MIXED: 11>)
+    """
+
+    __slots__ = ("_arrays", "_bases", "_segments", "_types", "maxphyaddr")
+
+    def __init__(self, bases: Sequence[int], types: Sequence[int], maxphyaddr: int) -> None:
+        """From parallel lists as a backend's `resolve` gives them; `from_segments` is the public way."""
+        self.maxphyaddr = maxphyaddr
+        self._bases = bases
+        self._types = types
+        self._segments: tuple[Segment, ...] | None = None
+        self._arrays: tuple[arrays.U64Array, arrays.U8Array] | None = None
+
+    @classmethod
+    def from_segments(
+        cls,
+        segments: Iterable[tuple[int, int, MemoryType | str | int]],
+        maxphyaddr: int = rules.DEFAULT_MAXPHYADDR,
+        gap: MemoryType | str = MemoryType.UNDEFINED,
+    ) -> MemoryMap:
+        """A map from (base, size, type) in any order; addresses that none names get the type `gap`.
+
+        Raises
+        ------
+        InputError
+            For segments that overlap, are empty, or leave the address space.
+        """
+        runs: list[tuple[int, MemoryType]] = []
+        end = 0
+        filler = _as_type(gap)
+        for base, size, kind in sorted(segments, key=lambda segment: segment[0]):
+            if size <= 0 or base < 0 or base + size > 1 << maxphyaddr:
+                raise InputError(f"segment 0x{base:x}+0x{size:x} is not within [0, 2**{maxphyaddr})")
+            if base < end:
+                raise InputError(f"segment 0x{base:x}+0x{size:x} overlaps the one that ends at 0x{end - 1:x}")
+            if base > end:
+                runs.append((end, filler))
+            runs.append((base, _as_type(kind)))
+            end = base + size
+        if end < 1 << maxphyaddr:
+            runs.append((end, filler))
+        merged = [run for i, run in enumerate(runs) if i == 0 or runs[i - 1][1] != run[1]]
+        return cls([base for base, _ in merged], [int(kind) for _, kind in merged], maxphyaddr)
+
+    @property
+    def segments(self) -> tuple[Segment, ...]:
+        if self._segments is None:
+            ends = [*self._bases[1:], 1 << self.maxphyaddr]
+            self._segments = tuple(
+                Segment(base, end - base, MemoryType(kind))
+                for base, end, kind in zip(self._bases, ends, self._types, strict=True)
+            )
+        return self._segments
+
+    def __iter__(self) -> Iterator[Segment]:
+        return iter(self.segments)
+
+    def __len__(self) -> int:
+        return len(self._bases)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, MemoryMap):
+            return NotImplemented
+        return (self.maxphyaddr, list(self._bases), list(self._types)) == (
+            other.maxphyaddr, list(other._bases), list(other._types))  # fmt: skip
+
+    def __hash__(self) -> int:
+        return hash((self.maxphyaddr, tuple(self._bases), tuple(self._types)))
+
+    def __repr__(self) -> str:
+        return f"<MemoryMap of {len(self)} segments, MAXPHYADDR {self.maxphyaddr}>"
+
+    def at(self, address: int) -> MemoryType:
+        """The type of one address. Raises `AddressError` outside [0, 2**maxphyaddr)."""
+        if not 0 <= address < 1 << self.maxphyaddr:
+            raise arrays.address_beyond(address, self.maxphyaddr)
+        return MemoryType(self._types[bisect_right(self._bases, address) - 1])
+
+    def types(self, addresses: Any, out: arrays.U8Array | None = None) -> Any:
+        """The types of many addresses: uint64 array-like in, uint8 of the same shape out; a scalar stays one."""
+        if isinstance(addresses, int):
+            return self.at(addresses)
+        given = arrays.uint64(addresses)
+        out = arrays.output(out, given.shape, arrays.U8, given)
+        written = arrays.contiguous(out)
+        bases, types = self.as_arrays()
+        backends.active.map_types(bases, types, self.maxphyaddr, given, written)
+        return arrays.deliver(written, out)
+
+    def uniform(self, base: int, size: int) -> MemoryType:
+        """The one type of [base, base + size), or MIXED."""
+        if size <= 0 or base < 0 or base + size > 1 << self.maxphyaddr:
+            raise InputError(f"range 0x{base:x}+0x{size:x} is not within [0, 2**{self.maxphyaddr})")
+        first = bisect_right(self._bases, base) - 1
+        last = bisect_right(self._bases, base + size - 1) - 1
+        return MemoryType(self._types[first]) if first == last else MemoryType.MIXED
+
+    def as_arrays(self) -> tuple[arrays.U64Array, arrays.U8Array]:
+        """(bases uint64, types uint8), one element per segment."""
+        if self._arrays is None:
+            self._arrays = np.array(self._bases, arrays.U64), np.array(self._types, arrays.U8)
+        return self._arrays
+
+
+def _as_type(kind: MemoryType | str | int) -> MemoryType:
+    return kind if isinstance(kind, MemoryType) else MemoryType.parse(kind)

@@ -1,0 +1,411 @@
+"""One processor's MTRRs as people hold them: `MtrrState`, an immutable register file that answers questions."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from memtype import arrays, backends, explanation, rules
+from memtype.errors import AddressError, RegisterError, ShatteredMapError
+from memtype.memory_map import MemoryMap
+from memtype.types import MemoryType
+
+if TYPE_CHECKING:
+    from memtype.views import View
+
+_VENDORS = {
+    "intel": "intel", "genuineintel": "intel", "centaurhauls": "intel", "  shanghai  ": "intel",
+    "amd": "amd", "authenticamd": "amd", "hygon": "amd", "hygongenuine": "amd",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A raw value that hardware would refuse to take: the register, why, and the value."""
+
+    register: str
+    index: int
+    value: int
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.register} = 0x{self.value:x}: {self.text}"
+
+
+@dataclass(frozen=True, slots=True)
+class MtrrState:
+    """One processor's MTRRs: raw values, also such as hardware would refuse (`problems` names them).
+
+    Parameters
+    ----------
+    def_type : int
+        IA32_MTRR_DEF_TYPE (0x2FF).
+    fixed : sequence of 11 int
+        The fixed-range registers 0x250, 0x258, 0x259, 0x268 .. 0x26F.
+    variable : sequence of (int, int)
+        IA32_MTRR_PHYSBASEn and PHYSMASKn, n = 0, 1, …; at most 255 pairs.
+    maxphyaddr : int
+        Physical address width in bits, 32 to 52.
+    vendor : str
+        "intel" or "amd" (also CPUID vendor strings).
+    syscfg, tom2 : int
+        AMD SYSCFG (C001_0010) and TOP_MEM2 (C001_001D).
+    cap : int, optional
+        IA32_MTRRCAP (0xFE). Without it the fixed ranges are taken to exist.
+
+    Raises
+    ------
+    RegisterError
+        For a value over 64 bits, a width outside 32 to 52, a wrong count of registers, an unknown vendor.
+
+    Examples
+    --------
+    >>> s = MtrrState(def_type=0x806, variable=[(0x80000000, 0xFF80000800)], maxphyaddr=40)
+    >>> s.at(0x80000000), s.at(0x100000000)
+    (<MemoryType.UC: 0>, <MemoryType.WB: 6>)
+    >>> s.types([0, 0xFFFFFFFF]).tolist()
+    [6, 0]
+    """
+
+    def_type: int = 0
+    fixed: tuple[int, ...] = (0,) * len(rules.FIXED_MSRS)
+    variable: tuple[tuple[int, int], ...] = ()
+    maxphyaddr: int = rules.DEFAULT_MAXPHYADDR
+    vendor: str = "intel"
+    syscfg: int = 0
+    tom2: int = 0
+    cap: int | None = None
+    _native: Any = field(default=None, init=False, repr=False, compare=False)
+    _resolved: Any = field(default=None, init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        # tuple() and int() take lists, iterators and numpy integers
+        put = object.__setattr__
+        put(self, "fixed", tuple(_word(v, rules.msr_name(i)) for v, i in _zip_fixed(self.fixed)))
+        put(self, "variable", tuple(_pair(n, pair) for n, pair in enumerate(self.variable)))
+        for name, index in (("def_type", rules.DEF_TYPE_MSR), ("syscfg", rules.SYSCFG_MSR), ("tom2", rules.TOP_MEM2_MSR)):
+            put(self, name, _word(getattr(self, name), rules.msr_name(index)))
+        if self.cap is not None:
+            put(self, "cap", _word(self.cap, rules.msr_name(rules.MTRRCAP)))
+        put(self, "vendor", vendor_name(self.vendor))
+        put(self, "maxphyaddr", check_maxphyaddr(self.maxphyaddr))
+        if len(self.variable) > rules.MAX_VARIABLE:
+            raise RegisterError(f"{len(self.variable)} variable ranges; MTRRCAP.VCNT allows {rules.MAX_VARIABLE}")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Caches stay behind: a pickled state is its registers.
+        return MtrrState, (
+            self.def_type, self.fixed, self.variable, self.maxphyaddr, self.vendor, self.syscfg, self.tom2, self.cap,
+        )  # fmt: skip
+
+    @classmethod
+    def from_msrs(
+        cls,
+        msrs: Mapping[int, int] | Callable[[int], int],
+        maxphyaddr: int | None = None,
+        vendor: str = "intel",
+    ) -> MtrrState:
+        """From ``{index: value}`` or from a function ``index -> value``.
+
+        Without `maxphyaddr` the width is inferred from the masks (`infer_maxphyaddr`). A mapping gives as many
+        pairs as it holds, a function as many as MTRRCAP says.
+
+        Raises
+        ------
+        RegisterError
+            When IA32_MTRR_DEF_TYPE, one half of a pair, or (with FE = 1) a fixed-range register is missing.
+
+        Examples
+        --------
+        >>> MtrrState.from_msrs({0x2FF: 0x806, 0x200: 0x80000000, 0x201: 0xFF80000800}).maxphyaddr
+        40
+        """
+        registers = dict(msrs) if isinstance(msrs, Mapping) else _read_all(msrs, vendor_name(vendor))
+        def_type = _need(registers, rules.DEF_TYPE_MSR)
+        pairs = [n for n in range(rules.NUMBERED_PAIRS) if _pair_indexes(n) & registers.keys()]
+        variable = [
+            (_need(registers, rules.PHYSBASE0 + 2 * n), _need(registers, rules.PHYSMASK0 + 2 * n))
+            if n in pairs
+            else (0, 0)
+            for n in range(max(pairs, default=-1) + 1)
+        ]
+        needed = def_type & rules.DEF_TYPE_E and def_type & rules.DEF_TYPE_FE
+        return cls(
+            def_type,
+            tuple(_need(registers, index) if needed else registers.get(index, 0) for index in rules.FIXED_MSRS),
+            tuple(variable),
+            infer_maxphyaddr(mask for _, mask in variable) if maxphyaddr is None else maxphyaddr,
+            vendor,
+            registers.get(rules.SYSCFG_MSR, 0),
+            registers.get(rules.TOP_MEM2_MSR, 0),
+            registers.get(rules.MTRRCAP),
+        )
+
+    @property
+    def has_fixed(self) -> bool:
+        """Whether fixed ranges exist (MTRRCAP.FIX); taken as yes where MTRRCAP is not known."""
+        return self.cap is None or bool(self.cap & rules.MTRRCAP_FIX)
+
+    def at(self, address: int) -> MemoryType:
+        """The memory type of one address.
+
+        Raises
+        ------
+        AddressError
+            When `address` is not in [0, 2**maxphyaddr).
+        """
+        resolved = self._resolved or self._resolve()
+        if type(address) is not int or not 0 <= address < resolved.end:
+            return self._at_slowly(address, resolved)
+        if resolved.bases is None:
+            return MemoryType(backends.active.at(self, address))
+        kind: MemoryType = resolved.types[bisect_right(resolved.bases, address) - 1]
+        return kind
+
+    def _at_slowly(self, address: Any, resolved: _Resolved) -> MemoryType:
+        if isinstance(address, bool) or not hasattr(address, "__index__"):
+            raise AddressError(f"address {address!r} is not an integer")
+        number = address.__index__()
+        if not 0 <= number < resolved.end:
+            raise arrays.address_beyond(number, self.maxphyaddr)
+        return self.at(number)
+
+    def _resolve(self) -> _Resolved:
+        try:
+            resolved = _Resolved(*backends.active.resolve(self), 1 << self.maxphyaddr)
+        except ShatteredMapError as error:
+            resolved = _Resolved(None, (), 1 << self.maxphyaddr, error)
+        object.__setattr__(self, "_resolved", resolved)
+        return resolved
+
+    def types(self, addresses: Any, out: arrays.U8Array | None = None) -> Any:
+        """The types of many addresses.
+
+        Parameters
+        ----------
+        addresses : array-like of unsigned integers, any shape
+            Physical addresses in bytes; made uint64.
+        out : uint8 array of the same shape, optional
+            Written and returned.
+
+        Returns
+        -------
+        uint8 array of the same shape; a `MemoryType` for a single ``int``.
+
+        Raises
+        ------
+        ArrayError
+            For a dtype that is no integer, or an unfit `out`.
+        AddressError
+            For the first address outside [0, 2**maxphyaddr); `.index` is its flat place.
+        """
+        if isinstance(addresses, int):
+            return self.at(addresses)
+        given = arrays.uint64(addresses)
+        out = arrays.output(out, given.shape, arrays.U8, given)
+        written = arrays.contiguous(out)
+        backends.active.types(self, given, written)
+        return arrays.deliver(written, out)
+
+    def page_types(self, first_gfn: int, count: int, out: arrays.U8Array | None = None) -> arrays.U8Array:
+        """The types of `count` 4 KiB pages from `first_gfn` on (gfn = address >> 12): uint8[count]."""
+        out = arrays.output(out, (count,), arrays.U8)
+        written = arrays.contiguous(out)
+        backends.active.page_types(self, first_gfn, written)
+        return arrays.deliver(written, out)
+
+    def explain(self, address: int) -> explanation.Explanation:
+        """The type of one address with the rules and registers that decided it."""
+        self.at(address)  # refuses what is no address
+        return explanation.explain(self, address)
+
+    @property
+    def map(self) -> MemoryMap:
+        """The whole physical address space as segments.
+
+        Raises
+        ------
+        ShatteredMapError
+            When holey masks make more than 65,536 segments. Lookups stay exact.
+        """
+        resolved = self._resolved or self._resolve()
+        if resolved.bases is None:
+            raise ShatteredMapError(str(resolved.error))
+        return MemoryMap(resolved.bases, resolved.types, self.maxphyaddr)
+
+    def view(self, name: str) -> View:
+        """The same questions as that software reads the same registers: ``s.view("linux-6.5").at(address)``."""
+        from memtype.views import View
+
+        return View(self, name)
+
+    def msrs(self) -> dict[int, int]:
+        """``{index: value}`` to write elsewhere, in the order of the indexes.
+
+        Raises
+        ------
+        RegisterError
+            With more than 40 pairs: the others have no MSR numbers.
+        """
+        if len(self.variable) > rules.NUMBERED_PAIRS:
+            raise RegisterError(f"{len(self.variable)} pairs; only {rules.NUMBERED_PAIRS} have MSR numbers")
+        found = {rules.DEF_TYPE_MSR: self.def_type, **dict(zip(rules.FIXED_MSRS, self.fixed, strict=True))}
+        for n, (base, mask) in enumerate(self.variable):
+            found |= {rules.PHYSBASE0 + 2 * n: base, rules.PHYSMASK0 + 2 * n: mask}
+        if self.vendor == "amd" and (self.syscfg or self.tom2):
+            found |= {rules.SYSCFG_MSR: self.syscfg, rules.TOP_MEM2_MSR: self.tom2}
+        if self.cap is not None:
+            found[rules.MTRRCAP] = self.cap
+        return dict(sorted(found.items()))
+
+    def problems(self) -> list[Problem]:
+        """What hardware would refuse among these values, register by register."""
+        found = []
+        for index, value in self.msrs_all():
+            refusal = refused(index, value, self.maxphyaddr, self.vendor)
+            if refusal:
+                name = index if isinstance(index, str) else rules.msr_name(index)
+                found.append(Problem(name, index, value, refusal))
+        return found
+
+    def msrs_all(self) -> Iterable[tuple[int, int]]:
+        """(index, value) of every MTRR but MTRRCAP, for checks."""
+        return [(index, value) for index, value in self.msrs().items() if index < rules.SYSCFG_MSR and index != rules.MTRRCAP]
+
+
+class _Resolved:
+    """A state's segments, kept for scalar lookups. `bases` is None where the map is shattered."""
+
+    __slots__ = ("bases", "end", "error", "types")
+
+    def __init__(self, bases: list[int] | None, types: Iterable[int], end: int, error: Exception | None = None) -> None:
+        self.bases = bases
+        self.types = [MemoryType(kind) for kind in types]
+        self.end = end
+        self.error = error
+
+
+# --- validity ---------------------------------------------------------------------------------------------------
+
+
+def msr_valid(
+    index: int, value: int, maxphyaddr: int = rules.DEFAULT_MAXPHYADDR, vendor: str = "intel"
+) -> bool:
+    """Whether WRMSR of `value` to MTRR or PAT register `index` succeeds (False: #GP).
+
+    Examples
+    --------
+    >>> msr_valid(0x2FF, 0xC06), msr_valid(0x2FF, 0xC07), msr_valid(0x201, 1 << 36 | 0x800, maxphyaddr=36)
+    (True, False, False)
+    """
+    return refused(index, value, check_maxphyaddr(maxphyaddr), vendor_name(vendor)) is None
+
+
+def refused(index: int, value: int, maxphyaddr: int, vendor: str) -> str | None:
+    """Why hardware refuses the value, in words that name the bit and the limit; None where it takes it.
+
+    PHYSMASK bits 51:MAXPHYADDR that are all set are taken as QEMU's filling, not as an error of the guest.
+    """
+    word = _word(value, rules.msr_name(index))
+    fault = backends.active.msr_fault(index, word, maxphyaddr, vendor)
+    if fault is None:
+        return None
+    kind, bit = fault
+    if kind == "type":
+        return f"type {word >> bit & 0xFF} in bits {bit + 7}:{bit} is reserved"
+    if kind == "reserved":
+        return f"reserved bit {bit} set" + (f" (MAXPHYADDR = {maxphyaddr})" if bit >= maxphyaddr else "")
+    return {"read-only": "the register is read-only", "unknown": "no MTRR and not IA32_PAT"}[kind]
+
+
+def range_registers(
+    base: int, size: int, kind: MemoryType | str, maxphyaddr: int = rules.DEFAULT_MAXPHYADDR
+) -> tuple[int, int]:
+    """The PHYSBASE and PHYSMASK values for [base, base + size): a power of two, aligned to itself (SDM 12.11.3).
+
+    Examples
+    --------
+    >>> [hex(v) for v in range_registers(0x4000000, 0x2000000, "WB", maxphyaddr=36)]
+    ['0x4000006', '0xffe000800']
+    """
+    if size < rules.PAGE_SIZE or size & (size - 1) or base % size or base + size > 1 << check_maxphyaddr(maxphyaddr):
+        raise RegisterError(f"0x{base:x}+0x{size:x} is no power of two of at least 4 KiB, aligned, below 2**{maxphyaddr}")
+    encoding = kind if isinstance(kind, MemoryType) else MemoryType.parse(kind)
+    if encoding not in rules.MTRR_TYPES:
+        raise RegisterError(f"{encoding} is no MTRR type")
+    return base | encoding, rules.page_bits(maxphyaddr) & ~(size - 1) | rules.MASK_VALID
+
+
+def infer_maxphyaddr(masks: Iterable[int]) -> int:
+    """The width that the masks imply: firmware sets every mask bit below MAXPHYADDR. 36 without a valid mask.
+
+    QEMU's filling (bits 51:MAXPHYADDR set) cannot be told from a 52-bit machine here: the answer is then 52.
+    """
+    known = [mask for mask in masks if mask & rules.MASK_VALID]
+    top = max((mask & ~rules.high_bits(rules.MAX_MAXPHYADDR)).bit_length() for mask in known) if known else 0
+    return max(top, rules.MIN_MAXPHYADDR) if top > rules.PAGE_SHIFT else rules.CPUID_ABSENT_MAXPHYADDR
+
+
+def check_maxphyaddr(width: Any) -> int:
+    if isinstance(width, bool) or not hasattr(width, "__index__"):
+        raise RegisterError(f"MAXPHYADDR {width!r} is not an integer")
+    if not rules.MIN_MAXPHYADDR <= width <= rules.MAX_MAXPHYADDR:
+        raise RegisterError(f"MAXPHYADDR {width} is not within {rules.MIN_MAXPHYADDR} to {rules.MAX_MAXPHYADDR}")
+    return int(width)
+
+
+def vendor_name(vendor: str) -> str:
+    """"intel" or "amd" from any spelling, CPUID strings included."""
+    try:
+        return _VENDORS[vendor.lower()]
+    except (KeyError, AttributeError):
+        raise RegisterError(f"vendor {vendor!r} is neither intel nor amd") from None
+
+
+def _word(value: Any, what: str) -> int:
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        raise RegisterError(f"{what} = {value!r} is not an integer")
+    number = int(value)
+    if not 0 <= number < 1 << 64:
+        raise RegisterError(f"{what} = {number:#x} is not a 64-bit value")
+    return number
+
+
+def _pair(n: int, pair: Any) -> tuple[int, int]:
+    try:
+        base, mask = pair
+    except (TypeError, ValueError):
+        raise RegisterError(f"variable range {n}: {pair!r} is not (base, mask)") from None
+    return _word(base, f"IA32_MTRR_PHYSBASE{n}"), _word(mask, f"IA32_MTRR_PHYSMASK{n}")
+
+
+def _zip_fixed(fixed: Iterable[int]) -> list[tuple[int, int]]:
+    values = tuple(fixed)
+    if len(values) != len(rules.FIXED_MSRS):
+        raise RegisterError(f"{len(values)} fixed-range registers; there are {len(rules.FIXED_MSRS)}")
+    return list(zip(values, rules.FIXED_MSRS, strict=True))
+
+
+def _pair_indexes(n: int) -> set[int]:
+    return {rules.PHYSBASE0 + 2 * n, rules.PHYSMASK0 + 2 * n}
+
+
+def _need(registers: Mapping[int, int], index: int) -> int:
+    if index not in registers:
+        raise RegisterError(f"{rules.msr_name(index)} (0x{index:x}) is missing")
+    return registers[index]
+
+
+def _read_all(read: Callable[[int], int], vendor: str) -> dict[int, int]:
+    """Every register that MTRRCAP says exists, through a reader."""
+    cap = read(rules.MTRRCAP)
+    pairs = min(cap & rules.MTRRCAP_VCNT, rules.NUMBERED_PAIRS)
+    wanted = [rules.DEF_TYPE_MSR, *range(rules.PHYSBASE0, rules.PHYSBASE0 + 2 * pairs)]
+    wanted += rules.FIXED_MSRS if cap & rules.MTRRCAP_FIX else ()
+    wanted += (rules.SYSCFG_MSR, rules.TOP_MEM2_MSR) if vendor == "amd" else ()
+    found = {index: read(index) for index in wanted}
+    if not cap & rules.MTRRCAP_FIX:
+        found |= dict.fromkeys(rules.FIXED_MSRS, 0)
+    return found | {rules.MTRRCAP: cap}
