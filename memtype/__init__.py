@@ -15,6 +15,8 @@ from memtype.errors import (
     ShatteredMapError,
 )
 from memtype.explanation import Explanation
+from memtype.formats import load, parse
+from memtype.machine import Cpu, Machine
 from memtype.memory_map import MemoryMap, Segment
 from memtype.mtrr import MtrrState, msr_valid, range_registers
 from memtype.types import MemoryType
@@ -26,9 +28,11 @@ __all__ = [
     "ArrayError",
     "BackendMismatch",
     "BackendUnavailable",
+    "Cpu",
     "Explanation",
     "InputError",
     "LiveReadRefused",
+    "Machine",
     "MemoryMap",
     "MemoryType",
     "MemtypeError",
@@ -39,6 +43,8 @@ __all__ = [
     "Segment",
     "ShatteredMapError",
     "backend",
+    "load",
     "msr_valid",
+    "parse",
     "range_registers",
 ]

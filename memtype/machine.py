@@ -44,6 +44,9 @@ class Machine:
     printed_map : a map that the dump prints ready-made, and whose view it is (`printed_view`)
     facts : what else the dump prints and a test or a verb can use, by name, e.g. ``{"map_entries": 4}``
     notes : what the dump does not say, contradicts, or what was inferred; one line each
+    inferred : which of "vendor", "maxphyaddr", "default", "fixed" were inferred, not told; merging several
+        readings lets what was told go first
+    source : the file's name, "<stdin>", "<text>", "this host" or "the built-in sample"
     """
 
     cpus: tuple[Cpu, ...] = (Cpu(),)
@@ -56,6 +59,8 @@ class Machine:
     printed_view: str | None = None
     facts: dict[str, object] | None = None
     notes: tuple[str, ...] = ()
+    inferred: tuple[str, ...] = ()
+    source: str = "<text>"
 
     @property
     def mtrrs(self) -> MtrrState | None:

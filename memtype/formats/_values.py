@@ -1,0 +1,30 @@
+"""Values as dumps print them, checked, with ``file:line:`` in what is refused."""
+
+from __future__ import annotations
+
+from memtype import rules
+from memtype.errors import InputError, ParseError
+from memtype.types import MemoryType
+
+RESERVED = 2  # what "?" stands for: the dump hides which reserved encoding it was
+
+
+def mtrr_type(word: str, where: str) -> int:
+    """The encoding that a printed MTRR type names; "?" is a reserved one."""
+    if word == "?":
+        return RESERVED
+    try:
+        kind = MemoryType.parse(word)
+    except InputError as error:
+        raise ParseError(f"{where}: {error}") from None
+    if kind not in rules.MTRR_TYPES:
+        raise ParseError(f"{where}: {word!r} is no MTRR type")
+    return int(kind)
+
+
+def register(text: str, where: str, what: str) -> int:
+    """A hexadecimal register value of at most 64 bits."""
+    value = int(text, 16)
+    if value >> 64:
+        raise ParseError(f"{where}: {what} = 0x{value:x} is not a 64-bit value")
+    return value

@@ -1,0 +1,27 @@
+"""/proc/mtrr listings: what they say, and what they do not."""
+
+import pytest
+
+import memtype as mt
+
+
+def test_old_and_new_forms_read_alike():
+    new = mt.parse("reg01: base=0x0feda0000 ( 4077MB), size=  128KB, count=1: write-through\n")
+    old = mt.parse("reg01: base=0xfeda0000 (4077MB), size= 128KB: write-through, count=1\n")
+    assert new.mtrrs == old.mtrrs
+    assert new.mtrrs.variable[0] == (0, 0)
+    assert new.mtrrs.at(0xFEDBFFFF) == mt.MemoryType.WT != new.mtrrs.at(0xFEDC0000)
+
+
+@pytest.mark.parametrize(("kind", "default"), [("write-back", "UC"), ("uncachable", "WB")])
+def test_default_type_is_inferred_and_said(kind, default):
+    machine = mt.parse(f"reg00: base=0x000000000 (    0MB), size= 1024MB, count=1: {kind}")
+    assert str(machine.mtrrs.at(1 << 40)) == default
+    assert "default" in machine.inferred and any("default type" in note for note in machine.notes)
+
+
+@pytest.mark.parametrize("line", ["size=    3MB", "size=    0MB", f"size={1 << 70}MB"])
+def test_what_no_register_holds_is_refused_by_line(line):
+    text = f"\nreg00: base=0x000000000 (    0MB), {line}, count=1: write-back"
+    with pytest.raises(mt.ParseError, match=r"^dump:2: "):
+        mt.parse(text, "dump")
