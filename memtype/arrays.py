@@ -78,7 +78,7 @@ def output(out: Any, shape: tuple[int, ...], dtype: np.dtype[Any], *inputs: NDAr
 
 def contiguous(out: NDArray[Any]) -> NDArray[Any]:
     """`out` itself where a backend can write it, else a scratch array of its shape."""
-    return out if out.flags.c_contiguous and out.flags.aligned and out.dtype.isnative else np.empty(out.shape, out.dtype.newbyteorder("="))
+    return out if out.flags.c_contiguous and out.flags.aligned else np.empty(out.shape, out.dtype)
 
 
 def deliver(written: NDArray[Any], out: NDArray[Any]) -> NDArray[Any]:

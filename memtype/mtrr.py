@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +26,6 @@ class Problem:
     """A raw value that hardware would refuse to take: the register, why, and the value."""
 
     register: str
-    index: int
     value: int
     text: str
 
@@ -85,8 +84,9 @@ class MtrrState:
         put = object.__setattr__
         put(self, "fixed", tuple(_word(v, rules.msr_name(i)) for v, i in _zip_fixed(self.fixed)))
         put(self, "variable", tuple(_pair(n, pair) for n, pair in enumerate(self.variable)))
-        for name, index in (("def_type", rules.DEF_TYPE_MSR), ("syscfg", rules.SYSCFG_MSR), ("tom2", rules.TOP_MEM2_MSR)):
-            put(self, name, _word(getattr(self, name), rules.msr_name(index)))
+        put(self, "def_type", _word(self.def_type, rules.msr_name(rules.DEF_TYPE_MSR)))
+        put(self, "syscfg", _word(self.syscfg, rules.msr_name(rules.SYSCFG_MSR)))
+        put(self, "tom2", _word(self.tom2, rules.msr_name(rules.TOP_MEM2_MSR)))
         if self.cap is not None:
             put(self, "cap", _word(self.cap, rules.msr_name(rules.MTRRCAP)))
         put(self, "vendor", vendor_name(self.vendor))
@@ -174,7 +174,8 @@ class MtrrState:
 
     def _resolve(self) -> _Resolved:
         try:
-            resolved = _Resolved(*backends.active.resolve(self), 1 << self.maxphyaddr)
+            bases, types = backends.active.resolve(self)
+            resolved = _Resolved(bases, types, 1 << self.maxphyaddr)
         except ShatteredMapError as error:
             resolved = _Resolved(None, (), 1 << self.maxphyaddr, error)
         object.__setattr__(self, "_resolved", resolved)
@@ -261,18 +262,30 @@ class MtrrState:
         return dict(sorted(found.items()))
 
     def problems(self) -> list[Problem]:
-        """What hardware would refuse among these values, register by register."""
+        """What hardware would refuse among these values, register by register.
+
+        PHYSMASK bits 51:MAXPHYADDR that are all set are QEMU's filling, not an error of the guest, and pass.
+        """
         found = []
-        for index, value in self.msrs_all():
-            refusal = refused(index, value, self.maxphyaddr, self.vendor)
+        for name, index, value in self._registers():
+            judged = self._unfilled(value) if index == rules.PHYSMASK0 else value
+            refusal = refused(index, judged, self.maxphyaddr, self.vendor)
             if refusal:
-                name = index if isinstance(index, str) else rules.msr_name(index)
-                found.append(Problem(name, index, value, refusal))
+                found.append(Problem(name, value, refusal))
         return found
 
-    def msrs_all(self) -> Iterable[tuple[int, int]]:
-        """(index, value) of every MTRR but MTRRCAP, for checks."""
-        return [(index, value) for index, value in self.msrs().items() if index < rules.SYSCFG_MSR and index != rules.MTRRCAP]
+    def _registers(self) -> Iterator[tuple[str, int, int]]:
+        """(name, index, value) of all MTRRs; a pair has the index of pair 0, since those past 39 have none."""
+        yield rules.msr_name(rules.DEF_TYPE_MSR), rules.DEF_TYPE_MSR, self.def_type
+        for index, value in zip(rules.FIXED_MSRS, self.fixed, strict=True):
+            yield rules.msr_name(index), index, value
+        for n, (base, mask) in enumerate(self.variable):
+            yield f"IA32_MTRR_PHYSBASE{n}", rules.PHYSBASE0, base
+            yield f"IA32_MTRR_PHYSMASK{n}", rules.PHYSMASK0, mask
+
+    def _unfilled(self, mask: int) -> int:
+        filling = rules.high_bits(self.maxphyaddr) & ~rules.high_bits(rules.MAX_MAXPHYADDR)
+        return mask & ~filling if mask & rules.high_bits(self.maxphyaddr) == filling else mask
 
 
 class _Resolved:
@@ -304,10 +317,7 @@ def msr_valid(
 
 
 def refused(index: int, value: int, maxphyaddr: int, vendor: str) -> str | None:
-    """Why hardware refuses the value, in words that name the bit and the limit; None where it takes it.
-
-    PHYSMASK bits 51:MAXPHYADDR that are all set are taken as QEMU's filling, not as an error of the guest.
-    """
+    """Why hardware refuses the value, in words that name the bit and the limit; None where it takes it."""
     word = _word(value, rules.msr_name(index))
     fault = backends.active.msr_fault(index, word, maxphyaddr, vendor)
     if fault is None:
@@ -331,7 +341,8 @@ def range_registers(
     ['0x4000006', '0xffe000800']
     """
     if size < rules.PAGE_SIZE or size & (size - 1) or base % size or base + size > 1 << check_maxphyaddr(maxphyaddr):
-        raise RegisterError(f"0x{base:x}+0x{size:x} is no power of two of at least 4 KiB, aligned, below 2**{maxphyaddr}")
+        limits = f"a power of two of at least 4 KiB, aligned, below 2**{maxphyaddr}"
+        raise RegisterError(f"0x{base:x}+0x{size:x} is not {limits}")
     encoding = kind if isinstance(kind, MemoryType) else MemoryType.parse(kind)
     if encoding not in rules.MTRR_TYPES:
         raise RegisterError(f"{encoding} is no MTRR type")

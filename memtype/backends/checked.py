@@ -19,7 +19,8 @@ def _both(function: str) -> Callable[..., Any]:
         copies = [arg.copy() if isinstance(arg, np.ndarray) and arg.flags.writeable else arg for arg in args]
         first, second = _outcome(getattr(native, function), args), _outcome(getattr(python, function), copies)
         if first != second or not all(map(_same, args, copies)):
-            raise BackendMismatch(f"{function}: native gave {first}, python gave {second}", (first, args), (second, copies))
+            message = f"{function}: native gave {first}, python gave {second}"
+            raise BackendMismatch(message, (first, args), (second, copies))
         if isinstance(first, _Raised):
             raise first.error
         return first

@@ -18,7 +18,8 @@ _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40, "P": 1 
 
 
 def add_input(parser: argparse.ArgumentParser, nargs: str = "?") -> None:
-    parser.add_argument("input", nargs=nargs, help="a dump: file, or - for standard input (default: a pipe, else this host)")
+    words = "a dump: file, or - for standard input (default: a pipe, else this host)"
+    parser.add_argument("input", nargs=nargs, help=words)
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:
@@ -75,11 +76,11 @@ def hexadecimal(value: int, digits: int = 0) -> str:
 
 
 def size_text(size: int) -> str:
-    """Binary units, exact where they come out even: ``size_text(3 << 29) == '1.5 GiB'``."""
+    """Binary units, four digits: ``size_text(3 << 29) == '1.5 GiB'``."""
     for unit in ("TiB", "GiB", "MiB", "KiB"):
         scale = _UNITS[unit[0]]
         if size >= scale:
-            return f"{size / scale:.4g} {unit}" if size * 1000 % scale == 0 or size < 10 * scale else f"{size / scale:.0f} {unit}"
+            return f"{size / scale:.4g} {unit}"
     return f"{size} B"
 
 

@@ -1,0 +1,64 @@
+"""Fixtures every test derives from: one backend at a time, and where the real machines lie."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from memtype import backends
+
+ROOT = Path(__file__).resolve().parent.parent
+SHARED = ROOT.parent / "shared"
+
+
+def _selected() -> list[str]:
+    """The backends to run under: all that load here, or the one that MEMTYPE_BACKEND names."""
+    wanted = os.environ.get("MEMTYPE_BACKEND", "auto")
+    if wanted != "auto":
+        return [wanted]
+    return list(backends.NAMES) if backends.active.name == "native" else ["python"]
+
+
+@pytest.fixture(params=_selected())
+def backend(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """One implementation, active for the test; `test_backends.py` proves that the named one answers."""
+    module = backends.load(request.param)
+    monkeypatch.setattr(backends, "active", module)
+    yield module
+
+
+@pytest.fixture
+def both() -> tuple[Any, Any]:
+    """The native and the Python backend, for lockstep."""
+    try:
+        return backends.load("native"), backends.load("python")
+    except backends.BackendUnavailable as error:
+        pytest.skip(f"no lockstep without the C core: {error}")
+
+
+@pytest.fixture(scope="session")
+def corpus() -> Path:
+    """Real machines with answers printed by other programs; they live beside the project, never in it."""
+    path = SHARED / "corpus"
+    if not path.is_dir():
+        pytest.skip(f"no corpus at {path}")
+    return path
+
+
+def load_vectors(name: str) -> dict[str, Any]:
+    """The vectors beside the project, or an empty dictionary (the tests then skip)."""
+    path = SHARED / "spec" / "vectors" / f"{name}.json"
+    return json.loads(path.read_text()) if path.is_file() else {}
+
+
+def rows(name: str, key: str) -> list[Any]:
+    """Parameters from one list of vectors; one skipped parameter where they are absent."""
+    found = load_vectors(name).get(key, [])
+    if not found:
+        return [pytest.param(None, marks=pytest.mark.skip(reason=f"no vectors/{name}.json beside the project"))]
+    return [pytest.param(row, id=str(row.get("id", row.get("name", number)))) for number, row in enumerate(found)]

@@ -1,0 +1,140 @@
+"""The backend that a fixture names is the code that ran; the choice follows its variable; both agree."""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+import sys
+from typing import Any
+
+import numpy as np
+import pytest
+from strategies import interesting_addresses, random_state
+
+from memtype import BackendMismatch, InputError, MtrrState, backends, rules
+from memtype.backends import reference
+
+STATES = 2_000
+ADDRESSES = 500  # with the edges of each state: over 10**6 pairs
+
+
+def run_python(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", code], env=os.environ | environment, text=True, capture_output=True, check=False
+    )
+
+
+def test_the_named_backend_is_the_code_that_ran(backend: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    ran = []
+    for name in ("native", "python"):
+        try:
+            module = backends.load(name)
+        except backends.BackendUnavailable:
+            continue
+        answer = module.types
+        monkeypatch.setattr(module, "types", lambda *args, n=name, f=answer: (ran.append(n), f(*args))[1])
+    MtrrState(0xC06).types([0, 1 << 20])
+    assert ran == {"native": ["native"], "python": ["python"], "checked": ["native", "python"]}[backend.name]
+
+
+@pytest.mark.parametrize("name", ["python", "native", "checked"])
+def test_the_variable_chooses(name: str) -> None:
+    if name != "python":
+        pytest.importorskip("memtype._native")
+    ran = run_python("import memtype; print(memtype.backend)", MEMTYPE_BACKEND=name)
+    assert ran.stdout.strip() == name, ran.stderr
+
+
+def test_an_unknown_backend_is_one_clear_line() -> None:
+    ran = run_python("import memtype", MEMTYPE_BACKEND="fast")
+    assert ran.stderr.splitlines()[-1].endswith("MEMTYPE_BACKEND=fast: not one of auto, native, python, checked")
+
+
+def test_auto_falls_back_with_one_warning_that_names_the_cause() -> None:
+    code = "import sys; sys.modules['memtype._native'] = None; import memtype; print(memtype.backend)"
+    ran = run_python(code, MEMTYPE_BACKEND="auto")
+    assert ran.stdout.strip() == "python"
+    assert ran.stderr.count("RuntimeWarning") == 1
+    assert "memtype._native" in ran.stderr
+
+
+def test_checked_raises_on_a_difference(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("memtype._native")
+    checked, python = backends.load("checked"), backends.load("python")
+    monkeypatch.setattr(backends, "active", checked)
+    state = MtrrState(0x806)
+    assert state.types([1 << 20]).tolist() == [6]
+    monkeypatch.setattr(python, "types", lambda s, addresses, out: out.fill(0))
+    with pytest.raises(BackendMismatch, match="types"):
+        state.types([1 << 20])
+
+
+def outcome(function: Any, *args: Any) -> Any:
+    try:
+        return function(*args)
+    except InputError as error:
+        return type(error), str(error), getattr(error, "index", None)
+
+
+def test_c_python_and_reference_agree_on_a_million_lookups(both: tuple[Any, Any]) -> None:
+    native, python = both
+    rng = random.Random(20230505)
+    pairs = 0
+    seen = set()
+    for number in range(STATES):
+        state = random_state(rng, most=16)
+        addresses = np.array(interesting_addresses(state, rng, ADDRESSES), np.uint64)
+        answers = [np.full(addresses.shape, 0xEE, np.uint8) for _ in both]
+        native.types(state, addresses, answers[0])
+        python.types(state, addresses, answers[1])
+        assert np.array_equal(*answers), state
+        pairs += addresses.size
+        seen |= set(answers[0].tolist())
+        for address in addresses[:: 101 if number % 8 else 7].tolist():
+            assert native.at(state, address) == reference.at(state, address), (state, hex(address))
+    assert pairs >= 1_000_000
+    assert seen == {0, 1, 4, 5, 6, 10}  # every answer that MTRRs can give was met
+
+
+def test_maps_agree_and_so_do_their_refusals(both: tuple[Any, Any]) -> None:
+    rng = random.Random(7)
+    refused = 0
+    for number in range(400):
+        state = random_state(rng)
+        if number % 40 == 0:  # 2^14, 2^15 … blocks: from 15 holes on the segments are too many, from 21 the blocks
+            field = rules.page_bits(state.maxphyaddr)
+            hole_bits = sum(1 << bit for bit in rng.sample(range(13, 32), 14 + number // 80))
+            state = MtrrState(0x800, variable=[(6, field & ~hole_bits | 0x800)], maxphyaddr=state.maxphyaddr)
+        first, second = (outcome(module.resolve, state) for module in both)
+        if isinstance(first[0], type):
+            refused += 1
+            assert first == second, state
+        else:
+            assert [list(part) for part in first] == [list(part) for part in second], state
+    assert 5 < refused < 10  # holey masks that shatter the map were among them
+
+
+def test_addresses_beyond_the_width_are_refused_alike(both: tuple[Any, Any]) -> None:
+    state = MtrrState(0x806, maxphyaddr=36)
+    for bad in ([1 << 36], [0, 5, 1 << 36, 1 << 63], [(1 << 64) - 1]):
+        answers = []
+        for module in both:
+            out = np.full(len(bad), 0xEE, np.uint8)
+            answers.append(outcome(module.types, state, np.array(bad, np.uint64), out))
+            assert (out == 0xEE).all()
+        assert answers[0] == answers[1]
+        assert answers[0][2] == next(i for i, a in enumerate(bad) if a >> 36)
+    for first, count in ((1 << 24, 1), ((1 << 24) - 1, 2), (-1, 3)):
+        assert len({outcome(m.page_types, state, first, np.zeros(count, np.uint8)) for m in both}) == 1
+
+
+def test_refusals_of_registers_agree(both: tuple[Any, Any]) -> None:
+    rng = random.Random(11)
+    indexes = [0xFE, 0x1FF, *range(0x200, 0x272), 0x277, 0x2F8, 0x2FF, 0x300]
+    for _ in range(60_000):
+        value = rng.choice(
+            [rng.getrandbits(64), 1 << rng.randrange(64), 0x0606060606060606 ^ 1 << rng.randrange(64), 6]
+        )
+        args = rng.choice(indexes), value, rng.choice([32, 36, 46, 52]), rng.choice(["intel", "amd"])
+        assert both[0].msr_fault(*args) == both[1].msr_fault(*args), args

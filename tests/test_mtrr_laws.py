@@ -1,0 +1,153 @@
+"""What holds for every register file, whatever it contains."""
+
+from __future__ import annotations
+
+import itertools
+import pickle
+import random
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from strategies import fields, interesting_addresses, states
+
+from memtype import MemoryType, MtrrState, ShatteredMapError, range_registers, rules
+
+pytestmark = pytest.mark.usefixtures("backend")
+LAW = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+def some_addresses(state: MtrrState, count: int = 12) -> list[int]:
+    return interesting_addresses(state, random.Random(repr(state)), count)
+
+
+def changed(state: MtrrState, **changes: Any) -> MtrrState:
+    return MtrrState(**{**fields(state), **changes})  # type: ignore[arg-type]
+
+
+def same_answers(one: MtrrState, two: MtrrState) -> bool:
+    addresses = some_addresses(one)
+    return one.types(addresses).tolist() == two.types(addresses).tolist()
+
+
+@LAW
+@given(state=states(most=6))
+def test_bits_below_the_page_never_matter(state: MtrrState) -> None:
+    for address in some_addresses(state):
+        assert state.at(address) == state.at(address & ~0xFFF) == state.at(address | 0xFFF)
+
+
+@LAW
+@given(state=states(most=5), data=st.data())
+def test_order_of_variable_registers_never_matters(state: MtrrState, data: Any) -> None:
+    assert same_answers(state, changed(state, variable=data.draw(st.permutations(state.variable))))
+
+
+@LAW
+@given(state=states(most=6))
+def test_uc_over_everything_wins_above_the_fixed_ranges(state: MtrrState) -> None:
+    covered = changed(state, variable=(*state.variable, (0, rules.MASK_VALID)))
+    assert {covered.at(a) for a in some_addresses(state) if a >= 1 << 20} <= {MemoryType.UC}
+
+
+@LAW
+@given(state=states(most=6))
+def test_a_register_twice_says_what_it_says_once(state: MtrrState) -> None:
+    assert same_answers(state, changed(state, variable=state.variable * 2))
+
+
+@LAW
+@given(state=states(holey=False, most=6))
+def test_a_range_split_in_halves_is_the_same_range(state: MtrrState) -> None:
+    halves = []
+    for base, mask in state.variable:
+        field = mask & rules.page_bits(state.maxphyaddr)
+        half = (field & -field if field else 1 << state.maxphyaddr) >> 1
+        if half < rules.PAGE_SIZE:
+            halves.append((base, mask))
+        else:
+            halves += [(base & ~half, mask | half), (base | half, mask | half)]
+    assert same_answers(state, changed(state, variable=halves))
+
+
+@LAW
+@given(state=states(most=5))
+def test_the_map_says_what_lookups_say(state: MtrrState) -> None:
+    try:
+        segments = state.map.segments
+    except ShatteredMapError:
+        return
+    assert segments[0].base == 0
+    assert segments[-1].end == 1 << state.maxphyaddr
+    for left, right in itertools.pairwise(segments):
+        assert left.end == right.base
+        assert left.type != right.type
+    for segment in segments[:50]:
+        inside = [segment.base, segment.last, segment.base + segment.size // 2]
+        assert set(state.types(inside).tolist()) == {segment.type} == {state.at(a) for a in inside}
+    addresses = some_addresses(state, 40)
+    assert state.map.types(addresses).tolist() == state.types(addresses).tolist()
+
+
+@LAW
+@given(state=states(most=6), first=st.integers(0, 300))
+def test_pages_are_addresses(state: MtrrState, first: int) -> None:
+    pages = np.arange(first, first + 40, dtype=np.uint64)
+    assert state.page_types(first, 40).tolist() == state.types(pages << np.uint64(12)).tolist()
+
+
+@LAW
+@given(state=states(most=8))
+def test_bits_above_the_width_never_matter(state: MtrrState) -> None:
+    high = rules.high_bits(state.maxphyaddr)
+    bare = tuple((base & ~high, mask & ~high) for base, mask in state.variable)
+    filled = tuple((base | high, mask | high) for base, mask in state.variable)
+    assert same_answers(state, changed(state, variable=bare))
+    assert same_answers(state, changed(state, variable=filled))
+
+
+@LAW
+@given(state=states(most=8))
+def test_registers_survive_a_journey(state: MtrrState) -> None:
+    assert pickle.loads(pickle.dumps(state)) == state
+    again = MtrrState.from_msrs(state.msrs(), maxphyaddr=state.maxphyaddr, vendor=state.vendor)
+    assert same_answers(state, again)
+    read = MtrrState.from_msrs(
+        {
+            **dict.fromkeys(rules.FIXED_MSRS, 0),
+            0xC0010010: 0,
+            0xC001001D: 0,
+            **state.msrs(),
+            0xFE: 0x500 | len(state.variable),
+        }.__getitem__,
+        maxphyaddr=state.maxphyaddr,
+        vendor=state.vendor,
+    )
+    assert same_answers(changed(state, cap=0x500 | len(state.variable)), read)
+
+
+@LAW
+@given(state=states(most=8))
+def test_an_explanation_ends_in_the_answer_and_names_the_deciders(state: MtrrState) -> None:
+    for address in some_addresses(state, 4):
+        explained = state.explain(address)
+        assert explained.type == state.at(address)
+        assert all(step.rule in rules.RULES for step in explained.steps)
+        named = {name for step in explained.steps for name in step.registers}
+        kept = tuple(
+            pair if f"PHYSBASE{n}/PHYSMASK{n}" in named else (pair[0], pair[1] & ~rules.MASK_VALID)
+            for n, pair in enumerate(state.variable)
+        )
+        assert changed(state, variable=kept).at(address) == explained.type  # nobody unnamed had a say
+
+
+@pytest.mark.parametrize("kind", [0, 1, 4, 5, 6])
+@pytest.mark.parametrize("bits", range(12, 46))
+def test_encode_and_decode_are_inverse(kind: int, bits: int) -> None:
+    size = 1 << bits
+    base = size * (3 if 4 * size <= 1 << 45 else 0)
+    state = MtrrState(0x800 | (6 if kind != 6 else 0), variable=(range_registers(base, size, MemoryType(kind)),))
+    assert [(s.base, s.size) for s in state.map.segments if s.type == kind] == [(base, size)]
+    assert not state.problems()

@@ -1,0 +1,58 @@
+"""The conformance vectors beside the project."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from conftest import load_vectors, rows
+
+from memtype import MemoryType, MtrrState, msr_valid, range_registers, rules
+
+pytestmark = pytest.mark.usefixtures("backend")
+
+
+def state_of(row: dict[str, Any]) -> MtrrState:
+    """A vector's register file. `tom2_force_wb` stands for AMD's SYSCFG bits 21 and 22."""
+    tom2 = row.get("tom2_force_wb")
+    fixed = row.get("fixed") or {}
+    return MtrrState(
+        int(row["def_type_msr"], 16),
+        [int(fixed.get(f"0x{index:x}", "0"), 16) for index in rules.FIXED_MSRS],
+        [(int(base, 16), int(mask, 16)) for base, mask in row["variable"]],
+        maxphyaddr=row["phys_bits"],
+        vendor="amd" if tom2 else "intel",
+        syscfg=rules.SYSCFG_TOM2_EN | rules.SYSCFG_TOM2_FORCE_WB if tom2 else 0,
+        tom2=int(tom2, 16) if tom2 else 0,
+    )
+
+
+@pytest.mark.parametrize("row", rows("hardware", "mtrr_lookup"))
+def test_lookups(row: dict[str, Any]) -> None:
+    state = state_of(row)
+    for address, expected in row["queries"]:
+        assert state.at(int(address, 16)) == MemoryType.parse(expected), (row["id"], address)
+        assert state.types([int(address, 16)]).tolist() == [MemoryType.parse(expected)]
+
+
+@pytest.mark.parametrize("row", rows("hardware", "encode"))
+def test_encodings(row: dict[str, Any]) -> None:
+    made = range_registers(int(row["base"], 16), int(row["size"], 16), row["type"], row["phys_bits"])
+    assert made == (int(row["physbase"], 16), int(row["physmask"], 16))
+
+
+@pytest.mark.parametrize("row", rows("hardware", "msr_write"))
+def test_register_writes(row: dict[str, Any]) -> None:
+    width = row.get("phys_bits", rules.DEFAULT_MAXPHYADDR)
+    assert msr_valid(int(row["msr"], 16), int(row["value"], 16), maxphyaddr=width) == (row["result"] == "ok")
+
+
+def test_the_fixed_layout() -> None:
+    layout = load_vectors("hardware").get("fixed_layout")
+    if not layout:
+        pytest.skip("no vectors/hardware.json beside the project")
+    ours = [
+        (i, f"0x{rules.FIXED_MSRS[s.register]:x}", s.byte, hex(s.base), hex(s.base + s.size))
+        for i, s in enumerate(rules.FIXED_RANGES)
+    ]
+    assert ours == [tuple(row[key] for key in ("index", "msr", "byte", "start", "end")) for row in layout]

@@ -1,0 +1,112 @@
+"""sdist -> wheel -> fresh environment -> import, for each setting of the native switch. Slow: off by default."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tarfile
+import venv
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+pytestmark = pytest.mark.skipif(
+    os.environ.get("MEMTYPE_TEST_PACKAGING") != "1", reason="builds and installs: set MEMTYPE_TEST_PACKAGING=1"
+)
+
+
+def run(*command: object, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [str(part) for part in command], env=os.environ | environment, text=True, capture_output=True, check=False
+    )
+
+
+@pytest.fixture(scope="module")
+def sdist(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("sdist")
+    built = run(sys.executable, "-m", "build", "--sdist", "-o", out, ROOT)
+    assert built.returncode == 0, built.stderr
+    return next(out.glob("*.tar.gz"))
+
+
+def wheel(sdist: Path, out: Path, switch: str, **environment: str) -> Path:
+    built = run(
+        sys.executable, "-m", "pip", "wheel", "--no-deps", "-w", out, sdist, MEMTYPE_NATIVE=switch, **environment
+    )
+    assert built.returncode == 0, built.stderr
+    return next(out.glob("*.whl"))
+
+
+def modules(path: Path) -> list[str]:
+    with zipfile.ZipFile(path) as archive:
+        return [name for name in archive.namelist() if "_native" in name]
+
+
+def installed(path: Path, place: Path) -> Path:
+    venv.create(place, with_pip=True)
+    python = place / "bin" / "python"
+    done = run(python, "-m", "pip", "install", "-q", path)
+    assert done.returncode == 0, done.stderr
+    return python
+
+
+def backend_of(python: Path, **environment: str) -> str:
+    ran = run(
+        python,
+        "-W",
+        "ignore",
+        "-c",
+        "import memtype; print(memtype.backend, memtype.MtrrState(0x806).at(0))",
+        **environment,
+    )
+    return ran.stdout.strip() or ran.stderr.strip().splitlines()[-1]
+
+
+def test_the_sdist_is_complete(sdist: Path) -> None:
+    with tarfile.open(sdist) as archive:
+        names = {name.split("/", 1)[1] for name in archive.getnames() if "/" in name}
+    sources = {
+        path.relative_to(ROOT).as_posix() for path in (ROOT / "csrc").iterdir() if path.suffix in (".c", ".h", ".py")
+    }
+    package = {path.relative_to(ROOT).as_posix() for path in (ROOT / "memtype").rglob("*.py")}
+    assert sources | package | {"setup.py", "pyproject.toml", "README.md", "memtype/py.typed"} <= names
+
+
+def test_require_gives_an_abi3_wheel_that_runs_native(sdist: Path, tmp_path: Path) -> None:
+    made = wheel(sdist, tmp_path, "require")
+    assert "-cp310-abi3-linux_" in made.name
+    assert modules(made) == ["memtype/_native.abi3.so"]
+    python = installed(made, tmp_path / "venv")
+    assert backend_of(python) == "native WB"
+    assert backend_of(python, MEMTYPE_BACKEND="checked") == "checked WB"
+
+
+def test_off_gives_a_pure_wheel_that_falls_back(sdist: Path, tmp_path: Path) -> None:
+    made = wheel(sdist, tmp_path, "off")
+    assert made.name.endswith("-py3-none-any.whl")
+    assert modules(made) == []
+    python = installed(made, tmp_path / "venv")
+    assert backend_of(python) == "python WB"
+    assert "cannot be loaded" in backend_of(python, MEMTYPE_BACKEND="native")
+
+
+def test_auto_without_a_compiler_is_pure_and_tagged_so(sdist: Path, tmp_path: Path) -> None:
+    made = wheel(sdist, tmp_path, "auto", CC="/nonexistent/cc")
+    assert made.name.endswith("-py3-none-any.whl")
+    assert modules(made) == []
+
+
+def test_require_without_a_compiler_fails_loudly(sdist: Path, tmp_path: Path) -> None:
+    command = (sys.executable, "-m", "pip", "wheel", "--no-deps", "-w", tmp_path, sdist)
+    assert run(*command, MEMTYPE_NATIVE="require", CC="/nonexistent/cc").returncode != 0
+    assert not list(tmp_path.glob("*.whl"))
+
+
+def test_a_misspelt_switch_is_refused(sdist: Path, tmp_path: Path) -> None:
+    built = run(sys.executable, "-m", "pip", "wheel", "--no-deps", "-w", tmp_path, sdist, MEMTYPE_NATIVE="yes")
+    assert built.returncode != 0
+    assert "MEMTYPE_NATIVE=yes: not one of auto, require, off" in built.stdout + built.stderr
