@@ -57,6 +57,7 @@ def installed(path: Path, place: Path) -> Path:
 def backend_of(python: Path, **environment: str) -> str:
     ran = run(
         python,
+        "-I",
         "-W",
         "ignore",
         "-c",
