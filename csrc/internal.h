@@ -40,4 +40,29 @@ static inline uint64_t type_byte(uint64_t value, unsigned byte)
 	return value >> (8 * byte) & 0xFF;
 }
 
+static inline int is_leaf_level(uint32_t level)
+{
+	return level >= 1 && level <= 3;
+}
+
+// bit number of PAT in a leaf: 7 where it maps 4 KiB, 12 where more (SDM 4.9.2)
+static inline unsigned pat_shift(uint32_t level)
+{
+	return level == 1 ? 7 : 12;
+}
+
+// 4 PAT + 2 PCD + PWT: leaf_index(0x98, 7) == 7, leaf_index(0x1018, 7) == 3
+static inline unsigned leaf_index(uint64_t pte, unsigned shift)
+{
+	return (unsigned)((pte >> 3 & 3) | (pte >> shift & 1) << 2);
+}
+
+// the type in entry `index` of IA32_PAT; a reserved byte is UNDEFINED
+static inline uint8_t pat_entry(uint64_t pat, unsigned index)
+{
+	uint64_t entry = type_byte(pat, index);
+
+	return in_type_set(PAT_TYPE_SET, entry) ? (uint8_t)entry : (uint8_t)MEMTYPE_UNDEFINED;
+}
+
 #endif

@@ -38,7 +38,8 @@ enum memtype_status {
 	MEMTYPE_EADDRESS = -1,   /* an address at or above 2^maxphyaddr; its index was written */
 	MEMTYPE_EREGISTERS = -2, /* variable_count or maxphyaddr out of bounds */
 	MEMTYPE_ESHATTERED = -3, /* the map has more segments than `capacity`, or too many blocks to try */
-	MEMTYPE_ELEVEL = -4      /* a paging level other than 1, 2, 3 */
+	MEMTYPE_ELEVEL = -4,     /* a paging level other than 1, 2, 3 */
+	MEMTYPE_ETYPE = -5       /* no memory type that this input can be; its index was written, if of an array */
 };
 
 enum memtype_vendor { MEMTYPE_INTEL = 0, MEMTYPE_AMD = 1 };
@@ -94,6 +95,63 @@ int memtype_page_types(const memtype_mtrrs *m, uint64_t first_gfn, size_t n, uin
 /* The same for a resolved map of `count` segments (memtype_resolve) below 2^maxphyaddr. */
 int memtype_map_types(const uint64_t *bases, const uint8_t *kinds, size_t count, uint32_t maxphyaddr,
 		      const uint64_t *addresses, size_t n, uint8_t *types, size_t *index);
+
+/* --- IA32_PAT and page-table entries (pat.c): level 1 maps 4 KiB, 2 maps 2 or 4 MiB, 3 maps 1 GiB --- */
+
+/* 1 where hardware takes `pat` as IA32_PAT, 0 where it raises #GP; and for an array. */
+int memtype_pat_valid(uint64_t pat);
+int memtype_pat_valids(const uint64_t *pats, size_t n, uint8_t *valid);
+
+/* The PAT entry (0 .. 7) that a leaf of `level` chooses, or ELEVEL. */
+int memtype_pat_index(uint64_t pte, uint32_t level);
+int memtype_pat_indexes(uint32_t level, const uint64_t *ptes, size_t n, uint8_t *indexes);
+
+/* types[i] = type of the PAT entry that leaf ptes[i] chooses; a reserved one is UNDEFINED. */
+int memtype_pat_types(uint64_t pat, uint32_t level, const uint64_t *ptes, size_t n, uint8_t *types);
+
+/* --- effective types (effective.c) ---
+ *
+ * In the MTRR's seat stand enum memtype_type but CD and WC_PLUS; in a PAT seat MIXED is refused too. A reserved
+ * encoding gives UNDEFINED. MTRR type UNDEFINED or MIXED gives what every type gives, else itself. Flags are 0
+ * or 1. The array forms read element i * step: step 0 repeats one element. */
+
+int memtype_effective(uint32_t vendor, uint32_t cr0_cd, uint32_t mtrr, uint32_t pat);
+int memtype_effective_array(uint32_t vendor, uint32_t cr0_cd, const uint8_t *mtrr, size_t mtrr_step,
+			    const uint8_t *pat, size_t pat_step, size_t n, uint8_t *types, size_t *index);
+
+/* Processors without PAT, or AMD's unmodified PAT: PCD and PWT only. */
+int memtype_effective_pcd_pwt(uint32_t vendor, uint32_t mtrr, uint32_t pcd, uint32_t pwt);
+
+/* EPT: a misconfigured type gives UNDEFINED. */
+int memtype_effective_ept(uint32_t ept_type, uint32_t ipat, uint32_t pat, uint32_t cr0_cd);
+int memtype_effective_ept_array(uint32_t cr0_cd, const uint8_t *ept_type, size_t type_step, const uint8_t *ipat,
+				size_t ipat_step, const uint8_t *pat, size_t pat_step, size_t n, uint8_t *types,
+				size_t *index);
+
+/* AMD nested paging; `mtrr` is the type of the system physical address. */
+int memtype_effective_npt(uint32_t guest_pat, uint32_t host_pat, uint32_t mtrr, uint32_t snp, uint32_t cr0_cd);
+int memtype_effective_npt_array(uint32_t snp, uint32_t cr0_cd, const uint8_t *guest_pat, size_t guest_step,
+				const uint8_t *host_pat, size_t host_step, const uint8_t *mtrr, size_t mtrr_step,
+				size_t n, uint8_t *types, size_t *index);
+
+/* --- EPT leaves (ept.c) --- */
+
+/* Bits 5:3 and 6 of a leaf, or ETYPE for a type that EPT does not have. */
+int memtype_ept_leaf(uint32_t type, uint32_t ipat);
+
+/* types[i] = bits 5:3 of eptes[i], UNDEFINED where misconfigured; *misconfigured = index of the first, or n. */
+int memtype_ept_types(const uint64_t *eptes, size_t n, uint8_t *types, size_t *misconfigured);
+
+/* --- registers and entries to effective types in one pass (bulk_effective.c) --- */
+
+/* types[i] = effective type of an access through leaf ptes[i] to addresses[i]. With addresses NULL the address
+ * is the first byte of the page that the leaf maps; its bits at and above maxphyaddr are ignored. */
+int memtype_effective_types(const memtype_mtrrs *m, uint64_t pat, uint32_t level, const uint64_t *addresses,
+			    const uint64_t *ptes, size_t n, uint8_t *types, size_t *index);
+
+/* types[i] = effective type of a guest access through guest leaf ptes[i] of `level` and EPT leaf eptes[i]. */
+int memtype_effective_ept_types(uint64_t pat, uint32_t level, uint32_t cr0_cd, const uint64_t *eptes,
+				const uint64_t *ptes, size_t n, uint8_t *types);
 
 /* --- cdef end --- */
 

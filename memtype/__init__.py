@@ -1,6 +1,16 @@
 """x86 memory types: which type an address gets, why, and what changes when a register changes."""
 
 from memtype.backends import active as _active
+from memtype.effective import effective, effective_npt, effective_pcd_pwt, effective_types
+from memtype.ept import (
+    effective_ept,
+    effective_ept_types,
+    ept_decode,
+    ept_leaf,
+    ept_types,
+    ept_walk_type,
+    eptp_valid,
+)
 from memtype.errors import (
     AddressError,
     ArrayError,
@@ -19,6 +29,7 @@ from memtype.formats import load, parse
 from memtype.machine import Cpu, Machine
 from memtype.memory_map import MemoryMap, Segment
 from memtype.mtrr import MtrrState, msr_valid, range_registers
+from memtype.pat import Pat, pat_valid
 from memtype.types import MemoryType
 
 backend: str = _active.name
@@ -39,12 +50,25 @@ __all__ = [
     "MissingExtra",
     "MtrrState",
     "ParseError",
+    "Pat",
     "RegisterError",
     "Segment",
     "ShatteredMapError",
     "backend",
+    "effective",
+    "effective_ept",
+    "effective_ept_types",
+    "effective_npt",
+    "effective_pcd_pwt",
+    "effective_types",
+    "ept_decode",
+    "ept_leaf",
+    "ept_types",
+    "ept_walk_type",
+    "eptp_valid",
     "load",
     "msr_valid",
     "parse",
+    "pat_valid",
     "range_registers",
 ]

@@ -6,12 +6,14 @@ aligned here, before any C call.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from memtype.errors import AddressError, ArrayError
+from memtype.errors import AddressError, ArrayError, InputError
+from memtype.types import MemoryType
 
 U64 = np.dtype(np.uint64)
 U8 = np.dtype(np.uint8)
@@ -102,3 +104,110 @@ def address_beyond(address: int, maxphyaddr: int, index: int | None = None) -> A
     if address < 0:
         return AddressError(f"address {address}{place} is negative", index)
     return AddressError(f"address 0x{address:x}{place} is not below 2**{maxphyaddr} (MAXPHYADDR = {maxphyaddr})", index)
+
+
+# --- memory types as input -------------------------------------------------------------------------------------
+
+
+def is_scalar(value: Any) -> bool:
+    """A single value, to be answered with a single one: int, name, numpy scalar; not a 0-d array."""
+    return isinstance(value, (int, str, np.generic))
+
+
+def type_code(value: Any, what: str) -> int:
+    """The number of one type given as `MemoryType`, number or name. Its legality is for the caller to say."""
+    if isinstance(value, str):
+        return MemoryType.parse(value)
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)):
+        raise InputError(f"{what} = {value!r} is not a memory type")
+    return int(value)
+
+
+def types(values: Any, what: str) -> U8Array:
+    """Any array-like of types (numbers, names, `MemoryType`), or a single one, as C-contiguous uint8, shape kept.
+
+    Raises
+    ------
+    ArrayError
+        For float, bool and object arrays.
+    InputError
+        For a name that is no type, or a number that is no byte; the text names its flat place.
+    """
+    array = np.asarray(values)
+    if array.dtype.kind in "US":
+        codes = [int(MemoryType.parse(str(word))) for word in array.reshape(-1)]
+        return np.array(codes, U8).reshape(array.shape)
+    if array.dtype == U8:
+        return np.require(array, U8, ["C", "A"])
+    if array.size == 0 and not isinstance(values, np.ndarray):
+        return np.zeros(array.shape, U8)
+    if array.dtype.kind not in "iu":
+        raise ArrayError(f"{what}: dtype {array.dtype} is not an integer type; give uint8")
+    beyond = (array.reshape(-1) < 0) | (array.reshape(-1) > 255)
+    if beyond.any():
+        index = int(np.argmax(beyond))
+        raise no_type(what, int(array.reshape(-1)[index]), index)
+    return np.require(array, U8, ["C", "A"])
+
+
+def flags(values: Any, what: str) -> U8Array:
+    """Any array-like of bool, or of 0 and 1, as C-contiguous uint8, shape kept."""
+    array = np.asarray(values)
+    if array.dtype.kind not in "biu":
+        raise ArrayError(f"{what}: dtype {array.dtype} is not bool; give bool, or 0 and 1")
+    flat = array.reshape(-1)
+    if array.dtype.kind != "b" and ((flat != 0) & (flat != 1)).any():
+        index = int(np.argmax((flat != 0) & (flat != 1)))
+        raise InputError(f"{what}[{index}] = {flat[index]} is neither 0 nor 1")
+    return np.require(array, U8, ["C", "A"])
+
+
+def refuse_types(legal: frozenset[int], array: U8Array, what: str) -> None:
+    """Raise for the first element that is not among the `legal` inputs."""
+    known = np.zeros(256, bool)
+    known[sorted(legal)] = True
+    fit = known[array.reshape(-1)]
+    if not fit.all():
+        index = int(np.argmin(fit))
+        raise no_type(what, int(array.reshape(-1)[index]), index)
+
+
+def refuse_type(legal: frozenset[int], code: int, what: str) -> None:
+    """The same for a single input."""
+    if code not in legal:
+        raise no_type(what, code)
+
+
+def no_type(what: str, value: int, index: int | None = None) -> InputError:
+    """The one wording of that refusal."""
+    place = "" if index is None else f"[{index}]"
+    try:
+        shown = f"{value} ({MemoryType(value)})"
+    except ValueError:
+        shown = str(value)
+    return InputError(f"{what}{place} = {shown} is no memory type that can be an input here")
+
+
+def combined(kernel: Callable[..., None], seats: list[U8Array], out: Any, *context: Any) -> U8Array:
+    """Broadcast the inputs, run ``kernel(*context, *inputs, out)`` on contiguous arrays, deliver the result.
+
+    An input of one element stays one: a kernel repeats it.
+    """
+    try:
+        shape = np.broadcast_shapes(*(seat.shape for seat in seats))
+    except ValueError:
+        raise ArrayError(f"shapes {', '.join(str(seat.shape) for seat in seats)} do not broadcast") from None
+    out = output(out, shape, U8, *seats)
+    fitted = [seat if seat.size == 1 or seat.shape == shape else np.broadcast_to(seat, shape).copy() for seat in seats]
+    written = contiguous(out)
+    kernel(*context, *fitted, written)
+    return deliver(written, out)
+
+
+def seat(value: Any, legal: frozenset[int], what: str) -> U8Array:
+    """A type or an array of types for `combined`; a single one is checked here, many are by the kernel."""
+    if not is_scalar(value):
+        return types(value, what)
+    code = type_code(value, what)
+    refuse_type(legal, code, what)
+    return np.array(code, U8)

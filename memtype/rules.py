@@ -83,6 +83,26 @@ PAT_LAYOUTS: Final = {
     "windows": 0x0007_0106_0007_0106,  # also Linux before 4.2 and on processors with the PAT erratum
     "xen": 0x0000_0501_0007_0406,
 }
+PAT_ALIASES: Final = {"default": "reset", "linux-full": "linux", "linux-errata": "windows"}
+
+# --- page-table entries (SDM 4.9.2, APM 7.8.2) ---------------------------------------------------------------
+
+PTE_PWT: Final = 1 << 3
+PTE_PCD: Final = 1 << 4
+PTE_PAT_4K: Final = 1 << 7  # in an entry that maps 4 KiB; in others bit 7 is PS
+PTE_PAT_LARGE: Final = 1 << 12  # in an entry that maps 2 MiB, 4 MiB or 1 GiB
+PTE_PS: Final = 1 << 7
+LEAF_SHIFTS: Final = {1: 12, 2: 21, 3: 30}  # level of a leaf: bits of the address inside it
+LEAF_NAMES: Final = {1: "4 KiB", 2: "2 MiB", 3: "1 GiB"}
+
+# --- EPT (SDM 29.3.2 to 29.3.7; appendix A.10) ---------------------------------------------------------------
+
+EPT_TYPE_SHIFT: Final = 3  # bits 5:3 of a leaf
+EPT_TYPE_FIELD: Final = 7 << EPT_TYPE_SHIFT
+EPT_IPAT: Final = 1 << 6  # ignore PAT
+EPT_TYPES: Final = frozenset({0, 1, 4, 5, 6})  # 2, 3 and 7: EPT misconfiguration
+EPTP_TYPE: Final = 7  # bits 2:0 of the EPT pointer
+EPTP_TYPE_CAPS: Final = {0: 1 << 8, 6: 1 << 14}  # legal types, and their bit in IA32_VMX_EPT_VPID_CAP
 
 
 class FixedRange(NamedTuple):
@@ -127,6 +147,96 @@ _NAMES: Final = {
 }
 
 
+# --- effective types: tables ---------------------------------------------------------------------------------
+
+Grid = dict[MemoryType, dict[MemoryType, MemoryType]]
+
+
+def _grid(text: str) -> Grid:
+    """A table as the manuals print it: row heads at the left, column heads on top."""
+    (_, *heads), *rows = (line.split() for line in text.strip().splitlines())
+    columns = [MemoryType.parse(head) for head in heads]
+    return {
+        MemoryType.parse(head): dict(zip(columns, map(MemoryType.parse, cells), strict=True)) for head, *cells in rows
+    }
+
+
+# SDM 3A table 12-7, processors with PAT. Also the EPT type in the MTRR's seat (SDM 29.3.7.2).
+INTEL_MTRR_PAT: Final = _grid("""
+    MTRR  UC  UC-  WC  WT  WB  WP
+    UC    UC  UC   WC  UC  UC  UC
+    WC    UC  WC   WC  UC  WC  UC
+    WT    UC  UC   WC  WT  WT  WP
+    WB    UC  UC   WC  WT  WB  WP
+    WP    UC  WC   WC  WT  WP  WP
+""")
+
+# APM 2 table 7-11.
+AMD_MTRR_PAT: Final = _grid("""
+    MTRR  UC  UC-  WC  WT  WB  WP
+    UC    UC  UC   WC  UC  UC  UC
+    WC    CD  WC   WC  CD  WC  CD
+    WT    CD  CD   WC  WT  WT  CD
+    WB    CD  CD   WC  WT  WB  WP
+    WP    CD  CD   WC  CD  WP  WP
+""")
+
+MTRR_PAT: Final = {"intel": INTEL_MTRR_PAT, "amd": AMD_MTRR_PAT}
+
+# Processors without PAT (SDM 3A table 12-6) and AMD's unmodified PAT (APM 2 table 7-8): columns are PCD, PWT.
+# WC and WP under opposite bits are model-specific on Intel. APM table 7-11 contradicts 7-8 and is the norm.
+PCD_PWT_COLUMNS: Final = ((0, 0), (0, 1), (1, 0), (1, 1))
+PCD_PWT: Final = {
+    "intel": {
+        MemoryType.UC: (MemoryType.UC, MemoryType.UC, MemoryType.UC, MemoryType.UC),
+        MemoryType.WC: (MemoryType.WC, MemoryType.WC, MemoryType.WC, MemoryType.UC),
+        MemoryType.WT: (MemoryType.WT, MemoryType.WT, MemoryType.UC, MemoryType.UC),
+        MemoryType.WP: (MemoryType.WP, MemoryType.WP, MemoryType.WC, MemoryType.UC),
+        MemoryType.WB: (MemoryType.WB, MemoryType.WT, MemoryType.UC, MemoryType.UC),
+    },
+    "amd": {
+        MemoryType.UC: (MemoryType.UC, MemoryType.UC, MemoryType.UC, MemoryType.UC),
+        MemoryType.WC: (MemoryType.WC, MemoryType.WC, MemoryType.WC, MemoryType.UC),
+        MemoryType.WT: (MemoryType.WT, MemoryType.WT, MemoryType.UC, MemoryType.UC),
+        MemoryType.WP: (MemoryType.WP, MemoryType.WP, MemoryType.UC, MemoryType.UC),
+        MemoryType.WB: (MemoryType.WB, MemoryType.WT, MemoryType.UC, MemoryType.UC),
+    },
+}
+
+# APM 2 table 15-19, step 1 of nested paging: guest PAT type (rows) with host PAT type (columns).
+# The cell (WB, UC-) is uncertain: copies of the table say UC or UC-. It matters only where the MTRR is WC.
+NPT_GUEST_HOST: Final = _grid("""
+    guest  UC  UC-  WC  WP   WT   WB
+    UC     UC  UC   UC  UC   UC   UC
+    UC-    UC  UC-  WC  UC   UC   UC
+    WC     WC  WC   WC  WC+  WC+  WC+
+    WP     UC  UC   UC  WP   UC   WP
+    WT     UC  UC   UC  UC   WT   WT
+    WB     UC  UC   WC  WP   WT   WB
+""")
+
+# APM 2 table 15-20, step 2: the combined type (rows) with the MTRR type of the system physical address.
+NPT_COMBINED_MTRR: Final = _grid("""
+    combined  UC  WC  WP   WT   WB
+    UC        UC  CD  CD   CD   CD
+    UC-       UC  WC  CD   CD   CD
+    WC        WC  WC  WC   WC   WC
+    WC+       WC  WC  WC+  WC+  WC+
+    WP        UC  CD  WP   CD   WP
+    WT        UC  CD  CD   WT   WT
+    WB        UC  WC  WP   WT   WB
+""")
+
+# APM 2 15.36.14: what SNP-active guests get in the end.
+SNP_RESULT: Final = {MemoryType.UC: MemoryType.CD, MemoryType.WC: MemoryType.WC_PLUS}
+
+CACHEABLE: Final = frozenset({MemoryType.WT, MemoryType.WP, MemoryType.WB})
+# What a byte of the MTRR's seat, and of a PAT seat, may hold as an input. 2 and 3 (and UC- as an MTRR type) are
+# reserved: they give UNDEFINED. CD, WC+ and what lies above MIXED are no inputs. MIXED is no PAT type.
+MTRR_INPUTS: Final = frozenset({0, 1, 2, 3, 4, 5, 6, 7, 10, 11})
+PAT_INPUTS: Final = frozenset({0, 1, 2, 3, 4, 5, 6, 7, 10})
+
+
 class Rule(NamedTuple):
     """A rule as it is cited: identifier, what it says, where it stands."""
 
@@ -155,6 +265,48 @@ RULES: Final = {
         Rule("mtrr-default", "no range matches: the default type decides", "SDM 3A 12.11.2.1"),
         Rule("mtrr-tom2", "AMD: the default type of [4 GiB, TOP_MEM2) is WB (SYSCFG bits 21 and 22)",
              "APM 2 7.9.4"),
+        # page tables and PAT
+        Rule("pat-entry", "an entry of IA32_PAT is a byte: 0, 1, 4, 5, 6 or 7", "SDM 3A 12.12.2"),
+        Rule("pat-index", "the PAT entry is 4 PAT + 2 PCD + PWT; PAT is bit 7 of a 4 KiB leaf, bit 12 of a larger one",
+             "SDM 3A 4.9.2, APM 2 7.8.2"),
+        Rule("pat-walk", "an access to a paging structure uses PAT entry 2 PCD + PWT of what points to it",
+             "SDM 3A 4.9.2"),
+        Rule("paging-off", "without paging the PAT type is WB: the MTRRs decide", "SDM 3A 12.5.2"),
+        Rule("effective-intel", "Intel: MTRR type and PAT type combine by one table", "SDM 3A table 12-7"),
+        Rule("effective-amd", "AMD: MTRR type and PAT type combine by one table; conflicts are CD",
+             "APM 2 table 7-11"),
+        Rule("effective-pcd-pwt", "processors without PAT: MTRR type, PCD and PWT combine by one table",
+             "SDM 3A table 12-6, APM 2 table 7-8"),
+        Rule("cr0-cd-intel", "Intel: with CR0.CD = 1 accesses are UC (no-fill mode)", "SDM 3A table 12-5"),
+        Rule("cr0-cd-amd", "AMD: with CR0.CD = 1 cacheable types are CD", "APM 2 7.6.2"),
+        # EPT
+        Rule("ept-effective", "the EPT type takes the MTRR's seat in table 12-7; MTRRs play no role",
+             "SDM 3C 29.3.7.2"),
+        Rule("ept-ipat", "IPAT = 1: the EPT type alone decides", "SDM 3C 29.3.7.2"),
+        Rule("ept-cd", "CR0.CD = 1: UC, whatever the EPT leaf says", "SDM 3C 29.3.7.2"),
+        Rule("ept-misconfig", "EPT types 2, 3 and 7 are a misconfiguration; so are bits 6:3 of a non-leaf entry",
+             "SDM 3C 29.3.3.1"),
+        Rule("ept-pointer", "bits 2:0 of EPTP are 0 (UC) or 6 (WB), if IA32_VMX_EPT_VPID_CAP allows it",
+             "SDM 3C 25.6.11, 29.3.7.1"),
+        # nested paging
+        Rule("npt-combined", "guest PAT type and host PAT type combine first", "APM 2 table 15-19"),
+        Rule("npt-effective", "the combined type then meets the MTRR type of the system physical address",
+             "APM 2 table 15-20"),
+        Rule("npt-snp", "SNP-active guests: UC becomes CD, WC becomes WC+", "APM 2 15.36.14"),
+        # pages and aliases
+        Rule("large-page-mixed", "a large page over several MTRR types is undefined: split it",
+             "SDM 3A 12.11.9, APM 2 7.7.4"),
+        Rule("alias-same", "two mappings of one page have the same type", "SDM 3A 12.12.4, APM 2 7.8.7"),
+        Rule("alias-uncached", "UC and WC differ in ordering; Intel does not support the pair, AMD allows it",
+             "SDM 3A 12.12.4, APM 2 7.8.7"),
+        Rule("alias-cached", "two cacheable types; Intel does not support the pair, AMD allows it",
+             "SDM 3A 12.12.4, APM 2 7.8.7"),
+        Rule("alias-uc-cached", "UC with a cacheable type: forbidden by AMD, unsupported by Intel",
+             "SDM 3A 12.12.4, APM 2 7.8.7"),
+        Rule("alias-wc-cached", "WC with a cacheable type: WC writes may not check the caches",
+             "SDM 3A 12.12.4, APM 2 7.8.7"),
+        Rule("alias-coherent", "WC+ probes the caches: it may stand beside a cacheable type", "APM 2 15.25.8"),
+        Rule("alias-unknown", "one of the types is not known: nothing can be promised", "SDM 3A 12.12.4"),
     )
 }  # fmt: skip
 

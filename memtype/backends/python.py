@@ -6,13 +6,22 @@ written only when no error is raised.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
 import numpy as np
 
 from memtype import arrays, rules
 from memtype.backends import reference
-from memtype.backends.reference import Registers, msr_fault
+from memtype.backends.reference import Registers, msr_fault, pat_index, pat_valid
 
-__all__ = ["at", "map_types", "msr_fault", "name", "page_types", "resolve", "types"]
+__all__ = [
+    "at", "effective", "effective_array", "effective_ept", "effective_ept_array", "effective_ept_types",
+    "effective_npt", "effective_npt_array", "effective_pcd_pwt", "effective_types", "ept_types", "map_types",
+    "msr_fault", "name", "page_types", "pat_index", "pat_indexes", "pat_types", "pat_valid", "pat_valids", "resolve",
+    "types",
+]  # fmt: skip
 
 name = "python"
 
@@ -52,3 +61,134 @@ def map_types(
     """Look addresses up in a resolved map."""
     arrays.refuse_addresses(addresses, maxphyaddr)
     out[...] = kinds[np.searchsorted(bases, addresses, "right") - 1]
+
+
+# --- IA32_PAT and page-table entries --------------------------------------------------------------------------
+
+
+def pat_valids(pats: arrays.U64Array, out: arrays.U8Array) -> None:
+    out.reshape(-1)[:] = [reference.pat_valid(int(pat)) for pat in pats.reshape(-1)]
+
+
+def pat_indexes(level: int, ptes: arrays.U64Array, out: arrays.U8Array) -> None:
+    pat_bit = np.uint64(rules.PTE_PAT_4K if level == 1 else rules.PTE_PAT_LARGE)
+    pcd_pwt = ptes >> np.uint64(3) & np.uint64(3)
+    out[...] = pcd_pwt + np.where(ptes & pat_bit, np.uint64(4), np.uint64(0))
+
+
+def pat_types(pat: int, level: int, ptes: arrays.U64Array, out: arrays.U8Array) -> None:
+    entries = np.array([reference.pat_entry(pat, index) for index in range(8)], arrays.U8)
+    indexes = np.empty(ptes.shape, arrays.U8)
+    pat_indexes(level, ptes, indexes)
+    out[...] = entries[indexes]
+
+
+# --- effective types: the reference tabulated once, then looked up ------------------------------------------------
+
+
+def effective(vendor: str, cr0_cd: bool, mtrr: int, pat: int) -> int:
+    arrays.refuse_type(rules.MTRR_INPUTS, mtrr, "mtrr")
+    arrays.refuse_type(rules.PAT_INPUTS, pat, "pat")
+    return reference.effective(vendor, cr0_cd, mtrr, pat)
+
+
+def effective_pcd_pwt(vendor: str, mtrr: int, pcd: bool, pwt: bool) -> int:
+    arrays.refuse_type(rules.MTRR_INPUTS, mtrr, "mtrr")
+    return reference.effective_pcd_pwt(vendor, mtrr, pcd, pwt)
+
+
+def effective_ept(kind: int, ipat: bool, pat: int, cr0_cd: bool) -> int:
+    arrays.refuse_type(rules.MTRR_INPUTS, kind, "ept_type")
+    arrays.refuse_type(rules.PAT_INPUTS, pat, "pat")
+    return reference.effective_ept(kind, ipat, pat, cr0_cd)
+
+
+def effective_npt(guest: int, host: int, mtrr: int, snp: bool, cr0_cd: bool) -> int:
+    arrays.refuse_type(rules.PAT_INPUTS, guest, "guest_pat")
+    arrays.refuse_type(rules.PAT_INPUTS, host, "host_pat")
+    arrays.refuse_type(rules.MTRR_INPUTS, mtrr, "mtrr")
+    return reference.effective_npt(guest, host, mtrr, snp, cr0_cd)
+
+
+
+@cache
+def _plane(function: Callable[..., int], *context: Any) -> arrays.U8Array:
+    """uint8[16, 16]: `function(*context, row, column)` for all that may be an input."""
+    plane = np.zeros((16, 16), arrays.U8)
+    for row in sorted(rules.MTRR_INPUTS):
+        for column in sorted(rules.PAT_INPUTS):
+            plane[row, column] = function(*context, row, column)
+    return plane
+
+
+def effective_array(vendor: str, cr0_cd: bool, mtrr: arrays.U8Array, pat: arrays.U8Array, out: arrays.U8Array) -> None:
+    """`mtrr` and `pat` have as many elements as `out`, or one; so in the functions below."""
+    arrays.refuse_types(rules.MTRR_INPUTS, mtrr, "mtrr")
+    arrays.refuse_types(rules.PAT_INPUTS, pat, "pat")
+    out.reshape(-1)[:] = _plane(reference.effective, vendor, cr0_cd)[mtrr.reshape(-1), pat.reshape(-1)]
+
+
+def _ept(cr0_cd: bool, ipat: bool, kind: int, pat: int) -> int:
+    return reference.effective_ept(kind, ipat, pat, cr0_cd)
+
+
+def effective_ept_array(
+    cr0_cd: bool, kind: arrays.U8Array, ipat: arrays.U8Array, pat: arrays.U8Array, out: arrays.U8Array
+) -> None:
+    arrays.refuse_types(rules.MTRR_INPUTS, kind, "ept_type")
+    arrays.refuse_types(rules.PAT_INPUTS, pat, "pat")
+    planes = np.stack([_plane(_ept, cr0_cd, False), _plane(_ept, cr0_cd, True)])
+    out.reshape(-1)[:] = planes[ipat.reshape(-1), kind.reshape(-1), pat.reshape(-1)]
+
+
+@cache
+def _npt_cube(snp: bool, cr0_cd: bool) -> arrays.U8Array:
+    """uint8[16, 16, 16]: guest PAT type, host PAT type, MTRR type."""
+    cube = np.zeros((16, 16, 16), arrays.U8)
+    for guest in rules.PAT_INPUTS:
+        for host in rules.PAT_INPUTS:
+            for mtrr in rules.MTRR_INPUTS:
+                cube[guest, host, mtrr] = reference.effective_npt(guest, host, mtrr, snp, cr0_cd)
+    return cube
+
+
+def effective_npt_array(
+    snp: bool, cr0_cd: bool, guest: arrays.U8Array, host: arrays.U8Array, mtrr: arrays.U8Array, out: arrays.U8Array
+) -> None:
+    arrays.refuse_types(rules.PAT_INPUTS, guest, "guest_pat")
+    arrays.refuse_types(rules.PAT_INPUTS, host, "host_pat")
+    arrays.refuse_types(rules.MTRR_INPUTS, mtrr, "mtrr")
+    out.reshape(-1)[:] = _npt_cube(snp, cr0_cd)[guest.reshape(-1), host.reshape(-1), mtrr.reshape(-1)]
+
+
+# --- EPT leaves, and whole pipelines ----------------------------------------------------------------------------
+
+
+def ept_types(eptes: arrays.U64Array, out: arrays.U8Array) -> None:
+    """Bits 5:3, UNDEFINED where misconfigured."""
+    kinds = np.array([reference.ept_type(bits << rules.EPT_TYPE_SHIFT) for bits in range(8)], arrays.U8)
+    out[...] = kinds[(eptes & np.uint64(rules.EPT_TYPE_FIELD)) >> np.uint64(rules.EPT_TYPE_SHIFT)]
+
+
+def effective_types(
+    s: Registers, pat: int, level: int, addresses: arrays.U64Array | None, ptes: arrays.U64Array, out: arrays.U8Array
+) -> None:
+    """Registers and entries to effective types; without `addresses` the page's first byte is asked."""
+    if addresses is None:
+        inside = (1 << rules.LEAF_SHIFTS[level]) - 1
+        addresses = ptes & np.uint64(~rules.high_bits(s.maxphyaddr) & ~inside & (1 << 64) - 1)
+    mtrr, chosen = np.empty(ptes.shape, arrays.U8), np.empty(ptes.shape, arrays.U8)
+    types(s, addresses, mtrr)
+    pat_types(pat, level, ptes, chosen)
+    effective_array(s.vendor, False, mtrr, chosen, out)
+
+
+def effective_ept_types(
+    pat: int, level: int, cr0_cd: bool, eptes: arrays.U64Array, ptes: arrays.U64Array, out: arrays.U8Array
+) -> None:
+    """EPT leaves and guest leaves to effective types."""
+    kinds, chosen = np.empty(eptes.shape, arrays.U8), np.empty(ptes.shape, arrays.U8)
+    ept_types(eptes, kinds)
+    pat_types(pat, level, ptes, chosen)
+    ipat = (eptes & np.uint64(rules.EPT_IPAT) != 0).astype(arrays.U8)
+    effective_ept_array(cr0_cd, kinds, ipat, chosen, out)

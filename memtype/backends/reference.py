@@ -6,7 +6,7 @@ register file is any object with the attributes of `memtype.MtrrState` (`Registe
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
 from memtype import rules
@@ -209,3 +209,155 @@ def blocks(base: int, mask: int, maxphyaddr: int) -> Iterator[tuple[int, int]]:
         for place, bit in enumerate(holes):
             start |= (choice >> place & 1) << bit
         yield start, size
+
+
+# --- page-table entries and PAT (SDM 3A 4.9.2 and 12.12, APM 2 7.8.2) --------------------------------------------
+
+
+def pat_index(pte: int, level: int) -> int:
+    """Which of the eight PAT entries a leaf of `level` (1, 2 or 3) chooses."""
+    pat_bit = rules.PTE_PAT_4K if level == 1 else rules.PTE_PAT_LARGE
+    return (4 if pte & pat_bit else 0) + walk_index(pte)
+
+
+def walk_index(entry: int) -> int:
+    """The PAT entry for an access to the paging structure that `entry` points to: no PAT bit there."""
+    return (2 if entry & rules.PTE_PCD else 0) + (1 if entry & rules.PTE_PWT else 0)
+
+
+def pat_entry(pat: int, index: int) -> MemoryType:
+    """The type in entry `index`; a reserved byte is UNDEFINED."""
+    entry = pat >> 8 * index & 0xFF
+    return MemoryType(entry) if entry in rules.PAT_TYPES else MemoryType.UNDEFINED
+
+
+def pat_valid(pat: int) -> bool:
+    return all(entry in rules.PAT_TYPES for entry in pat.to_bytes(8, "little"))
+
+
+# --- effective types: what is known and what is not --------------------------------------------------------------
+
+
+def _settle(mtrr: int, known: Callable[[MemoryType], MemoryType]) -> MemoryType:
+    """`known` of a type in the MTRR's seat; where that type is not known, only what all of them agree on."""
+    if mtrr in rules.MTRR_TYPES:
+        return known(MemoryType(mtrr))
+    if mtrr not in (MemoryType.UNDEFINED, MemoryType.MIXED):
+        return MemoryType.UNDEFINED  # a reserved encoding
+    answers = {known(MemoryType(kind)) for kind in rules.MTRR_TYPES}
+    return answers.pop() if len(answers) == 1 else MemoryType(mtrr)
+
+
+# --- effective types without nested paging (SDM 3A 12.5.2, APM 2 7.8.3) ------------------------------------------
+
+
+def effective(vendor: str, cr0_cd: bool, mtrr: int, pat: int) -> MemoryType:
+    """The type of an access from the MTRR type of its address and the PAT type of its page."""
+    if pat not in rules.PAT_TYPES:
+        return MemoryType.UNDEFINED
+    if vendor == "amd":
+        return _settle(mtrr, lambda kind: _amd_uncached(cr0_cd, _amd(kind, MemoryType(pat))))
+    return _settle(mtrr, lambda kind: MemoryType.UC if cr0_cd else _intel(kind, MemoryType(pat)))
+
+
+def _intel(mtrr: MemoryType, pat: MemoryType) -> MemoryType:
+    """SDM 3A table 12-7, read column by column."""
+    if pat in (MemoryType.UC, MemoryType.WC):
+        return pat  # the page tables have the last word, over any MTRR
+    if pat is MemoryType.WB:
+        return mtrr
+    if pat is MemoryType.UC_MINUS:  # overridden by WC; WP, formerly undefined, goes with it
+        return MemoryType.WC if mtrr in (MemoryType.WC, MemoryType.WP) else MemoryType.UC
+    # WT or WP: as the page says where the MTRR allows caching, else UC
+    return pat if mtrr in rules.CACHEABLE else MemoryType.UC
+
+
+def _amd(mtrr: MemoryType, pat: MemoryType) -> MemoryType:
+    """APM 2 table 7-11, read column by column: what conflicts is uncached with the caches probed."""
+    if pat is MemoryType.WC:
+        return MemoryType.WC
+    if mtrr is MemoryType.UC:
+        return MemoryType.UC
+    if pat is MemoryType.WB or pat is mtrr:
+        return mtrr
+    if pat is MemoryType.UC_MINUS and mtrr is MemoryType.WC:
+        return MemoryType.WC
+    if mtrr is MemoryType.WB and pat in (MemoryType.WT, MemoryType.WP):
+        return pat
+    return MemoryType.CD
+
+
+def _amd_uncached(cr0_cd: bool, kind: MemoryType) -> MemoryType:
+    """APM 2 7.6.2: with CR0.CD = 1 the cacheable types are CD."""
+    return MemoryType.CD if cr0_cd and kind in rules.CACHEABLE else kind
+
+
+def effective_pcd_pwt(vendor: str, mtrr: int, pcd: bool, pwt: bool) -> MemoryType:
+    """Processors without PAT (SDM 3A table 12-6), or AMD's unmodified PAT (APM 2 table 7-8)."""
+    return _settle(mtrr, lambda kind: _pcd_pwt(vendor, kind, pcd, pwt))
+
+
+def _pcd_pwt(vendor: str, mtrr: MemoryType, pcd: bool, pwt: bool) -> MemoryType:
+    if pcd:
+        # PCD alone disables caching; WC memory has none to disable, and Intel's WP yields to it in the same way
+        spared = (MemoryType.WC,) if vendor == "amd" else (MemoryType.WC, MemoryType.WP)
+        return MemoryType.WC if not pwt and mtrr in spared else MemoryType.UC
+    return MemoryType.WT if pwt and mtrr is MemoryType.WB else mtrr
+
+
+# --- EPT (SDM 3C 29.3.7.2) ---------------------------------------------------------------------------------------
+
+
+def effective_ept(kind: int, ipat: bool, pat: int, cr0_cd: bool) -> MemoryType:
+    """The type of a guest access from the leaf's type and IPAT and the guest's PAT type. A misconfigured leaf
+    lets no access through: UNDEFINED."""
+    if kind not in rules.EPT_TYPES and kind != MemoryType.MIXED:
+        return MemoryType.UNDEFINED
+    if cr0_cd:
+        return MemoryType.UC
+    if ipat:
+        return MemoryType(kind)
+    return effective("intel", False, kind, pat)
+
+
+def ept_type(epte: int) -> MemoryType:
+    """Bits 5:3 of an EPT leaf; a misconfigured one is UNDEFINED."""
+    encoding = (epte & rules.EPT_TYPE_FIELD) >> rules.EPT_TYPE_SHIFT
+    return MemoryType(encoding) if encoding in rules.EPT_TYPES else MemoryType.UNDEFINED
+
+
+# --- nested paging (APM 2 15.25.8, 15.36.14) ---------------------------------------------------------------------
+
+
+def npt_combined(guest: int, host: int) -> MemoryType:
+    """Step 1: the guest's PAT type with the host's (APM 2 table 15-19), read row by row."""
+    if guest not in rules.PAT_TYPES or host not in rules.PAT_TYPES:
+        return MemoryType.UNDEFINED
+    if guest == MemoryType.WC:
+        # the host may hold cached lines of the page: then the writes must probe
+        return MemoryType.WC_PLUS if host in rules.CACHEABLE else MemoryType.WC
+    if guest == MemoryType.UC_MINUS:
+        return MemoryType(host) if host in (MemoryType.UC_MINUS, MemoryType.WC) else MemoryType.UC
+    if guest == MemoryType.WB:
+        return MemoryType.UC if host == MemoryType.UC_MINUS else MemoryType(host)
+    if guest in rules.CACHEABLE and host in (guest, MemoryType.WB):
+        return MemoryType(guest)
+    return MemoryType.UC
+
+
+def effective_npt(guest: int, host: int, mtrr: int, snp: bool, cr0_cd: bool) -> MemoryType:
+    """Step 2: the combined type with the MTRR type of the system physical address (table 15-20), then CR0.CD of
+    guest or host, then what SNP forces."""
+    combined = npt_combined(guest, host)
+    if combined is MemoryType.UNDEFINED:
+        return MemoryType.UNDEFINED
+
+    def known(kind: MemoryType) -> MemoryType:
+        if combined is MemoryType.WC_PLUS:  # as WC, but for what the MTRR lets caches hold
+            met = MemoryType.WC_PLUS if kind in rules.CACHEABLE else MemoryType.WC
+        else:
+            met = _amd(kind, combined)  # the table without the WC+ row is table 7-11, rows for columns
+        met = _amd_uncached(cr0_cd, met)
+        return rules.SNP_RESULT.get(met, met) if snp else met
+
+    return _settle(mtrr, known)

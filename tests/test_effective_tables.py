@@ -1,0 +1,276 @@
+"""Every cell of every table of combined types: C, Python and reference agree, and equal the published tables."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from pathlib import Path
+
+import pytest
+
+import memtype as mt
+from memtype import backends, rules
+from memtype.backends import reference
+from memtype.errors import InputError
+
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+T = mt.MemoryType
+VENDORS, BITS = ("intel", "amd"), (False, True)
+MTRR_SEAT, PAT_SEAT = sorted(rules.MTRR_INPUTS), sorted(rules.PAT_INPUTS)
+CODES = range(16)
+
+
+def shared(path: str):
+    file = SHARED / path
+    if not file.is_file():
+        pytest.skip(f"{path} is not beside this checkout")
+    return json.loads(file.read_text())
+
+
+@pytest.fixture(scope="module")
+def vectors():
+    return shared("spec/vectors/hardware.json")
+
+
+@pytest.fixture(params=backends.NAMES)
+def backend(request):
+    try:
+        return backends.load(request.param)
+    except mt.BackendUnavailable as error:
+        pytest.skip(str(error))
+
+
+def parse(grid):
+    return {T.parse(row): {T.parse(head): T.parse(cell) for head, cell in cells.items()} for row, cells in grid.items()}
+
+
+# --- the published tables ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "table"),
+    [
+        ("intel_mtrr_pat", rules.INTEL_MTRR_PAT),
+        ("amd_mtrr_pat", rules.AMD_MTRR_PAT),
+        ("npt_guest_host", rules.NPT_GUEST_HOST),
+        ("npt_combined_mtrr", rules.NPT_COMBINED_MTRR),
+    ],
+)
+def test_the_tables_of_rules_are_the_published_ones(vectors, name, table):
+    assert table == parse(vectors[name])
+
+
+def test_the_table_without_pat_is_the_published_one(vectors):
+    published = {
+        T.parse(row): tuple(T.parse(cells[f"{pcd}{pwt}"]) for pcd, pwt in rules.PCD_PWT_COLUMNS)
+        for row, cells in vectors["pcd_pwt_nopat_intel"].items()
+    }
+    assert rules.PCD_PWT["intel"] == published
+
+
+@pytest.mark.parametrize("vendor", VENDORS)
+def test_effective_is_the_vendors_table(vendor):
+    for mtrr, row in rules.MTRR_PAT[vendor].items():
+        for pat, cell in row.items():
+            assert mt.effective(mtrr, pat, vendor) is cell, (mtrr, pat)
+
+
+def test_nested_paging_is_both_steps():
+    for guest, row in rules.NPT_GUEST_HOST.items():
+        for host, combined in row.items():
+            for mtrr, cell in rules.NPT_COMBINED_MTRR[combined].items():
+                assert mt.effective_npt(guest, host, mtrr) is cell, (guest, host, mtrr)
+
+
+@pytest.mark.parametrize("vendor", VENDORS)
+def test_without_pat_pcd_and_pwt_decide(vendor):
+    for mtrr, row in rules.PCD_PWT[vendor].items():
+        for (pcd, pwt), cell in zip(rules.PCD_PWT_COLUMNS, row, strict=True):
+            assert mt.effective_pcd_pwt(mtrr, pcd, pwt, vendor) is cell
+
+
+def test_vectors_of_nested_paging(vectors):
+    for row in vectors["npt"]:
+        got = mt.effective_npt(row["guest"], row["host"], row["mtrr"], snp=row.get("snp", False))
+        assert str(got) == row["result"], row["id"]
+
+
+def test_vectors_of_ept(vectors):
+    for row in vectors["ept"]:
+        got = mt.effective_ept(
+            row["ept_type"], row["ipat"], row["guest_pat"], bool(row["cr0_cd"]), cr0_pg=bool(row["cr0_pg"])
+        )
+        assert str(got) == {"MISCONFIG": "??"}.get(row["result"], row["result"]), row["id"]
+
+
+def test_the_table_in_xen_is_intels_cell_by_cell():
+    xen = shared("corpus/vectors/xen_mtrr_pat_effective.json")
+    heads = xen["pat_columns"]
+    for mtrr, row in xen["effective_by_mtrr"].items():
+        for pat, cell in zip(heads, row, strict=True):
+            if cell is None:
+                assert pat.startswith("reserved")
+                assert mt.effective(mtrr, int(pat.removeprefix("reserved"))) is T.UNDEFINED
+            else:
+                assert str(mt.effective(mtrr, pat)) == cell, (mtrr, pat)
+
+
+# --- lockstep: the manual's text, the tables in C, the arrays of Python --------------------------------------------
+
+
+def outcome(function, *args):
+    try:
+        return int(function(*args))
+    except InputError as error:
+        return str(error)
+
+
+@pytest.mark.parametrize("cr0_cd", BITS)
+@pytest.mark.parametrize("vendor", VENDORS)
+def test_mtrr_with_pat_in_lockstep(backend, vendor, cr0_cd):
+    for mtrr, pat in itertools.product(CODES, CODES):
+        got = outcome(backend.effective, vendor, cr0_cd, mtrr, pat)
+        if mtrr in rules.MTRR_INPUTS and pat in rules.PAT_INPUTS:
+            assert got == reference.effective(vendor, cr0_cd, mtrr, pat), (mtrr, pat)
+        else:
+            what, value = ("mtrr", mtrr) if mtrr not in rules.MTRR_INPUTS else ("pat", pat)
+            assert got.startswith(f"{what} = {value}")
+
+
+@pytest.mark.parametrize("vendor", VENDORS)
+def test_pcd_and_pwt_in_lockstep(backend, vendor):
+    for mtrr, pcd, pwt in itertools.product(MTRR_SEAT, BITS, BITS):
+        assert backend.effective_pcd_pwt(vendor, mtrr, pcd, pwt) == reference.effective_pcd_pwt(vendor, mtrr, pcd, pwt)
+    for mtrr in set(CODES) - rules.MTRR_INPUTS:
+        assert outcome(backend.effective_pcd_pwt, vendor, mtrr, False, False).startswith(f"mtrr = {mtrr}")
+
+
+@pytest.mark.parametrize("cr0_cd", BITS)
+@pytest.mark.parametrize("ipat", BITS)
+def test_ept_in_lockstep(backend, ipat, cr0_cd):
+    for kind, pat in itertools.product(CODES, CODES):
+        got = outcome(backend.effective_ept, kind, ipat, pat, cr0_cd)
+        if kind in rules.MTRR_INPUTS and pat in rules.PAT_INPUTS:
+            assert got == reference.effective_ept(kind, ipat, pat, cr0_cd), (kind, pat)
+        else:
+            assert isinstance(got, str)
+
+
+@pytest.mark.parametrize("cr0_cd", BITS)
+@pytest.mark.parametrize("snp", BITS)
+def test_nested_paging_in_lockstep(backend, snp, cr0_cd):
+    for guest, host, mtrr in itertools.product(CODES, CODES, CODES):
+        got = outcome(backend.effective_npt, guest, host, mtrr, snp, cr0_cd)
+        if {guest, host} <= rules.PAT_INPUTS and mtrr in rules.MTRR_INPUTS:
+            assert got == reference.effective_npt(guest, host, mtrr, snp, cr0_cd), (guest, host, mtrr)
+        else:
+            assert isinstance(got, str)
+
+
+# --- laws ---------------------------------------------------------------------------------------------------------
+
+
+def test_only_wc_makes_uncached_memory_of_an_uc_mtrr_and_nothing_makes_it_cached():
+    for vendor, pat in itertools.product(VENDORS, rules.PAT_TYPES):
+        assert mt.effective("UC", pat, vendor) is (T.WC if pat == T.WC else T.UC)
+
+
+def test_a_pat_of_wb_leaves_the_mtrr_alone_and_so_does_paging_off():
+    for vendor, mtrr in itertools.product(VENDORS, rules.MTRR_TYPES):
+        assert mt.effective(mtrr, "WB", vendor) == mtrr
+        for pat in rules.PAT_TYPES:
+            assert mt.effective(mtrr, pat, vendor, cr0_pg=False) == mtrr
+
+
+def test_the_vendors_differ_in_three_cells_beside_cd():
+    differing = {
+        (str(mtrr), str(pat))
+        for mtrr, row in rules.INTEL_MTRR_PAT.items()
+        for pat, intel in row.items()
+        if intel != {T.CD: T.UC}.get(rules.AMD_MTRR_PAT[mtrr][pat], rules.AMD_MTRR_PAT[mtrr][pat])
+    }
+    assert differing == {("WT", "WP"), ("WP", "WT"), ("WP", "UC-")}
+
+
+def test_with_caches_off_nothing_is_cacheable():
+    for vendor, mtrr, pat in itertools.product(VENDORS, rules.MTRR_TYPES, rules.PAT_TYPES):
+        assert mt.effective(mtrr, pat, vendor, cr0_cd=True) not in rules.CACHEABLE
+    assert mt.effective("WB", "WB", cr0_cd=True) is T.UC
+    assert mt.effective("WB", "WB", "amd", cr0_cd=True) is T.CD
+    assert mt.effective("WB", "WC", "amd", cr0_cd=True) is T.WC
+    assert mt.effective_npt("WB", "WB", "WB", cr0_cd=True) is T.CD
+
+
+@pytest.mark.parametrize("unknown", [T.UNDEFINED, T.MIXED])
+def test_an_unknown_mtrr_type_gives_only_what_every_type_gives(unknown):
+    for vendor, cd, pat in itertools.product(VENDORS, BITS, rules.PAT_TYPES):
+        answers = {mt.effective(mtrr, pat, vendor, cr0_cd=cd) for mtrr in rules.MTRR_TYPES}
+        expected = answers.pop() if len(answers) == 1 else unknown
+        assert mt.effective(unknown, pat, vendor, cr0_cd=cd) is expected
+    for guest, host, snp, cd in itertools.product(rules.PAT_TYPES, rules.PAT_TYPES, BITS, BITS):
+        answers = {mt.effective_npt(guest, host, mtrr, snp, cr0_cd=cd) for mtrr in rules.MTRR_TYPES}
+        expected = answers.pop() if len(answers) == 1 else unknown
+        assert mt.effective_npt(guest, host, unknown, snp, cr0_cd=cd) is expected
+
+
+def test_reserved_encodings_decide_nothing():
+    for vendor, reserved in itertools.product(VENDORS, (2, 3)):
+        for kind in rules.PAT_TYPES:
+            assert mt.effective(reserved, kind, vendor) is T.UNDEFINED
+            assert mt.effective_npt(kind, reserved, "WB") is T.UNDEFINED
+            assert mt.effective_npt(reserved, kind, "WB") is T.UNDEFINED
+            assert mt.effective_npt("WB", kind, reserved) is T.UNDEFINED
+        for kind in rules.MTRR_TYPES:
+            assert mt.effective(kind, reserved, vendor) is T.UNDEFINED
+    assert mt.effective("UC-", "WB") is T.UNDEFINED
+
+
+def test_snp_leaves_no_incoherent_type():
+    for guest, host, mtrr in itertools.product(rules.PAT_TYPES, rules.PAT_TYPES, rules.MTRR_TYPES):
+        plain, snp = mt.effective_npt(guest, host, mtrr), mt.effective_npt(guest, host, mtrr, snp=True)
+        assert snp is {T.UC: T.CD, T.WC: T.WC_PLUS}.get(plain, plain)
+
+
+def test_ept_stands_in_the_mtrrs_seat_unless_ipat_or_cd():
+    for kind, pat in itertools.product(rules.EPT_TYPES, rules.PAT_TYPES):
+        assert mt.effective_ept(kind, False, pat) is mt.effective(kind, pat)
+        assert mt.effective_ept(kind, True, pat) == kind
+        assert mt.effective_ept(kind, False, pat, cr0_pg=False) == kind
+        for ipat in BITS:
+            assert mt.effective_ept(kind, ipat, pat, cr0_cd=True) is T.UC
+
+
+@pytest.mark.parametrize("bad", [8, 9, 12, 15, 16, 255, 256, -1, 1 << 40, T.CD, "WC+", "XX", True, None, 1.5])
+def test_what_is_no_input_is_refused(bad):
+    for call in (
+        lambda: mt.effective(bad, "WB"),
+        lambda: mt.effective("WB", bad),
+        lambda: mt.effective_ept(bad, False, "WB"),
+        lambda: mt.effective_ept("WB", False, bad),
+        lambda: mt.effective_npt(bad, "WB", "WB"),
+        lambda: mt.effective_npt("WB", bad, "WB"),
+        lambda: mt.effective_npt("WB", "WB", bad),
+        lambda: mt.effective_pcd_pwt(bad, False, False),
+    ):
+        with pytest.raises(InputError):
+            call()
+
+
+def test_mixed_is_no_pat_type():
+    with pytest.raises(InputError, match=r"pat = 11 \(mixed\)"):
+        mt.effective("WB", T.MIXED)
+
+
+# --- the generated table ------------------------------------------------------------------------------------------
+
+
+def test_tables_h_is_what_build_tables_writes():
+    from importlib.util import module_from_spec, spec_from_file_location
+
+    csrc = Path(__file__).resolve().parents[1] / "csrc"
+    if not (csrc / "build_tables.py").is_file():
+        pytest.skip("no C sources beside the tests")
+    spec = spec_from_file_location("build_tables", csrc / "build_tables.py")
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert (csrc / "tables.h").read_text() == module.text(), "run: python csrc/build_tables.py"
