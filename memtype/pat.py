@@ -93,7 +93,7 @@ class Pat:
         for index, entry in enumerate(self.value.to_bytes(8, "little")):
             if entry not in rules.PAT_TYPES:
                 text = f"entry {index}: type {entry} in bits {8 * index + 7}:{8 * index} is reserved"
-                found.append(Problem(rules.msr_name(rules.PAT_MSR), rules.PAT_MSR, self.value, text))
+                found.append(Problem(rules.msr_name(rules.PAT_MSR), self.value, text))
         return found
 
     def slots(self, kind: MemoryType | str | int) -> tuple[int, ...]:

@@ -7,37 +7,22 @@ import json
 from pathlib import Path
 
 import pytest
+from conftest import load_vectors
 
 import memtype as mt
-from memtype import backends, rules
+from memtype import rules
 from memtype.backends import reference
 from memtype.errors import InputError
 
-SHARED = Path(__file__).resolve().parents[2] / "shared"
 T = mt.MemoryType
 VENDORS, BITS = ("intel", "amd"), (False, True)
 MTRR_SEAT, PAT_SEAT = sorted(rules.MTRR_INPUTS), sorted(rules.PAT_INPUTS)
 CODES = range(16)
 
 
-def shared(path: str):
-    file = SHARED / path
-    if not file.is_file():
-        pytest.skip(f"{path} is not beside this checkout")
-    return json.loads(file.read_text())
-
-
 @pytest.fixture(scope="module")
 def vectors():
-    return shared("spec/vectors/hardware.json")
-
-
-@pytest.fixture(params=backends.NAMES)
-def backend(request):
-    try:
-        return backends.load(request.param)
-    except mt.BackendUnavailable as error:
-        pytest.skip(str(error))
+    return load_vectors("hardware") or pytest.skip("no vectors/hardware.json beside the project")
 
 
 def parse(grid):
@@ -103,8 +88,8 @@ def test_vectors_of_ept(vectors):
         assert str(got) == {"MISCONFIG": "??"}.get(row["result"], row["result"]), row["id"]
 
 
-def test_the_table_in_xen_is_intels_cell_by_cell():
-    xen = shared("corpus/vectors/xen_mtrr_pat_effective.json")
+def test_the_table_in_xen_is_intels_cell_by_cell(corpus):
+    xen = json.loads((corpus / "vectors" / "xen_mtrr_pat_effective.json").read_text())
     heads = xen["pat_columns"]
     for mtrr, row in xen["effective_by_mtrr"].items():
         for pat, cell in zip(heads, row, strict=True):
