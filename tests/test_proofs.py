@@ -15,10 +15,14 @@ import pytest
 
 PROOFS = Path(__file__).resolve().parent / "proofs"
 CBMC = shlex.split(os.environ.get("MEMTYPE_CBMC", ""))
-CHECKS = (
-    "--unwinding-assertions --bounds-check --pointer-check --undefined-shift-check --signed-overflow-check "
-    "--conversion-check"
-).split()
+CHECKS = [
+    "--unwinding-assertions",
+    "--bounds-check",
+    "--pointer-check",
+    "--undefined-shift-check",
+    "--signed-overflow-check",
+    "--conversion-check",
+]
 HARNESSES = [
     pytest.param(path, function, int(unwind), id=f"{path.stem}-{function}")
     for path in sorted(PROOFS.glob("*.c"))
