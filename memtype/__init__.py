@@ -1,5 +1,7 @@
 """x86 memory types: which type an address gets, why, and what changes when a register changes."""
 
+from memtype.analysis.alias import Alias, alias
+from memtype.analysis.page_type import PageType, page_type
 from memtype.backends import active as _active
 from memtype.effective import effective, effective_npt, effective_pcd_pwt, effective_types
 from memtype.ept import (
@@ -31,11 +33,13 @@ from memtype.memory_map import MemoryMap, Segment
 from memtype.mtrr import MtrrState, msr_valid, range_registers
 from memtype.pat import Pat, pat_valid
 from memtype.types import MemoryType
+from memtype.want import Want, want
 
 backend: str = _active.name
 
 __all__ = [
     "AddressError",
+    "Alias",
     "ArrayError",
     "BackendMismatch",
     "BackendUnavailable",
@@ -49,11 +53,14 @@ __all__ = [
     "MemtypeError",
     "MissingExtra",
     "MtrrState",
+    "PageType",
     "ParseError",
     "Pat",
     "RegisterError",
     "Segment",
     "ShatteredMapError",
+    "Want",
+    "alias",
     "backend",
     "effective",
     "effective_ept",
@@ -68,7 +75,9 @@ __all__ = [
     "eptp_valid",
     "load",
     "msr_valid",
+    "page_type",
     "parse",
     "pat_valid",
     "range_registers",
+    "want",
 ]

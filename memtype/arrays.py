@@ -123,6 +123,15 @@ def type_code(value: Any, what: str) -> int:
     return int(value)
 
 
+def memory_type(value: Any, what: str) -> MemoryType:
+    """One type that has a name; a reserved encoding has none."""
+    code = type_code(value, what)
+    try:
+        return MemoryType(code)
+    except ValueError:
+        raise InputError(f"{what} = {value!r} is not a memory type") from None
+
+
 def types(values: Any, what: str) -> U8Array:
     """Any array-like of types (numbers, names, `MemoryType`), or a single one, as C-contiguous uint8, shape kept.
 

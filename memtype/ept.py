@@ -104,8 +104,7 @@ def ept_leaf(type: Any, ipat: Any = False) -> EptLeaf:
     """
     code = arrays.type_code(type, "type")
     if code not in rules.EPT_TYPES:
-        name = MemoryType(code) if code in MemoryType._value2member_map_ else code
-        raise InputError(f"type {name} is no EPT memory type (UC, WC, WT, WP, WB): EPT misconfiguration")
+        raise InputError(f"type {code} is no EPT memory type (UC, WC, WT, WP, WB): EPT misconfiguration")
     return EptLeaf(MemoryType(code), _flag(ipat))
 
 

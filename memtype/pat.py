@@ -104,8 +104,34 @@ class Pat:
         >>> Pat("reset").slots("WC"), Pat("linux").slots("WC")
         ((), (1,))
         """
-        wanted = arrays.type_code(kind, "type")
+        wanted = arrays.memory_type(kind, "type")
         return tuple(index for index, held in enumerate(self._types) if held == wanted)
+
+    def bits(self, kind: MemoryType | str | int, level: int = 1) -> int:
+        """The bits of a leaf that choose this type: the memory-type part of NPT, shadow and ordinary leaves.
+
+        Parameters
+        ----------
+        kind : type
+            A PAT type; of several entries that hold it the first is taken.
+        level : {1, 2, 3}
+            See `index`.
+
+        Raises
+        ------
+        InputError
+            When no entry holds the type (`want` says what to reprogram).
+
+        Examples
+        --------
+        >>> [hex(Pat("linux").bits(kind, level=2)) for kind in ("WB", "WC", "WT")]
+        ['0x0', '0x8', '0x1018']
+        """
+        check_level(level)
+        slots = self.slots(kind)
+        if not slots:
+            raise InputError(f"no entry of this PAT ({self}) is {arrays.memory_type(kind, 'type')}")
+        return pte_bits(slots[0], level)
 
     def index(self, pte: Any, level: int = 1) -> Any:
         """Which PAT entry a leaf chooses: 4 PAT + 2 PCD + PWT.

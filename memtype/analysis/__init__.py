@@ -1,0 +1,1 @@
+"""Questions about maps and types, one module each."""

@@ -1,0 +1,118 @@
+"""One large page: does it have one MTRR type, and if not, what to do? (SDM 3A 12.11.9, APM 2 7.7.4)"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from memtype import arrays, rules
+from memtype.errors import InputError, ShatteredMapError
+from memtype.memory_map import MemoryMap, Segment
+from memtype.mtrr import MtrrState
+from memtype.types import MemoryType
+
+SIZES = (1 << 12, 1 << 21, 1 << 22, 1 << 30)
+_SIZE_NAMES = {1 << 12: "4 KiB", 1 << 21: "2 MiB", 1 << 22: "4 MiB", 1 << 30: "1 GiB"}
+_CONSERVATIVE = (
+    MemoryType.UNDEFINED, MemoryType.MIXED, MemoryType.UC, MemoryType.CD, MemoryType.UC_MINUS, MemoryType.WC,
+    MemoryType.WC_PLUS, MemoryType.WT, MemoryType.WP, MemoryType.WB,
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class PageType:
+    """The MTRR types inside one page.
+
+    Attributes
+    ----------
+    base, size : the page: bytes [base, base + size)
+    segments : its stretches of one type, in order
+    advice : what to do, in words; empty where the page is uniform
+    """
+
+    base: int
+    size: int
+    segments: tuple[Segment, ...]
+    advice: str
+
+    @property
+    def uniform(self) -> bool:
+        return len(self.segments) == 1
+
+    @property
+    def type(self) -> MemoryType:
+        """The one type, or MIXED: an access then gets what the manuals leave undefined."""
+        return self.segments[0].type if self.uniform else MemoryType.MIXED
+
+    @property
+    def types(self) -> frozenset[MemoryType]:
+        return frozenset(segment.type for segment in self.segments)
+
+    @property
+    def conservative(self) -> MemoryType:
+        """The most conservative of its types: UC before WC, WT, WP, WB. UNDEFINED if that is among them."""
+        return min(self.types, key=_CONSERVATIVE.index)
+
+
+def page_type(source: MtrrState | MemoryMap, address: int, size: int = 1 << 21) -> PageType:
+    """The MTRR types of the page of `size` bytes that holds `address`, and advice where it has several.
+
+    Parameters
+    ----------
+    source : MtrrState or MemoryMap
+    address : int
+        Any address inside the page.
+    size : int
+        4 KiB, 2 MiB, 4 MiB or 1 GiB, in bytes.
+
+    Raises
+    ------
+    InputError
+        For another size, or an address outside the address space.
+
+    Examples
+    --------
+    >>> s = MtrrState(0x806, variable=((0x80100000, 0xFFFF00800),), maxphyaddr=36)
+    >>> page = page_type(s, 0x80000000)
+    >>> page.type, sorted(map(str, page.types)), page.advice
+    (<MemoryType.MIXED: 11>, ['UC', 'WB'], 'split it into 4 KiB pages, or map all of it UC')
+    """
+    if size not in SIZES:
+        raise InputError(f"page size {size}: pages are of {', '.join(_SIZE_NAMES.values())}")
+    if not 0 <= address < 1 << source.maxphyaddr:
+        raise arrays.address_beyond(address, source.maxphyaddr)
+    base = address & ~(size - 1)
+    segments = _segments(source, base, size)
+    return PageType(base, size, segments, _advice(source, segments, size))
+
+
+def _segments(source: MtrrState | MemoryMap, base: int, size: int) -> tuple[Segment, ...]:
+    try:
+        whole = source if isinstance(source, MemoryMap) else source.map
+    except ShatteredMapError:  # holey masks: look at every 4 KiB
+        assert isinstance(source, MtrrState)
+        kinds = source.page_types(base >> rules.PAGE_SHIFT, size >> rules.PAGE_SHIFT)
+        starts = [0, *(np.flatnonzero(np.diff(kinds)) + 1).tolist(), kinds.size]
+        return tuple(
+            Segment(base + start * rules.PAGE_SIZE, (end - start) * rules.PAGE_SIZE, MemoryType(int(kinds[start])))
+            for start, end in pairwise(starts)
+        )
+    end = base + size
+    inside = [segment for segment in whole.segments if segment.base < end and segment.end > base]
+    return tuple(Segment(max(s.base, base), min(s.end, end) - max(s.base, base), s.type) for s in inside)
+
+
+def _advice(source: MtrrState | MemoryMap, segments: tuple[Segment, ...], size: int) -> str:
+    if len(segments) == 1:
+        return ""
+    fitting = [smaller for smaller in SIZES if smaller < size and all(s.base % smaller == 0 for s in segments)]
+    parts = max((smaller for smaller in fitting if smaller != 1 << 22), default=1 << 12)
+    kinds = {segment.type for segment in segments}
+    advice = f"split it into {_SIZE_NAMES[parts]} pages"
+    if MemoryType.UNDEFINED not in kinds:
+        advice += f", or map all of it {min(kinds, key=_CONSERVATIVE.index)}"
+    if isinstance(source, MtrrState) and source.vendor == "intel" and segments[0].base < rules.FIXED_END:
+        advice += " (Intel processors split it by themselves, at a cost)"
+    return advice
