@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from memtype import rules
 from memtype.errors import AddressError, ArrayError, InputError
 from memtype.types import MemoryType
 
@@ -96,6 +97,24 @@ def refuse_addresses(addresses: U64Array, maxphyaddr: int) -> None:
     if beyond.any():
         index = int(np.argmax(beyond))
         raise address_beyond(int(addresses.reshape(-1)[index]), maxphyaddr, index)
+
+
+def address(value: Any, maxphyaddr: int) -> int:
+    """One address as an ``int``. Raises `AddressError` for what is no integer or not in [0, 2**MAXPHYADDR)."""
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        raise AddressError(f"address {value!r} is not an integer")
+    number = int(value.__index__())
+    if not 0 <= number < 1 << maxphyaddr:
+        raise address_beyond(number, maxphyaddr)
+    return number
+
+
+def refuse_pages(first_gfn: int, count: int, maxphyaddr: int) -> None:
+    """Raise for the first page of [first_gfn, first_gfn + count) that lies outside [0, 2**MAXPHYADDR)."""
+    pages = 1 << (maxphyaddr - rules.PAGE_SHIFT)
+    if count and not 0 <= first_gfn <= pages - count:
+        bad = first_gfn if first_gfn < 0 else max(first_gfn, pages)
+        raise address_beyond(bad << rules.PAGE_SHIFT, maxphyaddr, bad - first_gfn)
 
 
 def address_beyond(address: int, maxphyaddr: int, index: int | None = None) -> AddressError:

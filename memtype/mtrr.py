@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from memtype import arrays, backends, explanation, rules
-from memtype.errors import AddressError, RegisterError, ShatteredMapError
+from memtype.errors import RegisterError, ShatteredMapError
 from memtype.memory_map import MemoryMap
 from memtype.types import MemoryType
 
@@ -158,19 +158,11 @@ class MtrrState:
         """
         resolved = self._resolved or self._resolve()
         if type(address) is not int or not 0 <= address < resolved.end:
-            return self._at_slowly(address, resolved)
+            return self.at(arrays.address(address, self.maxphyaddr))
         if resolved.bases is None:
             return MemoryType(backends.active.at(self, address))
         kind: MemoryType = resolved.types[bisect_right(resolved.bases, address) - 1]
         return kind
-
-    def _at_slowly(self, address: Any, resolved: _Resolved) -> MemoryType:
-        if isinstance(address, bool) or not hasattr(address, "__index__"):
-            raise AddressError(f"address {address!r} is not an integer")
-        number = address.__index__()
-        if not 0 <= number < resolved.end:
-            raise arrays.address_beyond(number, self.maxphyaddr)
-        return self.at(number)
 
     def _resolve(self) -> _Resolved:
         try:

@@ -73,6 +73,7 @@ SYSCFG_VAR_DRAM_EN: Final = 1 << 20  # TOP_MEM is enabled
 SYSCFG_TOM2_EN: Final = 1 << 21  # TOP_MEM2 is enabled
 SYSCFG_TOM2_FORCE_WB: Final = 1 << 22  # default type of [4 GiB, TOP_MEM2) is WB
 TOM2_FIELD: Final = ((1 << 52) - 1) & ~((1 << 23) - 1)  # bits 51:23, in units of 8 MiB
+LINUX_TOM2_FIELD: Final = ((1 << 48) - 1) & ~((1 << 23) - 1)  # Linux keeps bits 47:23 (mtrr/generic.c)
 
 # --- PAT (SDM 12.12.4, APM 7.8.2) ----------------------------------------------------------------------------
 
@@ -307,6 +308,54 @@ RULES: Final = {
              "SDM 3A 12.12.4, APM 2 7.8.7"),
         Rule("alias-coherent", "WC+ probes the caches: it may stand beside a cacheable type", "APM 2 15.25.8"),
         Rule("alias-unknown", "one of the types is not known: nothing can be promised", "SDM 3A 12.12.4"),
+        # What single programs make of the same registers (memtype.views).
+        Rule("range-linux", "a range is [base, base - (mask | bits 63:MAXPHYADDR)); the base is not masked",
+             "Linux >= 6.5 mtrr/generic.c get_var_mtrr_state"),
+        Rule("range-proc", "mask bits above its highest set bit count as set, then [base, base - mask)",
+             "Linux mtrr/generic.c generic_get_mtrr"),
+        Rule("range-edk2", "a range is [base, base + (~mask within MAXPHYADDR) + 1)",
+             "edk2 MtrrLib MtrrLibGetRawVariableRanges"),
+        Rule("range-kvm", "a range is [base, (base | ~mask) + 1); the base is not masked",
+             "KVM 4.4 to 6.10 mtrr.c var_mtrr_range"),
+        Rule("range-hvpp", "a range is [base, base + the mask's lowest set bit)", "hvpp mtrr_descriptor.h"),
+        Rule("range-none", "variable ranges are not looked at", "ACRN vmtrr.c; KVM >= 6.11 mtrr.c"),
+        Rule("overlap-linux", "ranges that disagree are UC, but WT with WB is WT",
+             "Linux mtrr/generic.c; KVM 3.13 to 4.1 mmu.c"),
+        Rule("overlap-kvm", "ranges are met by falling PHYSBASE: UC met second wins, WT with WB is WT, else WB at once",
+             "KVM 4.4 to 6.10 mtrr.c kvm_mtrr_get_guest_memory_type"),
+        Rule("overlap-xen", "UC wins, exactly {WT, WB} is WT, else the highest register that matches",
+             "Xen hvm/mtrr.c mtrr_get_type"),
+        Rule("overlap-bochs", "UC wins, exactly {WT, WB} is WT, any other overlap is ignored: WB",
+             "Bochs cpu/paging.cc memtype_by_mtrr"),
+        Rule("overlap-edk2", "register by register: UC wins, WT over WB is WT, else the later one (debug builds stop)",
+             "edk2 MtrrLib MtrrLibPrecedence"),
+        Rule("overlap-edk2-dump", "painted in turn: all WB, then WC, WT and WP in index order, then UC",
+             "edk2 MtrrLib MtrrLibApplyVariableMtrrs"),
+        Rule("overlap-patina", "UC wins, WT over WB is WT, else the program panics: no answer",
+             "patina-mtrr mtrr.rs, an unconditional assert"),
+        Rule("overlap-bitvisor", "UC wins, then WT, else the lowest register that matches",
+             "BitVisor core/cache.c get_mtrr_type"),
+        Rule("overlap-min", "the smallest encoding wins", "jonomango/hv mtrr.cpp calc_mtrr_mem_type"),
+        Rule("overlap-hvpp", "UC wins, any other hit is forgotten and the default type decides",
+             "hvpp mtrr_descriptor.h"),
+        Rule("overlap-none", "variable ranges are not looked at", "ACRN vmtrr.c; KVM >= 6.11 mtrr.c"),
+        Rule("disabled-invalid", "E = 0: the lookup returns 0xff, which is no type",
+             "Linux <= 6.4 mtrr/generic.c mtrr_type_lookup"),
+        Rule("disabled-kvm", "E = FE = 0: WB; E = 0, FE = 1: fixed ranges, above them the default type",
+             "KVM 3.13 to 4.1 mmu.c"),
+        Rule("disabled-ignored", "E is not looked at", "hvpp mtrr_descriptor.h; KVM >= 6.11 mtrr.c"),
+        Rule("disabled-acrn", "E = 0: the default type decides below 1 MiB (the manual says UC)", "ACRN vmtrr.c"),
+        Rule("low-linux", "below 1 MiB the fixed ranges decide (FE = 1); all UC where MTRRCAP.FIX = 0",
+             "Linux >= 6.5 mtrr/generic.c mtrr_build_map"),
+        Rule("low-uc", "below 1 MiB everything is UC (FE = 1)", "jonomango/hv mtrr.cpp calc_mtrr_mem_type"),
+        Rule("low-kvm", "below 1 MiB the fixed ranges decide, whatever FE says", "KVM 3.13 to 4.1 mmu.c"),
+        Rule("low-acrn", "below 1 MiB: fixed ranges if E = FE = 1, else the default type; a reserved type is UC",
+             "ACRN vmtrr.c update_ept_mem_type"),
+        Rule("low-none", "the first MiB is nothing special", "KVM >= 6.11 mtrr.c"),
+        Rule("default-wb", "MTRRs do not decide here: WB", "ACRN vmtrr.c; KVM >= 6.11 mtrr.c"),
+        Rule("tom2-forced", "[4 GiB, TOP_MEM2) is WB and no variable range changes it", "Linux mtrr/generic.c"),
+        Rule("tom2-none", "TOP_MEM2 is not looked at",
+             "edk2 MtrrLib, Xen hvm/mtrr.c, Bochs, KVM, jonomango/hv, hvpp: no such code"),
     )
 }  # fmt: skip
 

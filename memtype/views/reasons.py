@@ -1,0 +1,56 @@
+"""Why a view gives its answer: the same `Explanation` as of a state, in the words of that program's rules."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from memtype import rules
+from memtype.backends import reference
+from memtype.backends.reference import Registers
+from memtype.explanation import Explanation, Step, pair_name, step
+from memtype.types import MemoryType
+from memtype.views import ranges
+from memtype.views.decide import Decision, decide, in_order
+from memtype.views.profiles import CUBE, Profile
+
+
+def explain(profile: Profile, s: Registers, address: int) -> Explanation:
+    decision = decide(profile, s, address)
+    return Explanation(address, decision.type, tuple(_steps(profile, s, address, decision)))
+
+
+def _steps(profile: Profile, s: Registers, address: int, decision: Decision) -> Iterator[Step]:
+    for n in decision.pairs:
+        yield _match_step(profile, s, n)
+    encodings = in_order(profile, s, decision.pairs)
+    if len(encodings) == 1 and rules.type_of(encodings[0]) == decision.type is not MemoryType.UNDEFINED:
+        return
+    text = f"{rules.RULES[decision.rule].text}: {decision.type}"
+    yield step(decision.rule, text, *_deciding(s, address, decision))
+
+
+def _match_step(profile: Profile, s: Registers, n: int) -> Step:
+    base, mask = s.variable[n]
+    encoding = base & rules.BASE_TYPE
+    kind = rules.type_of(encoding)
+    word = str(kind) if kind is not MemoryType.UNDEFINED else f"type {encoding}, which is reserved"
+    extent = ""
+    if profile.ranges != CUBE:
+        start, end = ranges.INTERVALS[profile.ranges](base, mask, s.maxphyaddr)
+        extent = f" is [0x{start:x}-0x{end - 1:x}]"
+    text = f"{pair_name(n)} (0x{base:x}/0x{mask:x}){extent or ' matches'}: {word}"
+    return step(profile.ranges, text, pair_name(n))
+
+
+def _deciding(s: Registers, address: int, decision: Decision) -> tuple[str, ...]:
+    """The registers that the deciding rule read."""
+    if decision.pairs:
+        return tuple(pair_name(n) for n in decision.pairs)
+    if decision.rule in ("mtrr-tom2", "tom2-forced"):
+        return rules.msr_name(rules.TOP_MEM2_MSR), rules.msr_name(rules.SYSCFG_MSR)
+    if decision.rule == "default-wb":
+        return ()
+    fixed_rule = decision.rule == "mtrr-fixed" or decision.rule.startswith("low-")
+    if fixed_rule and decision.rule != "low-uc" and reference.fixed_decides(s, address):
+        return (rules.msr_name(rules.FIXED_MSRS[rules.FIXED_RANGES[reference.fixed_slot(address)].register]),)
+    return (rules.msr_name(rules.DEF_TYPE_MSR),)

@@ -1,0 +1,73 @@
+"""A profile's whole map by one pass over the addresses at which ranges begin or end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from memtype import rules
+from memtype.backends import reference
+from memtype.backends.reference import Registers
+from memtype.types import MemoryType
+from memtype.views import ranges
+from memtype.views.decide import decide_matching, tom2_end
+from memtype.views.profiles import CUBE, Profile
+
+
+def resolve(profile: Profile, s: Registers) -> tuple[list[int], list[int]]:
+    """Segments as parallel lists: bases, types; neighbours differ.
+
+    Raises
+    ------
+    ShatteredMapError
+        When holey masks make more than 65,536 segments.
+    """
+    bases: list[int] = []
+    kinds: list[int] = []
+    for cut, kind in _stretches(profile, s):
+        if not kinds or kinds[-1] != kind:
+            bases.append(cut)
+            kinds.append(kind)
+            if len(bases) > rules.MAP_SEGMENT_LIMIT:
+                raise reference.shattered()
+    return bases, kinds
+
+
+def _stretches(profile: Profile, s: Registers) -> Iterator[tuple[int, MemoryType]]:
+    limit = tom2_end(profile, s)
+    known: dict[tuple[int, bool], MemoryType] = {}
+    for cut, pairs in active_pairs(profile, s):
+        if cut >= 1 << s.maxphyaddr:
+            return
+        if cut < rules.FIXED_END:
+            yield cut, decide_matching(profile, s, cut, indexes(pairs)).type
+            continue
+        zone = pairs, rules.GIB4 <= cut < limit
+        if zone not in known:
+            known[zone] = decide_matching(profile, s, cut, indexes(pairs)).type
+        yield cut, known[zone]
+
+
+def active_pairs(profile: Profile, s: Registers) -> Iterator[tuple[int, int]]:
+    """(address, bit set of the pairs that match from there on), by rising address; not cut off at 2**MAXPHYADDR."""
+    turns = dict.fromkeys(_fixed_cuts(profile, s), 0)
+    for n, (base, mask) in enumerate(s.variable):
+        if mask & rules.MASK_VALID:
+            for start, end in ranges.spans(profile.ranges, base, mask, s.maxphyaddr):
+                turns[start] = turns.get(start, 0) ^ 1 << n
+                turns[end] = turns.get(end, 0) ^ 1 << n
+    pairs = 0
+    for cut in sorted(turns):
+        pairs ^= turns[cut]
+        yield cut, pairs
+
+
+def _fixed_cuts(profile: Profile, s: Registers) -> set[int]:
+    """Addresses at which something else than a variable range may change the answer."""
+    if profile.ranges == CUBE and reference.block_count(s) > rules.MAP_BLOCK_LIMIT:
+        raise reference.shattered()
+    low = {span.base for span in rules.FIXED_RANGES}
+    return {0, rules.FIXED_END, rules.GIB4, tom2_end(profile, s)} | low
+
+
+def indexes(pairs: int) -> tuple[int, ...]:
+    return tuple(n for n in range(pairs.bit_length()) if pairs >> n & 1)
