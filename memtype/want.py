@@ -173,6 +173,7 @@ def _solve(
     kind: MemoryType, pat: Pat, seat: str, given: Callable[[MemoryType], MemoryType], leaf: EptLeaf | None = None
 ) -> Want:
     """`given(p)`: what an access gets under PAT type `p`. Everything else follows from that."""
+    whose = "PAT" if "MTRR" in seat and "host" not in seat else "guest PAT"
     reach = {MemoryType(p): given(MemoryType(p)) for p in sorted(rules.PAT_TYPES)}
     fitting = [p for p, result in reach.items() if result is kind]
     fitting.sort(key=lambda p: p is not kind)  # by its own name where that works
@@ -181,11 +182,11 @@ def _solve(
     indexes = [index for p in fitting for index in pat.slots(p)]
     if indexes:
         return Want(kind, indexes[0], tuple(sorted(indexes)), None, None,
-                    f"{seat} with PAT {pat[indexes[0]]} is {kind}", pat, leaf)  # fmt: skip
+                    f"{seat} with {whose} {pat[indexes[0]]} is {kind}", pat, leaf)  # fmt: skip
     slot = _spare_entry(pat)
     types = [held if held in rules.PAT_TYPES else MemoryType.UC for held in pat.types]
     types[slot] = fitting[0]
-    reason = f"{seat} with PAT {fitting[0]} is {kind}, and no entry of the PAT is {_listed(fitting, 'or')}"
+    reason = f"{seat} with {whose} {fitting[0]} is {kind}, and no entry of the PAT is {_listed(fitting, 'or')}"
     return Want(kind, None, (), slot, Pat.from_types(types), reason, pat, leaf)
 
 
@@ -205,7 +206,7 @@ def _refusal(kind: MemoryType, seat: str, reachable: set[MemoryType]) -> str:
     text = f"{seat} admits only {_listed(admitted, 'and')}"
     near = {MemoryType.UC: MemoryType.CD, MemoryType.WC: MemoryType.WC_PLUS}.get(kind)
     if near in admitted:
-        text += f" ({near} is {kind} that probes the caches)"
+        text += f" ({near} is {kind} that probes the caches: ask for {near})"
     if "mixed" in seat:
         text += "; the range spans several MTRR types: split it"
     return text

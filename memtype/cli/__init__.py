@@ -11,6 +11,7 @@ import importlib
 import pkgutil
 import sys
 from types import ModuleType
+from typing import Any
 
 from memtype.errors import LiveReadRefused, MemtypeError
 
@@ -29,10 +30,26 @@ class _Parser(argparse.ArgumentParser):
         self.exit(2, f"memtype: error: {message} (see {self.prog} --help)\n")
 
 
+class _VerbParser(_Parser):
+    """Options may stand anywhere between the arguments: ``want wc --at 0x80000000 dump.txt``."""
+
+    _inside = False
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:  # type: ignore[override]
+        nested = any(a.nargs in (argparse.PARSER, argparse.REMAINDER) for a in self._get_positional_actions())
+        if self._inside or nested:
+            return super().parse_known_args(args, namespace)
+        self._inside = True
+        try:
+            return self.parse_known_intermixed_args(args, namespace)
+        finally:
+            self._inside = False
+
+
 def build_parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="memtype", description="x86 memory types: which type an address gets, and why.")
     parser.add_argument("--version", action="version", version=_version())
-    choices = parser.add_subparsers(dest="verb", metavar="VERB", parser_class=_Parser)
+    choices = parser.add_subparsers(dest="verb", metavar="VERB", parser_class=_VerbParser)
     for name, module in sorted(verbs().items()):
         verb = choices.add_parser(
             name, help=module.HELP, description=module.HELP, epilog=f"example:\n  {module.EXAMPLE}",

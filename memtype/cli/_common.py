@@ -98,14 +98,18 @@ def columns(rows: list[tuple[Any, ...]], indent: str = "") -> str:
 
 def print_json(verb: str, payload: dict[str, Any]) -> None:
     """Addresses and MSR values in `payload` are hex strings already; types become their short names."""
-    json.dump({"schema": SCHEMA, "verb": verb, **payload}, sys.stdout, indent=2, default=_plain)
+    json.dump(_plain({"schema": SCHEMA, "verb": verb, **payload}), sys.stdout, indent=2)
     print()
 
 
 def _plain(value: Any) -> Any:
     if isinstance(value, MemoryType):
         return str(value)
-    raise TypeError(type(value).__name__)
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return value
 
 
 def notes(lines: Any) -> None:

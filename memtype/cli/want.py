@@ -1,0 +1,103 @@
+"""``memtype want``: which PAT entry and page-table bits give a type at an address, or why none does."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from memtype.cli import _common
+from memtype.cli._pat import add_pat, bits_text, choose_pat, pat_text
+from memtype.errors import InputError
+from memtype.machine import Machine
+from memtype.pat import pte_bits
+from memtype.types import MemoryType
+from memtype.want import Want, want
+
+HELP = "which PAT entry and page-table bits give a type at an address, or why none does"
+EXAMPLE = "memtype want wc --at 0xe0000000 --pat default --mtrr uc"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("type", help="the type to reach: UC, WC, WT, WP, WB (AMD also CD, WC+)")
+    _common.add_input(parser)
+    parser.add_argument("--at", metavar="ADDR", help="the physical address, or a range A-B or A+SIZE")
+    add_pat(parser)
+    parser.add_argument("--mtrr", metavar="TYPE", help="the MTRR type there, instead of a dump")
+    parser.add_argument("--vendor", choices=("intel", "amd"), help="default: the dump's, else intel")
+    parser.add_argument("--ept", metavar="TYPE", help="a guest under EPT: the type in the EPT leaf")
+    parser.add_argument("--ipat", action="store_true", help="... whose IPAT bit is set")
+    parser.add_argument("--npt", metavar="TYPE", help="a guest under AMD nested paging: the host's PAT type")
+    parser.add_argument("--snp", action="store_true", help="... that is SNP-active")
+    _common.add_json(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    base, size = _common.span(args.at) if args.at else (None, 1)
+    needs_dump = args.mtrr is None and args.ept is None
+    machine = _common.read_machine(args.input) if needs_dump or args.input is not None else None
+    if needs_dump and base is None:
+        raise InputError("--at ADDR is missing (or --mtrr TYPE, or --ept TYPE)")
+    if needs_dump and (machine is None or machine.mtrrs is None):
+        raise InputError("the dump does not tell the MTRRs; give --mtrr TYPE")
+    pat, origin = choose_pat(args.pat, machine)
+    state = machine.mtrrs if machine is not None else None
+    answer = want(
+        args.type, state, base, pat, size=size if args.at and size > 1 else None, mtrr=args.mtrr, vendor=args.vendor,
+        ept=args.ept, ipat=args.ipat, npt=args.npt, snp=args.snp,
+    )  # fmt: skip
+    where = "" if base is None else f"0x{base:x}" if size == 1 else _common.mem(base, size)
+    if args.json:
+        _common.print_json("want", _plain(answer, base, size, args.at))
+    else:
+        print(_text(answer, where))
+    _common.notes(_notes(machine, origin))
+    return 0 if answer else 1
+
+
+def _notes(machine: Machine | None, origin: str) -> list[str]:
+    return [*([f"read from {machine.source}"] if machine is not None and machine.source else []),
+            *([origin] if origin.startswith("no PAT") else [])]  # fmt: skip
+
+
+def _text(answer: Want, where: str) -> str:
+    at = f" at {where}" if where else ""
+    if not answer:
+        lines = [f"{answer.type}{at}: impossible", f"  {answer.reason}"]
+        return "\n".join(lines + _leaf_lines(answer))
+    slot = answer.slot
+    assert slot is not None
+    lines = [f"{answer.type}{at}: PAT entry {slot}", f"  {answer.reason}", f"  PAT     {pat_text(answer.pat)}"]
+    if answer.new_pat is not None:
+        new = answer.new_pat
+        lines.append(f"  set PA{slot} to {new[slot]} first: IA32_PAT (0x277) = 0x{new.value:016x}, on every processor")
+    others = [f"PA{index}" for index in answer.indexes if index != slot]
+    if others:
+        lines.append(f"  also    {', '.join(others)}")
+    for name, level in (("4 KiB leaf", 1), ("2 MiB, 4 MiB or 1 GiB leaf", 2)):
+        lines.append(f"  {name}: bits 0x{pte_bits(slot, level):x}: {bits_text(slot, level)}")
+    return "\n".join(lines + _leaf_lines(answer))
+
+
+def _leaf_lines(answer: Want) -> list[str]:
+    if answer.leaf is None:
+        return []
+    return [f"  the hypervisor can force it: EPT leaf bits 6:3 = 0x{answer.leaf.bits:x} ({answer.type} with IPAT)"]
+
+
+def _plain(answer: Want, base: int | None, size: int, at: str | None) -> dict[str, Any]:
+    payload: dict[str, Any] = {"type": answer.type, "possible": bool(answer), "reason": answer.reason}
+    if base is not None and at:
+        payload |= {"base": f"0x{base:x}", "size": f"0x{size:x}", "last": f"0x{base + size - 1:x}"}
+    payload |= {
+        "pat": f"0x{answer.pat.value:016x}",
+        "index": answer.index,
+        "indexes": list(answer.indexes),
+        "reprogram": answer.reprogram,
+        "new_pat": None if answer.new_pat is None else f"0x{answer.new_pat.value:016x}",
+        "bits_4k": None if answer.bits_4k is None else f"0x{answer.bits_4k:x}",
+        "bits_large": None if answer.bits_large is None else f"0x{answer.bits_large:x}",
+    }
+    if answer.leaf is not None:
+        payload["ept_leaf"] = {"type": MemoryType(answer.leaf.type), "ipat": answer.leaf.ipat,
+                               "bits": f"0x{answer.leaf.bits:x}"}  # fmt: skip
+    return payload
