@@ -106,6 +106,11 @@ EPTP_TYPE: Final = 7  # bits 2:0 of the EPT pointer
 EPTP_TYPE_CAPS: Final = {0: 1 << 8, 6: 1 << 14}  # legal types, and their bit in IA32_VMX_EPT_VPID_CAP
 
 
+# --- firmware RAM maps: how Linux words what is RAM (the second from 7.0 on) -----------------------------------
+
+E820_RAM: Final = ("usable", "system ram")
+
+
 class FixedRange(NamedTuple):
     """One of the 88 fixed sub-ranges: byte `byte` of register `FIXED_MSRS[register]`."""
 

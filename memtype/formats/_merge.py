@@ -7,39 +7,51 @@ from functools import reduce
 from typing import Any
 
 from memtype import rules
+from memtype.formats._notes import not_told, still_open
 from memtype.machine import Cpu, Machine
+from memtype.memory_map import MemoryMap
 from memtype.mtrr import MtrrState
+from memtype.types import MemoryType
+
+_INFERABLE = ("vendor", "maxphyaddr", "default", "fixed")
 
 
 def merge(machines: list[Machine]) -> Machine:
     """The machines of one paste as one; what was told goes before what was inferred."""
-    return reduce(_merge_two, machines)
-
-
-def _merge_two(first: Machine, second: Machine) -> Machine:
-    better, other = sorted((first, second), key=_uncertainty)
-    conflicts = _conflicts(better, other)
-    told: dict[str, Any] = {
-        name: getattr(better, name) if getattr(better, name) not in (None, ()) else getattr(other, name)
-        for name in ("kernel", "vendor", "maxphyaddr", "printed_map", "printed_view", "e820")
-    }
-    for name in ("vendor", "maxphyaddr"):
-        if name in better.inferred and name not in other.inferred and getattr(other, name) is not None:
-            told[name] = getattr(other, name)
-    still = tuple(name for name in better.inferred if told.get(name) is None or name in other.inferred)
-    merged = Machine(
-        cpus=_cpus(better, other),
-        format="+".join(dict.fromkeys((*first.format.split("+"), *second.format.split("+")))),
-        facts={**(other.facts or {}), **(better.facts or {})} or None,
-        notes=tuple(dict.fromkeys((*better.notes, *other.notes, *conflicts))),
-        inferred=still,
-        **told,
-    )
-    return replace(merged, cpus=tuple(_completed(cpu, merged, better.inferred) for cpu in merged.cpus))
+    formats = "+".join(dict.fromkeys(name for machine in machines for name in machine.format.split("+")))
+    return replace(reduce(_merge_two, sorted(machines, key=_uncertainty)), format=formats)
 
 
 def _uncertainty(machine: Machine) -> tuple[bool, int]:
     return machine.mtrrs is None, len(machine.inferred)
+
+
+def _merge_two(better: Machine, other: Machine) -> Machine:
+    told: dict[str, Any] = {
+        name: getattr(better, name) if getattr(better, name) not in (None, ()) else getattr(other, name)
+        for name in ("kernel", "vendor", "maxphyaddr", "printed_map", "printed_view", "e820")
+    }
+    settled_by_other = [name for name in better.inferred if _tells(other, name)]
+    told |= {name: getattr(other, name) for name in settled_by_other if name in ("vendor", "maxphyaddr")}
+    inferred = tuple(name for name in better.inferred if name not in settled_by_other)
+    settled = {name for name in _INFERABLE if name not in inferred} | ({"registers"} if better.mtrrs else set())
+    notes = [*still_open((*better.notes, *other.notes), settled), *_conflicts(better, other)]
+    merged = Machine(
+        cpus=_cpus(better, other),
+        format=better.format if other.mtrrs is None else f"{better.format}+{other.format}",
+        facts={**(other.facts or {}), **(better.facts or {})} or None,
+        notes=tuple(dict.fromkeys(notes)),
+        inferred=inferred,
+        **told,
+    )
+    merged = replace(merged, cpus=tuple(_completed(cpu, merged, other, settled_by_other) for cpu in merged.cpus))
+    return _default_from_ram(merged)
+
+
+def _tells(machine: Machine, name: str) -> bool:
+    """Whether the machine knows, and did not infer, one of `Machine.inferred`'s names."""
+    known = machine.mtrrs if name in ("default", "fixed") else getattr(machine, name)
+    return name not in machine.inferred and known is not None
 
 
 def _cpus(better: Machine, other: Machine) -> tuple[Cpu, ...]:
@@ -54,15 +66,26 @@ def _cpus(better: Machine, other: Machine) -> tuple[Cpu, ...]:
     return tuple(found.values())
 
 
-def _completed(cpu: Cpu, machine: Machine, inferred: tuple[str, ...]) -> Cpu:
-    """The processor with the vendor and width that another part of the paste told."""
+def _completed(cpu: Cpu, merged: Machine, other: Machine, names: list[str]) -> Cpu:
+    """The processor with what it lacked (`names`) and the other part of the paste told."""
     state = cpu.mtrrs
     if state is None:
         return cpu
-    vendor = machine.vendor if "vendor" in inferred and machine.vendor else state.vendor
-    width = machine.maxphyaddr if "maxphyaddr" in inferred and machine.maxphyaddr else state.maxphyaddr
-    pairs = tuple((base, _widened(mask, state.maxphyaddr, width)) for base, mask in state.variable)
-    return replace(cpu, mtrrs=replace(state, vendor=vendor, maxphyaddr=width, variable=pairs))
+    if "vendor" in names and merged.vendor:
+        state = replace(state, vendor=merged.vendor)
+    if "maxphyaddr" in names and merged.maxphyaddr:
+        pairs = tuple((base, _widened(mask, state.maxphyaddr, merged.maxphyaddr)) for base, mask in state.variable)
+        state = replace(state, maxphyaddr=merged.maxphyaddr, variable=pairs)
+    if "default" in names and other.mtrrs:
+        state = replace(state, def_type=_bits(state.def_type, other.mtrrs.def_type, rules.DEF_TYPE_TYPE))
+    if "fixed" in names and other.mtrrs:
+        def_type = _bits(state.def_type, other.mtrrs.def_type, rules.DEF_TYPE_FE)
+        state = replace(state, def_type=def_type, fixed=other.mtrrs.fixed)
+    return replace(cpu, mtrrs=state)
+
+
+def _bits(value: int, source: int, field: int) -> int:
+    return value & ~field | source & field
 
 
 def _widened(mask: int, old: int, new: int) -> int:
@@ -70,6 +93,33 @@ def _widened(mask: int, old: int, new: int) -> int:
     if mask >> (old - 1) & 1 and new > old:
         return mask | rules.page_bits(new) & rules.high_bits(old)
     return mask & ~rules.high_bits(new) if new < old else mask
+
+
+def _default_from_ram(machine: Machine) -> Machine:
+    """An inferred default type, inferred anew where the paste has a RAM map: RAM that no range makes WB is WB."""
+    state = machine.mtrrs
+    ram = [r for r in machine.e820 if r.kind.lower() in rules.E820_RAM and r.base >= rules.MIB]
+    if "default" not in machine.inferred or state is None or not ram:
+        return machine
+    as_uc = replace(state, def_type=_bits(state.def_type, MemoryType.UC, rules.DEF_TYPE_TYPE))
+    total, covered = sum(r.size for r in ram), sum(_write_back(as_uc.map, r.base, r.size) for r in ram)
+    default = MemoryType.UC if 2 * covered > total else MemoryType.WB
+    why = f"the listed ranges make {covered >> 20} of {total >> 20} MiB of RAM WB"
+    cpus = tuple(
+        cpu
+        if cpu.mtrrs is None
+        else replace(cpu, mtrrs=replace(cpu.mtrrs, def_type=_bits(cpu.mtrrs.def_type, default, rules.DEF_TYPE_TYPE)))
+        for cpu in machine.cpus
+    )
+    notes = (*still_open(machine.notes, ["default"]), not_told("default", f"{default} inferred ({why})"))
+    return replace(machine, cpus=cpus, notes=notes)
+
+
+def _write_back(memory: MemoryMap, base: int, size: int) -> int:
+    """How many bytes of [base, base + size) are WB."""
+    return sum(
+        max(0, min(base + size, s.end) - max(base, s.base)) for s in memory.segments if s.type == MemoryType.WB
+    )
 
 
 def _conflicts(better: Machine, other: Machine) -> list[str]:

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from memtype import rules
 from memtype.errors import ParseError
 from memtype.formats._lines import lines
+from memtype.formats._notes import not_told
 from memtype.formats._values import mtrr_type
 from memtype.machine import Cpu, Machine
 from memtype.mtrr import MtrrState
@@ -70,9 +71,9 @@ def _machine(found: dict[int, tuple[int, int, int]], cut: str | None) -> Machine
         variable[register] = base | kind, rules.page_bits(width) & ~(size - 1) | rules.MASK_VALID
     default, why = infer_default(kind for _, _, kind in found.values())
     notes = [
-        f"/proc/mtrr does not tell the default type: {default} inferred ({why})",
-        "/proc/mtrr does not tell the fixed ranges: below 1 MiB the answers are those of the variable ranges",
-        f"/proc/mtrr does not tell MAXPHYADDR: {width} assumed",
+        not_told("default", f"{default} inferred ({why})"),
+        not_told("fixed", "below 1 MiB the variable ranges answer"),
+        not_told("maxphyaddr", f"{width} assumed"),
         *([cut] if cut else []),
     ]
     state = MtrrState(rules.DEF_TYPE_E | default, variable=tuple(variable), maxphyaddr=width)

@@ -1,0 +1,103 @@
+"""What mtrr_cleanup prints: the registers it found, its table of plans, and what it wrote."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+from memtype import rules
+from memtype.errors import ParseError
+
+_UNIT = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
+_LIST = re.compile(r"\s*(original|New) variable MTRRs\s*$", re.I)
+_REG = re.compile(
+    r"\s*reg\s+(\d+),\s*base:\s*(\d+)([KMG])B,\s*range:\s*(\d+)([KMG])B,\s*type\s+(UC|WP|WB|WC|WT|Other)\s*$", re.I
+)
+_COVERED = re.compile(r"\s*total RAM covered:\s*(\d{1,12})M\s*$", re.I)
+_ROW = re.compile(
+    r"\s*(\*BAD\*)?\s*gran_size:\s*(\d+[KMG])\s+chunk_size:\s*(\d+[KMG])\s+num_reg:\s*(\d{1,4})\s+"
+    r"lose cover RAM:\s*(-?\d+[KMG])\s*$",
+    re.I,
+)
+_FOUND = re.compile(r"\s*Found optimal setting for mtrr clean up\s*$", re.I)
+_NOT_FOUND = re.compile(r"\s*mtrr_cleanup: can not find optimal value", re.I)
+_LOSING = re.compile(r".*BIOS bug: CPU MTRRs don't cover all of memory, losing (\d{1,12})\s*MB of RAM", re.I)
+_BLANK = re.compile(r".*CPU MTRRs all blank - virtualized system", re.I)
+
+
+@dataclass(slots=True)
+class Cleanup:
+    """Facts under the names that `Machine.facts` has; `original` and `new` hold registers by number."""
+
+    source: str
+    original: dict[int, tuple[int, int, str]] = field(default_factory=dict)  # number: base, size, type
+    new: dict[int, tuple[int, int, str]] = field(default_factory=dict)
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    optimal: dict[str, Any] | None = None
+    result: str | None = None
+    covered: int | None = None
+    losing: int | None = None
+    blank: bool = False
+    _list: dict[int, tuple[int, int, str]] | None = None
+
+    def take(self, number: int, line: str) -> bool:
+        """Read one bare line; False where it is none of these."""
+        if found := _LIST.match(line):
+            self._list = self.original if found[1].lower() == "original" else self.new
+        elif self._list is not None and (found := _REG.match(line)):
+            self._register(found, f"{self.source}:{number}")
+        elif found := _ROW.match(line):
+            self._row(found)
+        elif found := _COVERED.match(line):
+            self.covered = int(found[1])
+        elif _FOUND.match(line):
+            self.result = "found"
+        elif _NOT_FOUND.match(line):
+            self.result = "not_found"
+        elif found := _LOSING.match(line):
+            self.losing = int(found[1])
+        elif _BLANK.match(line):
+            self.blank = True
+        else:
+            return False
+        return True
+
+    def _register(self, found: re.Match[str], where: str) -> None:
+        base, size = int(found[2]) * _UNIT[found[3].upper()], int(found[4]) * _UNIT[found[5].upper()]
+        index = int(found[1])
+        if index >= rules.MAX_VARIABLE or size <= 0 or base + size > 1 << rules.MAX_MAXPHYADDR:
+            raise ParseError(f"{where}: reg {index}, 0x{base:x}+0x{size:x}: beyond what a register holds")
+        assert self._list is not None
+        self._list[index] = base, size, found[6]
+
+    def _row(self, found: re.Match[str]) -> None:
+        row = {
+            "bad": found[1] is not None,
+            "gran": found[2],
+            "chunk": found[3],
+            "num_reg": int(found[4]),
+            "lose": found[5],
+        }
+        if self.result == "found" and self.optimal is None:
+            self.optimal = row
+        else:
+            self.rows.append(row)
+
+    def facts(self) -> dict[str, object]:
+        """What was printed, by name."""
+        found: dict[str, object] = {
+            "cleanup_original": _listed(self.original),
+            "cleanup_new": _listed(self.new),
+            "cleanup_table": self.rows,
+            "cleanup_optimal": self.optimal,
+            "cleanup_result": self.result,
+        }
+        numbers = {"total_ram_covered_mb": self.covered, "losing_mb": self.losing}
+        return {key: value for key, value in found.items() if value} | {
+            key: value for key, value in numbers.items() if value is not None
+        }
+
+
+def _listed(registers: dict[int, tuple[int, int, str]]) -> list[dict[str, object]]:
+    return [{"reg": n, "base": base, "size": size, "type": kind} for n, (base, size, kind) in registers.items()]

@@ -1,0 +1,73 @@
+"""The firmware's RAM map as Linux of any age prints it, and what Linux trimmed from it for want of WB."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+from memtype import rules
+from memtype.errors import ParseError
+from memtype.machine import RamRange
+
+_BIOS = re.compile(
+    r"\s*(?:BIOS-(?:e820|88|e801)|Xen|efi-e820):\s*(?:"
+    r"\[mem\s+0x(?P<base>[0-9a-f]+)\s*-\s*0x(?P<last>[0-9a-f]+)\]\s*(?P<kind>[A-Za-z(].*?)|"
+    r"(?P<from>[0-9a-f]+) - (?P<to>[0-9a-f]+) \((?P<word>[^)]*)\))\s*$",
+    re.I,
+)
+_UPDATE = re.compile(
+    r"\s*e820:?\s*update\s+(?:"
+    r"\[mem\s+0x(?P<base>[0-9a-f]+)\s*-\s*0x(?P<last>[0-9a-f]+)\]\s*"
+    r"(?:usable\s+==>\s+|System RAM\s+==>\s+device\s+)reserved|"
+    r"range: (?P<from>[0-9a-f]+) - (?P<to>[0-9a-f]+) \(usable\) ==> \(reserved\))\s*$",
+    re.I,
+)
+_STARTED = re.compile(r"\s*(?:BIOS-e820:|e820: update)\s+\[mem\b(?!.*==>\s*\S)", re.I)
+_AFTER_TRIM = re.compile(r"\s*(?:e820:\s*)?last_pfn\s*=")
+
+
+@dataclass(slots=True)
+class Ram:
+    """The map's lines; `trimmed` holds (base, end) of the updates between the MTRR lines and the next last_pfn."""
+
+    source: str
+    ranges: list[RamRange] = field(default_factory=list)
+    trimmed: list[tuple[int, int]] = field(default_factory=list)
+
+    def take(self, number: int, line: str, trimming: bool) -> bool:
+        """Read one bare line; `trimming` says that the MTRRs were read and RAM not sized yet."""
+        if found := _BIOS.match(line):
+            base, end = _span(found, f"{self.source}:{number}")
+            entry = RamRange(base, end - base, (found["kind"] or found["word"]).strip())
+            if entry.size and entry not in self.ranges:
+                self.ranges.append(entry)
+        elif trimming and (found := _UPDATE.match(line)):
+            self.trimmed.append(_span(found, f"{self.source}:{number}"))
+        else:
+            return False
+        return True
+
+    @property
+    def usable_top(self) -> int:
+        """The first byte behind the highest RAM, 0 where the log has no map."""
+        return max((r.base + r.size for r in self.ranges if r.kind.lower() in rules.E820_RAM), default=0)
+
+
+def started(line: str) -> bool:
+    """Whether a mail program may have put the rest of this line on the next one."""
+    return _STARTED.match(line) is not None and _BIOS.match(line) is None
+
+
+def ends_trimming(line: str) -> bool:
+    return _AFTER_TRIM.match(line) is not None
+
+
+def _span(found: re.Match[str], where: str) -> tuple[int, int]:
+    """[base, end): the older form prints the end exclusive, the newer one inclusive."""
+    if found["base"]:
+        base, end = int(found["base"], 16), int(found["last"], 16) + 1
+    else:
+        base, end = int(found["from"], 16), int(found["to"], 16)
+    if end < base or end > 1 << 64:
+        raise ParseError(f"{where}: RAM range 0x{base:x}-0x{end:x} is not within 2**64")
+    return base, end

@@ -1,0 +1,165 @@
+"""The MTRR lines of a Linux boot: register lists, the counts line, the map of ``mtrr=debug``."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+from memtype import rules
+from memtype.errors import ParseError
+from memtype.formats._values import RESERVED, mtrr_type, register
+
+TYPE = r"(uncachable|write-combining|write-through|write-protect|write-back|\?)"
+
+_DEFAULT = re.compile(rf"\s*MTRR default type:\s*{TYPE}\s*$", re.I)
+_FIXED_HEAD = re.compile(r"\s*MTRR fixed ranges (en|dis)abled:?\s*$", re.I)
+_FIXED = re.compile(rf"\s*([0-9a-f]{{5}})-([0-9a-f]{{5}})\s+{TYPE}\s*$", re.I)
+_VARIABLE_HEAD = re.compile(r"\s*MTRR variable ranges (en|dis)abled:?\s*$", re.I)
+_VARIABLE_START = re.compile(r"\s*\d+\s+(?:base\s+[0-9a-f]|\[[0-9a-f]+-[0-9a-f]+\]\s+mask)", re.I)
+_VARIABLE = re.compile(
+    rf"\s*(\d+)\s+(?:base\s+([0-9a-f]+),?|\[([0-9a-f]+)-[0-9a-f]+\])\s+mask\s+([0-9a-f]+),?\s+{TYPE}\s*$", re.I
+)
+_UNUSED = re.compile(r"\s*(\d+)\s+disabled\s*$", re.I)
+_TOM2 = re.compile(r"\s*TOM2:\s*([0-9a-f]+)(?:\s+aka\s+\d+M|\s+\(WB\))?\s*$", re.I)
+_OFF = re.compile(r"\s*(?:(?:MTRR:\s*)?Disabled|(?:mtrr:\s*)?MTRRs disabled by BIOS)\s*$", re.I)
+_COUNTS = re.compile(
+    r"\s*MTRR map:\s*(\d+)\s+entries\s+\((\d+)\s+fixed\s+\+\s+(\d+)\s+variable;\s+max\s+(\d+)\),"
+    r"\s+built\s+from\s+(\d+)\s+variable",
+    re.I,
+)
+_STARTED = re.compile(r"\s*MTRR map: \d+ entries(?!.*built\s+from\s+\d+\s+variable)", re.I)
+_MAP = re.compile(rf"\s*(\d+):\s*([0-9a-f]{{9,}})-([0-9a-f]{{9,}})\s+{TYPE}\s*$", re.I)
+_INCONSISTENT = re.compile(
+    r"\s*mtrr:\s*your CPUs had inconsistent\s+(?:(fixed|variable) MTRR|(MTRRdefType))\s+settings", re.I
+)
+
+COUNTS = ("map_entries", "fixed", "variable", "max", "built_from")
+MAX_DIGITS = 16  # of a 64-bit value
+
+
+@dataclass(slots=True)
+class Listing:
+    """What one boot printed about its MTRRs, as far as the log has it."""
+
+    source: str
+    default: int | None = None
+    fixed_on: bool | None = None
+    variable_on: bool | None = None
+    off: bool = False
+    fixed: dict[int, int] = field(default_factory=dict)  # slot of rules.FIXED_RANGES: type
+    variable: dict[int, tuple[int, int]] = field(default_factory=dict)
+    digits: set[int] = field(default_factory=set)  # hex digits of the printed masks
+    tom2: int | None = None
+    counts: dict[str, int] = field(default_factory=dict)
+    segments: list[tuple[int, int, int]] = field(default_factory=list)  # (base, last, type)
+    inconsistent: list[str] = field(default_factory=list)
+    open: bool = False  # the list of variable ranges is being read
+    cut: int | None = None  # line of an entry that does not end
+    last_line: int = 0  # of the last line that was taken
+
+    def take(self, number: int, line: str) -> bool:
+        """Read one bare line; False where it is none of these."""
+        where = f"{self.source}:{number}"
+        taken = self._head(line) or self._entry(line, where) or self._newer(line, where)
+        if taken:
+            self.last_line = number
+        elif self.open and _VARIABLE_START.match(line):
+            if self.cut is not None:
+                raise ParseError(f"{self.source}:{self.cut}: a variable range that ends in the middle of the list")
+            self.cut = number
+        return taken
+
+    def _head(self, line: str) -> bool:
+        if found := _DEFAULT.match(line):
+            self.default = mtrr_type(found[1].lower(), "")
+        elif found := _FIXED_HEAD.match(line):
+            self.fixed_on = found[1].lower() == "en"
+        elif found := _VARIABLE_HEAD.match(line):
+            self.variable_on = found[1].lower() == "en"
+            self.open = True
+        elif _OFF.match(line):
+            self.off = True
+        elif found := _INCONSISTENT.match(line):
+            what = (found[1] or "deftype").lower()
+            self.inconsistent += [what] if what not in self.inconsistent else []
+        else:
+            return False
+        return True
+
+    def _entry(self, line: str, where: str) -> bool:
+        if found := _FIXED.match(line):
+            self._fixed(int(found[1], 16), int(found[2], 16), mtrr_type(found[3].lower(), where), where)
+        elif found := _VARIABLE.match(line):
+            self._variable(found, where)
+        elif self.open and (found := _UNUSED.match(line)):
+            self._put(int(found[1]), (0, 0), where)
+        elif found := _TOM2.match(line):
+            self.tom2 = register(found[1], where, "TOM2")
+        else:
+            return False
+        return True
+
+    def _newer(self, line: str, where: str) -> bool:
+        if found := _COUNTS.match(line):
+            self.counts = {name: int(word[:9]) for name, word in zip(COUNTS, found.groups())}
+            self.open = False
+        elif self.counts and (found := _MAP.match(line)):
+            base, last = (register(word, where, "address") for word in found.groups()[1:3])
+            if last < base or last >> rules.MAX_MAXPHYADDR:
+                raise ParseError(f"{where}: map entry 0x{base:x}-0x{last:x} is not within 2**{rules.MAX_MAXPHYADDR}")
+            self.segments.append((base, last, mtrr_type(found[4].lower(), where)))
+        else:
+            return False
+        return True
+
+    def _fixed(self, first: int, last: int, kind: int, where: str) -> None:
+        slots = [n for n, r in enumerate(rules.FIXED_RANGES) if first <= r.base and r.base + r.size - 1 <= last]
+        size = sum(rules.FIXED_RANGES[n].size for n in slots)
+        if size != last - first + 1:
+            raise ParseError(f"{where}: {first:05X}-{last:05X} does not fall on the fixed ranges")
+        self.fixed.update(dict.fromkeys(slots, kind))
+
+    def _variable(self, found: re.Match[str], where: str) -> None:
+        base = register(found[2] or found[3], where, "base")
+        mask = register(found[4], where, "mask")
+        self.open = True
+        self.digits.add(len(found[4]))
+        self._put(int(found[1]), (base | mtrr_type(found[5].lower(), where), mask | rules.MASK_VALID), where)
+
+    def _put(self, index: int, pair: tuple[int, int], where: str) -> None:
+        if index >= rules.MAX_VARIABLE:
+            raise ParseError(f"{where}: variable range {index}; MTRRCAP.VCNT allows {rules.MAX_VARIABLE}")
+        if self.variable.setdefault(index, pair) != pair:
+            raise ParseError(f"{where}: variable range {index} is listed twice, with different values")
+
+    @property
+    def listed(self) -> bool:
+        """Whether the log has a list of variable ranges, even an empty one."""
+        return self.variable_on is not None or bool(self.variable)
+
+    @property
+    def anything(self) -> bool:
+        return bool(
+            self.listed or self.off or self.counts or self.fixed or self.default is not None or self.tom2 is not None
+        )
+
+    def fixed_registers(self) -> tuple[int, ...]:
+        """The eleven raw values; ranges that the log lost hold a reserved type."""
+        values = [0] * len(rules.FIXED_MSRS)
+        for slot, place in enumerate(rules.FIXED_RANGES):
+            values[place.register] |= self.fixed.get(slot, RESERVED) << 8 * place.byte
+        return tuple(values)
+
+
+def started(line: str) -> bool:
+    """Whether this is the counts line without its end: a mail program put that on the next line."""
+    return _STARTED.match(line) is not None
+
+
+def digits_width(digits: int, newer: bool) -> tuple[int, int]:
+    """The MAXPHYADDR, lowest and highest, for which Linux prints masks of so many hex digits.
+
+    Up to 6.4 ceil((P - 32) / 4) + 8 digits, from 6.5 on floor((P - 20 + 3) / 4) + 8.
+    """
+    top = 32 + 4 * (digits - 8) if not newer else 20 + 4 * (digits - 8)
+    return max(top - 3, rules.MIN_MAXPHYADDR), max(top, rules.MIN_MAXPHYADDR)
