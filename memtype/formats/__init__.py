@@ -97,8 +97,7 @@ def load_or_host(source: str | os.PathLike[str] | None) -> Machine:
     if machine.mtrrs is not None or machine.printed_map is not None:
         return machine
     built_in = sample()
-    why = "this host tells no MTRRs" + "".join(f"; {note}" for note in machine.notes[:1])
-    return replace(built_in, notes=(why, *built_in.notes))
+    return replace(built_in, notes=(*(f"this host: {note}" for note in machine.notes), *built_in.notes))
 
 
 def host() -> Machine:

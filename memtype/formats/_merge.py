@@ -34,8 +34,8 @@ def _merge_two(better: Machine, other: Machine) -> Machine:
     settled_by_other = [name for name in better.inferred if _tells(other, name)]
     told |= {name: getattr(other, name) for name in settled_by_other if name in ("vendor", "maxphyaddr")}
     inferred = tuple(name for name in better.inferred if name not in settled_by_other)
-    settled = {name for name in _INFERABLE if name not in inferred} | ({"registers"} if better.mtrrs else set())
-    notes = [*still_open((*better.notes, *other.notes), settled), *_conflicts(better, other)]
+    theirs = still_open(other.notes, (*_INFERABLE, "registers") if better.mtrrs else ())
+    notes = [*still_open(better.notes, settled_by_other), *theirs, *_conflicts(better, other)]
     merged = Machine(
         cpus=_cpus(better, other),
         format=better.format if other.mtrrs is None else f"{better.format}+{other.format}",

@@ -353,8 +353,8 @@ class _Reading:
     def _remarks(self, state: MtrrState | None) -> None:
         listing, boot = self.listing, self.boot
         counts = listing.counts
-        if state is None and counts and not counts["map_entries"]:
-            self.notes.append(not_told("registers", "the kernel uses no MTRRs (0 map entries): a guest without them"))
+        if state is None and counts and not counts["built_from"]:
+            self.notes.append(not_told("registers", "the kernel has no MTRRs (built from 0): a guest without them"))
         elif state is None and counts:
             made = f"{counts['map_entries']} map entries: {counts['fixed']} fixed + {counts['variable']} variable"
             self.notes.append(not_told("registers", f"Linux from 6.5 on prints what they make ({made}); {_HOW_TO_GET}"))
