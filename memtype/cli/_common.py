@@ -32,7 +32,10 @@ def read_machine(source: str | None) -> Machine:
 
     if source is None and not sys.stdin.isatty() and _is_pipe_or_file(sys.stdin):
         source = "-"
-    return formats.load_or_host(source)
+    machine = formats.load_or_host(source)
+    if source is None:
+        notes([f"no input: shown is {machine.source}"])
+    return machine
 
 
 def _is_pipe_or_file(stream: Any) -> bool:

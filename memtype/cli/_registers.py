@@ -1,0 +1,164 @@
+"""Registers in words: what a pair covers, what is odd about it, and which registers decide a stretch of the map."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from memtype import rules
+from memtype.cli._common import hexadecimal, size_text
+from memtype.explanation import pair_name
+from memtype.memory_map import Segment
+from memtype.mtrr import MtrrState
+
+_EDGES = 64  # blocks of a holey mask whose edges are looked at; the others repeat them
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """One variable range, decoded as hardware matches it: `blocks` blocks of `size` bytes, the first at `first`."""
+
+    number: int
+    base: int
+    mask: int
+    first: int
+    size: int
+    blocks: int
+    odd: tuple[str, ...]
+
+    @property
+    def valid(self) -> bool:
+        return bool(self.mask & rules.MASK_VALID)
+
+    @property
+    def type_name(self) -> str:
+        return str(rules.type_of(self.base & rules.BASE_TYPE))
+
+
+def pairs(state: MtrrState) -> list[Pair]:
+    """Every pair, in order."""
+    return [_pair(n, base, mask, state.maxphyaddr) for n, (base, mask) in enumerate(state.variable)]
+
+
+def _pair(number: int, base: int, mask: int, width: int) -> Pair:
+    bits = rules.page_bits(width)
+    field = mask & bits
+    size = field & -field if field else 1 << width
+    holes = bin(~field & bits & -size).count("1") if field else 0
+    return Pair(number, base, mask, base & field, size, 1 << holes, tuple(_odd(base, mask, field, width)))
+
+
+def _odd(base: int, mask: int, field: int, width: int) -> Iterable[str]:
+    if not mask & rules.MASK_VALID:
+        if base or mask:
+            yield f"disabled (V = 0), yet holds {hexadecimal(base)}/{hexadecimal(mask)}: not looked at"
+        return
+    bits = rules.page_bits(width)
+    if not field:
+        yield "the mask is zero: matches every address"
+    elif holes := ~field & bits & -(field & -field):
+        yield f"holey mask (bits {_bit_list(holes)} clear): matches {_repeats(field & -field, holes)}"
+    if field and (ignored := base & bits & ~field):
+        start = hexadecimal(base & field)
+        yield f"base bits {hexadecimal(ignored)} lie outside the mask: ignored, the range starts at {start}"
+    kind = base & rules.BASE_TYPE
+    if kind not in rules.MTRR_TYPES:
+        yield f"type {kind} is reserved: what this range decides is undefined"
+
+
+def _repeats(size: int, holes: int) -> str:
+    """``16 blocks of 4 KiB, one every 64 GiB``; the distance only where it is always the same."""
+    found = f"{1 << bin(holes).count('1')} blocks of {size_text(size)}"
+    lowest = holes & -holes
+    return found + (f", one every {size_text(lowest)}" if not holes & (holes + lowest) else "")
+
+
+def _bit_numbers(value: int) -> list[int]:
+    return [bit for bit in range(value.bit_length()) if value >> bit & 1]
+
+
+def _bit_list(value: int) -> str:
+    """``_bit_list(0b1110010) == '6:4, 1'``."""
+    found, run = [], _bit_numbers(value)
+    while run:
+        last = run.pop()
+        first = last
+        while run and run[-1] == first - 1:
+            first = run.pop()
+        found.append(str(last) if first == last else f"{last}:{first}")
+    return ", ".join(found)
+
+
+def blocks(pair: Pair, width: int) -> list[tuple[int, int]]:
+    """The first blocks that the pair matches, as (base, size), at most 64 of them."""
+    field = pair.mask & rules.page_bits(width)
+    holes = ~field & rules.page_bits(width) & -pair.size
+    found, offset = [], 0
+    for _ in range(min(pair.blocks, _EDGES)):
+        found.append((pair.first + offset, pair.size))
+        offset = (offset - holes) & holes  # the next subset of the hole bits, in rising order
+    return found
+
+
+def edges(state: MtrrState) -> list[int]:
+    """Addresses where the deciding registers can change: fixed ranges, TOP_MEM2, range ends."""
+    found = {0, rules.FIXED_END, rules.GIB4, state.tom2 & rules.TOM2_FIELD, *(r.base for r in rules.FIXED_RANGES)}
+    for pair in pairs(state):
+        if pair.valid:
+            found |= {edge for base, size in blocks(pair, state.maxphyaddr) for edge in (base, base + size)}
+    return sorted(edge for edge in found if edge < 1 << state.maxphyaddr)
+
+
+def deciders(state: MtrrState, segment: Segment, all_edges: list[int]) -> str:
+    """Who decides a segment, in a few words: ``reg2 over reg0``, ``fixed``, ``default``."""
+    samples = [segment.base, *(edge for edge in all_edges if segment.base < edge < segment.end)]
+    return " + ".join(_grouped(dict.fromkeys(_decider(state, address) for address in samples)))
+
+
+def _decider(state: MtrrState, address: int) -> tuple[str, tuple[int, ...], tuple[int, ...]]:
+    """(word, the pairs that decide, the pairs that they override)."""
+    steps = state.explain(address).steps
+    word = _WORDS.get(steps[-1].rule)
+    if word and steps[-1].rule != "mtrr-reserved":
+        return word, (), ()
+    matching = {pair_name(n): n for n in range(len(state.variable))}
+    matched = [matching[step.registers[0]] for step in steps if step.rule == "mtrr-variable"]
+    if not matched:
+        return "fixed" if address < rules.FIXED_END and "FIX" in steps[-1].registers[0] else "default", (), ()
+    winners = tuple(matching[name] for name in steps[-1].registers if name in matching)
+    return "", winners, tuple(n for n in matched if n not in winners)
+
+
+_WORDS = {
+    "mtrr-disabled": "MTRRs off",
+    "mtrr-fixed": "fixed",
+    "mtrr-fixed-amd": "fixed",
+    "mtrr-default": "default",
+    "mtrr-tom2": "TOM2",
+    "mtrr-reserved": "reserved",
+}
+
+
+def _grouped(found: Iterable[tuple[str, tuple[int, ...], tuple[int, ...]]]) -> list[str]:
+    words: dict[str, None] = {}
+    alone: set[int] = set()
+    over: dict[tuple[int, ...], set[int]] = {}  # losers by winners
+    for word, winners, losers in found:
+        if word:
+            words[word] = None
+        elif losers:
+            over.setdefault(winners, set()).update(losers)
+        else:
+            alone.update(winners)
+    under: dict[tuple[int, ...], set[int]] = {}  # and winners by losers
+    for winners, beaten in over.items():
+        under.setdefault(tuple(sorted(beaten)), set()).update(winners)
+    parts = [_numbers(alone)] if alone else []
+    parts += [f"{_numbers(winning)} over {_numbers(beaten)}" for beaten, winning in under.items()]
+    return [*parts, *words]
+
+
+def _numbers(which: Iterable[int]) -> str:
+    """``_numbers({0, 1, 2, 5}) == 'reg0-2,5'``."""
+    bits = sum(1 << n for n in which)
+    return "reg" + ",".join("-".join(reversed(part.split(":"))) for part in reversed(_bit_list(bits).split(", ")))

@@ -1,0 +1,222 @@
+"""``memtype at``: the type of addresses and ranges, and why."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from memtype import rules
+from memtype.cli._common import (
+    add_json,
+    columns,
+    hexadecimal,
+    mem,
+    notes,
+    number,
+    print_json,
+    read_machine,
+    size_text,
+    span,
+)  # fmt: skip
+from memtype.effective import effective
+from memtype.errors import InputError
+from memtype.explanation import Explanation
+from memtype.machine import Machine
+from memtype.memory_map import MemoryMap, Segment
+from memtype.pat import Pat
+from memtype.types import MemoryType
+
+HELP = "the memory type of addresses and ranges"
+EXAMPLE = "dmesg | memtype at 0xe0000000 4G-5G 0xfd000000+16M --why"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "words", nargs="+", metavar="ADDR|FILE", help="addresses (0xe0000000, 4G), ranges (A-B, A+SIZE); the dump"
+    )
+    parser.add_argument("--why", action="store_true", help="print the rules that decided, with their sources")
+    parser.add_argument("--view", metavar="NAME", help="as a program reads the registers: linux-6.5, kvm-6.4, xen, ...")
+    parser.add_argument(
+        "--pat", metavar="TYPE|VALUE", help="the effective type too: for a PAT type (wc), or each entry of IA32_PAT"
+    )
+    add_json(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    spans, file = sort_words(args.words)
+    pats = pat_types(args.pat)
+    machine = read_machine(file)
+    lookup = _Lookup.of(machine, args.view)
+    answers = [_answer(lookup, base, size, args.why) for base, size in spans]
+    if args.json:
+        payload = {"source": machine.source, "view": args.view, "answers": [_json(a, pats, lookup) for a in answers]}
+        print_json("at", {**payload, "notes": lookup.notes})
+        return 0
+    for answer in answers:
+        print("\n".join(_text(answer, pats, lookup)))
+    notes(lookup.notes)
+    return 0
+
+
+# --- arguments ------------------------------------------------------------------------------------------------------
+
+
+def sort_words(words: list[str]) -> tuple[list[tuple[int, int]], str | None]:
+    """((base, size) of each address or range, the dump's name). An existing file's name is no address."""
+    spans, files = [], []
+    for word in words:
+        found = None if word == "-" or os.path.exists(word) else _span(word)
+        if found is None:
+            files.append(word)
+        else:
+            spans.append(found)
+    missing = [word for word in files if word != "-" and not os.path.exists(word)]
+    if missing:
+        hint = f"; write 0x{missing[0]}" if re.fullmatch(r"[0-9a-fA-F]+", missing[0]) else ""
+        raise InputError(f"{missing[0]!r} is neither an address (0xe0000000, 4G, A-B, A+SIZE) nor a file{hint}")
+    if len(files) > 1:
+        raise InputError(f"one dump at a time: {' and '.join(map(repr, files))}")
+    if not spans:
+        raise InputError(f"no address given beside {files[0]!r}")
+    return spans, files[0] if files else None
+
+
+def _span(word: str) -> tuple[int, int] | None:
+    """None where the word does not read as an address or range; an empty or backward range is an error."""
+    try:
+        return span(word)
+    except InputError as error:
+        if re.fullmatch(r"0x.*|\d.*[-+]\d.*", word, re.I) and "/" not in word:
+            raise InputError(f"{word!r}: {error}") from None
+        return None
+
+
+def pat_types(word: str | None) -> list[MemoryType]:
+    """The PAT types to combine with: one, or the eight of a register value or a known layout's name."""
+    if word is None:
+        return []
+    if word.lower() in rules.PAT_LAYOUTS:
+        return list(Pat(rules.PAT_LAYOUTS[word.lower()]).types)
+    if re.match(r"0x", word, re.I):
+        return list(Pat(number(word)).types)
+    return [MemoryType.parse(word)]
+
+
+# --- answers --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Lookup:
+    """Who answers: the registers, a view of them, or a map that the dump prints ready-made."""
+
+    teller: Any  # has at(address), and map or is one
+    vendor: str
+    maxphyaddr: int
+    explains: bool
+    notes: list[str]
+
+    @classmethod
+    def of(cls, machine: Machine, view: str | None) -> _Lookup:
+        state = machine.mtrrs
+        if state is not None:
+            teller = state if view is None else state.view(view)
+            return cls(teller, state.vendor, state.maxphyaddr, True, list(machine.notes))
+        if machine.printed_map is None:
+            why = next((note for note in machine.notes if note.startswith("registers")), "registers not told")
+            raise InputError(f"{machine.source}: {why}")
+        if view not in (None, machine.printed_view):
+            raise InputError(f"{machine.source}: registers not told, only a map: no view {view!r}")
+        said = [*machine.notes, f"answered from the map that the dump prints (view {machine.printed_view})"]
+        width = machine.printed_map.maxphyaddr
+        return cls(machine.printed_map, machine.vendor or "intel", width, False, said)
+
+    @property
+    def map(self) -> MemoryMap:
+        found: MemoryMap = self.teller if isinstance(self.teller, MemoryMap) else self.teller.map
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    base: int
+    size: int
+    type: MemoryType
+    segments: tuple[Segment, ...]  # of a range that holds several types
+    why: tuple[Explanation, ...]
+
+
+def _answer(lookup: _Lookup, base: int, size: int, why: bool) -> _Answer:
+    limit = 1 << lookup.maxphyaddr
+    if base + size > limit:
+        raise InputError(f"0x{base + size - 1:x} is beyond MAXPHYADDR {lookup.maxphyaddr} (limit 0x{limit - 1:x})")
+    if size == 1:
+        parts = [Segment(base, 1, lookup.teller.at(base))]
+    else:
+        parts = _clipped(lookup.map, base, size)
+    kind = parts[0].type if len(parts) == 1 else MemoryType.MIXED
+    said = tuple(lookup.teller.explain(part.base) for part in parts) if why and lookup.explains else ()
+    return _Answer(base, size, kind, tuple(parts) if len(parts) > 1 else (), said)
+
+
+def _clipped(memory: MemoryMap, base: int, size: int) -> list[Segment]:
+    """The map's segments inside [base, base + size)."""
+    end = base + size
+    return [
+        Segment(max(s.base, base), min(s.end, end) - max(s.base, base), s.type)
+        for s in memory.segments
+        if s.base < end and s.end > base
+    ]
+
+
+def _text(answer: _Answer, pats: list[MemoryType], lookup: _Lookup) -> list[str]:
+    range_text = f"{mem(answer.base, answer.size)}  {size_text(answer.size)}"
+    found = [f"{hexadecimal(answer.base) if answer.size == 1 else range_text}  {_headline(answer, pats, lookup)}"]
+    if answer.segments:
+        rows = [(mem(s.base, s.size), size_text(s.size), s.type) for s in answer.segments]
+        found += columns(rows, "  ").splitlines()
+    for explanation in answer.why:
+        found += [f"  at {hexadecimal(explanation.address)}:"] if len(answer.why) > 1 else []
+        found += [f"  {step}" for step in explanation.steps]
+    if pats and (len(pats) > 1 or answer.why):
+        found += [f"  {line}" for line in _effective_lines(answer.type, pats, lookup.vendor)]
+    return found
+
+
+def _headline(answer: _Answer, pats: list[MemoryType], lookup: _Lookup) -> str:
+    """The MTRRs' type, or with one PAT type the effective one and both it was made of."""
+    if len(pats) != 1:
+        return str(answer.type)
+    return f"{effective(answer.type, pats[0], lookup.vendor)}  (MTRR {answer.type}, PAT {pats[0]})"
+
+
+def _effective_lines(mtrr: MemoryType, pats: list[MemoryType], vendor: str) -> list[str]:
+    source = "APM 2 table 7-11" if vendor == "amd" else "SDM 3A table 12-7"
+    return [
+        f"PA{n} {pat!s:<3} with MTRR {mtrr}: {effective(mtrr, pat, vendor)}  [{source}]"
+        if len(pats) > 1
+        else f"PAT {pat} with MTRR {mtrr}: {effective(mtrr, pat, vendor)}  [{source}]"
+        for n, pat in enumerate(pats)
+    ]
+
+
+def _json(answer: _Answer, pats: list[MemoryType], lookup: _Lookup) -> dict[str, Any]:
+    from memtype.cli.show import span_json
+
+    found: dict[str, Any] = {**span_json(answer.base, answer.size)}
+    found |= {"type": str(answer.type), "type_id": int(answer.type)}
+    found["segments"] = [{**span_json(s.base, s.size), "type": str(s.type)} for s in answer.segments]
+    if pats:
+        found["effective"] = [
+            {"pat": str(pat), "type": str(effective(answer.type, pat, lookup.vendor))} for pat in pats
+        ]
+    if answer.why:
+        found["why"] = [
+            {"address": hexadecimal(explanation.address), "text": step.text, "rule": step.rule, "source": step.source}
+            | {"registers": list(step.registers)}
+            for explanation in answer.why
+            for step in explanation.steps
+        ]
+    return found

@@ -1,0 +1,234 @@
+"""``memtype show``: the registers in use, the PAT, the map and who decides it."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from memtype import rules
+from memtype.cli import _registers
+from memtype.cli._common import (
+    add_input,
+    add_json,
+    columns,
+    hexadecimal,
+    mem,
+    notes,
+    print_json,
+    read_machine,
+    size_text,
+)  # fmt: skip
+from memtype.errors import RegisterError, ShatteredMapError
+from memtype.machine import Machine
+from memtype.memory_map import MemoryMap
+from memtype.mtrr import MtrrState
+
+HELP = "show a dump: registers in use, PAT, memory map, what is odd, what is missing (the default verb)"
+EXAMPLE = "dmesg | memtype show -"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_input(parser)
+    add_json(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    machine = read_machine(args.input)
+    if args.json:
+        print_json("show", as_json(machine))
+        return 0
+    said = [*machine.notes]
+    print("\n".join(text(machine, said)))
+    notes(said)
+    return 0
+
+
+def text(machine: Machine, said: list[str]) -> list[str]:
+    """The lines to print; what belongs to the notes is appended to `said`."""
+    state = machine.mtrrs
+    found = [header(machine), *_origin(machine), *_pat(machine)]
+    memory = machine.printed_map
+    if state is not None:
+        found += ["", *_register_lines(state)]
+        said += [f"problem: {problem}" for problem in _problems(state)]
+        memory = _map(state, said)
+    if memory is not None:
+        found += ["", *_map_lines(memory, state)]
+    return found + [line for line in [*_cpu_lines(machine)] if line]
+
+
+def header(machine: Machine) -> str:
+    """One line: on or off, default type, fixed ranges, how many variable ones, width, vendor."""
+    state = machine.mtrrs
+    if state is None:
+        return f"MTRRs not told{_width(machine.maxphyaddr, machine.vendor)}"
+    on = state.def_type & rules.DEF_TYPE_E
+    fixed = state.def_type & rules.DEF_TYPE_FE and state.has_fixed
+    used = sum(bool(mask & rules.MASK_VALID) for _, mask in state.variable)
+    return (
+        f"MTRR {'on' if on else 'off'}   default {rules.type_of(state.def_type & rules.DEF_TYPE_TYPE)}"
+        f"   fixed {'on' if fixed else 'off'}   {used}/{len(state.variable)} variable used"
+        f"{_width(state.maxphyaddr, machine.vendor)}"
+    )
+
+
+def _width(maxphyaddr: int | None, vendor: str | None) -> str:
+    return (f"   MAXPHYADDR {maxphyaddr}" if maxphyaddr else "") + (f"   {vendor}" if vendor else "")
+
+
+def _origin(machine: Machine) -> list[str]:
+    kernel = f", Linux {machine.kernel}" if machine.kernel else ""
+    return [f"{machine.source} ({machine.format}{kernel})"]
+
+
+def _pat(machine: Machine) -> list[str]:
+    if machine.pat is None:
+        return []
+    cells = "".join(f"{kind!s:<4}" for kind in machine.pat.types)
+    return [f"PAT [0-7]: {cells.rstrip()}"]
+
+
+def _register_lines(state: MtrrState) -> list[str]:
+    shown = [pair for pair in _registers.pairs(state) if pair.valid or pair.odd]
+    if not shown:
+        return ["no variable range in use"]
+    rows = [
+        (
+            f"reg{pair.number}",
+            mem(pair.first, pair.size) if pair.valid else "disabled",
+            (f"{pair.blocks} x " if pair.blocks > 1 else "") + size_text(pair.size) if pair.valid else "",
+            pair.type_name if pair.valid else "",
+            f"{hexadecimal(pair.base)}/{hexadecimal(pair.mask)}",
+        )
+        for pair in shown
+    ]
+    table = columns(rows).splitlines()
+    return [line for row, pair in zip(table, shown) for line in (row, *(f"      odd: {odd}" for odd in pair.odd))]
+
+
+def _map(state: MtrrState, said: list[str]) -> MemoryMap | None:
+    try:
+        return state.map
+    except ShatteredMapError as error:
+        said.append(f"no map is drawn: {error}")
+        return None
+
+
+def _map_lines(memory: MemoryMap, state: MtrrState | None) -> list[str]:
+    edges = [] if state is None else _registers.edges(state)
+    return columns(
+        [
+            (
+                mem(segment.base, segment.size),
+                size_text(segment.size),
+                segment.type,
+                "as printed" if state is None else _registers.deciders(state, segment, edges),
+            )
+            for segment in memory
+        ]
+    ).splitlines()
+
+
+def _cpu_lines(machine: Machine) -> list[str]:
+    """Whether the processors agree: in their registers, and in what these mean."""
+    told = [cpu for cpu in machine.cpus if cpu.mtrrs is not None]
+    if len(told) < 2:
+        return []
+    first = told[0]
+    differ = [cpu for cpu in told if (cpu.mtrrs, cpu.pat) != (first.mtrrs, first.pat)]
+    if not differ:
+        return ["", f"all {len(told)} processors hold the same"]
+    return ["", *(f"CPU {cpu.number} differs from CPU {first.number}: {_difference(first, cpu)}" for cpu in differ)]
+
+
+def _difference(first: Any, other: Any) -> str:
+    if first.mtrrs == other.mtrrs:
+        return "its PAT"
+    try:
+        same = first.mtrrs.map == other.mtrrs.map
+    except ShatteredMapError:
+        return "its registers"
+    pat = ", and its PAT" if first.pat != other.pat else ""
+    return ("registers, with the same map" if same else "registers and map") + pat
+
+
+def _problems(state: MtrrState) -> list[Any]:
+    try:
+        return list(state.problems())
+    except RegisterError as error:  # more pairs than have MSR numbers
+        return [error]
+
+
+# --- JSON -----------------------------------------------------------------------------------------------------------
+
+
+def as_json(machine: Machine) -> dict[str, Any]:
+    """What `text` prints, for programs."""
+    state = machine.mtrrs
+    said = [*machine.notes]
+    found: dict[str, Any] = {
+        "source": machine.source,
+        "format": machine.format,
+        "kernel": machine.kernel,
+        "cpu": {"vendor": machine.vendor, "maxphyaddr": machine.maxphyaddr},
+        "inferred": list(machine.inferred),
+    }
+    memory = machine.printed_map
+    if state is not None:
+        found |= _state_json(state)
+        memory = _map(state, said)
+    found["pat"] = None if machine.pat is None else [str(kind) for kind in machine.pat.types]
+    found["map"] = None if memory is None else _map_json(memory, state)
+    found["cpus"] = _cpus_json(machine)
+    found["e820"] = [{**span_json(r.base, r.size), "kind": r.kind} for r in machine.e820]
+    return found | {"notes": said}
+
+
+def span_json(base: int, size: int) -> dict[str, str]:
+    """``base``, ``size`` and inclusive ``last`` as hex strings."""
+    return {"base": hexadecimal(base), "size": hexadecimal(size), "last": hexadecimal(base + size - 1)}
+
+
+def _state_json(state: MtrrState) -> dict[str, Any]:
+    try:
+        msrs = {hexadecimal(index): hexadecimal(value, 16) for index, value in state.msrs().items()}
+    except RegisterError:
+        msrs = None
+    return {
+        "cpu": {"vendor": state.vendor, "maxphyaddr": state.maxphyaddr},
+        "enabled": bool(state.def_type & rules.DEF_TYPE_E),
+        "default": str(rules.type_of(state.def_type & rules.DEF_TYPE_TYPE)),
+        "fixed_enabled": bool(state.def_type & rules.DEF_TYPE_FE) and state.has_fixed,
+        "msrs": msrs,
+        "variable": [_pair_json(pair) for pair in _registers.pairs(state)],
+        "problems": [str(problem) for problem in _problems(state)],
+    }
+
+
+def _pair_json(pair: _registers.Pair) -> dict[str, Any]:
+    raw = {"reg": pair.number, "physbase": hexadecimal(pair.base, 16), "physmask": hexadecimal(pair.mask, 16)}
+    if not pair.valid:
+        return {**raw, "valid": False, "odd": list(pair.odd)}
+    covered = {**span_json(pair.first, pair.size), "blocks": pair.blocks, "type": pair.type_name}
+    return {**raw, "valid": True, **covered, "odd": list(pair.odd)}
+
+
+def _map_json(memory: MemoryMap, state: MtrrState | None) -> list[dict[str, Any]]:
+    edges = [] if state is None else _registers.edges(state)
+    return [
+        {
+            **span_json(segment.base, segment.size),
+            "type": str(segment.type),
+            "type_id": int(segment.type),
+            "decided_by": "as printed" if state is None else _registers.deciders(state, segment, edges),
+        }
+        for segment in memory
+    ]
+
+
+def _cpus_json(machine: Machine) -> list[dict[str, Any]]:
+    told = [cpu for cpu in machine.cpus if cpu.mtrrs is not None]
+    return [
+        {"cpu": cpu.number, "same_registers": cpu.mtrrs == told[0].mtrrs, "same_pat": cpu.pat == told[0].pat}
+        for cpu in told
+    ]
