@@ -12,6 +12,7 @@ import pkgutil
 import sys
 from types import ModuleType
 from typing import Any
+from typing import Any
 
 from memtype.errors import LiveReadRefused, MemtypeError
 
@@ -30,7 +31,7 @@ class _Parser(argparse.ArgumentParser):
 
     _intermixing = False
 
-    def parse_known_args(self, args=None, namespace=None):  # type: ignore[no-untyped-def]
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:  # type: ignore[override]
         if self._intermixing or self._subparsers is not None:
             return super().parse_known_args(args, namespace)
         self._intermixing = True

@@ -52,6 +52,7 @@ def text(machine: Machine, said: list[str]) -> list[str]:
         found += ["", *_register_lines(state)]
         said += [f"problem: {problem}" for problem in _problems(state)]
         memory = _map(state, said)
+        said += _printed_differs(machine, state)
     if memory is not None:
         found += ["", *_map_lines(memory, state)]
     return found + [line for line in [*_cpu_lines(machine)] if line]
@@ -112,6 +113,21 @@ def _map(state: MtrrState, said: list[str]) -> MemoryMap | None:
     except ShatteredMapError as error:
         said.append(f"no map is drawn: {error}")
         return None
+
+
+def _printed_differs(machine: Machine, state: MtrrState) -> list[str]:
+    """Where the dump prints a map too: whether the registers make the same, read as that program reads them."""
+    printed, view = machine.printed_map, machine.printed_view
+    if printed is None or view is None:
+        return []
+    mine = state.view(view).map
+    edges = sorted({segment.base for memory in (mine, printed) for segment in memory})
+    first = next((edge for edge in edges if mine.at(edge) != printed.at(edge)), None)
+    if first is None:
+        return []
+    return [
+        f"the printed map has {printed.at(first)} at {hexadecimal(first)}; these registers make {mine.at(first)}"
+    ]
 
 
 def _map_lines(memory: MemoryMap, state: MtrrState | None) -> list[str]:
@@ -177,6 +193,7 @@ def as_json(machine: Machine) -> dict[str, Any]:
     if state is not None:
         found |= _state_json(state)
         memory = _map(state, said)
+        said += _printed_differs(machine, state)
     found["pat"] = None if machine.pat is None else [str(kind) for kind in machine.pat.types]
     found["map"] = None if memory is None else _map_json(memory, state)
     found["cpus"] = _cpus_json(machine)
