@@ -12,7 +12,6 @@ import pkgutil
 import sys
 from types import ModuleType
 from typing import Any
-from typing import Any
 
 from memtype.errors import LiveReadRefused, MemtypeError
 
@@ -27,19 +26,6 @@ def verbs() -> dict[str, ModuleType]:
 
 
 class _Parser(argparse.ArgumentParser):
-    """Takes options between and behind the other arguments: ``memtype at 0xe0000000 --pat wc dmesg.txt``."""
-
-    _intermixing = False
-
-    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:  # type: ignore[override]
-        if self._intermixing or self._subparsers is not None:
-            return super().parse_known_args(args, namespace)
-        self._intermixing = True
-        try:
-            return self.parse_known_intermixed_args(args, namespace)
-        finally:
-            self._intermixing = False
-
     def error(self, message: str) -> None:  # type: ignore[override]
         self.exit(2, f"memtype: error: {message} (see {self.prog} --help)\n")
 
