@@ -153,6 +153,19 @@ int memtype_effective_types(const memtype_mtrrs *m, uint64_t pat, uint32_t level
 int memtype_effective_ept_types(uint64_t pat, uint32_t level, uint32_t cr0_cd, const uint64_t *eptes,
 				const uint64_t *ptes, size_t n, uint8_t *types);
 
+/* --- leaves of a hypervisor's page tables (kvm_leaf.c) --- */
+
+/* A map of gfns to leaf bits: piece i is [bases[i], bases[i+1]) with bits[i]; bases[0] is 0, the last piece ends
+ * at 2^(maxphyaddr - 12). EADDRESS names the first gfn beyond in *index, and nothing is written. */
+
+/* out[i] = the bits of gfns[i]. */
+int memtype_leaf_bits(const uint64_t *bases, const uint64_t *bits, size_t count, uint32_t maxphyaddr,
+		      const uint64_t *gfns, size_t n, uint64_t *out, size_t *index);
+
+/* sptes[i] gets the bits of gfns[i] within `field` (0x78: EPT memory type and IPAT); its other bits stay. */
+int memtype_leaf_fill(const uint64_t *bases, const uint64_t *bits, size_t count, uint64_t field, uint32_t maxphyaddr,
+		      const uint64_t *gfns, size_t n, uint64_t *sptes, size_t *index);
+
 /* --- cdef end --- */
 
 #endif

@@ -1,5 +1,6 @@
 """x86 memory types: which type an address gets, why, and what changes when a register changes."""
 
+from memtype import kvm
 from memtype.analysis.alias import Alias, alias
 from memtype.analysis.page_type import PageType, page_type
 from memtype.backends import active as _active
@@ -73,6 +74,7 @@ __all__ = [
     "ept_types",
     "ept_walk_type",
     "eptp_valid",
+    "kvm",
     "load",
     "msr_valid",
     "page_type",

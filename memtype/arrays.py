@@ -117,6 +117,20 @@ def refuse_pages(first_gfn: int, count: int, maxphyaddr: int) -> None:
         raise address_beyond(bad << rules.PAGE_SHIFT, maxphyaddr, bad - first_gfn)
 
 
+def refuse_gfns(gfns: U64Array, maxphyaddr: int) -> None:
+    """Raise for the first gfn at or above 2**(MAXPHYADDR - 12)."""
+    beyond = gfns.reshape(-1) >> np.uint64(maxphyaddr - rules.PAGE_SHIFT) != 0
+    if beyond.any():
+        index = int(np.argmax(beyond))
+        raise gfn_beyond(int(gfns.reshape(-1)[index]), maxphyaddr, index)
+
+
+def gfn_beyond(gfn: int, maxphyaddr: int, index: int) -> AddressError:
+    """The one wording of that refusal."""
+    limit = f"2**{maxphyaddr - rules.PAGE_SHIFT} (MAXPHYADDR = {maxphyaddr})"
+    return AddressError(f"gfn 0x{gfn:x} at index {index} is not below {limit}", index)
+
+
 def address_beyond(address: int, maxphyaddr: int, index: int | None = None) -> AddressError:
     """The one wording of that refusal."""
     place = "" if index is None else f" at index {index}"

@@ -239,3 +239,41 @@ def effective_ept_types(
     pat: int, level: int, cr0_cd: bool, eptes: arrays.U64Array, ptes: arrays.U64Array, out: arrays.U8Array
 ) -> None:
     lib.memtype_effective_ept_types(pat, level, cr0_cd, _in(eptes), _in(ptes), ptes.size, _out(out))
+
+
+# --- leaves of a hypervisor's page tables ------------------------------------------------------------------------
+
+
+def leaf_bits(
+    bases: arrays.U64Array, bits: arrays.U64Array, maxphyaddr: int, gfns: arrays.U64Array, out: arrays.U64Array
+) -> None:
+    index = ffi.new("size_t *")
+    status = lib.memtype_leaf_bits(
+        _in(bases), _in(bits), bases.size, maxphyaddr, _in(gfns), gfns.size, _out64(out), index
+    )
+    if status:
+        raise _gfn_refused(gfns, index[0], maxphyaddr)
+
+
+def leaf_fill(
+    bases: arrays.U64Array,
+    bits: arrays.U64Array,
+    field: int,
+    maxphyaddr: int,
+    gfns: arrays.U64Array,
+    sptes: arrays.U64Array,
+) -> None:
+    index = ffi.new("size_t *")
+    status = lib.memtype_leaf_fill(
+        _in(bases), _in(bits), bases.size, field, maxphyaddr, _in(gfns), gfns.size, _out64(sptes), index
+    )
+    if status:
+        raise _gfn_refused(gfns, index[0], maxphyaddr)
+
+
+def _out64(array: arrays.U64Array) -> Any:
+    return ffi.from_buffer("uint64_t[]", array, True)
+
+
+def _gfn_refused(gfns: arrays.U64Array, index: int, maxphyaddr: int) -> Exception:
+    return arrays.gfn_beyond(int(gfns.reshape(-1)[index]), maxphyaddr, index)

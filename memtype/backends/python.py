@@ -18,7 +18,8 @@ from memtype.backends.reference import Registers, msr_fault, pat_index, pat_vali
 
 __all__ = [
     "at", "effective", "effective_array", "effective_ept", "effective_ept_array", "effective_ept_types",
-    "effective_npt", "effective_npt_array", "effective_pcd_pwt", "effective_types", "ept_types", "map_types",
+    "effective_npt", "effective_npt_array", "effective_pcd_pwt", "effective_types", "ept_types", "leaf_bits",
+    "leaf_fill", "map_types",
     "msr_fault", "name", "page_types", "pat_index", "pat_indexes", "pat_types", "pat_valid", "pat_valids", "resolve",
     "types",
 ]  # fmt: skip
@@ -192,3 +193,28 @@ def effective_ept_types(
     pat_types(pat, level, ptes, chosen)
     ipat = (eptes & np.uint64(rules.EPT_IPAT) != 0).astype(arrays.U8)
     effective_ept_array(cr0_cd, kinds, ipat, chosen, out)
+
+
+# --- leaves of a hypervisor's page tables ------------------------------------------------------------------------
+
+
+def leaf_bits(
+    bases: arrays.U64Array, bits: arrays.U64Array, maxphyaddr: int, gfns: arrays.U64Array, out: arrays.U64Array
+) -> None:
+    """The leaf bits of each gfn, by a map of gfns."""
+    arrays.refuse_gfns(gfns, maxphyaddr)
+    out[...] = bits[np.searchsorted(bases, gfns, "right") - 1]
+
+
+def leaf_fill(
+    bases: arrays.U64Array,
+    bits: arrays.U64Array,
+    field: int,
+    maxphyaddr: int,
+    gfns: arrays.U64Array,
+    sptes: arrays.U64Array,
+) -> None:
+    """Put the leaf bits of each gfn into `field` of its SPTE, in place."""
+    arrays.refuse_gfns(gfns, maxphyaddr)
+    wanted = bits[np.searchsorted(bases, gfns, "right") - 1]
+    sptes ^= (sptes ^ wanted) & np.uint64(field)

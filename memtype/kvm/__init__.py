@@ -1,0 +1,39 @@
+"""KVM's policy on memory types, release by release: the leaf, the effective type, and what must be zapped."""
+
+from memtype.kvm.events import (
+    DisableQuirks,
+    NoncoherentDma,
+    Replay,
+    SetCr0Cd,
+    SetMtrrs,
+    WriteMsr,
+    Zap,
+    replay,
+)
+from memtype.kvm.mmio import is_mmio
+from memtype.kvm.nested import nested_leaf, nested_pat
+from memtype.kvm.profiles import PROFILES, RULES, Profile
+from memtype.kvm.releases import profile
+from memtype.kvm.vcpu import Vcpu
+from memtype.kvm.vm import Leaf, Vm
+
+__all__ = [
+    "PROFILES",
+    "RULES",
+    "DisableQuirks",
+    "Leaf",
+    "NoncoherentDma",
+    "Profile",
+    "Replay",
+    "SetCr0Cd",
+    "SetMtrrs",
+    "Vcpu",
+    "Vm",
+    "WriteMsr",
+    "Zap",
+    "is_mmio",
+    "nested_leaf",
+    "nested_pat",
+    "profile",
+    "replay",
+]

@@ -1,0 +1,304 @@
+"""What happens to a VM, and the zap oracle: done, needed, stale, excess.
+
+An event gives the VM after it and the ranges that the release passes to kvm_zap_gfn_range(). What would have to be
+zapped follows from the leaves alone, so the oracle knows no policy of its own.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from memtype import rules
+from memtype.errors import InputError, RegisterError
+from memtype.kvm import guest_mtrr, msrs, profiles
+from memtype.kvm.profiles import CD_NW_CLEARED, GFN_ALL, IGNORE_GUEST_PAT
+from memtype.kvm.ranges import Pieces, Range, clip, contains, overlay, pages, subtract, union
+from memtype.kvm.vcpu import Vcpu, as_guest, with_msr
+from memtype.kvm.vm import Vm, device_count, quirk_names
+from memtype.mtrr import MtrrState
+
+EVERYTHING: Range = (0, GFN_ALL)
+
+
+class LeafChange(NamedTuple):
+    """Pages whose freshly made leaf differs: bits before and after, for a fault of `vcpu`."""
+
+    first: int
+    end: int
+    before: int
+    after: int
+    vcpu: int
+
+
+@dataclass(frozen=True, slots=True)
+class Zap:
+    """What an event does to the leaves. Ranges are half-open gfn ranges, sorted and disjoint.
+
+    Attributes
+    ----------
+    accepted : False where the release refuses (then `refusal` says why) and the VM is unchanged
+    calls : the ranges as KVM issues them, one per call
+    done : their union; "everything" is (0, 0xfffffffffffff)
+    needed : pages whose leaf would come out differently for some vCPU (pages that are not host MMIO)
+    stale : needed and not done
+    excess : done and not needed, within the guest-physical address space
+    changes : what changes to what, for which vCPU
+    why : the rules that decided, with their sources
+    rules : their identifiers
+    warned : a WARN is raised (an inverted range)
+    """
+
+    accepted: bool
+    calls: tuple[Range, ...]
+    done: list[Range]
+    needed: list[Range]
+    stale: list[Range]
+    excess: list[Range]
+    changes: tuple[LeafChange, ...]
+    rules: tuple[str, ...]
+    refusal: str | None = None
+    warned: bool = False
+
+    @property
+    def why(self) -> str:
+        text = "; ".join(str(profiles.RULES[rule]) for rule in self.rules)
+        return f"{self.refusal}; {text}" if self.refusal else text
+
+
+class Outcome(NamedTuple):
+    """What an event does by itself: the VM after it, the zap calls, the rules, and a refusal."""
+
+    vm: Vm
+    calls: tuple[Range, ...]
+    rules: tuple[str, ...]
+    refusal: str | None = None
+    warned: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class WriteMsr:
+    """WRMSR of an MTRR or of the PAT by one vCPU, or by userspace (KVM_SET_MSRS)."""
+
+    index: int
+    value: int
+    vcpu: int = 0
+    host_initiated: bool = False
+
+    def perform(self, vm: Vm) -> Outcome:
+        found = vm.vcpu(self.vcpu)
+        if not 0 <= self.index < 1 << 32 or not 0 <= self.value < 1 << 64:
+            raise RegisterError(f"MSR 0x{self.index:x} = 0x{self.value:x} is no 32-bit index and 64-bit value")
+        p = vm.profile
+        refusal = msrs.refusal(p, self.index, self.value, found.maxphyaddr, vm.vendor, vm.load_pat)
+        kind = msrs.kind_of(self.index)
+        if refusal and refusal.startswith("unknown") and vm.ignore_msrs:
+            return Outcome(vm, (), ("kvm-refused",))
+        if refusal:
+            return Outcome(vm, (), ("kvm-refused",), msrs.as_host(refusal) if self.host_initiated else refusal)
+        if kind == "unknown":  # MSR 0x2f8 up to 4.1: a WARN and no register of the guest's
+            return Outcome(vm, (), (f"kvm-zap-mtrr-{p.zap_mtrr}",), warned=True)
+        after = _with_vcpu(vm, self.vcpu, with_msr(found, self.index, self.value))
+        if kind == "pat":
+            return Outcome(after, (), ("kvm-zap-pat", _pat_rule(vm, self.vcpu)))
+        calls, inverted = _mtrr_calls(after, self.vcpu, self.index)
+        told = (f"kvm-zap-mtrr-{p.zap_mtrr}", *(["kvm-zap-inverted"] if inverted else []))
+        return Outcome(after, calls, told, warned=inverted and p.warns_inverted_zap)
+
+
+def _pat_rule(vm: Vm, vcpu: int) -> str:
+    """Why no leaf depends on the PAT."""
+    if vm.tdp != "ept":
+        return "kvm-pat-npt" if vm.tdp == "npt" else "kvm-pat-shadow"
+    fixed, _ = vm._decide(vm.vcpu(vcpu), False)
+    return "kvm-pat-ipat" if fixed is not None and fixed.ipat else "kvm-pat-ept"
+
+
+def _mtrr_calls(vm: Vm, vcpu: int, index: int) -> tuple[tuple[Range, ...], bool]:
+    """The zap calls of an accepted MTRR write, `vm` being the VM after it; and whether a range was inverted."""
+    gates = {"tdp+nc": vm.tdp != "none", "ept+nc": vm.tdp == "ept"}
+    found, kind = vm.vcpu(vcpu), msrs.kind_of(index)
+    if not (gates.get(vm.profile.zap_mtrr) and vm.has_noncoherent_dma):
+        return (), False
+    if kind == "def_type":
+        return (EVERYTHING,), False  # even if nothing changed, even with E = 0
+    if not guest_mtrr.enabled(found):
+        return (), False
+    if kind == "fixed":
+        return ((msrs.FIXED_BLOCKS[index],) if guest_mtrr.fixed_enabled(found) else ()), False
+    # the pair as it is now, valid or not; where it was before is not zapped
+    start, end = guest_mtrr.pair_range(found, (index - rules.PHYSBASE0) // 2)
+    if end <= start:
+        return (), True
+    return ((start >> rules.PAGE_SHIFT, end >> rules.PAGE_SHIFT),), False
+
+
+@dataclass(frozen=True, slots=True)
+class SetMtrrs:
+    """A whole new MTRR state, written register by register in index order: of one vCPU, or (None) of all."""
+
+    mtrrs: MtrrState
+    vcpu: int | None = None
+
+    def perform(self, vm: Vm) -> Outcome:
+        outcome = Outcome(vm, (), (f"kvm-zap-mtrr-{vm.profile.zap_mtrr}",))
+        for number in range(len(vm.vcpus)) if self.vcpu is None else [self.vcpu]:
+            width = vm.vcpu(number).maxphyaddr
+            if self.mtrrs.maxphyaddr != width:
+                raise RegisterError(f"the new MTRRs have MAXPHYADDR {self.mtrrs.maxphyaddr}, vCPU {number} has {width}")
+            for index, value in as_guest(self.mtrrs).msrs().items():
+                if index not in rules.FIXED_MSRS and index % 2 and not value:
+                    continue  # a mask of 0 counts as never written, as in `Vcpu`
+                step = WriteMsr(index, value, number, host_initiated=True).perform(outcome.vm)
+                if step.refusal:
+                    return Outcome(vm, (), step.rules, f"{rules.msr_name(index)} = 0x{value:x}: {step.refusal}")
+                outcome = Outcome(step.vm, outcome.calls + step.calls, outcome.rules)
+        return outcome
+
+
+@dataclass(frozen=True, slots=True)
+class SetCr0Cd:
+    """A vCPU sets or clears CR0.CD."""
+
+    value: bool
+    vcpu: int = 0
+
+    def perform(self, vm: Vm) -> Outcome:
+        found, p = vm.vcpu(self.vcpu), vm.profile
+        rule = f"kvm-zap-cd-{p.zap_cd}"
+        if vm.vm_type == "tdx" and self.value:
+            return Outcome(vm, (), ("kvm-refused",), "CR0.CD stays 0 in a TDX guest: #VE")
+        after = _with_vcpu(vm, self.vcpu, dataclasses.replace(found, cr0_cd=bool(self.value)))
+        paging = {"nc+quirk-off": True, "ept+nc+quirk-off": vm.tdp == "ept"}.get(p.zap_cd, False)
+        zaps = paging and found.cr0_cd != self.value and vm.has_noncoherent_dma and not vm.quirk(CD_NW_CLEARED)
+        return Outcome(after, (EVERYTHING,) if zaps else (), (rule,))
+
+
+@dataclass(frozen=True, slots=True)
+class NoncoherentDma:
+    """The count of non-coherent DMA devices becomes `count` (True is 1, False is 0)."""
+
+    count: int
+
+    def perform(self, vm: Vm) -> Outcome:
+        after = dataclasses.replace(vm, noncoherent_dma=device_count(self.count))
+        if after.has_noncoherent_dma == vm.has_noncoherent_dma:
+            return Outcome(after, (), ("kvm-zap-nc-count",))
+        ept = vm.tdp == "ept"
+        zaps = {"ept": ept, "ept+no-self-snoop": ept and not vm.self_snoop, "quirk": vm.quirk(IGNORE_GUEST_PAT)}
+        policy = vm.profile.zap_nc
+        return Outcome(after, (EVERYTHING,) if zaps.get(policy) else (), (f"kvm-zap-nc-{policy}",))
+
+
+@dataclass(frozen=True, slots=True)
+class DisableQuirks:
+    """Userspace disables quirks: KVM_CAP_DISABLE_QUIRKS2, which refuses what cannot be disabled.
+
+    With ``checked=False`` KVM_CAP_DISABLE_QUIRKS, which leaves that out silently.
+    """
+
+    quirks: Iterable[str]
+    checked: bool = True
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "quirks", quirk_names(self.quirks))
+
+    def perform(self, vm: Vm) -> Outcome:
+        asked = quirk_names(self.quirks)
+        beyond = asked - vm.supported_quirks
+        if beyond and self.checked:
+            text = f"{', '.join(sorted(beyond))} cannot be disabled for this VM: KVM_CAP_DISABLE_QUIRKS2 gives -EINVAL"
+            return Outcome(vm, (), ("kvm-refused",), text)
+        kept = vm.disabled_quirks if vm.profile.quirk_semantics == "or" else frozenset()
+        return Outcome(dataclasses.replace(vm, disabled_quirks=kept | asked), (), ("kvm-zap-quirk",))
+
+
+Event = WriteMsr | SetMtrrs | SetCr0Cd | NoncoherentDma | DisableQuirks
+
+
+def apply(vm: Vm, event: Event) -> tuple[Vm, Zap]:
+    """The VM after the event and the oracle's answer; see `Zap`."""
+    if not isinstance(event, Event):
+        raise InputError(f"{event!r} is no event (WriteMsr, SetMtrrs, SetCr0Cd, NoncoherentDma, DisableQuirks)")
+    outcome = event.perform(vm)
+    changes = tuple(_changes(vm, outcome.vm))
+    needed = union((change.first, change.end) for change in changes)
+    done = union(outcome.calls)
+    zap = Zap(
+        outcome.refusal is None, outcome.calls, done, needed, subtract(needed, done),
+        subtract(clip(done, vm.gfn_end), needed), changes, outcome.rules, outcome.refusal, outcome.warned,
+    )  # fmt: skip
+    return dataclasses.replace(outcome.vm, _leaves=_surviving(vm, outcome.vm, done)), zap
+
+
+def _changes(before: Vm, after: Vm) -> Iterable[LeafChange]:
+    for n in range(len(before.vcpus)):
+        old, new = before.leaf_pieces(n), after.leaf_pieces(n)
+        for first, end, (was, now) in overlay([old, new], old.end):
+            if was != now:
+                yield LeafChange(first, end, was, now, n)
+
+
+def _surviving(before: Vm, after: Vm, done: list[Range]) -> Pieces[frozenset[int]]:
+    """The leaves that may exist after the event: what was not zapped, and what faults may make from now on."""
+    edges = {0, *(edge for span in done for edge in span)}
+    zapped = Pieces(((edge, contains(done, edge)) for edge in sorted(edges)), before.gfn_end)
+    layers = overlay([before.existing_leaves(), after.fresh_leaves(), zapped], before.gfn_end)
+    return Pieces(((first, new if gone else old | new) for first, _, (old, new, gone) in layers), before.gfn_end)
+
+
+# --- sequences --------------------------------------------------------------------------------------------------
+
+
+class Step(NamedTuple):
+    """One event of a sequence, its zap, and what was stale after it, earlier events' leftovers included."""
+
+    event: Event
+    zap: Zap
+    stale: list[Range]
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """A sequence of events as one release goes through it.
+
+    Attributes
+    ----------
+    vm : the VM at the end
+    steps : every event with its zap and the stale ranges after it
+    zaps : how many times kvm_zap_gfn_range() ran
+    pages : how many pages those calls covered, below `memory` if it was given
+    """
+
+    vm: Vm
+    steps: tuple[Step, ...]
+    zaps: int
+    pages: int
+
+    @property
+    def stale(self) -> list[Range]:
+        """What is stale at the end."""
+        return self.vm.stale()
+
+    @property
+    def refused(self) -> list[Step]:
+        """The events that the release refused."""
+        return [step for step in self.steps if not step.zap.accepted]
+
+
+def replay(vm: Vm, events: Iterable[Event], memory: int | None = None) -> Replay:
+    """Apply events in order; `memory` (bytes of guest RAM) bounds the pages that are counted."""
+    end = vm.gfn_end if memory is None else min(vm.gfn_end, -(-memory // rules.PAGE_SIZE))
+    steps: list[Step] = []
+    covered = 0
+    for event in events:
+        vm, zap = apply(vm, event)
+        covered += sum(pages(clip([call], end)) for call in zap.calls)
+        steps.append(Step(event, zap, vm.stale()))
+    return Replay(vm, tuple(steps), sum(len(step.zap.calls) for step in steps), covered)
+
+
+def _with_vcpu(vm: Vm, number: int, vcpu: Vcpu) -> Vm:
+    return dataclasses.replace(vm, vcpus=(*vm.vcpus[:number], vcpu, *vm.vcpus[number + 1 :]))

@@ -1,0 +1,40 @@
+"""Whether KVM takes a host page for MMIO: the ingredients of the test, release by release."""
+
+from __future__ import annotations
+
+from memtype.kvm.profiles import Profile
+from memtype.kvm.releases import profile as find_profile
+from memtype.types import MemoryType
+
+_UNCACHED = frozenset({MemoryType.UC, MemoryType.UC_MINUS, MemoryType.WC})
+
+
+def is_mmio(
+    profile: str | Profile,
+    pfn_valid: bool,
+    reserved: bool = False,
+    zero_page: bool = False,
+    host_pat: MemoryType | str = "WB",
+    host_pat_enabled: bool = True,
+    e820_ram: bool = False,
+) -> bool:
+    """kvm_is_mmio_pfn(): what the `mmio` of `Vm.leaf` is for a host page.
+
+    Parameters
+    ----------
+    pfn_valid : the host has a struct page for it (a VFIO BAR has none)
+    reserved, zero_page : PageReserved; the zero page
+    host_pat, host_pat_enabled : the type that the host's PAT tracking gives the page; PAT is on
+    e820_ram : the host's E820 says RAM
+
+    Examples
+    --------
+    >>> is_mmio("6.4", pfn_valid=False), is_mmio("6.4", pfn_valid=True, reserved=True, host_pat="WB")
+    (True, False)
+    """
+    p = find_profile(profile)
+    if not pfn_valid:
+        return not (p.mmio_e820 and e820_ram)
+    if not reserved or (zero_page and p.mmio_zero_page):
+        return False
+    return not p.mmio_host_pat or not host_pat_enabled or MemoryType.parse(host_pat) in _UNCACHED
