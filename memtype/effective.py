@@ -202,11 +202,12 @@ def effective_types(
 def same_shape(
     a: arrays.U64Array, b: arrays.U64Array, a_name: str, b_name: str
 ) -> tuple[arrays.U64Array, arrays.U64Array]:
-    """Two arrays of one shape; a single value is repeated."""
+    """Both broadcast to one shape; arrays that have it already are not copied."""
     if a.shape == b.shape:
         return a, b
-    if a.ndim == 0:
-        return np.full(b.shape, a), b
-    if b.ndim == 0:
-        return a, np.full(a.shape, b)
-    raise ArrayError(f"{a_name} of shape {a.shape} and {b_name} of shape {b.shape} do not fit")
+    try:
+        shape = np.broadcast_shapes(a.shape, b.shape)
+    except ValueError:
+        raise ArrayError(f"{a_name} of shape {a.shape} and {b_name} of shape {b.shape} do not broadcast") from None
+    first, second = (array if array.shape == shape else np.broadcast_to(array, shape).copy() for array in (a, b))
+    return first, second

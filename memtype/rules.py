@@ -209,6 +209,14 @@ PCD_PWT: Final = {
     },
 }
 
+# SDM 3A table 12-5: CR0.CD, CR0.NW.
+CR0_CD_NW: Final = {
+    (0, 0): "normal caching",
+    (0, 1): "invalid: #GP on a write of CR0",
+    (1, 0): "no-fill: hits use the cache, misses do not fill it; coherent",
+    (1, 1): "P6, Pentium: no-fill, not coherent; Pentium 4 on: NW is ignored; Atom: caches off",
+}
+
 # APM 2 table 15-19, step 1 of nested paging: guest PAT type (rows) with host PAT type (columns).
 # The cell (WB, UC-) is uncertain: copies of the table say UC or UC-. It matters only where the MTRR is WC.
 NPT_GUEST_HOST: Final = _grid("""

@@ -1,0 +1,163 @@
+"""``memtype pte``: decode one page-table entry on every paging mode."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+from typing import Any
+
+from memtype import rules
+from memtype.analysis.page_type import page_type
+from memtype.cli import _common
+from memtype.cli._pat import add_pat, choose_pat, entry, pat_text
+from memtype.effective import effective
+from memtype.ept import ept_decode
+from memtype.errors import InputError
+from memtype.mtrr import MtrrState
+from memtype.pat import Pat
+from memtype.types import MemoryType
+
+HELP = "decode a page-table entry on every paging mode: PAT entry, type, and with a dump the effective type"
+EXAMPLE = "memtype pte 0x8000000080000093 --pat linux"
+
+_FLAGS = (
+    (0, "P"), (1, "RW"), (2, "US"), (3, "PWT"), (4, "PCD"), (5, "A"), (6, "D"), (7, "PAT/PS"), (8, "G"), (63, "XD"),
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One way to read the entry. `pat_bit` is None where there is none; `mtrr` and `effective` without a dump."""
+
+    name: str
+    paging: str
+    level: int
+    base: int
+    size: int
+    pat_bit: int | None
+    index: int
+    type: MemoryType
+    mtrr: MemoryType | None
+    effective: MemoryType | None
+    note: str
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("entry", help="the entry, 64 bits: 0x8000000080000093")
+    parser.add_argument("input", nargs="?", help="a dump for the MTRRs at the entry's address: file, or -")
+    add_pat(parser)
+    parser.add_argument("--mtrr", metavar="TYPE", help="the MTRR type there, instead of a dump")
+    parser.add_argument("--vendor", choices=("intel", "amd"), help="default: the dump's, else intel")
+    _common.add_json(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    value = entry(args.entry)
+    machine = None if args.input is None else _common.read_machine(args.input)
+    pat, origin = choose_pat(args.pat, machine)
+    state = machine.mtrrs if machine is not None else None
+    if machine is not None and state is None and args.mtrr is None:
+        raise InputError(f"{args.input}: the dump does not tell the MTRRs; give --mtrr TYPE")
+    vendor = args.vendor or (state.vendor if state is not None else "intel")
+    given = MemoryType.parse(args.mtrr) if args.mtrr is not None else None
+    readings = _readings(value, pat, state, given, vendor)
+    if args.json:
+        _common.print_json("pte", _payload(value, pat, vendor, readings))
+    else:
+        print(_text(value, pat, vendor, readings))
+    _common.notes(_notes(value, origin, state))
+    return 0
+
+
+def _notes(value: int, origin: str, state: MtrrState | None) -> list[str]:
+    found = [] if value & 1 else ["bit 0 (P) is 0: the processor does not use this entry"]
+    if state is not None and value & rules.high_bits(state.maxphyaddr) & ~rules.high_bits(rules.MAX_MAXPHYADDR):
+        found.append(f"address bits from MAXPHYADDR = {state.maxphyaddr} up are set (reserved, or encryption): ignored")
+    return found + ([origin] if origin.startswith("no PAT") else [])
+
+
+def _readings(
+    value: int, pat: Pat, state: MtrrState | None, given: MemoryType | None, vendor: str
+) -> list[Reading]:
+    ps = bool(value & rules.PTE_PS)
+    width = state.maxphyaddr if state is not None else rules.MAX_MAXPHYADDR
+    not_leaf = "" if ps else "PS (bit 7) is 0: it points to a table"
+    is_leaf = "PS (bit 7) is 1: a leaf, but where the level has no leaves" if ps else ""
+    rows = [
+        ("4 KiB leaf", "every mode", 1, 1 << 12, ""),
+        ("2 MiB leaf", "PAE, 4- and 5-level", 2, 1 << 21, not_leaf),
+        ("4 MiB leaf", "32-bit", 2, 1 << 22, not_leaf if value < 1 << 32 else "entries there have 32 bits"),
+        ("1 GiB leaf", "4- and 5-level", 3, 1 << 30, not_leaf),
+        ("table", "every mode", 0, 1 << 12, is_leaf),
+    ]
+    return [_reading(row, value, pat, state, given, vendor, width) for row in rows]
+
+
+def _reading(
+    row: tuple[str, str, int, int, str], value: int, pat: Pat, state: MtrrState | None, given: MemoryType | None,
+    vendor: str, width: int,
+) -> Reading:  # fmt: skip
+    name, paging, level, size, note = row
+    base = value & ~rules.high_bits(width) & ~(size - 1)
+    if size == 1 << 22:  # 32-bit paging: bits 20:13 of the entry are bits 39:32 of the address (PSE-36)
+        base = ((value & 0xFFC0_0000) | (value >> 13 & 0xFF) << 32) & ~rules.high_bits(width)
+    index = pat.index(value, level) if level else pat.walk_index(value)
+    mtrr = given
+    if mtrr is None and state is not None:
+        page = page_type(state, base, size)
+        mtrr = page.type
+        note = "; ".join(filter(None, (note, page.advice)))
+    met = None if mtrr is None else effective(mtrr, pat[index], vendor)
+    pat_bit = None if not level else 7 if level == 1 else 12
+    return Reading(name, paging, level, base, size, pat_bit, index, pat[index], mtrr, met, note)
+
+
+def _ept_words(value: int) -> tuple[MemoryType, bool, str]:
+    leaf = ept_decode(value)
+    kind, ipat = MemoryType(int(leaf.types)), bool(leaf.ipat)
+    encoding = (value & rules.EPT_TYPE_FIELD) >> rules.EPT_TYPE_SHIFT
+    if kind is MemoryType.UNDEFINED:
+        return kind, ipat, f"bits 5:3 = {encoding}: EPT misconfiguration"
+    rest = "this type alone decides" if ipat else "combines with the guest's PAT type"
+    return kind, ipat, f"bits 5:3 = {encoding}: {kind}; IPAT (bit 6) = {int(ipat)}: {rest}"
+
+
+def _text(value: int, pat: Pat, vendor: str, readings: list[Reading]) -> str:
+    flags = " ".join(name for bit, name in _FLAGS if value >> bit & 1) or "none"
+    full = readings[0].mtrr is not None
+    head = ("read as", "paging", "address", "PAT PCD PWT", "entry", "type")
+    rows: list[tuple[Any, ...]] = [head + (("MTRR", "effective") if full else ())]
+    for r in readings:
+        pat_bit = "-" if r.pat_bit is None else value >> r.pat_bit & 1
+        bits = f" {pat_bit}   {value >> 4 & 1}   {value >> 3 & 1}"
+        row = (r.name, r.paging, f"0x{r.base:x}", bits, f"PA{r.index}", r.type)
+        rows.append(row + ((r.mtrr, r.effective) if full else ()))
+    lines = [f"0x{value:016x}  bits set: {flags}", f"PAT {pat_text(pat)}", "", _common.columns(rows, "  "), ""]
+    lines += [f"  {r.name}: {r.note}" for r in readings if r.note]
+    lines.append("  table: the type of the access that reads the table, chosen by PCD and PWT alone")
+    if any(r.type is MemoryType.UC_MINUS for r in readings):
+        lines.append("  UC- is not UC: where the MTRR is WC it gives WC")
+    lines.append(f"  as an EPT leaf: {_ept_words(value)[2]}")
+    lines.append("  nested and shadow leaves read like these, under the host's PAT")
+    if full:
+        lines.append(f"  effective: {rules.RULES[f'effective-{vendor}']}")
+    return "\n".join(lines)
+
+
+def _payload(value: int, pat: Pat, vendor: str, readings: list[Reading]) -> dict[str, Any]:
+    kind, ipat, words = _ept_words(value)
+    return {
+        "entry": f"0x{value:016x}",
+        "pat": f"0x{pat.value:016x}",
+        "vendor": vendor,
+        "readings": [
+            {
+                "as": r.name, "paging": r.paging, "level": r.level,
+                "base": f"0x{r.base:x}", "size": f"0x{r.size:x}", "last": f"0x{r.base + r.size - 1:x}",
+                "pat_bit": r.pat_bit, "index": r.index, "type": r.type, "mtrr": r.mtrr, "effective": r.effective,
+                "note": r.note,
+            }
+            for r in readings
+        ],
+        "ept": {"type": kind, "ipat": ipat, "misconfigured": kind is MemoryType.UNDEFINED, "note": words},
+    }  # fmt: skip
