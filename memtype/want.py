@@ -10,6 +10,7 @@ from memtype import arrays, rules
 from memtype.effective import effective, effective_npt
 from memtype.ept import EptLeaf, effective_ept, ept_leaf
 from memtype.errors import InputError
+from memtype.memory_map import MemoryMap
 from memtype.mtrr import MtrrState, vendor_name
 from memtype.pat import Pat, as_pat, pte_bits
 from memtype.types import MemoryType
@@ -85,7 +86,7 @@ class Want:
 
 def want(
     wanted: MemoryType | str | int,
-    state: MtrrState | None = None,
+    state: MtrrState | MemoryMap | None = None,
     at: int | None = None,
     pat: Pat | int | str | None = None,
     *,
@@ -103,7 +104,7 @@ def want(
     ----------
     wanted : type
         The effective type to reach. On AMD uncached memory may be CD and not UC: ask for that.
-    state, at : MtrrState and int
+    state, at : MtrrState (or MemoryMap) and int
         Whose MTRRs, and the physical address. Or give the MTRR type itself as `mtrr`. Under nested paging: the
         system physical address.
     pat : Pat, value or name of a layout
@@ -111,7 +112,7 @@ def want(
     size : int, optional
         Ask for the range of so many bytes from `at` on; one that spans MTRR types is MIXED.
     vendor : {"intel", "amd"}, optional
-        Default: that of `state`, else Intel.
+        Default: that of an `MtrrState`, else Intel.
     ept, ipat : EptLeaf, or type and bool
         Under EPT: what the leaf says. MTRRs then play no role.
     npt, snp : type and bool
@@ -149,7 +150,7 @@ def want(
         host = arrays.memory_type(npt, "npt")
         seat = f"host PAT {host} over MTRR {under}{' (SNP)' if snp else ''}"
         return _solve(kind, table, seat, lambda p: effective_npt(p, host, under, snp))
-    maker = vendor_name(vendor) if vendor is not None else state.vendor if state is not None else "intel"
+    maker = vendor_name(vendor if vendor is not None else getattr(state, "vendor", "intel"))
     seat = f"{'AMD: ' if maker == 'amd' else ''}MTRR {under}"
     return _solve(kind, table, seat, lambda p: effective(under, p, maker))
 
@@ -161,12 +162,14 @@ def _wanted(wanted: Any) -> MemoryType:
     return kind
 
 
-def _mtrr_type(state: MtrrState | None, at: int | None, size: int | None, mtrr: Any) -> MemoryType:
+def _mtrr_type(state: MtrrState | MemoryMap | None, at: int | None, size: int | None, mtrr: Any) -> MemoryType:
     if mtrr is not None:
         return arrays.memory_type(mtrr, "mtrr")
     if state is None or at is None:
         raise InputError("want needs a state and an address (at), or the MTRR type (mtrr), or an EPT type (ept)")
-    return state.at(at) if size is None else state.map.uniform(at, size)
+    if size is None:
+        return state.at(at)
+    return (state if isinstance(state, MemoryMap) else state.map).uniform(at, size)
 
 
 def _solve(

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
+from typing import Any
 
-from memtype import rules
+from memtype import arrays, rules
+from memtype.effective import effective, effective_npt
+from memtype.ept import effective_ept, ept_leaf
 from memtype.errors import InputError
 from memtype.machine import Machine
+from memtype.memory_map import MemoryMap
+from memtype.mtrr import MtrrState
 from memtype.pat import Pat, pte_bits
+from memtype.types import MemoryType
 
 LAYOUTS = ", ".join([*rules.PAT_LAYOUTS, *rules.PAT_ALIASES])
 
@@ -16,6 +23,50 @@ def add_pat(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--pat", metavar="PAT", help=f"IA32_PAT: a value, eight types, or a layout ({LAYOUTS}); default: the dump's"
     )
+
+
+def add_seat(parser: argparse.ArgumentParser) -> None:
+    """What the PAT type combines with."""
+    parser.add_argument("--mtrr", metavar="TYPE", help="the MTRR type, instead of a dump")
+    parser.add_argument("--vendor", choices=("intel", "amd"), help="default: the dump's, else intel")
+    parser.add_argument("--ept", metavar="TYPE", help="a guest under EPT: the type in the EPT leaf")
+    parser.add_argument("--ipat", action="store_true", help="... whose IPAT bit is set")
+    parser.add_argument("--npt", metavar="TYPE", help="a guest under AMD nested paging: the host's PAT type")
+    parser.add_argument("--snp", action="store_true", help="... that is SNP-active")
+
+
+def seat(args: argparse.Namespace) -> tuple[str, Callable[[MemoryType], MemoryType]] | None:
+    """The seat in words and what an access gets there under a PAT type; None where no option names one."""
+    if args.ept is not None and args.npt is not None:
+        raise InputError("--ept and --npt: a guest has one of them")
+    if (args.ipat and args.ept is None) or (args.snp and args.npt is None):
+        raise InputError("--ipat belongs to --ept, --snp to --npt")
+    if args.ept is not None:
+        leaf = ept_leaf(args.ept, args.ipat)
+        words = f"EPT {leaf.type}{' with IPAT' if leaf.ipat else ''}"
+        return words, lambda pat: _single(effective_ept(leaf.type, leaf.ipat, pat))
+    mtrr = None if args.mtrr is None else arrays.memory_type(args.mtrr, "--mtrr")
+    if args.npt is not None:
+        host, under = arrays.memory_type(args.npt, "--npt"), MemoryType.WB if mtrr is None else mtrr
+        words = f"nested paging, host PAT {host}, MTRR {under}{', SNP' if args.snp else ''}"
+        return words, lambda pat: _single(effective_npt(pat, host, under, args.snp))
+    if mtrr is None:
+        return None
+    vendor = args.vendor or "intel"
+    return f"MTRR {mtrr} ({vendor})", lambda pat: _single(effective(mtrr, pat, vendor))
+
+
+def _single(kind: Any) -> MemoryType:
+    return MemoryType(kind)
+
+
+def teller(machine: Machine) -> tuple[MtrrState | MemoryMap, str]:
+    """What answers for addresses, and the vendor: the registers, or the map that a dump prints ready-made."""
+    if machine.mtrrs is not None:
+        return machine.mtrrs, machine.mtrrs.vendor
+    if machine.printed_map is not None:
+        return machine.printed_map, machine.vendor or "intel"
+    raise InputError(f"{machine.source or 'the dump'}: registers not told; give --mtrr TYPE")
 
 
 def choose_pat(given: str | None, machine: Machine | None) -> tuple[Pat, str]:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable
 from typing import Any
 
 from memtype import rules
 from memtype.cli import _common
-from memtype.cli._pat import LAYOUTS, pat_text
+from memtype.cli._pat import LAYOUTS, add_seat, pat_text, seat
 from memtype.errors import InputError, RegisterError
 from memtype.pat import Pat, pte_bits
 from memtype.types import MemoryType
 
-HELP = "decode IA32_PAT and say what is missing in it; 'pat diff A B' compares two"
-EXAMPLE = "memtype pat diff linux xen"
+HELP = "decode IA32_PAT and what each entry gives; 'pat diff A B' compares two"
+EXAMPLE = "memtype pat diff linux xen --npt wb --mtrr wb"
+Seat = tuple[str, Callable[[MemoryType], MemoryType]] | None
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,24 +25,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"a value (0x0007040600070406), eight types, a layout ({LAYOUTS}), or a dump (file or -); "
         "'diff A B' compares; nothing: a dump on standard input, else all layouts",
     )  # fmt: skip
+    add_seat(parser)
     _common.add_json(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    if args.words and args.words[0] == "diff":
-        if len(args.words) != 3:
+    words, where = args.words, seat(args)
+    if words and words[0] == "diff":
+        if len(words) != 3:
             raise InputError("pat diff needs two PATs, e.g. 'memtype pat diff linux xen'")
-        return _diff(args, *map(_read, args.words[1:]))
-    words = args.words
+        return _diff(args, where, *map(_read, words[1:]))
     if len(words) == 8:
         words = [" ".join(words)]  # eight types without quotes
     if not words:
         words = ["-"] if not sys.stdin.isatty() and _common._is_pipe_or_file(sys.stdin) else list(rules.PAT_LAYOUTS)
     pats = [_read(word) for word in words]
     if args.json:
-        _common.print_json("pat", {"pats": [_plain(pat) for pat in pats]})
+        seated = {} if where is None else {"seat": where[0]}
+        _common.print_json("pat", {**seated, "pats": [_payload(pat, where) for pat in pats]})
     else:
-        print("\n\n".join(_text(pat) for pat in pats))
+        print("\n\n".join(_text(pat, where) for pat in pats))
     return 0 if all(pat.valid for pat in pats) else 1
 
 
@@ -76,53 +80,74 @@ def missing(pat: Pat) -> list[str]:
     return lines
 
 
-def _text(pat: Pat) -> str:
-    rows: list[tuple[Any, ...]] = [("entry", "type", "PAT PCD PWT", "4 KiB leaf", "larger leaf")]
+def _met(kind: MemoryType, where: Seat) -> MemoryType | None:
+    """What an access gets; a reserved entry gives what the manuals leave undefined."""
+    return None if where is None else where[1](kind)
+
+
+def _bits(index: int) -> tuple[str, str]:
+    return f"0x{pte_bits(index, 1):02x}", f"0x{pte_bits(index, 2):04x}"
+
+
+def _text(pat: Pat, where: Seat) -> str:
+    rows: list[tuple[Any, ...]] = [("entry", "type", "PAT PCD PWT", "4 KiB leaf", "larger leaf", "effective")]
     for index, kind in enumerate(pat.types):
         chosen = f" {index >> 2 & 1}   {index >> 1 & 1}   {index & 1}"
-        rows.append((f"PA{index}", kind, chosen, f"0x{pte_bits(index, 1):02x}", f"0x{pte_bits(index, 2):04x}"))
+        rows.append((f"PA{index}", kind, chosen, *_bits(index), _met(kind, where)))
+    if where is None:
+        rows = [row[:-1] for row in rows]
     lines = [f"IA32_PAT {pat_text(pat)}", "", _common.columns(rows, "  "), ""]
+    lines += [] if where is None else [f"effective: under {where[0]}"]
     lines += [f"refused by hardware: {problem.text}" for problem in pat.problems()]
     lines += missing(pat)
     return "\n".join(lines).rstrip()
 
 
-def _plain(pat: Pat) -> dict[str, Any]:
+def _payload(pat: Pat, where: Seat) -> dict[str, Any]:
+    entries = []
+    for index, kind in enumerate(pat.types):
+        small, large = f"0x{pte_bits(index, 1):x}", f"0x{pte_bits(index, 2):x}"
+        entries.append({"index": index, "type": kind, "bits_4k": small, "bits_large": large})
+        if where is not None:
+            entries[-1]["effective"] = _met(kind, where)
     return {
         "value": f"0x{pat.value:016x}",
         "name": pat.name,
         "valid": pat.valid,
-        "entries": [
-            {
-                "index": index,
-                "type": kind,
-                "bits_4k": f"0x{pte_bits(index, 1):x}",
-                "bits_large": f"0x{pte_bits(index, 2):x}",
-            }
-            for index, kind in enumerate(pat.types)
-        ],
+        "entries": entries,
         "problems": [problem.text for problem in pat.problems()],
         "notes": missing(pat),
     }
 
 
-def _diff(args: argparse.Namespace, a: Pat, b: Pat) -> int:
+def _diff(args: argparse.Namespace, where: Seat, a: Pat, b: Pat) -> int:
     names = [pat.name or word for pat, word in zip((a, b), args.words[1:], strict=True)]
-    differing = [index for index in range(8) if a[index] != b[index]]
+    differing = [index for index in range(8) if a[index] is not b[index]]
+    effect = [index for index in range(8) if _met(a[index], where) is not _met(b[index], where)]
     if args.json:
-        changed = [{"index": i, "a": a[i], "b": b[i], "bits_4k": f"0x{pte_bits(i, 1):x}",
-                    "bits_large": f"0x{pte_bits(i, 2):x}"} for i in differing]  # fmt: skip
-        _common.print_json("pat", {"a": _plain(a), "b": _plain(b), "same": a == b, "differing": changed})
-        return int(bool(differing) or a != b)
-    rows: list[tuple[Any, ...]] = [("entry", *names, "", "4 KiB leaf", "larger leaf")]
-    for index in range(8):
-        mark = "differs" if index in differing else ""
-        bits = f"0x{pte_bits(index, 1):02x}", f"0x{pte_bits(index, 2):04x}"
-        rows.append((f"PA{index}", a[index], b[index], mark, *bits))
-    print(_common.columns([(names[0], f"0x{a.value:016x}"), (names[1], f"0x{b.value:016x}")]) + "\n")
-    print(_common.columns(rows, "  "))
-    if differing:
-        print(f"\nthe same entry bits mean another type in {len(differing)} of 8 entries")
+        payload = {"a": _payload(a, where), "b": _payload(b, where), "same": a == b, "differing": differing}
+        if where is not None:
+            payload |= {"seat": where[0], "differing_effect": effect}
+        _common.print_json("pat", payload)
     else:
-        print("\nthe same in every entry")
+        print(_common.columns([(names[0], f"0x{a.value:016x}"), (names[1], f"0x{b.value:016x}")]) + "\n")
+        print(_common.columns(_diff_rows(names, where, a, b), "  ") + "\n")
+        print(f"the same entry bits choose another type in {len(differing)} of 8 entries")
+        if where is not None:
+            print(f"effective types, under {where[0]}, differ in {len(effect)}")
     return int(bool(differing) or a != b)
+
+
+def _diff_rows(names: list[str], where: Seat, a: Pat, b: Pat) -> list[tuple[Any, ...]]:
+    seated = where is not None
+    head = ("entry", "4 KiB leaf", "larger leaf", *names, "")
+    rows: list[tuple[Any, ...]] = [head + (("gets", "gets", "") if seated else ())]
+    for index in range(8):
+        row: tuple[Any, ...] = (f"PA{index}", *_bits(index), a[index], b[index], _mark(a[index], b[index]))
+        first, second = _met(a[index], where), _met(b[index], where)
+        rows.append(row + ((first, second, _mark(first, second)) if seated else ()))
+    return rows
+
+
+def _mark(first: MemoryType | None, second: MemoryType | None) -> str:
+    return "" if first is second else "differs"

@@ -6,13 +6,13 @@ import argparse
 from dataclasses import dataclass
 from typing import Any
 
-from memtype import rules
+from memtype import arrays, rules
 from memtype.analysis.page_type import page_type
 from memtype.cli import _common
-from memtype.cli._pat import add_pat, choose_pat, entry, pat_text
+from memtype.cli._pat import add_pat, choose_pat, entry, pat_text, teller
 from memtype.effective import effective
 from memtype.ept import ept_decode
-from memtype.errors import InputError
+from memtype.memory_map import MemoryMap
 from memtype.mtrr import MtrrState
 from memtype.pat import Pat
 from memtype.types import MemoryType
@@ -55,21 +55,19 @@ def run(args: argparse.Namespace) -> int:
     value = entry(args.entry)
     machine = None if args.input is None else _common.read_machine(args.input)
     pat, origin = choose_pat(args.pat, machine)
-    state = machine.mtrrs if machine is not None else None
-    if machine is not None and state is None and args.mtrr is None:
-        raise InputError(f"{args.input}: the dump does not tell the MTRRs; give --mtrr TYPE")
-    vendor = args.vendor or (state.vendor if state is not None else "intel")
-    given = MemoryType.parse(args.mtrr) if args.mtrr is not None else None
+    state, maker = (None, "intel") if machine is None or args.mtrr is not None else teller(machine)
+    vendor = args.vendor or maker
+    given = None if args.mtrr is None else arrays.memory_type(args.mtrr, "--mtrr")
     readings = _readings(value, pat, state, given, vendor)
     if args.json:
         _common.print_json("pte", _payload(value, pat, vendor, readings))
     else:
         print(_text(value, pat, vendor, readings))
-    _common.notes(_notes(value, origin, state))
+    _common.notes([*(machine.notes if machine is not None else ()), *_notes(value, origin, state)])
     return 0
 
 
-def _notes(value: int, origin: str, state: MtrrState | None) -> list[str]:
+def _notes(value: int, origin: str, state: MtrrState | MemoryMap | None) -> list[str]:
     found = [] if value & 1 else ["bit 0 (P) is 0: the processor does not use this entry"]
     if state is not None and value & rules.high_bits(state.maxphyaddr) & ~rules.high_bits(rules.MAX_MAXPHYADDR):
         found.append(f"address bits from MAXPHYADDR = {state.maxphyaddr} up are set (reserved, or encryption): ignored")
@@ -77,7 +75,7 @@ def _notes(value: int, origin: str, state: MtrrState | None) -> list[str]:
 
 
 def _readings(
-    value: int, pat: Pat, state: MtrrState | None, given: MemoryType | None, vendor: str
+    value: int, pat: Pat, state: MtrrState | MemoryMap | None, given: MemoryType | None, vendor: str
 ) -> list[Reading]:
     ps = bool(value & rules.PTE_PS)
     width = state.maxphyaddr if state is not None else rules.MAX_MAXPHYADDR
@@ -94,9 +92,14 @@ def _readings(
 
 
 def _reading(
-    row: tuple[str, str, int, int, str], value: int, pat: Pat, state: MtrrState | None, given: MemoryType | None,
-    vendor: str, width: int,
-) -> Reading:  # fmt: skip
+    row: tuple[str, str, int, int, str],
+    value: int,
+    pat: Pat,
+    state: MtrrState | MemoryMap | None,
+    given: MemoryType | None,
+    vendor: str,
+    width: int,
+) -> Reading:
     name, paging, level, size, note = row
     base = value & ~rules.high_bits(width) & ~(size - 1)
     if size == 1 << 22:  # 32-bit paging: bits 20:13 of the entry are bits 39:32 of the address (PSE-36)

@@ -130,7 +130,7 @@ def _npt(_: tuple[str, ...]) -> list[Table]:
                   "APM 2 table 15-19", "guest", _named(rules.NPT_GUEST_HOST), frozenset({("WB", "UC-")}),
                   "* uncertain: copies of the manual say UC or UC-; it matters only where the MTRR is WC")  # fmt: skip
     second = Table("npt-combined-mtrr", "step 2: the result of step 1 (rows) with the host's MTRR type (columns)",
-                   "APM 2 table 15-20", "step 1", _named(rules.NPT_COMBINED_MTRR), frozenset(),
+                   "APM 2 table 15-20", "combined", _named(rules.NPT_COMBINED_MTRR), frozenset(),
                    "SNP-active guests then get CD for UC, and WC+ for WC  [APM 2 15.36.14]")  # fmt: skip
     return [first, second]
 

@@ -6,11 +6,9 @@ import argparse
 from typing import Any
 
 from memtype.cli import _common
-from memtype.cli._pat import add_pat, bits_text, choose_pat, pat_text
+from memtype.cli._pat import add_pat, add_seat, bits_text, choose_pat, pat_text, seat, teller
 from memtype.errors import InputError
-from memtype.machine import Machine
 from memtype.pat import pte_bits
-from memtype.types import MemoryType
 from memtype.want import Want, want
 
 HELP = "which PAT entry and page-table bits give a type at an address, or why none does"
@@ -22,41 +20,31 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _common.add_input(parser)
     parser.add_argument("--at", metavar="ADDR", help="the physical address, or a range A-B or A+SIZE")
     add_pat(parser)
-    parser.add_argument("--mtrr", metavar="TYPE", help="the MTRR type there, instead of a dump")
-    parser.add_argument("--vendor", choices=("intel", "amd"), help="default: the dump's, else intel")
-    parser.add_argument("--ept", metavar="TYPE", help="a guest under EPT: the type in the EPT leaf")
-    parser.add_argument("--ipat", action="store_true", help="... whose IPAT bit is set")
-    parser.add_argument("--npt", metavar="TYPE", help="a guest under AMD nested paging: the host's PAT type")
-    parser.add_argument("--snp", action="store_true", help="... that is SNP-active")
+    add_seat(parser)
     _common.add_json(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     base, size = _common.span(args.at) if args.at else (None, 1)
+    seat(args)  # refuses what does not fit together
     needs_dump = args.mtrr is None and args.ept is None
-    machine = _common.read_machine(args.input) if needs_dump or args.input is not None else None
     if needs_dump and base is None:
         raise InputError("--at ADDR is missing (or --mtrr TYPE, or --ept TYPE)")
-    if needs_dump and (machine is None or machine.mtrrs is None):
-        raise InputError("the dump does not tell the MTRRs; give --mtrr TYPE")
+    machine = _common.read_machine(args.input) if needs_dump or args.input is not None else None
+    state, vendor = teller(machine) if machine is not None and needs_dump else (None, "intel")
     pat, origin = choose_pat(args.pat, machine)
-    state = machine.mtrrs if machine is not None else None
     answer = want(
-        args.type, state, base, pat, size=size if args.at and size > 1 else None, mtrr=args.mtrr, vendor=args.vendor,
+        args.type, state, base, pat, size=size if size > 1 else None, mtrr=args.mtrr, vendor=args.vendor or vendor,
         ept=args.ept, ipat=args.ipat, npt=args.npt, snp=args.snp,
     )  # fmt: skip
     where = "" if base is None else f"0x{base:x}" if size == 1 else _common.mem(base, size)
     if args.json:
-        _common.print_json("want", _plain(answer, base, size, args.at))
+        _common.print_json("want", _payload(answer, base, size))
     else:
         print(_text(answer, where))
-    _common.notes(_notes(machine, origin))
+    told = machine.notes if machine is not None and needs_dump else ()
+    _common.notes([*told, *([origin] if origin.startswith("no PAT") else [])])
     return 0 if answer else 1
-
-
-def _notes(machine: Machine | None, origin: str) -> list[str]:
-    return [*([f"read from {machine.source}"] if machine is not None and machine.source else []),
-            *([origin] if origin.startswith("no PAT") else [])]  # fmt: skip
 
 
 def _text(answer: Want, where: str) -> str:
@@ -84,9 +72,9 @@ def _leaf_lines(answer: Want) -> list[str]:
     return [f"  the hypervisor can force it: EPT leaf bits 6:3 = 0x{answer.leaf.bits:x} ({answer.type} with IPAT)"]
 
 
-def _plain(answer: Want, base: int | None, size: int, at: str | None) -> dict[str, Any]:
+def _payload(answer: Want, base: int | None, size: int) -> dict[str, Any]:
     payload: dict[str, Any] = {"type": answer.type, "possible": bool(answer), "reason": answer.reason}
-    if base is not None and at:
+    if base is not None:
         payload |= {"base": f"0x{base:x}", "size": f"0x{size:x}", "last": f"0x{base + size - 1:x}"}
     payload |= {
         "pat": f"0x{answer.pat.value:016x}",
@@ -98,6 +86,6 @@ def _plain(answer: Want, base: int | None, size: int, at: str | None) -> dict[st
         "bits_large": None if answer.bits_large is None else f"0x{answer.bits_large:x}",
     }
     if answer.leaf is not None:
-        payload["ept_leaf"] = {"type": MemoryType(answer.leaf.type), "ipat": answer.leaf.ipat,
+        payload["ept_leaf"] = {"type": answer.leaf.type, "ipat": answer.leaf.ipat,
                                "bits": f"0x{answer.leaf.bits:x}"}  # fmt: skip
     return payload
