@@ -234,7 +234,8 @@ def test_want_for_guests(run):
 @pytest.mark.parametrize(
     "line",
     ["want xx --mtrr wb", "want wc", "want wc --at zz DUMP", "want wc --at 0x80000000 absent",
-     "want mixed --mtrr wb", "want wc --ept wb --npt wb", "want wc --mtrr wb --snp", "want wc --at 0xffffffffffff0000 DUMP", "want"],
+     "want mixed --mtrr wb", "want wc --ept wb --npt wb", "want wc --mtrr wb --snp",
+     "want wc --at 0xffffffffffff0000 DUMP", "want"],
 )  # fmt: skip
 def test_bad_wishes_are_one_line(run, line):
     run(line, status=2)
