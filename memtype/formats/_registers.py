@@ -1,0 +1,328 @@
+"""What the families that print registers share: names, numbers, and one way from registers to a `Machine`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from memtype import rules
+from memtype.errors import InputError, ParseError
+from memtype.formats.proc_mtrr import infer_default
+from memtype.machine import Cpu, Machine
+from memtype.mtrr import MtrrState, check_maxphyaddr, infer_maxphyaddr
+from memtype.pat import Pat
+from memtype.types import MemoryType
+
+PAIR_MSRS = frozenset(range(rules.PHYSBASE0, rules.PHYSBASE0 + 2 * rules.NUMBERED_PAIRS))
+MTRR_MSRS = PAIR_MSRS | frozenset(rules.FIXED_MSRS) | {rules.DEF_TYPE_MSR}
+KNOWN_MSRS = MTRR_MSRS | {rules.MTRRCAP, rules.PAT_MSR, rules.SYSCFG_MSR, rules.TOP_MEM2_MSR}
+MAX_CPUS = 1 << 16  # more processors than any machine has: a dump that names one is no dump
+SHOWN = 40  # a hostile value is quoted up to here
+
+_ROUTED = rules.AMD_FIXED_ROUTING * 0x0101_0101_0101_0101  # RdMem and WrMem of all eight bytes
+
+
+# --- reading ------------------------------------------------------------------------------------------------------
+
+
+def refusal(source: str, line: int, message: str) -> ParseError:
+    """The one-line error of every parser: ``file:line: what is wrong``; line 0 where there is none."""
+    return ParseError(f"{source}:{line}: {message}" if line else f"{source}: {message}")
+
+
+def quoted(text: object) -> str:
+    """A piece of the input, short enough for an error message."""
+    whole = str(text)
+    return repr(whole if len(whole) <= SHOWN else whole[:SHOWN] + "…")
+
+
+def number(text: str, source: str, line: int, what: str, bits: int = 64, base: int = 16) -> int:
+    """An unsigned number of at most `bits` bits, else a `ParseError` that names the value and the limit."""
+    digits = text.strip().replace("_", "").replace("`", "")
+    if digits[:2].lower() == "0x":
+        digits, base = digits[2:], 16
+    significant = digits.lstrip("0")
+    try:
+        value = int(digits, base) if len(significant) <= bits else 1 << bits
+    except ValueError:
+        raise refusal(source, line, f"{what} = {quoted(text)} is not a number") from None
+    if not digits.isascii() or value < 0 or value >= 1 << bits:
+        raise refusal(source, line, f"{what} = {quoted(text)} is not a {bits}-bit value")
+    return value
+
+
+def integer(value: object, source: str, what: str, bits: int = 64) -> int:
+    """A number as JSON holds it: an int, or a hex or decimal string."""
+    if isinstance(value, str):
+        return number(value, source, 0, what, bits, base=10)
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 1 << bits:
+        raise refusal(source, 0, f"{what} = {quoted(value)} is not a {bits}-bit value")
+    return value
+
+
+def cpu_number(text: str, source: str, line: int, base: int = 10) -> int:
+    """A processor's number."""
+    value = number(text, source, line, "processor number", base=base)
+    if value >= MAX_CPUS:
+        raise refusal(source, line, f"processor number {quoted(text)} is not below {MAX_CPUS}")
+    return value
+
+
+# --- names --------------------------------------------------------------------------------------------------------
+
+_PAIR_NAME = re.compile(r"(?:MTRR)?(?:PHYS?|VARIABLE)(BASE|MASK)(\d{1,2})")
+_FIXED_NAME = re.compile(r"(?:MTRR)?FIX(?:ED)?((?:64K|16K|4K)[0-9A-F]{5})")
+_FIXED_INDEX = {name.replace("FIX", "").replace("_", ""): msr for name, msr in zip(rules.FIXED_NAMES, rules.FIXED_MSRS)}
+_OTHER_NAMES = {
+    "MTRRCAP": rules.MTRRCAP, "MTRRCAPABILITY": rules.MTRRCAP,
+    "MTRRDEFTYPE": rules.DEF_TYPE_MSR, "MTRRDEFAULTTYPE": rules.DEF_TYPE_MSR, "DEFTYPE": rules.DEF_TYPE_MSR,
+    "PAT": rules.PAT_MSR, "CRPAT": rules.PAT_MSR,
+    "SYSCFG": rules.SYSCFG_MSR,
+    "TOPMEM2": rules.TOP_MEM2_MSR, "TOM2": rules.TOP_MEM2_MSR,
+}  # fmt: skip
+_PREFIXES = ("MSR", "IA32", "AMD64", "AMD", "K8", "K7")
+
+
+def msr_index(name: str) -> int | None:
+    """The register that a name means, in any spelling in use; None for other registers.
+
+    Examples
+    --------
+    >>> [hex(msr_index(n)) for n in ("IA32_MTRR_PHYSBASE1", "MTRRphysMask0_MSR", "MTRRfix4K_C8000", "MTRRdefType")]
+    ['0x202', '0x201', '0x269', '0x2ff']
+    """
+    word = re.sub(r"[^A-Z0-9]", "", name[:64].upper()).removesuffix("MSR")
+    while any(word.startswith(prefix) and word != prefix for prefix in _PREFIXES):
+        word = next(word.removeprefix(prefix) for prefix in _PREFIXES if word.startswith(prefix))
+    pair = _PAIR_NAME.fullmatch(word)
+    if pair and int(pair[2]) < rules.NUMBERED_PAIRS:
+        return rules.PHYSBASE0 + 2 * int(pair[2]) + (pair[1] == "MASK")
+    fixed = _FIXED_NAME.fullmatch(word)
+    return _FIXED_INDEX.get(fixed[1]) if fixed else _OTHER_NAMES.get(word)
+
+
+# --- what a list of registers says beside its registers: emitted by `emit`, read by every family that holds one ------
+
+_REMARK = re.compile(r"memtype/1:((?: [a-z0-9]+=[A-Za-z0-9]+)+)")
+
+
+def remark(state: MtrrState) -> str:
+    """The remark that makes a bare register list whole again: what no writable MSR holds."""
+    words = [f"maxphyaddr={state.maxphyaddr}", f"vendor={state.vendor}"]
+    words += [f"cap={state.cap:#x}"] if state.cap is not None else []
+    return "memtype/1: " + " ".join(words)
+
+
+def read_remark(text: str, source: str) -> dict[str, str]:
+    """The words of a remark, {} where there is none."""
+    found = _REMARK.search(text)
+    words = dict(word.split("=", 1) for word in found[1].split()) if found else {}
+    if "maxphyaddr" in words:
+        told_width(words["maxphyaddr"], source, 0)
+    return words
+
+
+def told_width(text: str | int, source: str, line: int) -> int:
+    """A MAXPHYADDR that the dump prints."""
+    try:
+        return check_maxphyaddr(number(str(text), source, line, "MAXPHYADDR", base=10))
+    except InputError as error:
+        raise error if isinstance(error, ParseError) else refusal(source, line, str(error)) from None
+
+
+# --- from registers to a machine ----------------------------------------------------------------------------------
+
+
+def size_mask(size: int, maxphyaddr: int) -> int:
+    """The PHYSMASK, V set, of a power-of-two size."""
+    return rules.page_bits(maxphyaddr) & ~(size - 1) | rules.MASK_VALID
+
+
+def assumed_width(ends: Iterable[int], told: str, notes: list[str]) -> int:
+    """A width for ranges printed without masks: as for /proc/mtrr, with a note."""
+    top = max(((end - 1).bit_length() for end in ends if end > 0), default=0)
+    width = max(rules.DEFAULT_MAXPHYADDR, top)
+    notes.append(f"{told} does not tell MAXPHYADDR: {width} assumed")
+    return width
+
+
+def assumed_default(variable: Iterable[tuple[int, int]], told: str, notes: list[str]) -> MemoryType:
+    """The default type where a dump prints ranges only, with a note."""
+    kind, why = infer_default(base & rules.BASE_TYPE for base, mask in variable if mask & rules.MASK_VALID)
+    once(notes, f"{told} does not tell the default type: {kind} inferred ({why})")
+    return kind
+
+
+def widest(registers: Iterable[Mapping[int, int]], notes: list[str]) -> int:
+    """MAXPHYADDR as the masks imply it, with a note."""
+    masks, bases = [], [0]
+    for msrs in registers:
+        masks += [v for i, v in msrs.items() if i in PAIR_MSRS and i & 1]
+        bases += [v for i, v in msrs.items() if i in PAIR_MSRS and not i & 1 and msrs.get(i + 1, 0) & rules.MASK_VALID]
+    width = infer_maxphyaddr(masks)
+    top = max(base & ~rules.high_bits(rules.MAX_MAXPHYADDR) for base in bases).bit_length()
+    filled = {_filled_width(mask) for mask in masks if not mask & rules.MASK_VALID} - {None}
+    if not any(mask & rules.MASK_VALID for mask in masks):
+        notes.append(f"MAXPHYADDR is not in the dump, and no mask implies it: {width} assumed (SDM 4.1.4)")
+    elif width == rules.MAX_MAXPHYADDR and len(filled) == 1:
+        width = filled.pop() or width
+        notes.append(f"MAXPHYADDR is not in the dump; QEMU filled the masks from bit {width} on, an unused one shows")
+    elif width == rules.MAX_MAXPHYADDR:
+        notes.append("MAXPHYADDR is not in the dump; the masks reach bit 51, which QEMU fills: 52 taken, perhaps less")
+    else:
+        notes.append(f"MAXPHYADDR is not in the dump: {max(width, top)} inferred from the masks")
+    return max(width, top)
+
+
+def _filled_width(mask: int) -> int | None:
+    """MAXPHYADDR where QEMU filled an unused mask: bits 51:MAXPHYADDR set and no other (`fill-mtrr-mask`).
+
+    >>> _filled_width(0x000F_FFF0_0000_0000), _filled_width(0)
+    (36, None)
+    """
+    low = (mask & -mask).bit_length() - 1
+    whole = mask and mask == (1 << rules.MAX_MAXPHYADDR) - (1 << low)
+    return low if whole and low >= rules.MIN_MAXPHYADDR else None
+
+
+def state_of(
+    msrs: Mapping[int, int], maxphyaddr: int, vendor: str, source: str, notes: list[str], zero_absent: bool = False
+) -> MtrrState | None:
+    """One processor's state from the registers that a dump holds; None where it holds no MTRR.
+
+    With `zero_absent`, registers that the list leaves out are 0, as in a virtual machine that is restored from it.
+    Otherwise half a pair or a part of the fixed-range registers is an error, and what is left out as a whole is noted.
+    """
+    if not msrs.keys() & MTRR_MSRS:
+        return None
+    variable = _pairs(msrs, source, zero_absent)
+    if rules.DEF_TYPE_MSR in msrs:
+        def_type = msrs[rules.DEF_TYPE_MSR]
+    elif zero_absent:
+        def_type = 0
+        once(notes, "IA32_MTRR_DEF_TYPE is not in the list: 0 after a restore, so every address is UC")
+    else:
+        has_fixed = rules.DEF_TYPE_FE if msrs.keys() & set(rules.FIXED_MSRS) else 0
+        def_type = assumed_default(variable, "the dump", notes) | rules.DEF_TYPE_E | has_fixed
+    cap = _cap_without_fixed(msrs, def_type, len(variable), source, notes, zero_absent)
+    _note_count(msrs, len(variable), notes)
+    try:
+        return MtrrState(
+            def_type, tuple(msrs.get(i, 0) for i in rules.FIXED_MSRS), variable, maxphyaddr, vendor,
+            msrs.get(rules.SYSCFG_MSR, 0), msrs.get(rules.TOP_MEM2_MSR, 0), cap,
+        )  # fmt: skip
+    except InputError as error:
+        raise refusal(source, 0, str(error)) from None
+
+
+def machine_of(
+    registers: Mapping[int, Mapping[int, int]],
+    name: str,
+    source: str,
+    notes: Iterable[str] = (),
+    maxphyaddr: int | None = None,
+    vendor: str | None = None,
+    zero_absent: bool = False,
+    **more: Any,
+) -> Machine:
+    """A machine from ``{processor: {register: value}}``; `more` are further fields of `Machine`."""
+    lines = list(notes)
+    if len(registers) > MAX_CPUS:
+        raise refusal(source, 0, f"more than {MAX_CPUS} processors")
+    if not any(msrs.keys() & KNOWN_MSRS for msrs in registers.values()):
+        raise refusal(source, 0, "no MTRR and no PAT register in it")
+    width = widest(registers.values(), lines) if maxphyaddr is None else maxphyaddr
+    maker = vendor or _implied_vendor(registers.values(), lines)
+    cpus = []
+    for cpu, msrs in registers.items():
+        pat = Pat(msrs[rules.PAT_MSR]) if rules.PAT_MSR in msrs else None
+        cpus.append(Cpu(cpu, state_of(msrs, width, maker or "intel", source, lines, zero_absent), pat))
+    if all(cpu.mtrrs is None for cpu in cpus):
+        lines = [line for line in lines if not line.startswith("MAXPHYADDR")]
+        lines.append("the dump holds no MTRR")
+        width = maxphyaddr or 0
+    lines += _differing(registers)
+    inferred = tuple(
+        field
+        for field, guessed in (
+            ("vendor", vendor is None),
+            ("maxphyaddr", maxphyaddr is None and width),
+            ("default", not zero_absent and not any(rules.DEF_TYPE_MSR in msrs for msrs in registers.values())),
+            ("fixed", not zero_absent and not any(msrs.keys() & set(rules.FIXED_MSRS) for msrs in registers.values())),
+        )
+        if guessed
+    )
+    return Machine(
+        tuple(cpus), name, vendor=maker, maxphyaddr=width or None, notes=tuple(lines), inferred=inferred, **more
+    )
+
+
+def guessed(machine: Machine, *fields: str) -> Machine:
+    """The machine, with `fields` marked as inferred too."""
+    return replace(machine, inferred=tuple(dict.fromkeys((*machine.inferred, *fields))))
+
+
+def _pairs(msrs: Mapping[int, int], source: str, zero_absent: bool) -> tuple[tuple[int, int], ...]:
+    present = sorted(index for index in msrs if index in PAIR_MSRS)
+    if not zero_absent:
+        for index in present:
+            if index ^ 1 not in msrs:
+                other, own = rules.msr_name(index ^ 1), rules.msr_name(index)
+                raise refusal(source, 0, f"{other} (0x{index ^ 1:x}) is missing, while {own} = 0x{msrs[index]:x}")
+    count = (present[-1] - rules.PHYSBASE0) // 2 + 1 if present else 0
+    indexes = [rules.PHYSBASE0 + 2 * n for n in range(count)]
+    return tuple((msrs.get(index, 0), msrs.get(index + 1, 0)) for index in indexes)
+
+
+def _cap_without_fixed(
+    msrs: Mapping[int, int], def_type: int, pairs: int, source: str, notes: list[str], zero_absent: bool
+) -> int | None:
+    """MTRRCAP as dumped; FIX is cleared where the fixed ranges count but the dump leaves them all out."""
+    cap = msrs.get(rules.MTRRCAP)
+    missing = [index for index in rules.FIXED_MSRS if index not in msrs]
+    counts = def_type & rules.DEF_TYPE_E and def_type & rules.DEF_TYPE_FE
+    if not missing or not counts or (cap is not None and not cap & rules.MTRRCAP_FIX):
+        return cap
+    if zero_absent:
+        once(notes, f"{len(missing)} fixed-range registers are not in the list: 0 (UC) after a restore")
+        return cap
+    if len(missing) < len(rules.FIXED_MSRS):
+        held = len(rules.FIXED_MSRS) - len(missing)
+        what = f"{rules.msr_name(missing[0])} (0x{missing[0]:x}) is missing"
+        raise refusal(source, 0, f"{what}: the dump holds {held} of the 11 fixed-range registers")
+    once(notes, "the fixed ranges are not in the dump (FE = 1): below 1 MiB the variable ranges answer")
+    return (rules.MTRRCAP_WC | pairs if cap is None else cap) & ~rules.MTRRCAP_FIX
+
+
+def _note_count(msrs: Mapping[int, int], pairs: int, notes: list[str]) -> None:
+    cap = msrs.get(rules.MTRRCAP)
+    if cap is not None and pairs < cap & rules.MTRRCAP_VCNT:
+        once(notes, f"MTRRCAP says {cap & rules.MTRRCAP_VCNT} variable ranges, the dump holds {pairs}")
+
+
+def _implied_vendor(registers: Iterable[Mapping[int, int]], notes: list[str]) -> str | None:
+    for msrs in registers:
+        if msrs.get(rules.SYSCFG_MSR) or msrs.get(rules.TOP_MEM2_MSR):
+            return "amd"  # reading 0 proves nothing: virtual machines answer so for what they do not have
+        fixed = [msrs.get(index, 0) for index in rules.FIXED_MSRS]
+        if any(value & _ROUTED and not value & ~(_ROUTED | 0x0707_0707_0707_0707) for value in fixed):
+            once(notes, "vendor AMD inferred: fixed-range bytes carry RdMem or WrMem")
+            return "amd"
+    return None
+
+
+def _differing(registers: Mapping[int, Mapping[int, int]]) -> list[str]:
+    """One note of what differs between processors."""
+    wanted = sorted({index for msrs in registers.values() for index in msrs if index in KNOWN_MSRS})
+    different = [index for index in wanted if len({msrs.get(index) for msrs in registers.values()}) > 1]
+    if not different or len(registers) < 2:
+        return []
+    names = ", ".join(rules.msr_name(index) for index in different[:3]) + (", …" if len(different) > 3 else "")
+    return [f"the {len(registers)} processors differ in {len(different)} registers: {names}"]
+
+
+def once(notes: list[str], note: str) -> None:
+    if note not in notes:
+        notes.append(note)

@@ -1,0 +1,136 @@
+"""EDK2's MTRR debug output (MtrrLib, patina, UefiMtrrDump and other programs that print as it does)."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+from memtype import rules
+from memtype.errors import InputError
+from memtype.formats import _registers as reg
+from memtype.formats._lines import lines
+from memtype.machine import Machine
+from memtype.memory_map import MemoryMap
+from memtype.types import MemoryType
+
+NAME = "edk2"
+
+_HEX = r"(?:0x)?([0-9a-f]+)"
+_DEFAULT = re.compile(rf"MTRR Def(?:ault|ine)? Type\s*: ?\s*{_HEX}\s*$", re.I)
+_FIXED = re.compile(rf"Fixed MTRR\[(\d+)\]\s*:\s*{_HEX}\s*$", re.I)
+_VARIABLE = re.compile(rf"Variable MTRR\[(\d+)\]\s*:\s*Base\s*=\s*{_HEX},?\s+Mask\s*=\s*{_HEX}\s*$", re.I)
+_RANGE = re.compile(rf"^\s*(UC|WC|WT|WP|WB|R\*)\s*:\s*{_HEX}\s*-\s*{_HEX}\s*$", re.I)
+_RANGES = re.compile(r"(?:Memory|MTRR) Ranges:?\s*$", re.I)
+_START = re.compile(r"(?:MTRR Def(?:ault|ine)? Type\s*:|Fixed MTRR\[|Variable MTRR\[)", re.I)
+_SNIFF = re.compile(
+    r"MTRR Def(?:ault|ine)? Type\s*:\s*(?:0x)?[0-9a-f]{4,}\s*$|(?:Fixed|Variable) MTRR\[\d+\]", re.I | re.M
+)
+_CPU = re.compile(r"^\W*(?:CPU|AP|Processor|Thread)\s*[#:\[]?\s*(\d+)\W*(?:MTRRs?\W*)?$", re.I)
+_WIDTH = re.compile(r"PhysicalAddressBits\W+(\d+)", re.I)
+
+
+@dataclass(slots=True)
+class _Dump:
+    """One printing: of one processor at one moment."""
+
+    cpu: int
+    msrs: dict[int, int] = field(default_factory=dict)
+    ranges: list[tuple[int, int, str]] = field(default_factory=list)
+    in_ranges: bool = False
+
+
+def sniff(text: str) -> bool:
+    return _SNIFF.search(text) is not None
+
+
+def parse(text: str, source: str = "<text>") -> Machine:
+    """The last printing of each processor: a boot log holds one per phase."""
+    dumps: list[_Dump] = []
+    cpu = 0
+    width = None
+    for number, line in lines(text):
+        told = _WIDTH.search(line)
+        width = reg.told_width(told[1], source, number) if told else width
+        heading = _CPU.match(line)
+        if heading:
+            cpu = reg.cpu_number(heading[1], source, number)
+            continue
+        if _RANGES.search(line) and dumps:
+            dumps[-1].in_ranges = True
+        if _begins(line, dumps, cpu):
+            dumps.append(_Dump(cpu))
+        if dumps:
+            _take(dumps[-1], line, number, source)
+    return _machine(dumps, width, source)
+
+
+def _begins(line: str, dumps: list[_Dump], cpu: int) -> bool:
+    """A printing begins at its default type; an excerpt may lack that line."""
+    if _START.search(line) is None:
+        return False
+    return not dumps or dumps[-1].cpu != cpu or _DEFAULT.search(line) is not None or dumps[-1].in_ranges
+
+
+def _take(dump: _Dump, line: str, number: int, source: str) -> None:
+    if match := _DEFAULT.search(line):
+        dump.msrs[rules.DEF_TYPE_MSR] = reg.number(match[1], source, number, "MTRR default type")
+    elif match := _FIXED.search(line):
+        n = reg.number(match[1], source, number, "fixed-range number", base=10)
+        if n >= len(rules.FIXED_MSRS):
+            raise reg.refusal(source, number, f"Fixed MTRR[{n}]: there are {len(rules.FIXED_MSRS)}")
+        dump.msrs[rules.FIXED_MSRS[n]] = reg.number(match[2], source, number, f"Fixed MTRR[{n:02}]")
+    elif match := _VARIABLE.search(line):
+        n = reg.number(match[1], source, number, "range number", base=10)
+        if n >= rules.NUMBERED_PAIRS:
+            raise reg.refusal(source, number, f"Variable MTRR[{n}]: only {rules.NUMBERED_PAIRS} pairs have MSR numbers")
+        dump.msrs[rules.PHYSBASE0 + 2 * n] = reg.number(match[2], source, number, f"base of Variable MTRR[{n:02}]")
+        dump.msrs[rules.PHYSMASK0 + 2 * n] = reg.number(match[3], source, number, f"mask of Variable MTRR[{n:02}]")
+    elif _START.search(line):
+        raise reg.refusal(source, number, f"not a line of EDK2's MTRR dump: {reg.quoted(line.strip())}")
+    elif dump.in_ranges and (match := _RANGE.match(line)):
+        first = reg.number(match[2], source, number, "first byte of a range")
+        last = reg.number(match[3], source, number, "last byte of a range")
+        if last < first:
+            raise reg.refusal(source, number, f"range 0x{first:x}-0x{last:x} ends before it begins")
+        dump.ranges.append((first, last, match[1].upper()))
+
+
+def _machine(dumps: list[_Dump], width: int | None, source: str) -> Machine:
+    final = {dump.cpu: dump for dump in dumps}
+    if not final:
+        raise reg.refusal(source, 0, "no whole line of EDK2's MTRR dump in it")
+    registers = {}
+    for cpu, dump in final.items():
+        # slots that are not printed are not valid
+        top = max((i for i in dump.msrs if i in reg.PAIR_MSRS), default=rules.PHYSBASE0 - 1)
+        registers[cpu] = dict.fromkeys(range(rules.PHYSBASE0, top + 1), 0) | dump.msrs
+    notes = ["only valid variable ranges are printed: how many registers there are is not told"]
+    if len(dumps) > len(final):
+        notes.append(f"{len(dumps)} dumps in it, of several boot phases: the last is used")
+    facts: dict[str, object] = {"dumps": len(dumps)}
+    printed = next((dump.ranges for dump in final.values() if dump.ranges), [])
+    if printed:
+        end = max(last for _, last, _ in printed) + 1
+        facts["segments"] = [[a, b + 1, _type(t).linux_name if t != "R*" else "?"] for a, b, t in printed]
+        if end & (end - 1) == 0 and width is None:  # the ranges cover the whole space
+            width = reg.told_width(end.bit_length() - 1, source, 0)
+    if width is not None:
+        facts["phys_bits"] = width
+    machine_map = _map(printed, width, source)
+    return reg.machine_of(
+        registers, NAME, source, notes, width, facts=facts,
+        printed_map=machine_map, printed_view=None if machine_map is None else "edk2",
+    )  # fmt: skip
+
+
+def _map(printed: list[tuple[int, int, str]], width: int | None, source: str) -> MemoryMap | None:
+    if not printed or width is None:
+        return None
+    try:
+        return MemoryMap.from_segments([(a, b + 1 - a, _type(t)) for a, b, t in printed], maxphyaddr=width)
+    except InputError as error:
+        raise reg.refusal(source, 0, f"memory ranges: {error}") from None
+
+
+def _type(word: str) -> MemoryType:
+    return MemoryType.UNDEFINED if word == "R*" else MemoryType.parse(word)

@@ -1,0 +1,83 @@
+"""The Firmware Test Suite's MTRR overview: the variable ranges as ``fwts mtrr`` lists them (exclusive ends)."""
+
+from __future__ import annotations
+
+import re
+
+from memtype import rules
+from memtype.formats import _registers as reg
+from memtype.formats._lines import lines
+from memtype.formats._values import mtrr_type
+from memtype.machine import Machine
+
+NAME = "fwts"
+
+_START = re.compile(r"^\s*(?:mtrr\s*:?\s+)?Reg \d+: ")
+_ROW = re.compile(
+    r"^\s*(?:mtrr\s*:?\s+)?Reg (?P<n>\d+): 0x(?P<first>[0-9a-f]+) - 0x(?P<end>[0-9a-f]+) "
+    r"\(\s*(?P<size>\d+) (?P<unit>[KMG])B\)\s+(?P<type>\S.*?)\s*$",
+    re.I,
+)
+_OFF = re.compile(r"^\s*(?:mtrr\s*:?\s+)?Reg (?P<n>\d+):?\s+disabled", re.I)
+_SNIFF = re.compile(r"\bReg \d+: 0x[0-9a-f]+ - 0x[0-9a-f]+ \(", re.I)
+_INCONSISTENT = re.compile(
+    r"CPUs with inconsistent (?P<what>variable|fixed) MTRR|inconsistent MTRR(?P<deftype>deftype)", re.I
+)
+_UNIT = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
+_TYPES = {"uncached": "UC", "default": "?", "unknown": "?", "disabled": "?"}
+
+
+def sniff(text: str) -> bool:
+    return _SNIFF.search(text) is not None
+
+
+def parse(text: str, source: str = "<text>") -> Machine:
+    """The listed registers; the default type, the fixed ranges and the width are not told."""
+    rows: dict[int, tuple[int, int, int]] = {}
+    inconsistent = []
+    for number, line in lines(text):
+        found = _INCONSISTENT.search(line)
+        if found:
+            inconsistent.append((found["what"] or found["deftype"]).lower())
+        if not _START.match(line) or _OFF.match(line):
+            continue
+        match = _ROW.match(line)
+        if not match:
+            raise reg.refusal(source, number, f"not a row of fwts' MTRR overview: {reg.quoted(line.strip())}")
+        n, entry = _row(match, number, source)
+        if rows.setdefault(n, entry) != entry:
+            raise reg.refusal(source, number, f"Reg {n} is listed twice, with different values")
+    if not rows:
+        raise reg.refusal(source, 0, "no whole row of fwts' MTRR overview in it")
+    return _machine(rows, inconsistent, source)
+
+
+def _row(match: re.Match[str], number: int, source: str) -> tuple[int, tuple[int, int, int]]:
+    n = reg.number(match["n"], source, number, "register number", base=10)
+    if n >= rules.NUMBERED_PAIRS:
+        raise reg.refusal(source, number, f"Reg {n} is not below {rules.NUMBERED_PAIRS}")
+    first, end = (reg.number(match[name], source, number, name) for name in ("first", "end"))
+    size = reg.number(match["size"], source, number, "size", 44, base=10) * _UNIT[match["unit"].upper()]
+    length = end - first if (end - first) % rules.PAGE_SIZE == 0 else end + 1 - first  # exclusive, else inclusive
+    if length - length % _UNIT[match["unit"].upper()] != size:
+        raise reg.refusal(source, number, f"0x{first:x} - 0x{end:x} is not {match['size']} {match['unit']}B long")
+    fits = length >= rules.PAGE_SIZE and not length & (length - 1) and not first % rules.PAGE_SIZE
+    if not fits or first + length > 1 << rules.MAX_MAXPHYADDR:
+        raise reg.refusal(source, number, f"0x{first:x} - 0x{end:x}: no register holds this")
+    word = match["type"].lower()
+    return n, (first, length, mtrr_type(_TYPES.get(word, match["type"]), f"{source}:{number}"))
+
+
+def _machine(rows: dict[int, tuple[int, int, int]], inconsistent: list[str], source: str) -> Machine:
+    notes = ["fwts does not tell the fixed ranges: below 1 MiB the variable ranges answer"]
+    width = reg.assumed_width((first + size for first, size, _ in rows.values()), "fwts", notes)
+    msrs = dict.fromkeys(range(rules.PHYSBASE0, rules.PHYSBASE0 + 2 * (max(rows) + 1)), 0)
+    pairs = []
+    for n, (first, size, kind) in rows.items():
+        pair = first | kind, reg.size_mask(size, width)
+        msrs[rules.PHYSBASE0 + 2 * n], msrs[rules.PHYSMASK0 + 2 * n] = pair
+        pairs.append(pair)
+    msrs[rules.DEF_TYPE_MSR] = reg.assumed_default(pairs, "fwts", notes) | rules.DEF_TYPE_E
+    facts: dict[str, object] | None = {"inconsistent": inconsistent} if inconsistent else None
+    machine = reg.machine_of({0: msrs}, NAME, source, notes, width, facts=facts)
+    return reg.guessed(machine, "default", "maxphyaddr")

@@ -1,0 +1,65 @@
+"""coreboot's ``inteltool -M``: MSRs as high:low halves, shared ones first, then those of each core.
+
+The name behind a value is wrong for the masks in some releases; the index counts. ``(*)`` marks a register
+that could not be read.
+"""
+
+from __future__ import annotations
+
+import re
+
+from memtype import rules
+from memtype.formats import _registers as reg
+from memtype.formats._lines import lines
+from memtype.machine import Machine
+
+NAME = "inteltool"
+
+_START = re.compile(r"^\s*(?P<failed>\(\*\)\s*)?MSR 0x(?P<index>[0-9A-F]+) = ", re.I)
+_LINE = re.compile(_START.pattern + r"0x(?P<high>[0-9A-F]+):0x(?P<low>[0-9A-F]+)(?:\s+\(.*)?$", re.I)
+_SNIFF = re.compile(r"^\s*(?:\(\*\)\s*)?MSR 0x[0-9A-F]{8} = 0x[0-9A-F]{8}:0x[0-9A-F]{8}(?:\s|$)", re.M | re.I)
+_SECTION = re.compile(r"=+ (?:(?P<shared>SHARED) MSRs|UNIQUE MSRs\s+\(core (?P<core>\d+)\))", re.I)
+_CPU = re.compile(r"^\s*CPU: ID (?P<id>0x[0-9a-f]+)", re.I)
+
+
+def sniff(text: str) -> bool:
+    return _SNIFF.search(text) is not None
+
+
+def parse(text: str, source: str = "<text>") -> Machine:
+    """The state of each core for which registers are printed: the shared ones and its own."""
+    shared: dict[int, int] = {}
+    own: dict[int, dict[int, int]] = {}
+    notes: list[str] = []
+    facts: dict[str, object] = {}
+    into = shared
+    for number, line in lines(text):
+        section = _SECTION.search(line)
+        if section:
+            core = None if section["shared"] else reg.cpu_number(section["core"], source, number)
+            into = shared if core is None else own.setdefault(core, {})
+        elif cpu := _CPU.match(line):
+            facts["cpu_id"] = cpu["id"]
+        elif _START.match(line):
+            _register(line, number, source, into, notes)
+    told = {core: msrs for core, msrs in own.items() if msrs} or {0: {}}
+    silent = [core for core in own if core not in told]
+    if silent:
+        notes.append(f"nothing is printed of {len(silent)} further cores")
+    registers = {core: shared | msrs for core, msrs in told.items()}
+    return reg.machine_of(registers, NAME, source, notes, vendor="intel", facts=facts or None)
+
+
+def _register(line: str, number: int, source: str, into: dict[int, int], notes: list[str]) -> None:
+    match = _LINE.match(line)
+    if not match:
+        raise reg.refusal(source, number, f"not an MSR line of inteltool: {reg.quoted(line.strip())}")
+    index = reg.number(match["index"], source, number, "register", 32)
+    if index not in reg.KNOWN_MSRS:
+        return
+    name = rules.msr_name(index)
+    if match["failed"]:
+        notes.append(f"{name} (0x{index:x}) could not be read")
+        return
+    high, low = (reg.number(match[half], source, number, name, 32) for half in ("high", "low"))
+    into[index] = high << 32 | low

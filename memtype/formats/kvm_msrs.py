@@ -1,0 +1,143 @@
+"""``struct kvm_msrs`` as KVM_GET_MSRS fills it: its bytes, a hex dump of them, or its entries as text.
+
+Header: u32 nmsrs, u32 pad; entry: u32 index, u32 reserved, u64 data; little endian. Entries as text are C
+initializers (``{ .index = 0x2ff, .data = 0xc06 }``), Rust's debug form and what tracers print.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+
+from memtype import rules
+from memtype.errors import ParseError
+from memtype.formats import _registers as reg
+from memtype.machine import Machine
+
+NAME = "kvm-msrs"
+
+HEADER = struct.Struct("<II")
+ENTRY = struct.Struct("<IIQ")
+MAX_ENTRIES = 4096  # KVM takes no more in one call
+
+_NUMBER = r"(0x[0-9a-zA-Z_]+|\d[\w]*)"
+_TEXT = re.compile(
+    rf"\bindex\s*[=:]?\s*{_NUMBER}\s*,?\s*(?:\.?\breserved\s*[=:]?\s*\w+\s*,?\s*)?\.?\bdata\s*[=:]?\s*{_NUMBER}"
+)
+_TEXT_START = re.compile(rf"\bindex\s*[=:]?\s*{_NUMBER}\s*[,}}]")
+_HEX_LINE = re.compile(
+    r"^\s*(?:[0-9a-f]{7,8}:?\s+)?(?P<bytes>[0-9a-f]{2}(?:\s?[0-9a-f]{2})*)\s*(?:\s\s\S.*|\|.*\|)?$", re.I
+)
+_VCPU = re.compile(r"^\W*vcpu\s*#?(\d+)\W*$", re.I)
+
+
+def sniff(text: str) -> bool:
+    start = text[:64].lstrip()[:1]
+    if start in ("{", "[") and '"' in text[:512]:
+        return False  # JSON
+    if any(_known(match[1]) for match in _TEXT.finditer(text)):
+        return True
+    data = _hex(text[: 1 << 16])
+    return data is not None and sniff_bytes(data)
+
+
+def sniff_bytes(head: bytes) -> bool:
+    """A plausible header, and entries whose reserved words are 0, an MTRR or the PAT among them."""
+    if len(head) < HEADER.size + ENTRY.size:
+        return False
+    count, pad = HEADER.unpack_from(head)
+    if pad or not 1 <= count <= MAX_ENTRIES:
+        return False
+    held = min(count, (len(head) - HEADER.size) // ENTRY.size)
+    entries = [ENTRY.unpack_from(head, HEADER.size + n * ENTRY.size) for n in range(held)]
+    return not any(reserved for _, reserved, _ in entries) and any(index in reg.KNOWN_MSRS for index, _, _ in entries)
+
+
+def parse(text: str, source: str = "<text>") -> Machine:
+    """Entries as text, else a hex dump of the structure."""
+    if _TEXT.search(text):
+        return _entries(text, source)
+    data = _hex(text)
+    if data is None:
+        raise ParseError(f"{source}: neither KVM MSR entries nor a hex dump of struct kvm_msrs")
+    return parse_bytes(data, source)
+
+
+def parse_bytes(data: bytes, source: str = "<bytes>") -> Machine:
+    """One structure per processor, one behind the other. What a list leaves out is 0 in a machine made from it."""
+    registers: dict[int, dict[int, int]] = {}
+    at = 0
+    while at < len(data):
+        if len(data) - at < HEADER.size:
+            raise ParseError(f"{source}: {len(data) - at} bytes behind the last entry, at offset {at}")
+        count, pad = HEADER.unpack_from(data, at)
+        if pad or not 1 <= count <= MAX_ENTRIES:
+            what = f"nmsrs {count} (limit {MAX_ENTRIES}), pad {pad}"
+            raise ParseError(f"{source}: no struct kvm_msrs at offset {at}: {what}")
+        end = at + HEADER.size + count * ENTRY.size
+        if end > len(data):
+            raise ParseError(f"{source}: {count} entries need {end - at} bytes, {len(data) - at} are there: cut off")
+        msrs = registers.setdefault(len(registers), {})
+        for place in range(at + HEADER.size, end, ENTRY.size):
+            index, reserved, value = ENTRY.unpack_from(data, place)
+            if reserved:
+                raise ParseError(f"{source}: the entry at offset {place} has reserved = 0x{reserved:x}, not 0")
+            if index in reg.KNOWN_MSRS:
+                msrs[index] = value
+        at = end
+    return reg.machine_of(registers, NAME, source, zero_absent=True)
+
+
+def _hex(text: str) -> bytes | None:
+    """The bytes of a hex dump (plain, xxd, hexdump -C); None where a line is none."""
+    words = []
+    for line in text.split("\n"):
+        if not line.strip() or line.lstrip().startswith(("#", "//")):
+            continue
+        match = _HEX_LINE.match(line.rstrip())
+        if not match:
+            if re.fullmatch(r"[0-9a-f]{7,8}", line.strip(), re.I):
+                continue  # the last line of hexdump -C: the length
+            return None
+        words.append(re.sub(r"\s", "", match["bytes"]))
+    return bytes.fromhex("".join(words)) if words else None
+
+
+def _known(text: str) -> bool:
+    try:
+        return reg.number(text, "", 0, "", 32, base=10) in reg.KNOWN_MSRS
+    except ParseError:
+        return False
+
+
+def _entries(text: str, source: str) -> Machine:
+    """Entries as text; a remark tells what they cannot hold, a line ``vcpu N`` the processor."""
+    told = reg.read_remark(text, source)
+    registers: dict[int, dict[int, int]] = {}
+    cpu = 0
+    for number, line in enumerate(text.split("\n"), 1):
+        heading = _VCPU.match(line)
+        if heading:
+            cpu = reg.cpu_number(heading[1], source, number)
+        found = list(_TEXT.finditer(line))
+        if not found and _TEXT_START.search(line):
+            raise reg.refusal(source, number, f"an entry without data: {reg.quoted(line.strip())}")
+        for match in found:
+            index = reg.number(match[1], source, number, "MSR index", 32, base=10)
+            if index not in reg.KNOWN_MSRS:
+                continue
+            cpu += index in registers.get(cpu, ())  # named again: the next processor's list begins
+            value = reg.number(match[2], source, number, rules.msr_name(index), base=10)
+            registers.setdefault(cpu, {})[index] = value
+    if not registers:  # entries over several lines
+        for match in _TEXT.finditer(text):
+            number = text.count("\n", 0, match.start()) + 1
+            index = reg.number(match[1], source, number, "MSR index", 32, base=10)
+            if index in reg.KNOWN_MSRS:
+                value = reg.number(match[2], source, number, rules.msr_name(index), base=10)
+                registers.setdefault(0, {})[index] = value
+    width = int(told["maxphyaddr"]) if "maxphyaddr" in told else None
+    if "cap" in told:
+        for msrs in registers.values():
+            msrs.setdefault(rules.MTRRCAP, reg.number(told["cap"], source, 0, "MTRRCAP"))
+    return reg.machine_of(registers, NAME, source, (), width, told.get("vendor"), zero_absent=True)

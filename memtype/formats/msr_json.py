@@ -1,0 +1,127 @@
+"""MSRs in JSON: snapshots of cloud-hypervisor and Firecracker, and plain ``{"0x2ff": "0xc06"}`` mappings.
+
+Snapshots hold the list that a virtual machine is restored from: what it leaves out is 0 afterwards. JSON inside
+strings, as cloud-hypervisor nests it, is opened. A list that names a register again begins the next processor.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from memtype import rules
+from memtype.errors import ParseError
+from memtype.formats import _json
+from memtype.formats import _registers as reg
+from memtype.machine import Machine
+
+NAME = "msr-json"
+
+_INDEX_KEYS = ("index", "msr", "addr", "address", "register")
+_DATA_KEYS = ("data", "value", "bitmap")
+_WIDTH_LEAF = 0x8000_0008  # CPUID: EAX[7:0] is MAXPHYADDR
+_VENDORS = {b"GenuineIntel": "intel", b"AuthenticAMD": "amd", b"HygonGenuine": "amd"}
+
+_NUMBERS = "|".join(f"{index}|0x0*{index:x}" for index in sorted(reg.KNOWN_MSRS))
+_SNIFF_LIST = re.compile(rf'\\?"(?:{"|".join(_INDEX_KEYS)})\\?"\s*:\s*(?:\\?")?(?:{_NUMBERS})\b', re.I)
+_HEX_NUMBERS = "|".join(f"{index:x}" for index in sorted(reg.KNOWN_MSRS))
+_SNIFF_MAP = re.compile(rf'"(?:0x0*(?:{_HEX_NUMBERS})|(?:IA32_|MSR_)*MTRR\w+)"\s*:', re.I)
+_OTHERS = re.compile(r'"schema"\s*:\s*"memtype/|"env\.(?:mtrr_|pat")')
+
+
+def sniff(text: str) -> bool:
+    if text.lstrip()[:1] not in ("{", "[") or _OTHERS.search(text):
+        return False
+    return _SNIFF_LIST.search(text) is not None or _SNIFF_MAP.search(text) is not None
+
+
+def parse(text: str, source: str = "<text>") -> Machine:
+    """Every MSR list or mapping; CPUID entries beside them tell the width and the vendor."""
+    value = _json.load(text, source)
+    lists: list[dict[int, int]] = []
+    maps: list[dict[int, int]] = []
+    widths: set[int] = set()
+    vendors: set[str] = set()
+    for item in _json.objects(value):
+        if "" in item:
+            found = _list(item[""], source)
+            if found:
+                lists.append(found)
+        else:
+            found = _mapping(item, source)
+            if found:
+                maps.append(found)
+            _cpuid(item, widths, vendors, source)
+    chosen = lists or maps
+    registers = dict(enumerate(_by_processor(chosen)))
+    facts: dict[str, object] = {"vcpus": len(registers)}
+    maker = vendors.pop() if len(vendors) == 1 else None
+    width = min(widths, default=None)
+    return reg.machine_of(registers, NAME, source, (), width, maker, zero_absent=bool(lists), facts=facts)
+
+
+def _list(items: Any, source: str) -> dict[int, int]:
+    """The entries of one list; {} where it is no MSR list."""
+    found: dict[int, int] = {}
+    for entry in items if isinstance(items, list) else ():
+        index, data = _member(entry, _INDEX_KEYS), _member(entry, _DATA_KEYS)
+        if index is None or data is None or isinstance(index, (dict, list)) or isinstance(data, (dict, list)):
+            continue
+        number = reg.integer(index, source, "MSR index", 32)
+        if number in reg.KNOWN_MSRS:
+            found[number] = _data(data, source, rules.msr_name(number))
+    return found
+
+
+def _data(value: Any, source: str, name: str) -> int:
+    if isinstance(value, str) and value[:2].lower() == "0b":
+        bits = value[2:].replace("_", "")
+        if not 1 <= len(bits) <= 64 or set(bits) - {"0", "1"}:
+            raise ParseError(f"{source}: {name} = {reg.quoted(value)} is not a 64-bit bitmap")
+        return int(bits, 2)
+    return reg.integer(value, source, name)
+
+
+def _member(entry: Any, keys: tuple[str, ...]) -> Any:
+    return next((entry[key] for key in keys if key in entry), None) if isinstance(entry, dict) else None
+
+
+def _mapping(item: dict[str, Any], source: str) -> dict[int, int]:
+    """An object whose keys name registers; {} for any other."""
+    found: dict[int, int] = {}
+    for key, value in item.items():
+        index = _key(key, source)
+        if index in reg.KNOWN_MSRS and not isinstance(value, (dict, list)):
+            found[index] = reg.integer(value, source, rules.msr_name(index))
+    return found
+
+
+def _key(key: str, source: str) -> int:
+    if re.fullmatch(r"0x[0-9a-f]+", key, re.I):
+        return reg.number(key, source, 0, "MSR index", 32)
+    named = reg.msr_index(key) if re.search("mtrr|pat|syscfg|tom2|top_mem2", key, re.I) else None
+    return -1 if named is None else named
+
+
+def _by_processor(found: list[dict[int, int]]) -> list[dict[int, int]]:
+    """Lists put together as long as they name different registers: long lists are kept in pieces."""
+    cpus: list[dict[int, int]] = []
+    for msrs in found:
+        if cpus and not cpus[-1].keys() & msrs.keys():
+            cpus[-1].update(msrs)
+        else:
+            cpus.append(dict(msrs))
+    return cpus
+
+
+def _cpuid(item: dict[str, Any], widths: set[int], vendors: set[str], source: str) -> None:
+    leaf = item.get("function", item.get("leaf"))
+    values = [item.get(name) for name in ("eax", "ebx", "edx", "ecx")]
+    if isinstance(leaf, bool) or not all(isinstance(v, int) and 0 <= v < 1 << 32 for v in values):
+        return
+    eax, *letters = (int(str(value)) for value in values)
+    if leaf == _WIDTH_LEAF and eax & 0xFF:
+        widths.add(reg.told_width(eax & 0xFF, source, 0))
+    elif leaf == 0:
+        name = b"".join(letter.to_bytes(4, "little") for letter in letters)
+        vendors.update({_VENDORS[name]} if name in _VENDORS else ())

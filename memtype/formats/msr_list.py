@@ -1,0 +1,286 @@
+"""Lists of MSRs as tools print them: rdmsr, turbostat, x86info, AMDSEV's script, chipsec, bare index and value.
+
+Several processors give several states. An index or a name says which register a line is about; where a line
+gives both, the index counts, for some tools print wrong names.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+from memtype import rules
+from memtype.formats import _registers as reg
+from memtype.formats._lines import lines
+from memtype.machine import Machine
+
+NAME = "msr-list"
+
+LONGEST = 1 << 16  # characters of a line that is looked at: sets over thousands of processors are long
+
+_CPU = r"(?:\[?\s*(?:cpu|core|processor|thread|lcpu)\s*[#:]?\s*(?P<cpu>\d+)\s*\]?\s*[:,]?\s*)"
+_CPU2 = _CPU.replace("<cpu>", "<cpu2>")
+_WORD = r"(?:(?:\[CHIPSEC\]\s*)?(?:rdmsr|msr)\b\s*(?:register\s*)?[\[(:]?\s*)"
+_HEX = r"0x[0-9a-z_]+"
+_NAME = r"(?:(?:MSR_|IA32_|AMD64_|AMD_|K8_)*(?:MTRR_?|PAT\b|CR_PAT\b|SYSCFG|TOP_?MEM2|TOM2)[A-Za-z0-9_]*)"
+_REGISTER = re.compile(
+    rf"^\s*(?:\[CHIPSEC\]\s*)?{_CPU}?(?P<word>{_WORD})?{_CPU2}?(?:"
+    rf"(?P<name>{_NAME})\s*[,\s]?\s*(?:\(?(?:MSR\s*)?(?P<named>{_HEX})\)?(?=\s*[:=,]))?"
+    rf"|(?P<index>{_HEX})\s*(?:[\[(]?\s*(?P<naming>{_NAME})\s*[\])]?)?"
+    r"|(?P<bare>[0-9a-f]{2,8})(?=\s*[:=])"
+    r")[\s)\]]*(?P<sep>[:=,]|->|$|)\s*(?P<rest>.*)$",
+    re.I,
+)
+_VALUE = re.compile(
+    r"^(?:(?:0x)?(?P<high>[0-9a-f]{1,8}):(?:0x)?(?P<low>[0-9a-f]{8})|(?P<value>(?:0x)?[0-9a-f_]+)h?)"
+    r"(?:\s*[(,;#/].*|\s+\[.*\])?$",
+    re.I,
+)
+_SET = re.compile(r"^\{(?P<values>[^{}]*)\}$")
+_TRIPLE = re.compile(rf"^\s*(?P<cpu>\d{{1,9}})\s*[,;\s]\s*(?P<index>{_HEX})\s*[,;\s]\s*(?P<rest>{_HEX})$", re.I)
+_HEADING = re.compile(r"^\W*(?:cpu|core|processor|thread)\s*[#:]?\s*(\d+)(?:\W|msrs?|mtrrs?|registers?)*$", re.I)
+_COMMAND = re.compile(r"(?:^|[\s$#>|&;])(?P<tool>rdmsr|wrmsr)(?P<arguments>(?:\s+[-\w]+)+)\s*(?:[#;&|].*)?$")
+_UNREADABLE = re.compile(r"(?:rdmsr|msr).{0,20}cannot read MSR\s+(0x[0-9a-f]+)", re.I)
+_WIDTH = re.compile(
+    r"(?:physbits|phys(?:ical)?[ _-]address[ _-](?:size|width|bits)|maxphyaddr)\W{1,4}(\d{1,3})\b", re.I
+)
+_AMD = re.compile(r"\bAuthenticAMD\b|\bHygonGenuine\b")
+_INTEL = re.compile(r"\bGenuineIntel\b")
+_PLAIN = re.compile(r"^\s*(0x)?[0-9a-f]+\s*$", re.I)
+_JSON = re.compile(r"\s*(?:\{|\[\s*[\[{\"\]])")
+_FOREIGN = re.compile(r"^\s*MSR 0x[0-9A-F]{8} = 0x[0-9A-F]{8}:0x[0-9A-F]{8} \(", re.M)  # inteltool
+
+
+def sniff(text: str) -> bool:
+    if _JSON.match(text) or _FOREIGN.search(text):
+        return False
+    return any(_is_register(line) or _command(line) is not None for _, line in lines(text) if len(line) < LONGEST)
+
+
+def _is_register(line: str) -> bool:
+    found = _split(line)
+    return found is not None and (found.index in reg.KNOWN_MSRS or found.index >> 32 > 0)
+
+
+@dataclass(slots=True)
+class _Line:
+    """One line: which processor and register, and what stands behind."""
+
+    cpu: str | None
+    index: int
+    label: str
+    rest: str
+
+
+@dataclass(slots=True)
+class _Reader:
+    """The lines so far. `command` is the rdmsr whose bare output lines come next."""
+
+    source: str
+    registers: dict[int, dict[int, int]] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    sets: dict[int, list[int]] = field(default_factory=dict)
+    cpu: int = 0
+    command: _Command | None = None
+    widths: set[int] = field(default_factory=set)
+
+    def put(self, cpu: int, index: int, value: int, line: int) -> None:
+        mine = self.registers.setdefault(cpu, {})
+        if mine.get(index, value) != value:
+            what = f"{rules.msr_name(index)} of CPU {cpu}"
+            reg.once(self.notes, f"line {line}: {what} again, with another value: the last is used")
+        mine[index] = value
+
+
+@dataclass(slots=True)
+class _Command:
+    index: int
+    cpu: int | None  # None: every processor, one line each
+    base: int
+    lines: int = 0
+
+
+def parse(text: str, source: str = "<text>") -> Machine:
+    """Every register line; other lines are passed over. Values are hexadecimal, as rdmsr prints them."""
+    reader = _Reader(source)
+    told = reg.read_remark(text, source)
+    for number, line in lines(text):
+        if len(line) < LONGEST:
+            _take(reader, number, line)
+    _spread_sets(reader)
+    vendor = told.get("vendor") or _vendor(text)
+    if len(reader.widths) > 1:
+        reader.notes.append(f"processors tell different MAXPHYADDR: {sorted(reader.widths)}; the least is used")
+    width = int(told["maxphyaddr"]) if "maxphyaddr" in told else min(reader.widths, default=None)
+    if "cap" in told:
+        for msrs in reader.registers.values():
+            msrs.setdefault(rules.MTRRCAP, reg.number(told["cap"], source, 0, "MTRRCAP"))
+    return reg.machine_of(reader.registers, NAME, source, reader.notes, width, vendor)
+
+
+def _vendor(text: str) -> str | None:
+    return "amd" if _AMD.search(text) else "intel" if _INTEL.search(text) else None
+
+
+def _take(reader: _Reader, number: int, line: str) -> None:
+    width = _WIDTH.search(line)
+    if width:
+        reader.widths.add(reg.told_width(width[1], reader.source, number))
+    command = _command(line)
+    if command is not None:
+        _run(reader, number, command)
+        return
+    if reader.command and _PLAIN.match(line):
+        _output(reader, number, line)
+        return
+    if _UNREADABLE.search(line):
+        reader.notes.append(f"line {number}: not readable: {line.strip()[:60]}")
+        return
+    heading = _HEADING.match(line)
+    if heading:
+        reader.cpu, reader.command = reg.cpu_number(heading[1], reader.source, number), None
+        return
+    found = _split(line)
+    if found is not None:
+        _register(reader, number, found)
+
+
+def _split(line: str) -> _Line | None:
+    """The parts of a register line; None for any other line."""
+    triple = _TRIPLE.match(line)
+    if triple:
+        return _Line(triple["cpu"], _index(triple["index"]), triple["index"], triple["rest"])
+    found = _REGISTER.match(line)
+    if not found:
+        return None
+    number = found["named"] or found["index"] or found["bare"]
+    index = _index(number) if number else reg.msr_index(found["name"])
+    if index is None:
+        return None
+    rest = found["rest"].strip().removeprefix("=").removeprefix("->").strip()
+    whole = bool(_VALUE.match(rest) or _SET.match(rest))
+    marked = bool(found["word"] or found["cpu"] or found["cpu2"])
+    if found["bare"] and not (marked or (index in reg.KNOWN_MSRS and whole)):
+        return None
+    cut = not rest or rest[:2].lower() == "0x" or (bool(found["sep"]) and bool(number or len(found["name"]) > 4))
+    # something else behind a bare index or a space is prose, not a broken register line
+    if not whole and not (cut and (marked or index in reg.KNOWN_MSRS or index >> 32)):
+        return None
+    if not (whole or marked or found["name"] or found["naming"]) and rest and rest[:2].lower() != "0x":
+        return None
+    return _Line(found["cpu"] or found["cpu2"], index, number or found["name"], rest)
+
+
+def _index(text: str) -> int:
+    """The number; what is far too large to be one stays recognizable (2**32 or above)."""
+    digits = text.lower().removeprefix("0x").replace("_", "").lstrip("0")
+    if len(digits) > 8 or re.search("[^0-9a-f]", digits):
+        return 1 << 32
+    return int(digits or "0", 16)
+
+
+def _register(reader: _Reader, number: int, found: _Line) -> None:
+    if found.index >> 32:
+        raise reg.refusal(reader.source, number, f"register {reg.quoted(found.label)} is not a 32-bit MSR number")
+    if found.index not in reg.KNOWN_MSRS:
+        return
+    cpu = reader.cpu if found.cpu is None else reg.cpu_number(found.cpu, reader.source, number)
+    several = _SET.match(found.rest)
+    name = rules.msr_name(found.index)
+    if several:
+        words = [word.strip(" '\"") for word in several["values"].split(",")]
+        values = [reg.number(word, reader.source, number, name) for word in words if word]
+        if not values:
+            raise reg.refusal(reader.source, number, f"{name} (0x{found.index:x}) has no value")
+        reader.sets[found.index] = values
+        return
+    value = _VALUE.match(found.rest)
+    if value is None:
+        what = f"= {reg.quoted(found.rest)} is not a number" if found.rest else "has no value"
+        raise reg.refusal(reader.source, number, f"{name} (0x{found.index:x}) {what}")
+    if value["high"]:
+        whole = reg.number(value["high"], reader.source, number, name, 32) << 32
+        whole |= reg.number(value["low"], reader.source, number, name, 32)
+    else:
+        whole = reg.number(value["value"], reader.source, number, name)
+    reader.put(cpu, found.index, whole, number)
+
+
+# --- shell transcripts: the command says which register, the lines below it hold the value --------------------------
+
+
+def _command(line: str) -> tuple[str, list[str]] | None:
+    found = _COMMAND.search(line)
+    if not found:
+        return None
+    arguments = found["arguments"].split()
+    last = arguments[-1 if found["tool"] == "rdmsr" else -2] if len(arguments) > (found["tool"] == "wrmsr") else ""
+    return (found["tool"], arguments) if re.fullmatch(r"(?:0x[0-9a-fA-F]+|\d+)", last) else None
+
+
+def _run(reader: _Reader, number: int, command: tuple[str, list[str]]) -> None:
+    tool, arguments = command
+    cpu, everywhere, base, skip = 0, False, 16, False
+    values = []
+    for at, word in enumerate(arguments):
+        if skip:
+            skip = False
+        elif word in ("-p", "--processor"):
+            skip = True
+            cpu = reg.cpu_number(arguments[at + 1] if at + 1 < len(arguments) else "", reader.source, number)
+        elif re.fullmatch(r"-p\d+", word):
+            cpu = reg.cpu_number(word[2:], reader.source, number)
+        elif word in ("-f", "--bitfield"):
+            raise reg.refusal(reader.source, number, "rdmsr -f prints a bit field, not the register")
+        elif word.startswith("-"):
+            everywhere |= word in ("-a", "--all") or (not word.startswith("--") and "a" in word)
+            base = _output_base(word, base)
+        else:
+            values.append(word)
+    index = reg.number(values[0], reader.source, number, "register", 32, base=10)
+    if tool == "wrmsr":
+        # msr-tools reads both arguments as C does: 0x for hexadecimal
+        value = reg.number(values[1], reader.source, number, rules.msr_name(index), base=10)
+        reader.put(cpu, index, value, number)
+        reader.command = None
+    else:
+        reader.command = _Command(index, None if everywhere else cpu, base)
+
+
+def _output_base(option: str, base: int) -> int:
+    letters = {"--decimal": "d", "--octal": "o"}.get(option, "") if option.startswith("--") else option[1:]
+    for letter in letters:
+        base = {"d": 10, "u": 10, "o": 8, "x": 16, "X": 16, "c": 16}.get(letter, base)
+    return base
+
+
+def _output(reader: _Reader, number: int, line: str) -> None:
+    command = reader.command
+    assert command is not None
+    cpu = command.lines if command.cpu is None else command.cpu
+    if command.cpu is not None and command.lines:
+        what = f"a second value {reg.quoted(line.strip())} for register 0x{command.index:x}, read without -a"
+        raise reg.refusal(reader.source, number, what)
+    if cpu >= reg.MAX_CPUS:
+        raise reg.refusal(reader.source, number, f"more than {reg.MAX_CPUS} processors")
+    value = reg.number(line, reader.source, number, rules.msr_name(command.index), base=command.base)
+    reader.put(cpu, command.index, value, number)
+    command.lines += 1
+
+
+# --- lists that give the set of values over all processors ----------------------------------------------------------
+
+
+def _spread_sets(reader: _Reader) -> None:
+    """One processor per distinct value: the list does not say which processor holds which."""
+    known = reader.sets
+    if not known:
+        return
+    count = max(len(values) for values in known.values())
+    if count > reg.MAX_CPUS:
+        raise reg.refusal(reader.source, 0, f"more than {reg.MAX_CPUS} values of one register")
+    if count > 1:
+        reader.notes.append("the list gives sets of values: which processor holds which is not told")
+    for cpu in range(count):
+        for index, values in known.items():
+            reader.put(cpu, index, values[min(cpu, len(values) - 1)], 0)

@@ -1,0 +1,72 @@
+"""What QEMU's ``analyze-migration.py`` prints: every device of a migration stream as JSON."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from memtype import rules
+from memtype.errors import ParseError
+from memtype.formats import _json
+from memtype.formats import _registers as reg
+from memtype.machine import Machine
+
+NAME = "qemu-json"
+
+_SECTION = re.compile(r"cpu \((\d{1,9})\)")
+_SNIFF = re.compile(r'"env\.(?:mtrr_(?:var|fixed|deftype)|pat)(?:\[\d+\])?"\s*:')
+_ELEMENT = re.compile(r"(.*)\[(\d{1,4})\]")
+PAIRS = 8  # QEMU's MSR_MTRRcap_VCNT: the stream holds no MTRRCAP
+
+
+def sniff(text: str) -> bool:
+    return text.lstrip()[:1] == "{" and _SNIFF.search(text) is not None
+
+
+def parse(text: str, source: str = "<text>") -> Machine:
+    """One processor per ``"cpu (n)"``. MAXPHYADDR is not told, and QEMU may have filled the masks."""
+    whole = _json.load(text, source)
+    registers: dict[int, dict[int, int]] = {}
+    for key, section in whole.items() if isinstance(whole, dict) else ():
+        match = _SECTION.fullmatch(key)
+        if match and isinstance(section, dict):
+            registers[reg.cpu_number(match[1], source, 0)] = _registers(section, source, key)
+    if not registers:
+        raise ParseError(f'{source}: no "cpu (n)" section with registers (analyze-migration.py -d state)')
+    return reg.machine_of(registers, NAME, source)
+
+
+def _registers(section: dict[str, Any], source: str, where: str) -> dict[int, int]:
+    fields = _gathered(section, source)
+    found: dict[int, int] = {}
+    for name, index in (("env.mtrr_deftype", rules.DEF_TYPE_MSR), ("env.pat", rules.PAT_MSR)):
+        if name in fields:
+            found[index] = reg.integer(fields[name], source, f"{where}: {name}")
+    fixed = fields.get("env.mtrr_fixed", [])
+    if fixed and (not isinstance(fixed, list) or len(fixed) != len(rules.FIXED_MSRS)):
+        raise ParseError(f"{source}: {where}: env.mtrr_fixed is not a list of {len(rules.FIXED_MSRS)}")
+    for index, value in zip(rules.FIXED_MSRS, fixed):
+        found[index] = reg.integer(value, source, f"{where}: env.mtrr_fixed")
+    pairs = fields.get("env.mtrr_var", [])
+    if not isinstance(pairs, list) or len(pairs) > rules.NUMBERED_PAIRS:
+        raise ParseError(f"{source}: {where}: env.mtrr_var is not a list of up to {rules.NUMBERED_PAIRS}")
+    for n, pair in enumerate(pairs):
+        for half, name in enumerate(("base", "mask")):
+            value = pair.get(name) if isinstance(pair, dict) else None
+            found[rules.PHYSBASE0 + 2 * n + half] = reg.integer(value, source, f"{where}: env.mtrr_var[{n}].{name}")
+    return found
+
+
+def _gathered(section: dict[str, Any], source: str) -> dict[str, Any]:
+    """Fields with the elements ``name[0]``, ``name[1]``, … put back into lists; a scalar stands for a list of one."""
+    fields: dict[str, Any] = {}
+    for key, value in section.items():
+        match = _ELEMENT.fullmatch(key)
+        if not match or not match[1].startswith("env.mtrr"):
+            fields[key] = value
+            continue
+        elements = fields.setdefault(match[1], [])
+        if not isinstance(elements, list) or len(elements) != int(match[2]):
+            raise ParseError(f"{source}: {reg.quoted(key)} is out of order")
+        elements.append(value)
+    return fields

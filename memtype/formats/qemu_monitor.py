@@ -1,0 +1,108 @@
+"""QEMU's monitor: HMP text such as ``info registers``, and QMP sessions whose replies carry it.
+
+``info registers`` prints CR0 and, in no release so far, MTRRs or the PAT: the note says so. Other text in
+replies (a guest's serial log, a list of MSRs) is read as what it is.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from memtype import rules
+from memtype.errors import ParseError
+from memtype.formats import _registers as reg
+from memtype.machine import Cpu, Machine
+
+NAME = "qemu-monitor"
+
+_CPU = re.compile(r"^\s*CPU#(\d+)\s*$")
+_CR0 = re.compile(r"\bCR0=([0-9a-f]+)\b", re.I)
+_NAMED = re.compile(r"\b((?:MTRR|IA32_|MSR_)\w*|PAT)=([0-9a-z]+)\b", re.I)
+_HMP = re.compile(r"\bCR0=[0-9a-f]{8,16}\b.*\bCR[24]=", re.I)
+_QMP = re.compile(r'"(?:QMP|return|execute)"\s*:')
+_BITS = re.compile(r'"(?:phys-bits|host-phys-bits-limit)"\s*:\s*(\d{1,9})')
+_QOM_WIDTH = re.compile(r'"property"\s*:\s*"phys-bits"')
+
+
+def sniff(text: str) -> bool:
+    if text.lstrip()[:1] == "{":
+        return _QMP.search(text) is not None and any(p.search(text) for p in (_HMP, _BITS, _QOM_WIDTH))
+    return _HMP.search(text) is not None
+
+
+def parse(text: str, source: str = "<text>") -> Machine:
+    """CR0 of each processor in ``facts["cr0"]``, the width from ``phys-bits``, and registers where there are any."""
+    width = None
+    if text.lstrip()[:1] == "{":
+        text, width = _session(text, source)
+    cr0: dict[str, str] = {}
+    registers: dict[int, dict[int, int]] = {}
+    cpu = 0
+    for number, line in enumerate(text.split("\n"), 1):
+        heading = _CPU.match(line)
+        if heading:
+            cpu = reg.cpu_number(heading[1], source, number)
+        found = _CR0.search(line)
+        if found:
+            cr0[str(cpu)] = f"0x{reg.number(found[1], source, number, 'CR0'):x}"
+        for match in _NAMED.finditer(line):
+            index = reg.msr_index(match[1])
+            if index is not None:
+                value = reg.number(match[2], source, number, rules.msr_name(index))
+                registers.setdefault(cpu, {})[index] = value
+    facts: dict[str, object] = {}
+    if cr0:
+        facts["cr0"] = cr0
+    if width is not None:
+        facts["phys_bits"] = width
+    if registers:
+        return reg.machine_of(registers, NAME, source, (), width, facts=facts)
+    if not facts:
+        raise ParseError(f"{source}: no register and no phys-bits in QEMU's monitor output")
+    note = "QEMU's monitor prints no MTRR and no PAT: use a migration stream, or read the MSRs in the guest"
+    cpus = tuple(Cpu(int(n)) for n in cr0) or (Cpu(),)
+    return Machine(cpus, NAME, maxphyaddr=width, facts=facts, notes=(note,), inferred=("vendor",))
+
+
+def _session(text: str, source: str) -> tuple[str, int | None]:
+    """The strings in a QMP session's replies, one below the other, and the width that one of them tells.
+
+    A session is JSON values one behind the other, on as many lines as they like.
+    """
+    decoder = json.JSONDecoder()
+    pieces: list[str] = []
+    width, at = None, 0
+    while at < len(text):
+        if text[at].isspace():
+            at += 1
+            continue
+        try:
+            value, at = decoder.raw_decode(text, at)
+        except json.JSONDecodeError as error:
+            raise reg.refusal(source, text.count("\n", 0, error.pos) + 1, f"not JSON: {error.msg}") from None
+        except (RecursionError, ValueError) as error:
+            line = text.count("\n", 0, at) + 1
+            raise reg.refusal(source, line, f"not JSON: {reg.quoted(error)}") from None
+        reply = value.get("return") if isinstance(value, dict) else None
+        if isinstance(reply, str):
+            pieces.append(reply.replace("\r", ""))
+        told = _phys_bits(value, text, at)
+        width = reg.told_width(told, source, 0) if told is not None else width
+    return "\n".join(pieces), width
+
+
+def _phys_bits(value: Any, text: str, at: int) -> int | None:
+    """``"phys-bits": N`` inside a reply, or the bare number that answers ``qom-get`` of phys-bits."""
+    if not isinstance(value, dict):
+        return None
+    inside = _BITS.search(json.dumps(value))
+    if inside and int(inside[1]) and "phys-bits-limit" not in inside[0]:
+        return int(inside[1])
+    reply = value.get("return")
+    if isinstance(reply, int) and not isinstance(reply, bool) and reply > 0:
+        before = text[:at].rstrip().rsplit("\n", 2)
+        if any(_QOM_WIDTH.search(line) for line in before[-2:]):
+            return reply
+    return None

@@ -1,0 +1,70 @@
+"""U-Boot's ``mtrr`` command: a table per processor, masks without V; the last table is the one that counts."""
+
+from __future__ import annotations
+
+import re
+
+from memtype import rules
+from memtype.formats import _registers as reg
+from memtype.formats._lines import lines
+from memtype.formats._values import mtrr_type
+from memtype.machine import Machine
+
+NAME = "u-boot"
+
+_HEADER = re.compile(r"^\s*Reg\s+Valid\s+Write-type\s+Base\b", re.I)
+_CPU = re.compile(r"^\s*CPU (\d+)\s*:", re.I)
+_START = re.compile(r"^\s*(?P<n>\d+)\s+(?P<valid>[YN])\s+(?P<type>[A-Z]\w+|\d)\s+[0-9a-f]", re.I)
+_ROW = re.compile(
+    r"^\s*(?P<n>\d+)\s+(?P<valid>[YN])\s+(?P<type>[A-Z]\w+|\d)\s+"
+    r"(?P<base>[0-9a-f]+)\s+(?P<mask>[0-9a-f]+)\s+(?P<size>[0-9a-f]+)\s*$",
+    re.I,
+)
+_SNIFF = re.compile(r"^\s*Reg\s+Valid\s+Write-type\s+Base\b", re.I | re.M)
+
+
+def sniff(text: str) -> bool:
+    return _SNIFF.search(text) is not None
+
+
+def parse(text: str, source: str = "<text>") -> Machine:
+    """Every table; a later one of the same processor replaces the earlier. MAXPHYADDR follows from mask and size."""
+    tables: list[tuple[int, dict[int, int]]] = []
+    cpu, widths = 0, set()
+    for number, line in lines(text):
+        heading = _CPU.match(line)
+        if heading:
+            cpu = reg.cpu_number(heading[1], source, number)
+        elif _HEADER.match(line):
+            tables.append((cpu, {}))
+        elif tables and (match := _ROW.match(line)):
+            widths.add(_row(match, tables[-1][1], number, source))
+        elif tables and _START.match(line):
+            raise reg.refusal(source, number, f"not a row of U-Boot's MTRR table: {reg.quoted(line.strip())}")
+    registers = {cpu: msrs for cpu, msrs in tables if msrs}
+    if not registers:
+        raise reg.refusal(source, 0, "no whole row of U-Boot's MTRR table in it")
+    notes = ["U-Boot does not tell the fixed ranges: below 1 MiB the variable ranges answer"]
+    if len(tables) > len(registers):
+        notes.append(f"{len(tables)} tables in it, one after the other: the last of each processor is used")
+    width = widths.pop() if len(widths) == 1 else None
+    facts = None if width is None else {"phys_bits": width}
+    return reg.machine_of(registers, NAME, source, notes, width, facts=facts)
+
+
+def _row(match: re.Match[str], msrs: dict[int, int], number: int, source: str) -> int | None:
+    """Put one row into `msrs`; the width that its mask and size add up to (mask + size = 2**MAXPHYADDR)."""
+    n = reg.number(match["n"], source, number, "register number", base=10)
+    if n >= rules.NUMBERED_PAIRS:
+        raise reg.refusal(source, number, f"register {n} is not below {rules.NUMBERED_PAIRS}")
+    kind = int(match["type"]) if match["type"].isdigit() else mtrr_type(match["type"], f"{source}:{number}")
+    base, mask, size = (reg.number(match[name], source, number, name) for name in ("base", "mask", "size"))
+    valid = rules.MASK_VALID if match["valid"].upper() == "Y" else 0
+    index = rules.PHYSBASE0 + 2 * n
+    if index in msrs:
+        raise reg.refusal(source, number, f"register {n} is listed twice in one table")
+    msrs |= {index: base | kind, index + 1: mask | valid}
+    width = (mask + size).bit_length() - 1
+    if mask + size != 1 << width or not rules.MIN_MAXPHYADDR <= width <= rules.MAX_MAXPHYADDR:
+        return None
+    return width
