@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
 from memtype import rules
 from memtype.errors import InputError, ParseError
+from memtype.formats._lines import lines
 from memtype.formats.proc_mtrr import infer_default
 from memtype.machine import Cpu, Machine
 from memtype.mtrr import MtrrState, check_maxphyaddr, infer_maxphyaddr
@@ -19,8 +20,10 @@ PAIR_MSRS = frozenset(range(rules.PHYSBASE0, rules.PHYSBASE0 + 2 * rules.NUMBERE
 MTRR_MSRS = PAIR_MSRS | frozenset(rules.FIXED_MSRS) | {rules.DEF_TYPE_MSR}
 KNOWN_MSRS = MTRR_MSRS | {rules.MTRRCAP, rules.PAT_MSR, rules.SYSCFG_MSR, rules.TOP_MEM2_MSR}
 MAX_CPUS = 1 << 16  # more processors than any machine has: a dump that names one is no dump
+LONGEST_LINE = 1 << 16  # characters: sets of values over thousands of processors are long
 SHOWN = 40  # a hostile value is quoted up to here
 
+_BLANKS = re.compile(r"\s+")
 _ROUTED = rules.AMD_FIXED_ROUTING * 0x0101_0101_0101_0101  # RdMem and WrMem of all eight bytes
 
 
@@ -30,6 +33,16 @@ _ROUTED = rules.AMD_FIXED_ROUTING * 0x0101_0101_0101_0101  # RdMem and WrMem of 
 def refusal(source: str, line: int, message: str) -> ParseError:
     """The one-line error of every parser: ``file:line: what is wrong``; line 0 where there is none."""
     return ParseError(f"{source}:{line}: {message}" if line else f"{source}: {message}")
+
+
+def squeezed(text: str) -> Iterator[tuple[int, str]]:
+    """(line number, line) without loggers' prefixes, runs of blanks as one: no pattern then meets a long run of them.
+
+    Lines longer than any register line are passed over.
+    """
+    for number, line in lines(text):
+        if len(line) <= LONGEST_LINE:
+            yield number, _BLANKS.sub(" ", line)
 
 
 def quoted(text: object) -> str:

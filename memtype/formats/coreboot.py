@@ -8,12 +8,11 @@ a range is inclusive since 2022 and exclusive before: the printed size decides.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from memtype import rules
 from memtype.errors import InputError
 from memtype.formats import _registers as reg
-from memtype.formats._lines import lines
 from memtype.machine import Machine
 from memtype.memory_map import MemoryMap
 from memtype.types import MemoryType
@@ -65,7 +64,7 @@ def sniff(text: str) -> bool:
 def parse(text: str, source: str = "<text>") -> Machine:
     """The registers of the last solution, its ranges in `facts`; excerpts may lack either."""
     solutions = [_Solution()]
-    for number, line in lines(text):
+    for number, line in reg.squeezed(text):
         start = _START.search(line)
         if start:
             solutions.append(_Solution(temporary=bool(start["temporary"])))
@@ -165,13 +164,10 @@ def _type(text: str, source: str, line: int) -> int:
 
 def _machine(found: _Solution, notes: list[str], source: str) -> Machine:
     facts = _facts(found)
-    printed = _map(found, source)
-    view = None if printed is None else "coreboot"
     if not (found.pairs or found.shown):
-        notes.append("the excerpt holds no variable range registers")
-        return Machine(
-            format=NAME, maxphyaddr=found.width, facts=facts, notes=tuple(notes), printed_map=printed, printed_view=view
-        )
+        notes.append("the excerpt holds no variable range registers: the map is the one that coreboot planned for")
+        planned = _map(found, source)
+        return Machine(format=NAME, maxphyaddr=found.width, facts=facts, notes=tuple(notes), printed_map=planned)
     registers = {cpu: _registers(found, fixed, notes) for cpu, fixed in (found.fixed or {0: {}}).items()}
     width, guesses = found.width, [] if found.shown or found.default else ["default"]
     if found.temporary:
@@ -179,9 +175,12 @@ def _machine(found: _Solution, notes: list[str], source: str) -> Machine:
     if width is None and any(mask < 0 for _, mask, _ in found.pairs.values()):
         width = _assumed(found, notes)
         guesses.append("maxphyaddr")
-    machine = reg.machine_of(
-        registers, NAME, source, notes, width, facts=facts, printed_map=printed, printed_view=view
-    )
+    machine = reg.machine_of(registers, NAME, source, notes, width, facts=facts)
+    if machine.vendor == "amd" and any(
+        base >= rules.GIB4 and kind == MemoryType.WB for base, _, kind in found.ranges
+    ):
+        note = "RAM above 4 GiB is WB by TOM2 on such machines, which coreboot does not print: it reads as the default"
+        machine = replace(machine, notes=(*machine.notes, note))
     return reg.guessed(machine, *guesses)
 
 

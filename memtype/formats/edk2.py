@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from memtype import rules
 from memtype.errors import InputError
 from memtype.formats import _registers as reg
-from memtype.formats._lines import lines
 from memtype.machine import Machine
 from memtype.memory_map import MemoryMap
 from memtype.types import MemoryType
@@ -48,7 +47,7 @@ def parse(text: str, source: str = "<text>") -> Machine:
     dumps: list[_Dump] = []
     cpu = 0
     width = None
-    for number, line in lines(text):
+    for number, line in reg.squeezed(text):
         told = _WIDTH.search(line)
         width = reg.told_width(told[1], source, number) if told else width
         heading = _CPU.match(line)
@@ -119,7 +118,7 @@ def _machine(dumps: list[_Dump], width: int | None, source: str) -> Machine:
     machine_map = _map(printed, width, source)
     return reg.machine_of(
         registers, NAME, source, notes, width, facts=facts,
-        printed_map=machine_map, printed_view=None if machine_map is None else "edk2",
+        printed_map=machine_map, printed_view=None if machine_map is None else "edk2-dump",
     )  # fmt: skip
 
 

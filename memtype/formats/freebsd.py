@@ -7,7 +7,6 @@ import re
 from memtype import rules
 from memtype.errors import ParseError
 from memtype.formats import _registers as reg
-from memtype.formats._lines import lines
 from memtype.formats._values import RESERVED
 from memtype.machine import Machine
 from memtype.types import MemoryType
@@ -22,7 +21,7 @@ _LINE = re.compile(
     r"^\s*0x(?P<base>[0-9a-f]+)/0x(?P<length>[0-9a-f]+)\s+(?P<owner>\S{1,8})"
     rf"(?P<words>(?:\s+(?:{_WORDS}))*)\s*$", re.I
 )
-_SNIFF = re.compile(rf"^\s*0x[0-9a-f]+/0x[0-9a-f]+\s+\S{{1,8}}\s+(?:{_WORDS})\b", re.I | re.M)
+_SNIFF = re.compile(rf"^[ \t]*0x[0-9a-f]+/0x[0-9a-f]+\s+\S{{1,8}}\s+(?:{_WORDS})\b", re.I | re.M)
 
 
 def sniff(text: str) -> bool:
@@ -34,7 +33,7 @@ def parse(text: str, source: str = "<text>") -> Machine:
     fixed = bytearray(b"\xff" * len(rules.FIXED_RANGES))
     variable: list[tuple[int, int, int]] = []
     notes: list[str] = []
-    for number, line in lines(text):
+    for number, line in reg.squeezed(text):
         if not _START.match(line):
             continue
         match = _LINE.match(line)

@@ -6,7 +6,6 @@ import re
 
 from memtype import rules
 from memtype.formats import _registers as reg
-from memtype.formats._lines import lines
 from memtype.formats._values import mtrr_type
 from memtype.machine import Machine
 
@@ -15,7 +14,7 @@ NAME = "fwts"
 _START = re.compile(r"^\s*(?:mtrr\s*:?\s+)?Reg \d+: ")
 _ROW = re.compile(
     r"^\s*(?:mtrr\s*:?\s+)?Reg (?P<n>\d+): 0x(?P<first>[0-9a-f]+) - 0x(?P<end>[0-9a-f]+) "
-    r"\(\s*(?P<size>\d+) (?P<unit>[KMG])B\)\s+(?P<type>\S.*?)\s*$",
+    r"\(\s*(?P<size>\d+) (?P<unit>[KMG])B\)\s+(?P<type>\S.{0,40}?)\s*$",
     re.I,
 )
 _OFF = re.compile(r"^\s*(?:mtrr\s*:?\s+)?Reg (?P<n>\d+):?\s+disabled", re.I)
@@ -35,7 +34,7 @@ def parse(text: str, source: str = "<text>") -> Machine:
     """The listed registers; the default type, the fixed ranges and the width are not told."""
     rows: dict[int, tuple[int, int, int]] = {}
     inconsistent = []
-    for number, line in lines(text):
+    for number, line in reg.squeezed(text):
         found = _INCONSISTENT.search(line)
         if found:
             inconsistent.append((found["what"] or found["deftype"]).lower())

@@ -10,14 +10,13 @@ import re
 
 from memtype import rules
 from memtype.formats import _registers as reg
-from memtype.formats._lines import lines
 from memtype.machine import Machine
 
 NAME = "inteltool"
 
 _START = re.compile(r"^\s*(?P<failed>\(\*\)\s*)?MSR 0x(?P<index>[0-9A-F]+) = ", re.I)
 _LINE = re.compile(_START.pattern + r"0x(?P<high>[0-9A-F]+):0x(?P<low>[0-9A-F]+)(?:\s+\(.*)?$", re.I)
-_SNIFF = re.compile(r"^\s*(?:\(\*\)\s*)?MSR 0x[0-9A-F]{8} = 0x[0-9A-F]{8}:0x[0-9A-F]{8}(?:\s|$)", re.M | re.I)
+_SNIFF = re.compile(r"^[ \t]*(?:\(\*\)\s*)?MSR 0x[0-9A-F]{8} = 0x[0-9A-F]{8}:0x[0-9A-F]{8}(?:\s|$)", re.M | re.I)
 _SECTION = re.compile(r"=+ (?:(?P<shared>SHARED) MSRs|UNIQUE MSRs\s+\(core (?P<core>\d+)\))", re.I)
 _CPU = re.compile(r"^\s*CPU: ID (?P<id>0x[0-9a-f]+)", re.I)
 
@@ -33,7 +32,7 @@ def parse(text: str, source: str = "<text>") -> Machine:
     notes: list[str] = []
     facts: dict[str, object] = {}
     into = shared
-    for number, line in lines(text):
+    for number, line in reg.squeezed(text):
         section = _SECTION.search(line)
         if section:
             core = None if section["shared"] else reg.cpu_number(section["core"], source, number)

@@ -20,11 +20,13 @@ HEADER = struct.Struct("<II")
 ENTRY = struct.Struct("<IIQ")
 MAX_ENTRIES = 4096  # KVM takes no more in one call
 
-_NUMBER = r"(0x[0-9a-zA-Z_]+|\d[\w]*)"
+_NUMBER = r"(0x[0-9a-zA-Z_]{1,80}|\d\w{0,80})"
+_GAP = r"\s{0,40}"
 _TEXT = re.compile(
-    rf"\bindex\s*[=:]?\s*{_NUMBER}\s*,?\s*(?:\.?\breserved\s*[=:]?\s*\w+\s*,?\s*)?\.?\bdata\s*[=:]?\s*{_NUMBER}"
+    rf"\bindex{_GAP}[=:]?{_GAP}{_NUMBER}{_GAP},?{_GAP}"
+    rf"(?:\.?\breserved{_GAP}[=:]?{_GAP}\w{{1,20}}{_GAP},?{_GAP})?\.?\bdata{_GAP}[=:]?{_GAP}{_NUMBER}"
 )
-_TEXT_START = re.compile(rf"\bindex\s*[=:]?\s*{_NUMBER}\s*[,}}]")
+_TEXT_START = re.compile(rf"\bindex{_GAP}[=:]?{_GAP}{_NUMBER}{_GAP}[,}}]")
 _HEX_LINE = re.compile(
     r"^\s*(?:[0-9a-f]{7,8}:?\s+)?(?P<bytes>[0-9a-f]{2}(?:\s?[0-9a-f]{2})*)\s*(?:\s\s\S.*|\|.*\|)?$", re.I
 )
@@ -115,7 +117,7 @@ def _entries(text: str, source: str) -> Machine:
     told = reg.read_remark(text, source)
     registers: dict[int, dict[int, int]] = {}
     cpu = 0
-    for number, line in enumerate(text.split("\n"), 1):
+    for number, line in reg.squeezed(text):
         heading = _VCPU.match(line)
         if heading:
             cpu = reg.cpu_number(heading[1], source, number)

@@ -11,21 +11,18 @@ from dataclasses import dataclass, field
 
 from memtype import rules
 from memtype.formats import _registers as reg
-from memtype.formats._lines import lines
 from memtype.machine import Machine
 
 NAME = "msr-list"
-
-LONGEST = 1 << 16  # characters of a line that is looked at: sets over thousands of processors are long
 
 _CPU = r"(?:\[?\s*(?:cpu|core|processor|thread|lcpu)\s*[#:]?\s*(?P<cpu>\d+)\s*\]?\s*[:,]?\s*)"
 _CPU2 = _CPU.replace("<cpu>", "<cpu2>")
 _WORD = r"(?:(?:\[CHIPSEC\]\s*)?(?:rdmsr|msr)\b\s*(?:register\s*)?[\[(:]?\s*)"
 _HEX = r"0x[0-9a-z_]+"
-_NAME = r"(?:(?:MSR_|IA32_|AMD64_|AMD_|K8_)*(?:MTRR_?|PAT\b|CR_PAT\b|SYSCFG|TOP_?MEM2|TOM2)[A-Za-z0-9_]*)"
+_NAME = r"(?:(?:MSR_|IA32_|AMD64_|AMD_|K8_)*(?:MTRR_?|(?:CR_)?PAT(?:_MSR)?\b|SYSCFG|TOP_?MEM2|TOM2)[A-Za-z0-9_]*)"
 _REGISTER = re.compile(
     rf"^\s*(?:\[CHIPSEC\]\s*)?{_CPU}?(?P<word>{_WORD})?{_CPU2}?(?:"
-    rf"(?P<name>{_NAME})\s*[,\s]?\s*(?:\(?(?:MSR\s*)?(?P<named>{_HEX})\)?(?=\s*[:=,]))?"
+    rf"(?P<name>{_NAME})\s*[,\s]?\s*(?:\(?(?:MSR\s*)?(?P<named>{_HEX})\)?(?=\s*[:=,]|\s+{_HEX}\s*$))?"
     rf"|(?P<index>{_HEX})\s*(?:[\[(]?\s*(?P<naming>{_NAME})\s*[\])]?)?"
     r"|(?P<bare>[0-9a-f]{2,8})(?=\s*[:=])"
     r")[\s)\]]*(?P<sep>[:=,]|->|$|)\s*(?P<rest>.*)$",
@@ -39,7 +36,7 @@ _VALUE = re.compile(
 _SET = re.compile(r"^\{(?P<values>[^{}]*)\}$")
 _TRIPLE = re.compile(rf"^\s*(?P<cpu>\d{{1,9}})\s*[,;\s]\s*(?P<index>{_HEX})\s*[,;\s]\s*(?P<rest>{_HEX})$", re.I)
 _HEADING = re.compile(r"^\W*(?:cpu|core|processor|thread)\s*[#:]?\s*(\d+)(?:\W|msrs?|mtrrs?|registers?)*$", re.I)
-_COMMAND = re.compile(r"(?:^|[\s$#>|&;])(?P<tool>rdmsr|wrmsr)(?P<arguments>(?:\s+[-\w]+)+)\s*(?:[#;&|].*)?$")
+_COMMAND = re.compile(r"(?:^|[\s$#>|&;])(?P<tool>rdmsr|wrmsr)(?P<arguments>(?:\s+[-\w:]+)+)\s*(?:[#;&|].*)?$")
 _UNREADABLE = re.compile(r"(?:rdmsr|msr).{0,20}cannot read MSR\s+(0x[0-9a-f]+)", re.I)
 _WIDTH = re.compile(
     r"(?:physbits|phys(?:ical)?[ _-]address[ _-](?:size|width|bits)|maxphyaddr)\W{1,4}(\d{1,3})\b", re.I
@@ -48,13 +45,13 @@ _AMD = re.compile(r"\bAuthenticAMD\b|\bHygonGenuine\b")
 _INTEL = re.compile(r"\bGenuineIntel\b")
 _PLAIN = re.compile(r"^\s*(0x)?[0-9a-f]+\s*$", re.I)
 _JSON = re.compile(r"\s*(?:\{|\[\s*[\[{\"\]])")
-_FOREIGN = re.compile(r"^\s*MSR 0x[0-9A-F]{8} = 0x[0-9A-F]{8}:0x[0-9A-F]{8} \(", re.M)  # inteltool
+_FOREIGN = re.compile(r"^[ \t]*MSR 0x[0-9A-F]{8} = 0x[0-9A-F]{8}:0x[0-9A-F]{8} \(", re.M)  # inteltool
 
 
 def sniff(text: str) -> bool:
     if _JSON.match(text) or _FOREIGN.search(text):
         return False
-    return any(_is_register(line) or _command(line) is not None for _, line in lines(text) if len(line) < LONGEST)
+    return any(_is_register(line) or _command(line) is not None for _, line in reg.squeezed(text))
 
 
 def _is_register(line: str) -> bool:
@@ -104,9 +101,8 @@ def parse(text: str, source: str = "<text>") -> Machine:
     """Every register line; other lines are passed over. Values are hexadecimal, as rdmsr prints them."""
     reader = _Reader(source)
     told = reg.read_remark(text, source)
-    for number, line in lines(text):
-        if len(line) < LONGEST:
-            _take(reader, number, line)
+    for number, line in reg.squeezed(text):
+        _take(reader, number, line)
     _spread_sets(reader)
     vendor = told.get("vendor") or _vendor(text)
     if len(reader.widths) > 1:

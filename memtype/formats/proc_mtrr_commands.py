@@ -11,13 +11,12 @@ from typing import NamedTuple
 
 from memtype import rules
 from memtype.formats import _registers as reg
-from memtype.formats._lines import lines
 from memtype.formats._values import mtrr_type
 from memtype.machine import Machine
 
 NAME = "proc-mtrr-commands"
 
-_START = re.compile(r"^\s*(?:[$>]\s+)?(?:sudo\s+)?echo\s")
+_START = re.compile(r"^[ \t]*(?:[$>]\s+)?(?:sudo\s+)?echo\s")
 _ADD = re.compile(
     r"echo\s+(?:-n\s+)?[\"']?base\s*=\s*(?P<base>0x[0-9a-f]+)\s+size\s*=\s*(?P<size>0x[0-9a-f]+)\s+"
     r"type\s*=\s*(?P<type>[a-z-]+)[\"']?\s*(?:>\|?|\|)",
@@ -36,14 +35,14 @@ class _Range(NamedTuple):
 def sniff(text: str) -> bool:
     if _SNIFF.search(text) is None:
         return False
-    return all(not line.strip() or line.lstrip().startswith("#") or _START.match(line) for _, line in lines(text))
+    return all(not line.strip() or line.lstrip().startswith("#") or _START.match(line) for _, line in reg.squeezed(text))
 
 
 def parse(text: str, source: str = "<text>") -> Machine:
     """The ranges that the commands leave behind, from registers that were all free."""
     told = reg.read_remark(text, source)
     slots: list[_Range | None] = []
-    for number, line in lines(text):
+    for number, line in reg.squeezed(text):
         if not _START.match(line) or "/proc/mtrr" not in line:
             continue
         if match := _DISABLE.search(line):

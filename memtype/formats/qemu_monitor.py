@@ -20,7 +20,7 @@ NAME = "qemu-monitor"
 _CPU = re.compile(r"^\s*CPU#(\d+)\s*$")
 _CR0 = re.compile(r"\bCR0=([0-9a-f]+)\b", re.I)
 _NAMED = re.compile(r"\b((?:MTRR|IA32_|MSR_)\w*|PAT)=([0-9a-z]+)\b", re.I)
-_HMP = re.compile(r"\bCR0=[0-9a-f]{8,16}\b.*\bCR[24]=", re.I)
+_HMP = re.compile(r"\bCR0=[0-9a-f]{8,16}\b.{0,99}\bCR[24]=", re.I)
 _QMP = re.compile(r'"(?:QMP|return|execute)"\s*:')
 _BITS = re.compile(r'"(?:phys-bits|host-phys-bits-limit)"\s*:\s*(\d{1,9})')
 _QOM_WIDTH = re.compile(r'"property"\s*:\s*"phys-bits"')
@@ -40,7 +40,7 @@ def parse(text: str, source: str = "<text>") -> Machine:
     cr0: dict[str, str] = {}
     registers: dict[int, dict[int, int]] = {}
     cpu = 0
-    for number, line in enumerate(text.split("\n"), 1):
+    for number, line in reg.squeezed(text):
         heading = _CPU.match(line)
         if heading:
             cpu = reg.cpu_number(heading[1], source, number)

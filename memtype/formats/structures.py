@@ -18,10 +18,10 @@ NAME = "structures"
 _NUMBER = r"0x[0-9a-zA-Z_]+"
 _SUFFIX = r"(?:u64|u32|[uU]?[lL]{0,2})"
 _ENTRY = re.compile(rf"[{{(]\s*({_NUMBER}?)(?:_?{_SUFFIX})?\s*,\s*({_NUMBER}?)(?:_?{_SUFFIX})?\s*[}})]")
-_SETTINGS = re.compile(r"\bMTRR_SETTINGS\s+\w+\s*=\s*\{(?P<body>.*?)\}\s*;", re.S)
-_COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.S)
+_SETTINGS = re.compile(r"\bMTRR_SETTINGS\s+\w+\s*=\s*\{")
+_END = re.compile(r"\}\s{0,99};")
 _LITERAL = re.compile(rf"({_NUMBER}?){_SUFFIX}\b")
-_DECLARED = re.compile(r"\b(?:MTRR_SETTINGS\s+\w+|\w*mtrr\w*\s*(?:\[\d*\]|:\s*\[))\s*[^{}=]{0,80}=", re.I)
+_DECLARED = re.compile(r"\b(?:MTRR_SETTINGS\s{1,9}\w{1,80}|\w{0,40}mtrr\w{0,40}\s{0,9}(?:\[\d{0,9}\]|:\s{0,9}\[))[^{}=]{0,80}=", re.I)
 
 
 def sniff(text: str) -> bool:
@@ -42,8 +42,9 @@ def _index(word: str) -> int:
 def parse(text: str, source: str = "<text>") -> Machine:
     """The registers, and from the remark what no register tells."""
     told = reg.read_remark(text, source)
-    settings = _SETTINGS.search(text)
-    msrs = _settings(text, settings, source) if settings else _entries(text, source)
+    code = _without_comments(text)
+    settings = _SETTINGS.search(code)
+    msrs = _settings(code, settings, source) if settings else _entries(code, source)
     if "cap" in told:
         msrs.setdefault(rules.MTRRCAP, reg.number(told["cap"], source, 0, "MTRRCAP"))
     width = int(told["maxphyaddr"]) if "maxphyaddr" in told else None
@@ -52,7 +53,7 @@ def parse(text: str, source: str = "<text>") -> Machine:
 
 def _entries(text: str, source: str) -> dict[int, int]:
     msrs: dict[int, int] = {}
-    for entry in _ENTRY.finditer(_COMMENT.sub(_blank, text)):
+    for entry in _ENTRY.finditer(text):
         line = text.count("\n", 0, entry.start()) + 1
         index = reg.number(entry[1], source, line, "register", 32)
         if index in reg.KNOWN_MSRS:
@@ -61,8 +62,11 @@ def _entries(text: str, source: str) -> dict[int, int]:
 
 
 def _settings(text: str, settings: re.Match[str], source: str) -> dict[int, int]:
-    body = _COMMENT.sub(_blank, settings["body"])
+    end = _END.search(text, settings.end())
     line = text.count("\n", 0, settings.start()) + 1
+    if end is None:
+        raise ParseError(f"{source}:{line}: MTRR_SETTINGS without its end: cut off")
+    body = text[settings.end() : end.start()]
     values = [reg.number(word[1], source, line, "MTRR_SETTINGS") for word in _LITERAL.finditer(body)]
     fixed = len(rules.FIXED_MSRS)
     pairs, odd = divmod(len(values) - fixed - 1, 2)
@@ -74,5 +78,15 @@ def _settings(text: str, settings: re.Match[str], source: str) -> dict[int, int]
     return msrs | {rules.DEF_TYPE_MSR: values[-1]}
 
 
-def _blank(comment: re.Match[str]) -> str:
-    return re.sub(r"[^\n]", " ", comment[0])
+def _without_comments(text: str) -> str:
+    """The code with blanks for comments, line breaks kept."""
+    kept, at = [], 0
+    for comment in re.finditer(r"//|/\*", text):
+        if comment.start() < at:
+            continue
+        mark = "\n" if comment[0] == "//" else "*/"
+        end = text.find(mark, comment.end())
+        end = len(text) if end < 0 else end + len(mark)
+        kept += [text[at : comment.start()], "\n" * text.count("\n", comment.start(), end)]
+        at = end
+    return "".join((*kept, text[at:]))

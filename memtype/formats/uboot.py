@@ -6,7 +6,6 @@ import re
 
 from memtype import rules
 from memtype.formats import _registers as reg
-from memtype.formats._lines import lines
 from memtype.formats._values import mtrr_type
 from memtype.machine import Machine
 
@@ -20,7 +19,7 @@ _ROW = re.compile(
     r"(?P<base>[0-9a-f]+)\s+(?P<mask>[0-9a-f]+)\s+(?P<size>[0-9a-f]+)\s*$",
     re.I,
 )
-_SNIFF = re.compile(r"^\s*Reg\s+Valid\s+Write-type\s+Base\b", re.I | re.M)
+_SNIFF = re.compile(r"^[ \t]*Reg\s+Valid\s+Write-type\s+Base\b", re.I | re.M)
 
 
 def sniff(text: str) -> bool:
@@ -31,7 +30,7 @@ def parse(text: str, source: str = "<text>") -> Machine:
     """Every table; a later one of the same processor replaces the earlier. MAXPHYADDR follows from mask and size."""
     tables: list[tuple[int, dict[int, int]]] = []
     cpu, widths = 0, set()
-    for number, line in lines(text):
+    for number, line in reg.squeezed(text):
         heading = _CPU.match(line)
         if heading:
             cpu = reg.cpu_number(heading[1], source, number)

@@ -7,13 +7,12 @@ import re
 from memtype import rules
 from memtype.errors import ParseError
 from memtype.formats import _registers as reg
-from memtype.formats._lines import lines
 from memtype.formats._values import mtrr_type
 from memtype.machine import Machine
 
 NAME = "windbg"
 
-_HEAD = re.compile(r"MTRR:\s+Var\s+(?P<count>\d+)\s*,(?P<words>.*?)Default:\s*(?P<type>\S+)", re.I)
+_HEAD = re.compile(r"MTRR:\s+Var\s+(?P<count>\d+)\s*,(?P<words>.{0,120}?)Default:\s*(?P<type>\S+)", re.I)
 _FIXED = re.compile(
     r"(?<!\S)(?P<type>UC|WC|WT|WP|WB|[0-9]{1,2}|\?\?)\s*:(?P<first>[0-9a-f]{5})-(?P<last>[0-9a-f]{5})\b", re.I
 )
@@ -33,7 +32,7 @@ def parse(text: str, source: str = "<text>") -> Machine:
     """The last ``!mtrr`` in the text. Disabled slots are printed blank."""
     head, fixed = None, bytearray()
     msrs: dict[int, int] = {}
-    for number, line in lines(text):
+    for number, line in reg.squeezed(text):
         found = _HEAD.search(line)
         if found:
             head, fixed, msrs = (found, number), bytearray(b"\xff" * len(rules.FIXED_RANGES)), {}

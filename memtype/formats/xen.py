@@ -23,9 +23,9 @@ _OFF = re.compile(r"\s+(?P<n>\d+) disabled\s*$")
 _TOM2 = re.compile(r"TOM2: (?P<tom2>[0-9a-f]+)", re.I)
 _INCONSISTENT = re.compile(r"mtrr: your CPUs had inconsistent (?:(fixed|variable) MTRR|MTRR(deftype)) settings", re.I)
 
-_VENDOR = re.compile(r"\(XEN\).*(?:\b(?P<amd>AuthenticAMD|SVM enabled|AMD-V)|\b(?:GenuineIntel|VMX enabled))")
+_VENDOR = re.compile(r"\(XEN\).{0,99}(?:\b(?P<amd>AuthenticAMD|SVM enabled|AMD-V)|\b(?:GenuineIntel|VMX enabled))")
 
-_RECORD = re.compile(r"^\s*MTRR: PAT (?P<pat>0x\S+), cap (?P<cap>0x\S+), default (?P<default>0x\S+)\s*$", re.M)
+_RECORD = re.compile(r"^[ \t]*MTRR: PAT (?P<pat>0x\S+), cap (?P<cap>0x\S+), default (?P<default>0x\S+)\s*$", re.M)
 _RECORD_LINE = re.compile(
     r"^\s*(?:var (?P<var>\d+) (?P<base>0x\S+) (?P<mask>0x\S+)|fixed (?P<fixed>\d+) (?P<value>0x\S+))\s*$"
 )
@@ -50,9 +50,9 @@ def _console(text: str, source: str) -> Machine:
     kind, tom2 = None, 0
     for number, raw in enumerate(text.split("\n"), 1):
         at = raw.find(_PREFIX)
-        if at < 0:
+        if not 0 <= at <= reg.LONGEST_LINE - len(raw) + at:
             continue
-        line, where = " " + bare(raw[at:]), f"{source}:{number}"
+        line, where = " " + " ".join(bare(raw[at:]).split()), f"{source}:{number}"
         inconsistent = _INCONSISTENT.search(line)
         if inconsistent:
             found = facts.setdefault("inconsistent", [])
@@ -118,14 +118,14 @@ def _records(text: str, source: str) -> Machine:
     registers: dict[int, dict[int, int]] = {}
     notes: list[str] = []
     msrs: dict[int, int] = {}
-    for number, line in enumerate(text.split("\n"), 1):
-        head = _RECORD.match(line.rstrip("\r"))
+    for number, line in reg.squeezed(text):
+        head = _RECORD.match(line)
         if head:
             msrs = registers.setdefault(len(registers), {})
             for index, name in ((rules.PAT_MSR, "pat"), (rules.MTRRCAP, "cap"), (rules.DEF_TYPE_MSR, "default")):
                 msrs[index] = reg.number(head[name], source, number, rules.msr_name(index))
             continue
-        body = _RECORD_LINE.match(line.rstrip("\r"))
+        body = _RECORD_LINE.match(line)
         if not body or not registers:
             continue
         if body["var"]:

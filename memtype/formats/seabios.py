@@ -1,0 +1,41 @@
+"""SeaBIOS's debug log: the RAM map that it hands over (exclusive ends). It prints no MTRR."""
+
+from __future__ import annotations
+
+import re
+
+from memtype.errors import ParseError
+from memtype.formats import _registers as reg
+from memtype.machine import Machine, RamRange
+
+NAME = "seabios"
+
+_SNIFF = re.compile(r"^SeaBIOS \(version |^e820 map has \d+ items:", re.M)
+_HEAD = re.compile(r"\be820 map has (\d+) items:")
+_ITEM = re.compile(r"^\s*\d+: ([0-9a-f]{16}) - ([0-9a-f]{16}) = (\d+) (\S+)\s*$")
+_KINDS = {"RAM": "usable", "RESERVED": "reserved", "ACPI": "ACPI data", "NVS": "ACPI NVS", "UNUSABLE": "unusable"}
+
+
+def sniff(text: str) -> bool:
+    return _SNIFF.search(text) is not None
+
+
+def parse(text: str, source: str = "<text>") -> Machine:
+    """The last RAM map in the log, its kinds in Linux's words."""
+    found: list[RamRange] = []
+    told = 0
+    for number, line in reg.squeezed(text):
+        head = _HEAD.search(line)
+        if head:
+            found, told = [], reg.number(head[1], source, number, "items", 16, base=10)
+            continue
+        item = _ITEM.match(line)
+        if item and len(found) < told:
+            base, end = (reg.number(item[i], source, number, what) for i, what in ((1, "base"), (2, "end")))
+            if end <= base:
+                raise reg.refusal(source, number, f"range 0x{base:x} - 0x{end:x} is empty")
+            found.append(RamRange(base, end - base, _KINDS.get(item[4], item[4].lower())))
+    if len(found) < told:
+        raise ParseError(f"{source}: {len(found)} of the {told} items of the RAM map: cut off")
+    note = "SeaBIOS prints no MTRR: read them in the guest, or from a migration stream"
+    return Machine(format=NAME, e820=tuple(found), notes=(note,), inferred=("vendor",))

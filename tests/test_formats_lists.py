@@ -1,0 +1,148 @@
+"""MSR lists of every printer: one register file, many spellings, several processors."""
+
+import pytest
+
+import memtype as mt
+from memtype import rules
+from memtype.formats import _registers as reg
+
+MSRS = {0x200: 0x80000000, 0x201: 0xFF80000800, 0x2FF: 0x806, 0x277: 0x0007040600070406}
+STATE = mt.MtrrState(0x806, variable=((0x80000000, 0xFF80000800),), maxphyaddr=40)
+X86INFO = {0x200: "MTRRphysBase0", 0x201: "MTRRphysMask0", 0x2FF: "MTRRdefType", 0x277: "IA32_PAT"}
+
+SPELLINGS = {
+    "index value": "{i:#x} {v:#x}",
+    "index: value": "{i:#x}: {v:x}",
+    "bare index": "{i:x}: {v:x}",
+    "equals": "{i:#x} = {v:#018x}",
+    "turbostat": "cpu0: MSR {i:#x}: {v:#018x}",
+    "turbostat name": "cpu0: MSR_{n}: {v:#018x}",
+    "in the guest": "MSR cpu0 {i:#x} {v:#018x}",
+    "name index value": "{n} {i:#x} {v:#x}",
+    "x86info": "{n} ({i:#x}): {v:#018x}",
+    "x86info decoded": "{n} ({i:#x}): {v:#018x} (physbase:0, type: uncacheable)",
+    "manual's name": "{m}: {v:#018x}",
+    "name space value": "{m} {v:#x}",
+    "C name": "{n}_MSR = {v:#x};",
+    "AMDSEV": "{n}, {i:#x}, {{'{v:x}'}}",
+    "chipsec": "[CHIPSEC] CPU0: RDMSR( {i:#x} ) = {v:016X} (EAX=00000000, EDX=00000000)",
+    "halves": "{i:#x} {h:#010x}:{l:#010x}",
+    "csv": "0,{i:#x},{v:#x}",
+    "transcript": "# rdmsr {i:#x}\n{v:x}",
+    "transcript, C format": "$ sudo rdmsr -c -p 0 {i:#x}\n{v:#x}",
+    "transcript, decimal": "$ sudo rdmsr -d {i}\n{v}",
+    "transcript, all": "[root@host ~]# rdmsr -a {i:#x}\n{v:x}",
+    "wrmsr": "wrmsr -a {i:#x} {v:#x}",
+    "dmesg prefix": "[    1.234567] {m}: {v:#018x}",
+    "quoted mail": "> {i:#x} {v:#x}",
+}
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS.values(), ids=SPELLINGS)
+def test_every_spelling_reads_the_same(spelling):
+    rows = (
+        spelling.format(i=i, v=v, n=X86INFO[i], m=rules.msr_name(i), h=v >> 32, l=v & 0xFFFFFFFF)
+        for i, v in MSRS.items()
+    )
+    text = "\n".join(rows)
+    machine = mt.parse(text)
+    assert machine.format == "msr-list"
+    assert (machine.mtrrs, machine.pat.value, len(machine.cpus)) == (STATE, MSRS[0x277], 1)
+
+
+@pytest.mark.parametrize(("name", "index"), [
+    ("IA32_MTRR_PHYSBASE9", 0x212), ("MTRRphysMask7_MSR", 0x20F), ("MSR_IA32_MTRR_PHYSMASK(3)", 0x207),
+    ("MTRRfix16K_A0000", 0x259), ("MSR_MTRRfix4K_F8000", 0x26F), ("IA32_MTRR_FIX64K_00000", 0x250), ("IA32_MTRRCAP", 0xFE), ("MTRR_DEF_TYPE", 0x2FF),
+    ("IA32_CR_PAT", 0x277), ("MSR_AMD64_SYSCFG", 0xC0010010), ("MSR_K8_TOP_MEM2", 0xC001001D),
+    ("AMD_MTRR_VARIABLE_BASE1", 0x202),
+    ("IA32_MTRR_PHYSBASE40", None), ("IA32_SMRR_PHYSBASE", None), ("IA32_APIC_BASE", None), ("MTRRfix4K_C4000", None),
+])  # fmt: skip
+def test_names(name, index):
+    assert reg.msr_index(name) == index
+
+
+def test_own_names_read_back():
+    for index in sorted(reg.KNOWN_MSRS):
+        assert reg.msr_index(rules.msr_name(index)) == index
+
+
+def test_all_processors_of_rdmsr_a():
+    pats = "7040600070406\n" * 3
+    machine = mt.parse(f"# rdmsr -a 0x2ff\nc06\nc00\nc06\n# rdmsr -a 0x277\n{pats}")
+    assert [(cpu.number, cpu.mtrrs.def_type) for cpu in machine.cpus] == [(0, 0xC06), (1, 0xC00), (2, 0xC06)]
+    assert any("the 3 processors differ in 1 registers: IA32_MTRR_DEF_TYPE" in note for note in machine.notes)
+
+
+def test_headings_say_whose_registers_follow():
+    machine = mt.parse("CPU 0:\n0x2ff 0x806\n=== CPU 5 ===\n0x2ff 0x800\n")
+    assert [(cpu.number, cpu.mtrrs.def_type) for cpu in machine.cpus] == [(0, 0x806), (5, 0x800)]
+
+
+def test_sets_of_values_show_that_processors_differ():
+    text = "Name, address, set(values)\nSYSCFG, 0xC0010010, {'3fc0000'}\nTOP_MEM2, 0xC001001D, {'4080000000'}\n"
+    text += "MTRRdefType, 0x2ff, {'c00', 'c06'}\nMTRRphysBase0, 0x200, {'6'}\nMTRRphysMask0, 0x201, {'ffff80000800'}\n"
+    text += "".join(f"MTRR{name.lower()}, {index:#x}, {{'1e1e1e1e1e1e1e1e'}}\n"
+                    for name, index in zip(rules.FIXED_NAMES, rules.FIXED_MSRS))  # fmt: skip
+    machine = mt.parse(text)
+    assert machine.vendor == "amd" and [cpu.mtrrs.def_type for cpu in machine.cpus] == [0xC00, 0xC06]
+    assert str(machine.mtrrs.at(0)) == "WB" and str(machine.mtrrs.at(1 << 32)) == "WB"  # 1e; TOM2
+    assert any("which processor holds which is not told" in note for note in machine.notes)
+
+
+def test_routing_bits_alone_imply_amd():
+    rows = [f"0x2ff {0xC00:#x}", *(f"{index:#x} 0x1e1e1e1e1e1e1e1e" for index in rules.FIXED_MSRS)]
+    machine = mt.parse("\n".join(rows))
+    assert machine.vendor == "amd" and str(machine.mtrrs.at(0)) == "WB"
+
+
+def test_zero_syscfg_does_not_make_an_amd():
+    assert mt.parse("0x2ff 0x806\n0xc0010010 0x0\n").vendor is None
+
+
+def test_what_is_not_told_is_inferred_and_said():
+    machine = mt.parse("0x200 0x6\n0x201 0xf80000800\n")
+    assert machine.mtrrs.def_type == 0x800 and machine.mtrrs.maxphyaddr == 36
+    assert {"default", "maxphyaddr", "fixed", "vendor"} == set(machine.inferred)
+    assert any("does not tell the default type: UC" in note for note in machine.notes)
+
+
+def test_fixed_ranges_left_out_answer_by_the_variable_ones():
+    machine = mt.parse("0x200 0x6\n0x201 0xf80000800\n0x2ff 0xc00\n")
+    assert machine.mtrrs.def_type == 0xC00  # raw
+    assert str(machine.mtrrs.at(0xA0000)) == "WB" and "fixed" in machine.inferred
+    assert any("fixed ranges are not in the dump" in note for note in machine.notes)
+
+
+def test_the_last_of_two_values_counts_and_a_note_says_so():
+    machine = mt.parse("0x2ff 0x806\n0x2ff 0x800\n")
+    assert machine.mtrrs.def_type == 0x800 and any("line 2: IA32_MTRR_DEF_TYPE" in note for note in machine.notes)
+
+
+def test_unreadable_registers_are_noted():
+    machine = mt.parse("rdmsr: CPU 0 cannot read MSR 0x00000259\n0x2ff 0x806\n")
+    assert any("not readable" in note for note in machine.notes)
+
+
+def test_width_from_cpuid_in_the_list():
+    machine = mt.parse("CPUID maxleaf 0x80000008 physbits 48 linbits 57\nMSR cpu0 0x2ff 0x806\n")
+    assert machine.maxphyaddr == 48 and "maxphyaddr" not in machine.inferred
+
+
+@pytest.mark.parametrize(("text", "message"), [
+    ("0x2ff 0x806\n0x200 0xzz", r"dump:2: IA32_MTRR_PHYSBASE0 \(0x200\) = '0xzz' is not a number"),
+    ("0x2ff 0x806\n0x200", r"dump:2: IA32_MTRR_PHYSBASE0 \(0x200\) has no value"),
+    ("0x2ff 0x1_0000_0000_0000_0000", r"dump:1: IA32_MTRR_DEF_TYPE = .* is not a 64-bit value"),
+    (f"{1 << 70:#x} 0x6", r"dump:1: register '0x4000*' is not a 32-bit MSR number"),
+    (f"0x2ff {1 << 70:#x}", r"dump:1: IA32_MTRR_DEF_TYPE = '0x4000*' is not a 64-bit value"),
+    ("0x2ff 0x806\n0x204 0x6", r"dump: IA32_MTRR_PHYSMASK2 \(0x205\) is missing, while IA32_MTRR_PHYSBASE2 = 0x6"),
+    ("0x2ff 0xc06\n0x250 0x6\n0x258 0x6", r"dump: .*A0000 \(0x259\) is missing: the dump holds 2 of the 11"),
+    ("0x2ff 0x806\n" + "0x2ff 0x" + "f" * 5000, r"dump:2: IA32_MTRR_DEF_TYPE = '0xf{38}…' is not a 64-bit value"),
+    ("cpu99999999999999999999: MSR 0x2ff: 0x6", r"dump:1: .*processor number"),
+    ("# rdmsr 0x2ff\n806\n806", r"dump:3: a second value '806' for register 0x2ff, read without -a"),
+    ("# rdmsr -f 7:0 0x2ff\n6", r"dump:1: rdmsr -f prints a bit field"),
+    ("MTRRdefType, 0x2ff, {}", r"dump:1: IA32_MTRR_DEF_TYPE \(0x2ff\) has no value"),
+    ("MAXPHYADDR: 99\n0x2ff 0x806", r"dump:1: MAXPHYADDR 99 is not within 32 to 52"),
+])  # fmt: skip
+def test_refusals_name_file_line_value_and_limit(text, message):
+    with pytest.raises(mt.ParseError, match=f"^{message}"):
+        mt.parse(text, "dump")
