@@ -29,6 +29,7 @@ from memtype.errors import (
 )
 from memtype.explanation import Explanation
 from memtype.formats import load, parse
+from memtype.formats._emit import emit
 from memtype.machine import Cpu, Machine
 from memtype.memory_map import MemoryMap, Segment
 from memtype.mtrr import MtrrState, msr_valid, range_registers
@@ -69,6 +70,7 @@ __all__ = [
     "effective_npt",
     "effective_pcd_pwt",
     "effective_types",
+    "emit",
     "ept_decode",
     "ept_leaf",
     "ept_types",

@@ -304,7 +304,7 @@ def test_fwts(corpus):
     assert machine.facts["inconsistent"] == ["variable"] and "default" in machine.inferred
 
 
-LINUX_MODULES = {"proc_mtrr"}
+LINUX_MODULES = {"linux_dmesg", "proc_mtrr", "pat_memtype_list"}
 
 
 def test_each_corpus_file_is_claimed_by_its_family_alone(corpus):

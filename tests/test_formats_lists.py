@@ -52,10 +52,10 @@ def test_every_spelling_reads_the_same(spelling):
 
 @pytest.mark.parametrize(("name", "index"), [
     ("IA32_MTRR_PHYSBASE9", 0x212), ("MTRRphysMask7_MSR", 0x20F), ("MSR_IA32_MTRR_PHYSMASK(3)", 0x207),
-    ("MTRRfix16K_A0000", 0x259), ("MSR_MTRRfix4K_F8000", 0x26F), ("IA32_MTRR_FIX64K_00000", 0x250), ("IA32_MTRRCAP", 0xFE), ("MTRR_DEF_TYPE", 0x2FF),
-    ("IA32_CR_PAT", 0x277), ("MSR_AMD64_SYSCFG", 0xC0010010), ("MSR_K8_TOP_MEM2", 0xC001001D),
-    ("AMD_MTRR_VARIABLE_BASE1", 0x202),
-    ("IA32_MTRR_PHYSBASE40", None), ("IA32_SMRR_PHYSBASE", None), ("IA32_APIC_BASE", None), ("MTRRfix4K_C4000", None),
+    ("MTRRfix16K_A0000", 0x259), ("MSR_MTRRfix4K_F8000", 0x26F), ("IA32_MTRR_FIX64K_00000", 0x250),
+    ("IA32_MTRRCAP", 0xFE), ("MTRR_DEF_TYPE", 0x2FF), ("IA32_CR_PAT", 0x277), ("MSR_AMD64_SYSCFG", 0xC0010010),
+    ("MSR_K8_TOP_MEM2", 0xC001001D), ("AMD_MTRR_VARIABLE_BASE1", 0x202), ("IA32_MTRR_PHYSBASE40", None),
+    ("IA32_SMRR_PHYSBASE", None), ("IA32_APIC_BASE", None), ("MTRRfix4K_C4000", None),
 ])  # fmt: skip
 def test_names(name, index):
     assert reg.msr_index(name) == index
@@ -103,14 +103,14 @@ def test_what_is_not_told_is_inferred_and_said():
     machine = mt.parse("0x200 0x6\n0x201 0xf80000800\n")
     assert machine.mtrrs.def_type == 0x800 and machine.mtrrs.maxphyaddr == 36
     assert {"default", "maxphyaddr", "fixed", "vendor"} == set(machine.inferred)
-    assert any("does not tell the default type: UC" in note for note in machine.notes)
+    assert any("default type not told: UC" in note for note in machine.notes)
 
 
 def test_fixed_ranges_left_out_answer_by_the_variable_ones():
     machine = mt.parse("0x200 0x6\n0x201 0xf80000800\n0x2ff 0xc00\n")
     assert machine.mtrrs.def_type == 0xC00  # raw
     assert str(machine.mtrrs.at(0xA0000)) == "WB" and "fixed" in machine.inferred
-    assert any("fixed ranges are not in the dump" in note for note in machine.notes)
+    assert any("fixed ranges not told" in note for note in machine.notes)
 
 
 def test_the_last_of_two_values_counts_and_a_note_says_so():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from typing import Any
 
 from memtype import rules
@@ -19,6 +20,7 @@ from memtype.cli._common import (
     size_text,
 )  # fmt: skip
 from memtype.errors import RegisterError, ShatteredMapError
+from memtype.formats._emit import FORMS, emit
 from memtype.machine import Machine
 from memtype.memory_map import MemoryMap
 from memtype.mtrr import MtrrState
@@ -30,16 +32,32 @@ EXAMPLE = "dmesg | memtype show -"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_input(parser)
     add_json(parser)
+    words = f"print the first processor's registers for another tool (json, kvm: every one's): {', '.join(FORMS)}"
+    parser.add_argument("--emit", metavar="FORM", choices=FORMS, help=words)
 
 
 def run(args: argparse.Namespace) -> int:
     machine = read_machine(args.input)
+    if args.emit:
+        return _emit(machine, args.emit)
     if args.json:
         print_json("show", as_json(machine))
         return 0
     said = [*machine.notes]
     print("\n".join(text(machine, said)))
     notes(said)
+    return 0
+
+
+def _emit(machine: Machine, form: str) -> int:
+    """The machine in another tool's form on standard output; nothing is run. Bytes go out as they are."""
+    given = emit(machine, form)
+    notes(machine.notes)
+    if isinstance(given, bytes):
+        sys.stdout.flush()
+        sys.stdout.buffer.write(given)
+    else:
+        print(given, end="")
     return 0
 
 

@@ -42,8 +42,7 @@ def emit(what: Machine | MtrrState, form: str) -> str | bytes:
 
     Examples
     --------
-    >>> import memtype as mt
-    >>> s = mt.MtrrState(def_type=0x806, variable=[(0x80000000, 0xFF80000800)], maxphyaddr=40)
+    >>> s = MtrrState(def_type=0x806, variable=[(0x80000000, 0xFF80000800)], maxphyaddr=40)
     >>> print(emit(s, "proc-mtrr").splitlines()[-1])
     echo "base=0x80000000 size=0x80000000 type=uncachable" > /proc/mtrr
     """

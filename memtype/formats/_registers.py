@@ -10,6 +10,7 @@ from typing import Any
 from memtype import rules
 from memtype.errors import InputError, ParseError
 from memtype.formats._lines import lines
+from memtype.formats._notes import not_told, still_open
 from memtype.formats.proc_mtrr import infer_default
 from memtype.machine import Cpu, Machine
 from memtype.mtrr import MtrrState, check_maxphyaddr, infer_maxphyaddr
@@ -21,6 +22,7 @@ MTRR_MSRS = PAIR_MSRS | frozenset(rules.FIXED_MSRS) | {rules.DEF_TYPE_MSR}
 KNOWN_MSRS = MTRR_MSRS | {rules.MTRRCAP, rules.PAT_MSR, rules.SYSCFG_MSR, rules.TOP_MEM2_MSR}
 MAX_CPUS = 1 << 16  # more processors than any machine has: a dump that names one is no dump
 LONGEST_LINE = 1 << 16  # characters: sets of values over thousands of processors are long
+NO_FIXED = "below 1 MiB the variable ranges answer"
 SHOWN = 40  # a hostile value is quoted up to here
 
 _BLANKS = re.compile(r"\s+")
@@ -153,18 +155,18 @@ def size_mask(size: int, maxphyaddr: int) -> int:
     return rules.page_bits(maxphyaddr) & ~(size - 1) | rules.MASK_VALID
 
 
-def assumed_width(ends: Iterable[int], told: str, notes: list[str]) -> int:
+def assumed_width(ends: Iterable[int], notes: list[str]) -> int:
     """A width for ranges printed without masks: as for /proc/mtrr, with a note."""
     top = max(((end - 1).bit_length() for end in ends if end > 0), default=0)
     width = max(rules.DEFAULT_MAXPHYADDR, top)
-    notes.append(f"{told} does not tell MAXPHYADDR: {width} assumed")
+    notes.append(not_told("maxphyaddr", f"{width} assumed"))
     return width
 
 
-def assumed_default(variable: Iterable[tuple[int, int]], told: str, notes: list[str]) -> MemoryType:
+def assumed_default(variable: Iterable[tuple[int, int]], notes: list[str]) -> MemoryType:
     """The default type where a dump prints ranges only, with a note."""
     kind, why = infer_default(base & rules.BASE_TYPE for base, mask in variable if mask & rules.MASK_VALID)
-    once(notes, f"{told} does not tell the default type: {kind} inferred ({why})")
+    once(notes, not_told("default", f"{kind} inferred ({why})"))
     return kind
 
 
@@ -178,14 +180,14 @@ def widest(registers: Iterable[Mapping[int, int]], notes: list[str]) -> int:
     top = max(base & ~rules.high_bits(rules.MAX_MAXPHYADDR) for base in bases).bit_length()
     filled = {_filled_width(mask) for mask in masks if not mask & rules.MASK_VALID} - {None}
     if not any(mask & rules.MASK_VALID for mask in masks):
-        notes.append(f"MAXPHYADDR is not in the dump, and no mask implies it: {width} assumed (SDM 4.1.4)")
+        notes.append(not_told("maxphyaddr", f"no mask implies it: {width} assumed (SDM 4.1.4)"))
     elif width == rules.MAX_MAXPHYADDR and len(filled) == 1:
         width = filled.pop() or width
-        notes.append(f"MAXPHYADDR is not in the dump; QEMU filled the masks from bit {width} on, an unused one shows")
+        notes.append(not_told("maxphyaddr", f"QEMU filled the masks from bit {width} on, as an unused one shows"))
     elif width == rules.MAX_MAXPHYADDR:
-        notes.append("MAXPHYADDR is not in the dump; the masks reach bit 51, which QEMU fills: 52 taken, perhaps less")
+        notes.append(not_told("maxphyaddr", "the masks reach bit 51, which QEMU fills: 52 taken, perhaps less"))
     else:
-        notes.append(f"MAXPHYADDR is not in the dump: {max(width, top)} inferred from the masks")
+        notes.append(not_told("maxphyaddr", f"{max(width, top)} inferred from the masks"))
     return max(width, top)
 
 
@@ -218,7 +220,7 @@ def state_of(
         once(notes, "IA32_MTRR_DEF_TYPE is not in the list: 0 after a restore, so every address is UC")
     else:
         has_fixed = rules.DEF_TYPE_FE if msrs.keys() & set(rules.FIXED_MSRS) else 0
-        def_type = assumed_default(variable, "the dump", notes) | rules.DEF_TYPE_E | has_fixed
+        def_type = assumed_default(variable, notes) | rules.DEF_TYPE_E | has_fixed
     cap = _cap_without_fixed(msrs, def_type, len(variable), source, notes, zero_absent)
     _note_count(msrs, len(variable), notes)
     try:
@@ -241,22 +243,21 @@ def machine_of(
     **more: Any,
 ) -> Machine:
     """A machine from ``{processor: {register: value}}``; `more` are further fields of `Machine`."""
-    lines = list(notes)
+    said = list(notes)
     if len(registers) > MAX_CPUS:
         raise refusal(source, 0, f"more than {MAX_CPUS} processors")
     if not any(msrs.keys() & KNOWN_MSRS for msrs in registers.values()):
         raise refusal(source, 0, "no MTRR and no PAT register in it")
-    width = widest(registers.values(), lines) if maxphyaddr is None else maxphyaddr
-    maker = vendor or _implied_vendor(registers.values(), lines)
+    width = widest(registers.values(), said) if maxphyaddr is None else maxphyaddr
+    maker = vendor or _implied_vendor(registers.values(), said)
     cpus = []
     for cpu, msrs in registers.items():
         pat = Pat(msrs[rules.PAT_MSR]) if rules.PAT_MSR in msrs else None
-        cpus.append(Cpu(cpu, state_of(msrs, width, maker or "intel", source, lines, zero_absent), pat))
+        cpus.append(Cpu(cpu, state_of(msrs, width, maker or "intel", source, said, zero_absent), pat))
     if all(cpu.mtrrs is None for cpu in cpus):
-        lines = [line for line in lines if not line.startswith("MAXPHYADDR")]
-        lines.append("the dump holds no MTRR")
+        said = [*still_open(said, ["maxphyaddr"]), not_told("registers", "only the PAT is in the dump")]
         width = maxphyaddr or 0
-    lines += _differing(registers)
+    said += _differing(registers)
     inferred = tuple(
         field
         for field, guessed in (
@@ -268,7 +269,7 @@ def machine_of(
         if guessed
     )
     return Machine(
-        tuple(cpus), name, vendor=maker, maxphyaddr=width or None, notes=tuple(lines), inferred=inferred, **more
+        tuple(cpus), name, vendor=maker, maxphyaddr=width or None, notes=tuple(said), inferred=inferred, **more
     )
 
 
@@ -305,7 +306,7 @@ def _cap_without_fixed(
         held = len(rules.FIXED_MSRS) - len(missing)
         what = f"{rules.msr_name(missing[0])} (0x{missing[0]:x}) is missing"
         raise refusal(source, 0, f"{what}: the dump holds {held} of the 11 fixed-range registers")
-    once(notes, "the fixed ranges are not in the dump (FE = 1): below 1 MiB the variable ranges answer")
+    once(notes, not_told("fixed", f"FE = 1, yet {NO_FIXED}"))
     return (rules.MTRRCAP_WC | pairs if cap is None else cap) & ~rules.MTRRCAP_FIX
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from memtype import rules
 from memtype.errors import InputError
 from memtype.formats import _registers as reg
+from memtype.formats._notes import not_told
 from memtype.machine import Machine
 from memtype.memory_map import MemoryMap
 from memtype.types import MemoryType
@@ -185,7 +186,7 @@ def _machine(found: _Solution, notes: list[str], source: str) -> Machine:
 
 
 def _assumed(found: _Solution, notes: list[str]) -> int:
-    return reg.assumed_width((base - mask for base, mask, _ in found.pairs.values()), "the log", notes)
+    return reg.assumed_width((base - mask for base, mask, _ in found.pairs.values()), notes)
 
 
 def _registers(found: _Solution, fixed: dict[int, int], notes: list[str]) -> dict[int, int]:
@@ -196,13 +197,13 @@ def _registers(found: _Solution, fixed: dict[int, int], notes: list[str]) -> dic
         msrs |= {rules.PHYSBASE0 + 2 * n: base | kind, rules.PHYSMASK0 + 2 * n: mask | rules.MASK_VALID}
     whole = len(fixed) == len(rules.FIXED_MSRS)
     if fixed and not whole:
-        reg.once(notes, f"only {len(fixed)} of the 11 fixed-range registers are printed: left out")
+        reg.once(notes, not_told("fixed", f"only {len(fixed)} of the 11 are printed: {reg.NO_FIXED}"))
     elif not fixed and not found.shown:
-        reg.once(notes, "the fixed ranges are not printed: below 1 MiB the variable ranges answer")
+        reg.once(notes, not_told("fixed", reg.NO_FIXED))
     msrs |= fixed if whole else {}
     if rules.DEF_TYPE_MSR not in msrs:
         pairs = [(msrs[i], msrs[i + 1]) for i in sorted(msrs) if i in reg.PAIR_MSRS and not i & 1 and i + 1 in msrs]
-        kind = MemoryType.parse(found.default) if found.default else reg.assumed_default(pairs, "the log", notes)
+        kind = MemoryType.parse(found.default) if found.default else reg.assumed_default(pairs, notes)
         msrs[rules.DEF_TYPE_MSR] = kind | rules.DEF_TYPE_E | (rules.DEF_TYPE_FE if whole else 0)
     return msrs
 

@@ -7,6 +7,7 @@ import re
 from memtype import rules
 from memtype.errors import ParseError
 from memtype.formats import _registers as reg
+from memtype.formats._notes import not_told
 from memtype.formats._values import RESERVED
 from memtype.machine import Machine
 from memtype.types import MemoryType
@@ -80,7 +81,7 @@ def _machine(fixed: bytearray, variable: list[tuple[int, int, int]], notes: list
     missing = fixed.count(0xFF)
     if 0 < missing < len(fixed):
         raise reg.refusal(source, 0, f"{len(fixed) - missing} of the {len(fixed)} fixed ranges are listed")
-    width = reg.assumed_width((base + size for base, size, _ in variable), "memcontrol", notes)
+    width = reg.assumed_width((base + size for base, size, _ in variable), notes)
     pairs = [(base | kind, reg.size_mask(size, width)) if size else (0, 0) for base, size, kind in variable]
     msrs: dict[int, int] = {}
     for n, (low, high) in enumerate(pairs[: rules.NUMBERED_PAIRS]):
@@ -89,10 +90,10 @@ def _machine(fixed: bytearray, variable: list[tuple[int, int, int]], notes: list
         raise reg.refusal(source, 0, f"{len(pairs)} variable ranges; only {rules.NUMBERED_PAIRS} have MSR numbers")
     enabled = rules.DEF_TYPE_E
     if missing:
-        notes.append("no fixed range is listed: below 1 MiB the variable ranges answer")
+        notes.append(not_told("fixed", reg.NO_FIXED))
     else:
         msrs |= {i: int.from_bytes(fixed[8 * n : 8 * n + 8], "little") for n, i in enumerate(rules.FIXED_MSRS)}
         enabled |= rules.DEF_TYPE_FE
-    msrs[rules.DEF_TYPE_MSR] = reg.assumed_default(pairs, "memcontrol", notes) | enabled
+    msrs[rules.DEF_TYPE_MSR] = reg.assumed_default(pairs, notes) | enabled
     machine = reg.machine_of({0: msrs}, NAME, source, notes, width)
     return reg.guessed(machine, "default", "maxphyaddr")

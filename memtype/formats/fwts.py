@@ -6,6 +6,7 @@ import re
 
 from memtype import rules
 from memtype.formats import _registers as reg
+from memtype.formats._notes import not_told
 from memtype.formats._values import mtrr_type
 from memtype.machine import Machine
 
@@ -68,15 +69,15 @@ def _row(match: re.Match[str], number: int, source: str) -> tuple[int, tuple[int
 
 
 def _machine(rows: dict[int, tuple[int, int, int]], inconsistent: list[str], source: str) -> Machine:
-    notes = ["fwts does not tell the fixed ranges: below 1 MiB the variable ranges answer"]
-    width = reg.assumed_width((first + size for first, size, _ in rows.values()), "fwts", notes)
+    notes = [not_told("fixed", reg.NO_FIXED)]
+    width = reg.assumed_width((first + size for first, size, _ in rows.values()), notes)
     msrs = dict.fromkeys(range(rules.PHYSBASE0, rules.PHYSBASE0 + 2 * (max(rows) + 1)), 0)
     pairs = []
     for n, (first, size, kind) in rows.items():
         pair = first | kind, reg.size_mask(size, width)
         msrs[rules.PHYSBASE0 + 2 * n], msrs[rules.PHYSMASK0 + 2 * n] = pair
         pairs.append(pair)
-    msrs[rules.DEF_TYPE_MSR] = reg.assumed_default(pairs, "fwts", notes) | rules.DEF_TYPE_E
+    msrs[rules.DEF_TYPE_MSR] = reg.assumed_default(pairs, notes) | rules.DEF_TYPE_E
     facts: dict[str, object] | None = {"inconsistent": inconsistent} if inconsistent else None
     machine = reg.machine_of({0: msrs}, NAME, source, notes, width, facts=facts)
     return reg.guessed(machine, "default", "maxphyaddr")

@@ -27,7 +27,8 @@ from memtype.types import MemoryType
 NAME = "linux-dmesg"
 
 _SNIFF = re.compile(
-    r"MTRR default type:|MTRR (?:fixed|variable) ranges |MTRR map: \d+ entries|MTRRs disabled by BIOS"
+    r"MTRR default type:(?!\s*(?:0x)?[0-9a-f]{4,}\s*$)"
+    r"|MTRR (?:fixed|variable) ranges |MTRR map: \d+ entries|MTRRs disabled by BIOS"
     r"|BIOS-e820: |PAT:? configuration \[0-7\]|PAT enabled: cpu"
     r"|original variable MTRRs|total RAM covered:|^[^\n]*\d base [0-9A-F]{5,} mask [0-9A-F]{5,} ",
     re.I | re.M,

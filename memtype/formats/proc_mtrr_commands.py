@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from memtype import rules
 from memtype.formats import _registers as reg
+from memtype.formats._notes import not_told
 from memtype.formats._values import mtrr_type
 from memtype.machine import Machine
 
@@ -35,7 +36,8 @@ class _Range(NamedTuple):
 def sniff(text: str) -> bool:
     if _SNIFF.search(text) is None:
         return False
-    return all(not line.strip() or line.lstrip().startswith("#") or _START.match(line) for _, line in reg.squeezed(text))
+    rows = (line.strip() for _, line in reg.squeezed(text))
+    return all(not row or row.startswith("#") or _START.match(row) for row in rows)
 
 
 def parse(text: str, source: str = "<text>") -> Machine:
@@ -56,9 +58,9 @@ def parse(text: str, source: str = "<text>") -> Machine:
     ranges = [(n, entry) for n, entry in enumerate(slots[: rules.NUMBERED_PAIRS]) if entry]
     if not ranges:
         raise reg.refusal(source, 0, "the commands leave no range behind")
-    notes = ["/proc/mtrr does not tell the fixed ranges: below 1 MiB the variable ranges answer"]
+    notes = [not_told("fixed", reg.NO_FIXED)]
     ends = (entry.base + entry.size for _, entry in ranges)
-    width = int(told["maxphyaddr"]) if "maxphyaddr" in told else reg.assumed_width(ends, "/proc/mtrr", notes)
+    width = int(told["maxphyaddr"]) if "maxphyaddr" in told else reg.assumed_width(ends, notes)
     msrs = dict.fromkeys(range(rules.PHYSBASE0, rules.PHYSBASE0 + 2 * (ranges[-1][0] + 1)), 0)
     for n, entry in ranges:
         msrs[rules.PHYSBASE0 + 2 * n] = entry.base | entry.kind

@@ -13,6 +13,7 @@ from typing import Any
 from memtype import rules
 from memtype.errors import ParseError
 from memtype.formats import _registers as reg
+from memtype.formats._notes import not_told
 from memtype.machine import Cpu, Machine
 
 NAME = "qemu-monitor"
@@ -61,7 +62,7 @@ def parse(text: str, source: str = "<text>") -> Machine:
         return reg.machine_of(registers, NAME, source, (), width, facts=facts)
     if not facts:
         raise ParseError(f"{source}: no register and no phys-bits in QEMU's monitor output")
-    note = "QEMU's monitor prints no MTRR and no PAT: use a migration stream, or read the MSRs in the guest"
+    note = not_told("registers", "QEMU's monitor prints none; use a migration stream, or read the MSRs in the guest")
     cpus = tuple(Cpu(int(n)) for n in cr0) or (Cpu(),)
     return Machine(cpus, NAME, maxphyaddr=width, facts=facts, notes=(note,), inferred=("vendor",))
 

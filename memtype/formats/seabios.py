@@ -6,6 +6,7 @@ import re
 
 from memtype.errors import ParseError
 from memtype.formats import _registers as reg
+from memtype.formats._notes import not_told
 from memtype.machine import Machine, RamRange
 
 NAME = "seabios"
@@ -37,5 +38,5 @@ def parse(text: str, source: str = "<text>") -> Machine:
             found.append(RamRange(base, end - base, _KINDS.get(item[4], item[4].lower())))
     if len(found) < told:
         raise ParseError(f"{source}: {len(found)} of the {told} items of the RAM map: cut off")
-    note = "SeaBIOS prints no MTRR: read them in the guest, or from a migration stream"
+    note = not_told("registers", "SeaBIOS prints none; read them in the guest, or from a migration stream")
     return Machine(format=NAME, e820=tuple(found), notes=(note,), inferred=("vendor",))

@@ -21,7 +21,9 @@ _ENTRY = re.compile(rf"[{{(]\s*({_NUMBER}?)(?:_?{_SUFFIX})?\s*,\s*({_NUMBER}?)(?
 _SETTINGS = re.compile(r"\bMTRR_SETTINGS\s+\w+\s*=\s*\{")
 _END = re.compile(r"\}\s{0,99};")
 _LITERAL = re.compile(rf"({_NUMBER}?){_SUFFIX}\b")
-_DECLARED = re.compile(r"\b(?:MTRR_SETTINGS\s{1,9}\w{1,80}|\w{0,40}mtrr\w{0,40}\s{0,9}(?:\[\d{0,9}\]|:\s{0,9}\[))[^{}=]{0,80}=", re.I)
+_DECLARED = re.compile(
+    r"\b(?:MTRR_SETTINGS\s{1,9}\w{1,80}|\w{0,40}mtrr\w{0,40}\s{0,9}(?:\[\d{0,9}\]|:\s{0,9}\[))[^{}=]{0,80}=", re.I
+)
 
 
 def sniff(text: str) -> bool:

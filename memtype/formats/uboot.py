@@ -6,6 +6,7 @@ import re
 
 from memtype import rules
 from memtype.formats import _registers as reg
+from memtype.formats._notes import not_told
 from memtype.formats._values import mtrr_type
 from memtype.machine import Machine
 
@@ -43,7 +44,7 @@ def parse(text: str, source: str = "<text>") -> Machine:
     registers = {cpu: msrs for cpu, msrs in tables if msrs}
     if not registers:
         raise reg.refusal(source, 0, "no whole row of U-Boot's MTRR table in it")
-    notes = ["U-Boot does not tell the fixed ranges: below 1 MiB the variable ranges answer"]
+    notes = [not_told("fixed", reg.NO_FIXED)]
     if len(tables) > len(registers):
         notes.append(f"{len(tables)} tables in it, one after the other: the last of each processor is used")
     width = widths.pop() if len(widths) == 1 else None

@@ -7,6 +7,7 @@ import re
 from memtype import rules
 from memtype.errors import ParseError
 from memtype.formats import _registers as reg
+from memtype.formats._notes import not_told
 from memtype.formats._values import mtrr_type
 from memtype.machine import Machine
 
@@ -86,7 +87,7 @@ def _machine(head: re.Match[str], line: int, fixed: bytearray, msrs: dict[int, i
         if 0 < missing < len(fixed):
             raise reg.refusal(source, line, f"{len(fixed) - missing} of the {len(fixed)} fixed ranges are printed")
         if missing:
-            notes.append("the fixed ranges are not printed: below 1 MiB the variable ranges answer")
+            notes.append(not_told("fixed", reg.NO_FIXED))
         else:
             enabled |= rules.DEF_TYPE_FE
     if not missing:

@@ -8,6 +8,7 @@ from memtype import rules
 from memtype.errors import ParseError
 from memtype.formats import _registers as reg
 from memtype.formats._lines import bare
+from memtype.formats._notes import not_told
 from memtype.formats._values import mtrr_type
 from memtype.machine import Machine
 
@@ -78,7 +79,8 @@ def _console(text: str, source: str) -> Machine:
     if kind is None:
         if not facts:
             raise reg.refusal(source, 0, "no whole MTRR line of Xen in it")
-        return Machine(format=NAME, facts=facts, notes=("Xen printed no registers",), inferred=("vendor",))
+        note = not_told("registers", "Xen printed none")
+        return Machine(format=NAME, facts=facts, notes=(note,), inferred=("vendor",))
     _fixed_registers(msrs, fixed, flags["fixed"], notes)
     # Xen prints "enabled" for FE alone above the fixed lines, for E above the variable ones
     msrs[rules.DEF_TYPE_MSR] = kind | flags["fixed"] * rules.DEF_TYPE_FE | flags["variable"] * rules.DEF_TYPE_E
@@ -102,7 +104,7 @@ def _paint(fixed: bytearray, first: int, last: int, kind: int, where: str) -> No
 def _fixed_registers(msrs: dict[int, int], fixed: bytearray, enabled: bool, notes: list[str]) -> None:
     if 0xFF in fixed:
         if enabled:
-            notes.append("fixed ranges are missing in the dump: they are left out")
+            notes.append(not_told("fixed", reg.NO_FIXED))
         return
     msrs |= {i: int.from_bytes(fixed[8 * n : 8 * n + 8], "little") for n, i in enumerate(rules.FIXED_MSRS)}
 
