@@ -12,6 +12,12 @@
 #define DEF_TYPE_FE (UINT64_C(1) << 10)
 #define MASK_VALID (UINT64_C(1) << 11)
 #define CAP_FIX (UINT64_C(1) << 8)
+#define BASE_TYPE UINT64_C(0xFF)
+#define AMD_FIXED_ROUTING 0x18u /* RdMem, WrMem (APM 2 7.9.1) */
+#define SYSCFG_TOM2_EN (UINT64_C(1) << 21)
+#define SYSCFG_TOM2_FORCE_WB (UINT64_C(1) << 22)
+#define TOM2_FIELD (low_bits(52) & ~low_bits(23))
+#define GIB4 (UINT64_C(1) << 32)
 
 /* Bits of an MTRR type field that are legal encodings, as a set: 0, 1, 4, 5, 6 (SDM table 12-2). */
 #define MTRR_TYPE_SET 0x73u
@@ -33,6 +39,12 @@ static inline uint64_t page_bits(uint32_t maxphyaddr)
 static inline int in_type_set(unsigned set, uint64_t encoding)
 {
 	return encoding < 8 && (set >> encoding & 1) != 0;
+}
+
+// MTRR field -> type; a reserved encoding decides nothing but UNDEFINED
+static inline uint8_t type_or_undefined(uint64_t encoding)
+{
+	return in_type_set(MTRR_TYPE_SET, encoding) ? (uint8_t)encoding : (uint8_t)MEMTYPE_UNDEFINED;
 }
 
 static inline uint64_t type_byte(uint64_t value, unsigned byte)
@@ -63,6 +75,41 @@ static inline uint8_t pat_entry(uint64_t pat, unsigned index)
 	uint64_t entry = type_byte(pat, index);
 
 	return in_type_set(PAT_TYPE_SET, entry) ? (uint8_t)entry : (uint8_t)MEMTYPE_UNDEFINED;
+}
+
+// --- what both a single look-up and the tables of the array kernels need of a state ---
+
+static inline int fixed_ranges_on(const memtype_mtrrs *m)
+{
+	return (m->def_type & DEF_TYPE_FE) != 0 && (m->cap & CAP_FIX) != 0;
+}
+
+// 0x00000 -> 0, 0x7FFFF -> 7, 0x80000 -> 8, 0xA0000 -> 16, 0xC0000 -> 24, 0xFFFFF -> 87 (SDM table 12-9)
+static inline unsigned fixed_index(uint64_t address)
+{
+	if (address < 0x80000)
+		return (unsigned)(address >> 16);
+	if (address < 0xC0000)
+		return 8 + (unsigned)((address - 0x80000) >> 14);
+	return 24 + (unsigned)((address - 0xC0000) >> 12);
+}
+
+static inline uint8_t fixed_type(const memtype_mtrrs *m, unsigned index)
+{
+	uint64_t encoding = type_byte(m->fixed[index / 8], index % 8);
+
+	if (m->vendor == MEMTYPE_AMD)
+		encoding &= ~(uint64_t)AMD_FIXED_ROUTING;
+	return type_or_undefined(encoding);
+}
+
+static inline uint64_t tom2_limit(const memtype_mtrrs *m)
+{
+	uint64_t on = SYSCFG_TOM2_EN | SYSCFG_TOM2_FORCE_WB;
+
+	if (m->vendor != MEMTYPE_AMD || (m->syscfg & on) != on)
+		return 0;
+	return m->tom2 & TOM2_FIELD & low_bits(m->maxphyaddr);
 }
 
 #endif

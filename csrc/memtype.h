@@ -39,7 +39,8 @@ enum memtype_status {
 	MEMTYPE_EREGISTERS = -2, /* variable_count or maxphyaddr out of bounds */
 	MEMTYPE_ESHATTERED = -3, /* the map has more segments than `capacity`, or too many blocks to try */
 	MEMTYPE_ELEVEL = -4,     /* a paging level other than 1, 2, 3 */
-	MEMTYPE_ETYPE = -5       /* no memory type that this input can be; its index was written, if of an array */
+	MEMTYPE_ETYPE = -5,      /* no memory type that this input can be; its index was written, if of an array */
+	MEMTYPE_EBUFFER = -6     /* an array that is not aligned to its elements, or input and output overlap */
 };
 
 enum memtype_vendor { MEMTYPE_INTEL = 0, MEMTYPE_AMD = 1 };
@@ -84,17 +85,68 @@ int memtype_at(const memtype_mtrrs *m, uint64_t address);
  * the arrays' contents then unspecified. */
 int memtype_resolve(const memtype_mtrrs *m, uint64_t *bases, uint8_t *types, size_t capacity, size_t *count);
 
-/* --- arrays (bulk_portable.c) --- */
+/* A map with room for whatever masks without holes can make: 88 fixed ranges, 2 edges for each pair and TOM2. */
+#define MEMTYPE_MAP_CAPACITY 602
+typedef struct memtype_map {
+	size_t count;
+	uint64_t bases[MEMTYPE_MAP_CAPACITY];
+	uint8_t types[MEMTYPE_MAP_CAPACITY];
+} memtype_map;
 
-/* types[i] = type of addresses[i]. EADDRESS names the first refused element in *index; nothing is written. */
-int memtype_types(const memtype_mtrrs *m, const uint64_t *addresses, size_t n, uint8_t *types, size_t *index);
+/* The same into one struct. */
+int memtype_resolve_map(const memtype_mtrrs *m, memtype_map *map);
+
+/* --- instruction sets (dispatch.c) --- */
+
+/* Weakest first. AVX512 means its VBMI, BW and VL parts too. */
+enum memtype_isa { MEMTYPE_PORTABLE = 0, MEMTYPE_SSSE3 = 1, MEMTYPE_AVX2 = 2, MEMTYPE_AVX512 = 3 };
+
+/* 1 if this build has kernels for the set and this processor and system run them. PORTABLE always is. */
+int memtype_isa_supported(uint32_t isa);
+
+/* The best supported set. Asks the processor each time (about 100 ns): call once and keep the answer. */
+uint32_t memtype_isa_best(void);
+
+/* --- arrays (windows.c builds the tables, bulk.c checks the arguments, bulk_*.c hold the kernels) --- */
+
+#define MEMTYPE_MAX_CUBES 320        /* 255 pairs, and the AMD range [4 GiB, TOM2) cut into aligned blocks */
+#define MEMTYPE_WINDOW_BYTES 6400    /* 40 groups of 8 cubes x 10 windows x 16 entries, or 8 x 6 x 128 */
+#define MEMTYPE_DECODE_BYTES 1280    /* 40 groups x 32 entries, or 8 x 128 */
+#define MEMTYPE_CHECKED_FIRST 4096   /* up to so many addresses are checked before anything is written */
+
+/* A state made ready for bulk look-ups with one instruction set: plain data of the caller's, built once, then
+ * only read, by any number of threads. windows.c explains the members. */
+typedef struct memtype_tables {
+	uint32_t isa;        /* enum memtype_isa: whose kernels read these tables */
+	uint32_t maxphyaddr;
+	uint32_t cubes, groups;
+	uint32_t shape;      /* which variant of the kernel the state needs */
+	uint32_t reserved;
+	uint64_t base[MEMTYPE_MAX_CUBES], mask[MEMTYPE_MAX_CUBES];
+	uint8_t code[MEMTYPE_MAX_CUBES];
+	uint8_t final_type[16];
+	uint8_t page[256];
+	uint8_t fixed[88];
+	uint8_t window[MEMTYPE_WINDOW_BYTES];
+	uint8_t decode[MEMTYPE_DECODE_BYTES];
+} memtype_tables;
+
+/* Fill *t for `isa`, which must be supported (it may settle for a weaker set: see t->isa). */
+void memtype_tables_build(const memtype_mtrrs *m, uint32_t isa, memtype_tables *t);
+
+/* types[i] = type of addresses[i]. EADDRESS names the first refused element in *index (index may be NULL). Of at
+ * most MEMTYPE_CHECKED_FIRST addresses nothing is then written; of more, the check rides along with the work and
+ * the contents of `types` are unspecified after a failure. */
+int memtype_types(const memtype_tables *t, const uint64_t *addresses, size_t n, uint8_t *types, size_t *index);
 
 /* types[i] = type of page first_gfn + i. Pages beyond 2^maxphyaddr: EADDRESS, nothing is written. */
-int memtype_page_types(const memtype_mtrrs *m, uint64_t first_gfn, size_t n, uint8_t *types);
+int memtype_page_types(const memtype_tables *t, uint64_t first_gfn, size_t n, uint8_t *types);
 
-/* The same for a resolved map of `count` segments (memtype_resolve) below 2^maxphyaddr. */
-int memtype_map_types(const uint64_t *bases, const uint8_t *kinds, size_t count, uint32_t maxphyaddr,
+/* The same two for a resolved map of `count` segments (memtype_resolve) below 2^maxphyaddr. */
+int memtype_map_types(const uint64_t *bases, const uint8_t *kinds, size_t count, uint32_t maxphyaddr, uint32_t isa,
 		      const uint64_t *addresses, size_t n, uint8_t *types, size_t *index);
+int memtype_map_page_types(const uint64_t *bases, const uint8_t *kinds, size_t count, uint32_t maxphyaddr,
+			   uint64_t first_gfn, size_t n, uint8_t *types);
 
 /* --- IA32_PAT and page-table entries (pat.c): level 1 maps 4 KiB, 2 maps 2 or 4 MiB, 3 maps 1 GiB --- */
 

@@ -1,13 +1,7 @@
 /* mtrr.c - one processor's MTRRs: validate, look up, resolve into segments. */
 #include "internal.h"
 
-#define AMD_FIXED_ROUTING 0x18u /* RdMem, WrMem (APM 2 7.9.1) */
-#define SYSCFG_TOM2_EN (UINT64_C(1) << 21)
-#define SYSCFG_TOM2_FORCE_WB (UINT64_C(1) << 22)
-#define TOM2_FIELD (low_bits(52) & ~low_bits(23))
-#define GIB4 (UINT64_C(1) << 32)
 #define BLOCK_LIMIT (UINT64_C(1) << 20)
-#define BASE_TYPE UINT64_C(0xFF)
 
 int memtype_mtrrs_check(const memtype_mtrrs *m)
 {
@@ -73,44 +67,6 @@ int memtype_msr_fault(uint32_t index, uint64_t value, uint32_t maxphyaddr, uint3
 }
 
 // --- the type of one address ---
-
-static uint8_t type_or_undefined(uint64_t encoding)
-{
-	return in_type_set(MTRR_TYPE_SET, encoding) ? (uint8_t)encoding : (uint8_t)MEMTYPE_UNDEFINED;
-}
-
-static int fixed_ranges_on(const memtype_mtrrs *m)
-{
-	return (m->def_type & DEF_TYPE_FE) != 0 && (m->cap & CAP_FIX) != 0;
-}
-
-// 0x00000 -> 0, 0x7FFFF -> 7, 0x80000 -> 8, 0xA0000 -> 16, 0xC0000 -> 24, 0xFFFFF -> 87 (SDM table 12-9)
-static unsigned fixed_index(uint64_t address)
-{
-	if (address < 0x80000)
-		return (unsigned)(address >> 16);
-	if (address < 0xC0000)
-		return 8 + (unsigned)((address - 0x80000) >> 14);
-	return 24 + (unsigned)((address - 0xC0000) >> 12);
-}
-
-static uint8_t fixed_type(const memtype_mtrrs *m, unsigned index)
-{
-	uint64_t encoding = type_byte(m->fixed[index / 8], index % 8);
-
-	if (m->vendor == MEMTYPE_AMD)
-		encoding &= ~(uint64_t)AMD_FIXED_ROUTING;
-	return type_or_undefined(encoding);
-}
-
-static uint64_t tom2_limit(const memtype_mtrrs *m)
-{
-	uint64_t on = SYSCFG_TOM2_EN | SYSCFG_TOM2_FORCE_WB;
-
-	if (m->vendor != MEMTYPE_AMD || (m->syscfg & on) != on)
-		return 0;
-	return m->tom2 & TOM2_FIELD & low_bits(m->maxphyaddr);
-}
 
 static uint8_t default_type(const memtype_mtrrs *m, uint64_t address)
 {
@@ -228,13 +184,21 @@ static int resolve_fixed(const memtype_mtrrs *m, struct map_writer *w)
 	uint64_t a = 0;
 
 	for (unsigned i = 0; i < 8 * MEMTYPE_FIXED_MSRS; i++) {
+		uint64_t span = i < 8 ? 0x10000 : i < 24 ? 0x4000 : 0x1000;
+		uint64_t value = m->fixed[i / 8];
+
 		if (map_append(w, a, fixed_type(m, i)))
 			return MEMTYPE_ESHATTERED;
-		a += i < 8 ? 0x10000 : i < 24 ? 0x4000 : 0x1000;
+		if (i % 8 == 0 && value == (value & 0xFF) * UINT64_C(0x0101010101010101)) { // eight times the same
+			i += 7;
+			span *= 8;
+		}
+		a += span;
 	}
 	return MEMTYPE_OK;
 }
 
+// Holey masks: walk from change to change, whatever the masks look like.
 static uint64_t sweep_to(const memtype_mtrrs *m, uint64_t a, uint64_t end)
 {
 	uint64_t cut = end, compared = page_bits(m->maxphyaddr), tom2 = tom2_limit(m);
@@ -254,28 +218,105 @@ static uint64_t sweep_to(const memtype_mtrrs *m, uint64_t a, uint64_t end)
 	return cut;
 }
 
+static int resolve_holey(const memtype_mtrrs *m, uint64_t a, struct map_writer *w)
+{
+	uint64_t end = low_bits(m->maxphyaddr) + 1;
+
+	if (count_blocks(m) > BLOCK_LIMIT)
+		return MEMTYPE_ESHATTERED;
+	for (; a < end; a = sweep_to(m, a, end)) {
+		if (map_append(w, a, variable_type(m, a)))
+			return MEMTYPE_ESHATTERED;
+	}
+	return MEMTYPE_OK;
+}
+
+// Masks without holes: every range is one block with two edges. An edge is one number that sorts by address:
+// 0x80000806 says "at 0x80000000 a range of class 6 ends". Classes are the members of combine(), then TOM2.
+#define EDGE_ENDS 0x800u
+#define EDGE_CLASS 0xFu
+#define CLASS_TOM2 9u
+#define MAX_EDGES (2 * (MEMTYPE_MAX_VARIABLE + 1))
+
+static unsigned add_edges(uint64_t *edges, unsigned n, uint64_t from, uint64_t to, unsigned class)
+{
+	uint64_t pair[2] = {from | class, to | EDGE_ENDS | class};
+
+	for (unsigned k = 0; k < 2; k++) {
+		unsigned at = n++;
+
+		for (; at > 0 && edges[at - 1] > pair[k]; at--)
+			edges[at] = edges[at - 1];
+		edges[at] = pair[k];
+	}
+	return n;
+}
+
+// the edges of all valid ranges, sorted; or -1 if one of them has a holey mask
+static int collect_edges(const memtype_mtrrs *m, uint64_t *edges)
+{
+	uint64_t compared = page_bits(m->maxphyaddr), tom2 = tom2_limit(m);
+	unsigned n = tom2 > GIB4 ? add_edges(edges, 0, GIB4, tom2, CLASS_TOM2) : 0;
+
+	for (uint32_t i = 0; i < m->variable_count; i++) {
+		uint64_t mask = m->mask[i] & compared, block = mask ? mask & -mask : low_bits(m->maxphyaddr) + 1;
+		uint64_t base = m->base[i] & mask;
+
+		if (!(m->mask[i] & MASK_VALID))
+			continue;
+		if (compared & ~mask & -block)
+			return -1;
+		n = add_edges(edges, n, base, base + block, (unsigned)__builtin_ctz(member_of(m->base[i])));
+	}
+	return (int)n;
+}
+
+static int resolve_edges(const memtype_mtrrs *m, const uint64_t *edges, unsigned n, uint64_t a, struct map_writer *w)
+{
+	uint64_t end = low_bits(m->maxphyaddr) + 1;
+	uint8_t plain = type_or_undefined(m->def_type & BASE_TYPE);
+	unsigned open[CLASS_TOM2 + 1] = {0}, members = 0, i = 0;
+
+	while (a < end) {
+		for (; i < n && (edges[i] & ~(PAGE_SIZE - 1)) <= a; i++) {
+			unsigned class = edges[i] & EDGE_CLASS;
+
+			open[class] += edges[i] & EDGE_ENDS ? -1u : 1u;
+			members = (members & ~MEMBER(class)) | (open[class] ? MEMBER(class) : 0);
+		}
+		if (map_append(w, a, members & ~MEMBER(CLASS_TOM2) ? combine(members & ~MEMBER(CLASS_TOM2)) :
+				     members ? (uint8_t)MEMTYPE_WB : plain))
+			return MEMTYPE_ESHATTERED;
+		a = i < n ? edges[i] & ~(PAGE_SIZE - 1) : end;
+	}
+	return MEMTYPE_OK;
+}
+
+static int resolve_variable(const memtype_mtrrs *m, uint64_t a, struct map_writer *w)
+{
+	uint64_t edges[MAX_EDGES];
+	int n = collect_edges(m, edges);
+
+	return n < 0 ? resolve_holey(m, a, w) : resolve_edges(m, edges, (unsigned)n, a, w);
+}
+
 int memtype_resolve(const memtype_mtrrs *m, uint64_t *bases, uint8_t *types, size_t capacity, size_t *count)
 {
 	struct map_writer w = {bases, types, capacity, 0};
-	uint64_t a = 0, end = low_bits(m->maxphyaddr) + 1;
+	int fixed = fixed_ranges_on(m), status;
 
 	if (!(m->def_type & DEF_TYPE_E)) {
-		if (map_append(&w, 0, MEMTYPE_UC))
-			return MEMTYPE_ESHATTERED;
+		status = map_append(&w, 0, MEMTYPE_UC);
+	} else {
+		status = fixed ? resolve_fixed(m, &w) : MEMTYPE_OK;
+		status = status ? status : resolve_variable(m, fixed ? FIXED_END : 0, &w);
+	}
+	if (status == MEMTYPE_OK)
 		*count = w.count;
-		return MEMTYPE_OK;
-	}
-	if (count_blocks(m) > BLOCK_LIMIT)
-		return MEMTYPE_ESHATTERED;
-	if (fixed_ranges_on(m)) {
-		if (resolve_fixed(m, &w))
-			return MEMTYPE_ESHATTERED;
-		a = FIXED_END;
-	}
-	for (; a < end; a = sweep_to(m, a, end)) {
-		if (map_append(&w, a, variable_type(m, a)))
-			return MEMTYPE_ESHATTERED;
-	}
-	*count = w.count;
-	return MEMTYPE_OK;
+	return status;
+}
+
+int memtype_resolve_map(const memtype_mtrrs *m, memtype_map *map)
+{
+	return memtype_resolve(m, map->bases, map->types, MEMTYPE_MAP_CAPACITY, &map->count);
 }

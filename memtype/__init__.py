@@ -38,6 +38,7 @@ from memtype.types import MemoryType
 from memtype.want import Want, want
 
 backend: str = _active.name
+isa: str = _active.isa
 
 __all__ = [
     "AddressError",
@@ -76,6 +77,7 @@ __all__ = [
     "ept_types",
     "ept_walk_type",
     "eptp_valid",
+    "isa",
     "kvm",
     "load",
     "msr_valid",

@@ -45,15 +45,47 @@ class MemoryMap:
     (<MemoryType.UC: 0>, <MemoryType.MIXED: 11>)
     """
 
-    __slots__ = ("_arrays", "_bases", "_segments", "_types", "maxphyaddr")
+    __slots__ = ("_arrays", "_bases", "_kinds", "_packed", "_segments", "_types", "maxphyaddr")
+
+    maxphyaddr: int
+    _packed: Any  # what a backend's `resolve_packed` gave
+    _bases: Sequence[int]
+    _types: Sequence[int]
+    _kinds: tuple[MemoryType, ...]
+    _segments: tuple[Segment, ...]
+    _arrays: tuple[arrays.U64Array, arrays.U8Array]
 
     def __init__(self, bases: Sequence[int], types: Sequence[int], maxphyaddr: int) -> None:
         """From parallel lists as a backend's `resolve` gives them; `from_segments` is the public way."""
         self.maxphyaddr = maxphyaddr
         self._bases = bases
         self._types = types
-        self._segments: tuple[Segment, ...] | None = None
-        self._arrays: tuple[arrays.U64Array, arrays.U8Array] | None = None
+
+    @classmethod
+    def packed(cls, packed: Any, maxphyaddr: int) -> MemoryMap:
+        """From what a backend's `resolve_packed` gives; taken apart when somebody looks."""
+        made = cls.__new__(cls)
+        made._packed = packed
+        made.maxphyaddr = maxphyaddr
+        return made
+
+    def __getattr__(self, name: str) -> Any:
+        # Reached for a slot that is not filled yet: what others are made from is made once, on first use.
+        if name in ("_bases", "_types"):
+            packed = self._packed
+            self._bases, self._types = packed if isinstance(packed, tuple) else backends.load("native").unpack(packed)
+        elif name == "_kinds":
+            self._kinds = tuple(map(MemoryType, self._types))
+        elif name == "_segments":
+            self._segments = self._make_segments()
+        elif name == "_arrays":
+            self._arrays = np.array(self._bases, arrays.U64), np.array(self._types, arrays.U8)
+        else:
+            raise AttributeError(f"'MemoryMap' object has no attribute '{name}'")
+        return getattr(self, name)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return MemoryMap, (list(self._bases), list(self._types), self.maxphyaddr)
 
     @classmethod
     def from_segments(
@@ -88,13 +120,13 @@ class MemoryMap:
 
     @property
     def segments(self) -> tuple[Segment, ...]:
-        if self._segments is None:
-            ends = [*self._bases[1:], 1 << self.maxphyaddr]
-            self._segments = tuple(
-                Segment(base, end - base, MemoryType(kind))
-                for base, end, kind in zip(self._bases, ends, self._types, strict=True)
-            )
         return self._segments
+
+    def _make_segments(self) -> tuple[Segment, ...]:
+        ends = [*self._bases[1:], 1 << self.maxphyaddr]
+        return tuple(
+            Segment(base, end - base, kind) for base, end, kind in zip(self._bases, ends, self._kinds, strict=True)
+        )
 
     def __iter__(self) -> Iterator[Segment]:
         return iter(self.segments)
@@ -118,7 +150,13 @@ class MemoryMap:
         """The type of one address. Raises `AddressError` outside [0, 2**maxphyaddr)."""
         if not 0 <= address < 1 << self.maxphyaddr:
             raise arrays.address_beyond(address, self.maxphyaddr)
-        return MemoryType(self._types[bisect_right(self._bases, address) - 1])
+        return self._kinds[bisect_right(self._bases, address) - 1]
+
+    def stretch(self, address: int) -> tuple[MemoryType, int, int]:
+        """(type, first byte, first byte behind) of the segment around an address of the map, unchecked."""
+        place = bisect_right(self._bases, address)
+        end = self._bases[place] if place < len(self._bases) else 1 << self.maxphyaddr
+        return self._kinds[place - 1], self._bases[place - 1], end
 
     def types(self, addresses: Any, out: arrays.U8Array | None = None) -> Any:
         """The types of many addresses: uint64 array-like in, uint8 of the same shape out; a scalar stays one."""
@@ -137,12 +175,10 @@ class MemoryMap:
             raise InputError(f"range 0x{base:x}+0x{size:x} is not within [0, 2**{self.maxphyaddr})")
         first = bisect_right(self._bases, base) - 1
         last = bisect_right(self._bases, base + size - 1) - 1
-        return MemoryType(self._types[first]) if first == last else MemoryType.MIXED
+        return self._kinds[first] if first == last else MemoryType.MIXED
 
     def as_arrays(self) -> tuple[arrays.U64Array, arrays.U8Array]:
         """(bases uint64, types uint8), one element per segment."""
-        if self._arrays is None:
-            self._arrays = np.array(self._bases, arrays.U64), np.array(self._types, arrays.U8)
         return self._arrays
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from memtype import arrays, backends, explanation, rules
 from memtype.errors import RegisterError, ShatteredMapError
@@ -19,6 +20,9 @@ _VENDORS = {
     "intel": "intel", "genuineintel": "intel", "centaurhauls": "intel", "  shanghai  ": "intel",
     "amd": "amd", "authenticamd": "amd", "hygon": "amd", "hygongenuine": "amd",
 }  # fmt: skip
+
+_ndarray, _empty, _U64, _U8 = np.ndarray, np.empty, arrays.U64, arrays.U8
+_MOST_KNOWN = 16_384  # blocks that `MtrrState.at` remembers: about 2 MiB of memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +81,10 @@ class MtrrState:
     tom2: int = 0
     cap: int | None = None
     _native: Any = field(default=None, init=False, repr=False, compare=False)
-    _resolved: Any = field(default=None, init=False, repr=False, compare=False)
+    _tables: Any = field(default=None, init=False, repr=False, compare=False)
+    _map: Any = field(default=None, init=False, repr=False, compare=False)  # MemoryMap, or why there is none
+    # What `at` has learnt: the type of 64 KiB blocks that have one, by number. Never block 0: True >> 16 is 0.
+    _known: dict[int, MemoryType] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         # tuple() and int() take lists, iterators and numpy integers
@@ -93,6 +100,7 @@ class MtrrState:
         put(self, "maxphyaddr", check_maxphyaddr(self.maxphyaddr))
         if len(self.variable) > rules.MAX_VARIABLE:
             raise RegisterError(f"{len(self.variable)} variable ranges; MTRRCAP.VCNT allows {rules.MAX_VARIABLE}")
+        put(self, "_native", backends.active.prepare(self))
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Caches stay behind: a pickled state is its registers.
@@ -156,21 +164,32 @@ class MtrrState:
         AddressError
             When `address` is not in [0, 2**maxphyaddr).
         """
-        resolved = self._resolved or self._resolve()
-        if type(address) is not int or not 0 <= address < resolved.end:
-            return self.at(arrays.address(address, self.maxphyaddr))
-        if resolved.bases is None:
-            return MemoryType(backends.active.at(self, address))
-        kind: MemoryType = resolved.types[bisect_right(resolved.bases, address) - 1]
+        try:
+            return self._known[address >> 16]
+        except (KeyError, TypeError):
+            return self._at_slowly(address)
+
+    def _at_slowly(self, address: Any) -> MemoryType:
+        """A block asked for the first time, or of several types; or no address at all."""
+        number = arrays.address(address, self.maxphyaddr)
+        found = self._map or self._resolve()
+        if not isinstance(found, MemoryMap):
+            return MemoryType(backends.active.at(self, number))
+        kind, base, end = found.stretch(number)
+        block = number >> 16
+        if block and base <= block << 16 and (block + 1) << 16 <= end:
+            if len(self._known) >= _MOST_KNOWN:
+                self._known.clear()
+            self._known[block] = kind
         return kind
 
-    def _resolve(self) -> _Resolved:
+    def _resolve(self) -> MemoryMap | ShatteredMapError:
+        resolved: MemoryMap | ShatteredMapError
         try:
-            bases, types = backends.active.resolve(self)
-            resolved = _Resolved(bases, types, 1 << self.maxphyaddr)
+            resolved = MemoryMap.packed(backends.active.resolve_packed(self), self.maxphyaddr)
         except ShatteredMapError as error:
-            resolved = _Resolved(None, (), 1 << self.maxphyaddr, error)
-        object.__setattr__(self, "_resolved", resolved)
+            resolved = error.with_traceback(None)
+        object.__setattr__(self, "_map", resolved)
         return resolved
 
     def types(self, addresses: Any, out: arrays.U8Array | None = None) -> Any:
@@ -194,6 +213,19 @@ class MtrrState:
         AddressError
             For the first address outside [0, 2**maxphyaddr); `.index` is its flat place.
         """
+        if type(addresses) is _ndarray and addresses.dtype is _U64:
+            # the common case in as few steps as there are; whatever is odd about it falls through
+            if out is None:
+                made = _empty(addresses.shape, _U8)
+                if backends.active.types_at_once(self, addresses, made):
+                    return made
+            elif (
+                type(out) is _ndarray
+                and out.dtype is _U8
+                and out.shape == addresses.shape
+                and backends.active.types_at_once(self, addresses, out)
+            ):
+                return out
         if isinstance(addresses, int):
             return self.at(addresses)
         given = arrays.uint64(addresses)
@@ -223,10 +255,12 @@ class MtrrState:
         ShatteredMapError
             When holey masks make more than 65,536 segments. Lookups stay exact.
         """
-        resolved = self._resolved or self._resolve()
-        if resolved.bases is None:
-            raise ShatteredMapError(str(resolved.error))
-        return MemoryMap(resolved.bases, resolved.types, self.maxphyaddr)
+        found = self._map
+        if found is None:
+            found = self._resolve()
+        if found.__class__ is MemoryMap:
+            return found
+        raise ShatteredMapError(str(found))
 
     def view(self, name: str) -> View:
         """The same questions as that software reads the same registers: ``s.view("linux-6.5").at(address)``."""
@@ -278,18 +312,6 @@ class MtrrState:
     def _unfilled(self, mask: int) -> int:
         filling = rules.high_bits(self.maxphyaddr) & ~rules.high_bits(rules.MAX_MAXPHYADDR)
         return mask & ~filling if mask & rules.high_bits(self.maxphyaddr) == filling else mask
-
-
-class _Resolved:
-    """A state's segments, kept for scalar lookups. `bases` is None where the map is shattered."""
-
-    __slots__ = ("bases", "end", "error", "types")
-
-    def __init__(self, bases: list[int] | None, types: Iterable[int], end: int, error: Exception | None = None) -> None:
-        self.bases = bases
-        self.types = [MemoryType(kind) for kind in types]
-        self.end = end
-        self.error = error
 
 
 # --- validity ---------------------------------------------------------------------------------------------------

@@ -16,6 +16,12 @@ def registers(**values: Any) -> Any:
     return made
 
 
+def tables(m: Any, isa: int = lib.MEMTYPE_PORTABLE) -> Any:
+    made = ffi.new("memtype_tables *")
+    lib.memtype_tables_build(m, isa, made)
+    return made
+
+
 @pytest.mark.parametrize(
     ("values", "fits"),
     [
@@ -33,20 +39,23 @@ def test_bounds_of_a_register_file(values: dict[str, int], fits: bool) -> None:
 
 def test_nothing_needs_no_memory() -> None:
     m, index = registers(), ffi.new("size_t *", 77)
-    assert lib.memtype_types(m, ffi.NULL, 0, ffi.NULL, index) == lib.MEMTYPE_OK
-    assert lib.memtype_page_types(m, 1 << 60, 0, ffi.NULL) == lib.MEMTYPE_OK
-    assert lib.memtype_map_types(ffi.new("uint64_t[1]"), b"\0", 1, 40, ffi.NULL, 0, ffi.NULL, index) == lib.MEMTYPE_OK
+    t, zero = tables(m), ffi.new("uint64_t[1]")
+    assert lib.memtype_types(t, ffi.NULL, 0, ffi.NULL, index) == lib.MEMTYPE_OK
+    assert lib.memtype_page_types(t, 1 << 60, 0, ffi.NULL) == lib.MEMTYPE_OK
+    assert lib.memtype_map_types(zero, b"\0", 1, 40, 0, ffi.NULL, 0, ffi.NULL, index) == lib.MEMTYPE_OK
+    assert lib.memtype_map_page_types(zero, b"\0", 1, 40, 1 << 60, 0, ffi.NULL) == lib.MEMTYPE_OK
     assert index[0] == 77
 
 
 def test_a_refused_address_is_named_and_nothing_written() -> None:
     m, index = registers(def_type=0x806), ffi.new("size_t *", 77)
     out = ffi.new("uint8_t[3]", b"\xee" * 3)
-    assert lib.memtype_types(m, [0, 1 << 40, 1 << 63], 3, out, index) == lib.MEMTYPE_EADDRESS
+    t = tables(m)
+    assert lib.memtype_types(t, [0, 1 << 40, 1 << 63], 3, out, index) == lib.MEMTYPE_EADDRESS
     assert index[0] == 1
     assert bytes(ffi.buffer(out)) == b"\xee" * 3
-    assert lib.memtype_page_types(m, (1 << 28) - 2, 3, out) == lib.MEMTYPE_EADDRESS
-    assert lib.memtype_page_types(m, (1 << 64) - 1, 3, out) == lib.MEMTYPE_EADDRESS
+    assert lib.memtype_page_types(t, (1 << 28) - 2, 3, out) == lib.MEMTYPE_EADDRESS
+    assert lib.memtype_page_types(t, (1 << 64) - 1, 3, out) == lib.MEMTYPE_EADDRESS
     assert bytes(ffi.buffer(out)) == b"\xee" * 3
     assert lib.memtype_at(m, (1 << 40) - 1) == lib.MEMTYPE_WB
     assert lib.memtype_at(m, 1 << 40) == lib.MEMTYPE_EADDRESS
@@ -65,7 +74,7 @@ def test_a_width_of_twenty_bits_is_all_fixed_ranges() -> None:
     """The smallest width that the core takes: one megabyte, every page checked against its byte."""
     m = registers(def_type=0xC00, maxphyaddr=20, fixed=[0x0006050401000605] * 11)
     kinds = ffi.new("uint8_t[256]")
-    assert lib.memtype_page_types(m, 0, 256, kinds) == lib.MEMTYPE_OK
+    assert lib.memtype_page_types(tables(m), 0, 256, kinds) == lib.MEMTYPE_OK
     entries = [5, 6, 0, 1, 4, 5, 6, 0]
     expected = [e for e in entries for _ in range(16)] + [e for _ in range(2) for e in entries for _ in range(4)]
     assert list(kinds) == expected + entries * 8

@@ -5,12 +5,18 @@ Each wrapper is: make the pointers, call, translate the status. Nothing else tou
 
 from __future__ import annotations
 
+import os
+import struct
+from collections.abc import Callable
 from typing import Any
+
+from numpy.typing import NDArray
 
 from memtype import arrays, rules
 from memtype._native import ffi, lib
 from memtype.backends import reference
 from memtype.backends.reference import Registers
+from memtype.errors import InputError
 
 name = "native"
 
@@ -20,31 +26,85 @@ _FAULTS = {
     lib.MEMTYPE_MSR_TYPE: "type",
     lib.MEMTYPE_MSR_RESERVED: "reserved",
 }
-_FIRST_CAPACITY = 512  # segments; every real machine fits
+
+_ISAS = {
+    "portable": lib.MEMTYPE_PORTABLE,
+    "ssse3": lib.MEMTYPE_SSSE3,
+    "avx2": lib.MEMTYPE_AVX2,
+    "avx512": lib.MEMTYPE_AVX512,
+}
 
 
-def registers(s: Registers) -> Any:
-    """The C struct of a register file, made once and kept in the immutable state."""
-    made = getattr(s, "_native", None)
-    if made is None:
-        made = _make_registers(s)
-        if hasattr(s, "_native"):
-            object.__setattr__(s, "_native", made)
+def isas() -> list[str]:
+    """The instruction sets that can run here, weakest first; MEMTYPE_ISA takes any of them."""
+    return [known for known, number in _ISAS.items() if lib.memtype_isa_supported(number)]
+
+
+def _choose_isa(wanted: str) -> str:
+    found = isas()
+    if not wanted:
+        return found[-1]
+    if wanted not in _ISAS:
+        raise InputError(f"MEMTYPE_ISA={wanted}: not one of {', '.join(_ISAS)}")
+    if wanted not in found:
+        raise InputError(f"MEMTYPE_ISA={wanted}: not on this machine, which runs {', '.join(found)}")
+    return wanted
+
+
+isa = _choose_isa(os.environ.get("MEMTYPE_ISA", ""))
+_isa = _ISAS[isa]
+
+# Structs that C fills come from here: what C does not write, nobody reads.
+_new = ffi.new_allocator(should_clear_after_alloc=False)
+_types, _resolve_map = lib.memtype_types, lib.memtype_resolve_map
+_from, _NULL = ffi.from_buffer, ffi.NULL
+_U64S, _U8S = ffi.typeof("uint64_t[]"), ffi.typeof("uint8_t[]")
+_TABLES, _MAP = ffi.typeof("memtype_tables *"), ffi.typeof("memtype_map *")
+_HEAD = struct.Struct("=15Q4I")  # memtype_mtrrs up to base[]
+_PAIRS_BYTES = 8 * lib.MEMTYPE_MAX_VARIABLE
+
+
+def prepare(s: Registers) -> Any:
+    """The C struct of a register file; an immutable state keeps it."""
+    made = ffi.new("memtype_mtrrs *")
+    raw, count = ffi.buffer(made), len(s.variable)
+    raw[: _HEAD.size] = _HEAD.pack(
+        s.def_type, *s.fixed, rules.MTRRCAP_FIX if s.has_fixed else 0, s.syscfg, s.tom2,
+        lib.MEMTYPE_AMD if s.vendor == "amd" else lib.MEMTYPE_INTEL, s.maxphyaddr, count, 0,
+    )  # fmt: skip
+    if count:
+        bases, masks = zip(*s.variable)
+        pack = struct.Struct(f"={count}Q").pack
+        raw[_HEAD.size : _HEAD.size + 8 * count] = pack(*bases)
+        raw[_HEAD.size + _PAIRS_BYTES : _HEAD.size + _PAIRS_BYTES + 8 * count] = pack(*masks)
     return made
 
 
-def _make_registers(s: Registers) -> Any:
-    made = ffi.new("memtype_mtrrs *")
-    made.def_type = s.def_type
-    made.fixed = list(s.fixed)
-    made.cap = rules.MTRRCAP_FIX if s.has_fixed else 0
-    made.syscfg, made.tom2 = s.syscfg, s.tom2
-    made.vendor = lib.MEMTYPE_AMD if s.vendor == "amd" else lib.MEMTYPE_INTEL
-    made.maxphyaddr = s.maxphyaddr
-    made.variable_count = len(s.variable)
-    for n, (base, mask) in enumerate(s.variable):
-        made.base[n] = base
-        made.mask[n] = mask
+def registers(s: Any) -> Any:
+    """The C struct of a register file, made once and kept in the immutable state."""
+    try:
+        return s._native or _kept(s, "_native", prepare)
+    except AttributeError:
+        return prepare(s)
+
+
+def tables(s: Registers) -> Any:
+    """The tables of the array kernels (csrc/windows.c), kept likewise."""
+    return _kept(s, "_tables", _build_tables)
+
+
+def _build_tables(s: Registers) -> Any:
+    made = _new(_TABLES)
+    lib.memtype_tables_build(registers(s), _isa, made)
+    return made
+
+
+def _kept(s: Registers, slot: str, make: Callable[[Registers], Any]) -> Any:
+    made = getattr(s, slot, None)
+    if made is None:
+        made = make(s)
+        if hasattr(s, slot):
+            object.__setattr__(s, slot, made)
     return made
 
 
@@ -63,27 +123,56 @@ def at(s: Registers, address: int) -> int:
 
 
 def resolve(s: Registers) -> tuple[list[int], list[int]]:
-    for capacity in (_FIRST_CAPACITY, rules.MAP_SEGMENT_LIMIT):
-        bases = ffi.new("uint64_t[]", capacity)
-        kinds = ffi.new("uint8_t[]", capacity)
-        count = ffi.new("size_t *")
-        if lib.memtype_resolve(registers(s), bases, kinds, capacity, count) == lib.MEMTYPE_OK:
-            return ffi.unpack(bases, count[0]), ffi.unpack(kinds, count[0])
-    raise reference.shattered()
+    packed = resolve_packed(s)
+    return packed if isinstance(packed, tuple) else unpack(packed)
+
+
+def resolve_packed(s: Registers) -> Any:
+    """The map as C wrote it, for `unpack`: most maps are never taken apart in Python."""
+    made = _new(_MAP)
+    if _resolve_map(registers(s), made) == 0:
+        return made
+    bases, kinds = _new(_U64S, rules.MAP_SEGMENT_LIMIT), _new(_U8S, rules.MAP_SEGMENT_LIMIT)
+    count = ffi.new("size_t *")
+    if lib.memtype_resolve(registers(s), bases, kinds, rules.MAP_SEGMENT_LIMIT, count) != lib.MEMTYPE_OK:
+        raise reference.shattered()
+    return ffi.unpack(bases, count[0]), ffi.unpack(kinds, count[0])
+
+
+def unpack(packed: Any) -> tuple[list[int], list[int]]:
+    """(bases, types) of the struct that `resolve_packed` gave."""
+    return ffi.unpack(packed.bases, packed.count), ffi.unpack(packed.types, packed.count)
 
 
 def types(s: Registers, addresses: arrays.U64Array, out: arrays.U8Array) -> None:
     index = ffi.new("size_t *")
-    if lib.memtype_types(registers(s), _in(addresses), addresses.size, _out(out), index):
+    if lib.memtype_types(tables(s), _in(addresses), addresses.size, _out(out), index):
         raise _refused(addresses, index[0], s.maxphyaddr)
 
 
+def types_at_once(s: Any, addresses: NDArray[Any], out: NDArray[Any]) -> bool:
+    """`types` for a state and arrays of the right dtype and shape, unchecked otherwise. False: nothing that counts
+    was written, and the careful way will do it or say what is wrong."""
+    try:
+        status: int = _types(
+            s._tables or tables(s), _from(_U64S, addresses), addresses.size, _from(_U8S, out, True), _NULL
+        )
+    except (ValueError, BufferError):  # not contiguous, or read-only
+        return False
+    return status == 0
+
+
 def page_types(s: Registers, first_gfn: int, out: arrays.U8Array) -> None:
+    """By the segments of the map where there is one: one fill for each."""
     pages = 1 << (s.maxphyaddr - rules.PAGE_SHIFT)
     if out.size and not 0 <= first_gfn <= pages - out.size:
         bad = first_gfn if first_gfn < 0 else max(first_gfn, pages)
         raise arrays.address_beyond(bad << rules.PAGE_SHIFT, s.maxphyaddr, bad - first_gfn)
-    lib.memtype_page_types(registers(s), first_gfn, out.size, _out(out))
+    made = _new(_MAP)
+    if lib.memtype_resolve_map(registers(s), made) == lib.MEMTYPE_OK:
+        lib.memtype_map_page_types(made.bases, made.types, made.count, s.maxphyaddr, first_gfn, out.size, _out(out))
+    else:
+        lib.memtype_page_types(tables(s), first_gfn, out.size, _out(out))
 
 
 def map_types(
@@ -91,7 +180,7 @@ def map_types(
 ) -> None:
     index = ffi.new("size_t *")
     status = lib.memtype_map_types(
-        _in(bases), ffi.from_buffer("uint8_t[]", kinds), bases.size, maxphyaddr,
+        _in(bases), _from(_U8S, kinds), bases.size, maxphyaddr, _isa,
         _in(addresses), addresses.size, _out(out), index,
     )  # fmt: skip
     if status:
@@ -99,11 +188,11 @@ def map_types(
 
 
 def _in(array: arrays.U64Array) -> Any:
-    return ffi.from_buffer("uint64_t[]", array)
+    return _from(_U64S, array)
 
 
 def _out(array: arrays.U8Array) -> Any:
-    return ffi.from_buffer("uint8_t[]", array, True)
+    return _from(_U8S, array, True)
 
 
 def _refused(addresses: arrays.U64Array, index: int, maxphyaddr: int) -> Exception:
@@ -119,7 +208,7 @@ def _vendor(vendor: str) -> int:
 
 
 def _bytes(array: arrays.U8Array) -> Any:
-    return ffi.from_buffer("uint8_t[]", array)
+    return _from(_U8S, array)
 
 
 def _step(array: arrays.U8Array, out: arrays.U8Array) -> int:

@@ -19,12 +19,26 @@ from memtype.backends.reference import Registers, msr_fault, pat_index, pat_vali
 __all__ = [
     "at", "effective", "effective_array", "effective_ept", "effective_ept_array", "effective_ept_types",
     "effective_npt", "effective_npt_array", "effective_pcd_pwt", "effective_types", "ept_types", "leaf_bits",
-    "leaf_fill", "map_types",
-    "msr_fault", "name", "page_types", "pat_index", "pat_indexes", "pat_types", "pat_valid", "pat_valids", "resolve",
-    "types",
+    "leaf_fill", "map_types", "msr_fault", "name", "page_types", "pat_index", "pat_indexes", "pat_types", "pat_valid",
+    "pat_valids", "prepare", "resolve", "resolve_packed", "types", "types_at_once",
 ]  # fmt: skip
 
 name = "python"
+isa = "none"  # no instruction set but the interpreter's
+
+
+def prepare(s: Registers) -> None:
+    """What an immutable state keeps for this backend: nothing."""
+
+
+def types_at_once(s: Registers, addresses: arrays.U64Array, out: arrays.U8Array) -> bool:
+    """The short way for plain arrays, which this backend has not: False, and nothing written."""
+    return False
+
+
+def resolve_packed(s: Registers) -> Any:
+    """`resolve` in whatever form costs least; `MemoryMap.packed` takes it."""
+    return resolve(s)
 
 
 def at(s: Registers, address: int) -> int:

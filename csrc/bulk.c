@@ -1,0 +1,104 @@
+/* bulk.c - the array functions: arguments checked, then the kernel of the instruction set. */
+#include "bulk.h"
+
+// the kernels read whole elements and write the output before they have read all of the input
+static int misfit(const uint64_t *in, size_t n, const uint8_t *out)
+{
+	uintptr_t from = (uintptr_t)in, to = (uintptr_t)out;
+
+	return from % sizeof(*in) != 0 || (from < to + n && to < from + n * sizeof(*in));
+}
+
+// refuse the first address above `limit`; the caller knows that there is one
+static int refuse(const uint64_t *addresses, uint64_t limit, size_t *index)
+{
+	size_t i = 0;
+
+	while (addresses[i] <= limit)
+		i++;
+	if (index)
+		*index = i;
+	return MEMTYPE_EADDRESS;
+}
+
+int memtype_types(const memtype_tables *t, const uint64_t *addresses, size_t n, uint8_t *types, size_t *index)
+{
+	uint64_t limit = low_bits(t->maxphyaddr);
+	uint8_t checked[MEMTYPE_CHECKED_FIRST];
+	int small = n <= sizeof(checked);
+
+	if (n == 0)
+		return MEMTYPE_OK;
+	if (misfit(addresses, n, types))
+		return MEMTYPE_EBUFFER;
+	if (kernels_of(t->isa)->types(t, addresses, n, small ? checked : types) > limit)
+		return refuse(addresses, limit, index);
+	if (small)
+		memcpy(types, checked, n);
+	return MEMTYPE_OK;
+}
+
+int memtype_map_types(const uint64_t *bases, const uint8_t *kinds, size_t count, uint32_t maxphyaddr, uint32_t isa,
+		      const uint64_t *addresses, size_t n, uint8_t *types, size_t *index)
+{
+	struct map_view map = {bases, kinds, count};
+	uint64_t limit = low_bits(maxphyaddr);
+	uint8_t checked[MEMTYPE_CHECKED_FIRST];
+	int small = n <= sizeof(checked);
+
+	if (n == 0)
+		return MEMTYPE_OK;
+	if (misfit(addresses, n, types))
+		return MEMTYPE_EBUFFER;
+	if (kernels_of(isa)->map_types(&map, addresses, n, small ? checked : types) > limit)
+		return refuse(addresses, limit, index);
+	if (small)
+		memcpy(types, checked, n);
+	return MEMTYPE_OK;
+}
+
+// --- pages in a row ---
+
+static int pages_fit(uint64_t first_gfn, size_t n, uint32_t maxphyaddr)
+{
+	uint64_t pages = UINT64_C(1) << (maxphyaddr - PAGE_SHIFT);
+
+	return n == 0 || (first_gfn < pages && n <= pages - first_gfn);
+}
+
+int memtype_page_types(const memtype_tables *t, uint64_t first_gfn, size_t n, uint8_t *types)
+{
+	uint64_t addresses[512];
+
+	if (!pages_fit(first_gfn, n, t->maxphyaddr))
+		return MEMTYPE_EADDRESS;
+	while (n > 0) {
+		size_t part = n < 512 ? n : 512;
+
+		for (size_t i = 0; i < part; i++)
+			addresses[i] = (first_gfn + i) << PAGE_SHIFT;
+		kernels_of(t->isa)->types(t, addresses, part, types);
+		first_gfn += part;
+		types += part;
+		n -= part;
+	}
+	return MEMTYPE_OK;
+}
+
+int memtype_map_page_types(const uint64_t *bases, const uint8_t *kinds, size_t count, uint32_t maxphyaddr,
+			   uint64_t first_gfn, size_t n, uint8_t *types)
+{
+	struct map_view map = {bases, kinds, count};
+	size_t i, done = 0;
+
+	if (!pages_fit(first_gfn, n, maxphyaddr))
+		return MEMTYPE_EADDRESS;
+	for (i = find_segment(&map, first_gfn << PAGE_SHIFT); done < n; i++) { // a page has the type of its first byte
+		uint64_t end = i + 1 < count ? (bases[i + 1] + PAGE_SIZE - 1) >> PAGE_SHIFT : first_gfn + n;
+		size_t upto = end - first_gfn < n ? (size_t)(end - first_gfn) : n;
+
+		memset(types + done, kinds[i], upto - done);
+		done = upto;
+	}
+	return MEMTYPE_OK;
+}

@@ -1,0 +1,130 @@
+/* bulk.h - what the array kernels of all instruction sets share (private). */
+#ifndef MEMTYPE_BULK_H
+#define MEMTYPE_BULK_H
+
+#include <string.h>
+
+#include "internal.h"
+
+#if defined(__x86_64__) && (defined(__GNUC__) || defined(__clang__))
+#define MEMTYPE_X86 1
+#endif
+
+// Loops over vectors in an array must vanish, or the array lives in memory: gcc does so only above -O2.
+#ifdef __clang__
+#define UNROLL _Pragma("unroll")
+#else
+#define UNROLL _Pragma("GCC unroll 16")
+#endif
+
+// --- codes: what the ranges that match an address make together ---
+//
+// Every cube carries a code, and the codes of all cubes that match are OR-ed. The values are chosen so that the OR
+// *is* the precedence rule of SDM 3A 12.11.4.1: UC swallows everything, WT swallows WB, any other meeting gives a
+// value that no single type has: 0x11 | 0x13 == 0x13 (WB and WT: WT), 0x11 | 0x14 == 0x15 (WB and WC: undefined).
+#define CODE_NONE 0x00   /* nothing matches: the default type */
+#define CODE_TOM2 0x10   /* only AMD's [4 GiB, TOM2) matches: WB; every range overrides it */
+#define CODE_WB 0x11
+#define CODE_WT 0x13
+#define CODE_WC 0x14
+#define CODE_WP 0x18
+#define CODE_RESERVED 0x1C
+#define CODE_UC 0xFF     /* bit 7: a byte shuffle answers 0, which is UC */
+
+// memtype_tables.shape
+#define SHAPE_FIXED 1u   /* the fixed ranges decide below 1 MiB */
+#define SHAPE_FINE 2u    /* some cube compares bits 19:12 */
+#define SHAPE_WIDE 4u    /* MAXPHYADDR > 44 (nibbles) or > 48 (septets): more windows */
+#define SHAPE_SPLIT 8u   /* fixed types differ inside a 64 KiB block */
+
+#define NIBBLE_WINDOWS 10u   /* bits 51:12, four at a time */
+#define NIBBLE_CUBES 8u      /* cubes per group: a byte has a bit for each */
+#define SEPTET_WINDOWS 6u    /* bits 53:12, seven at a time */
+#define SEPTET_BYTES 128u
+#define SEPTET_CUBES 7u      /* bit 7 of the byte says "below 1 MiB" */
+#define SEPTET_GROUPS 8u
+
+// what survived the windows -> type
+static inline uint8_t code_type(const memtype_tables *t, unsigned code)
+{
+	if (code & 0x80)
+		return MEMTYPE_UC;
+	return code == CODE_TOM2 ? (uint8_t)MEMTYPE_WB : t->final_type[code & 15];
+}
+
+// --- one set of kernels ---
+
+// a resolved map: segment i is [bases[i], bases[i + 1]) of kinds[i]
+struct map_view {
+	const uint64_t *bases;
+	const uint8_t *kinds;
+	size_t count;
+};
+
+// last segment whose base is at or below the address; segment 0 begins at 0
+static inline size_t find_segment(const struct map_view *map, uint64_t address)
+{
+	size_t low = 0, left = map->count;
+
+	while (left > 1) { // the steps do not depend on the address: no branch to mispredict
+		size_t half = left / 2;
+
+		low += map->bases[low + half] <= address ? half : 0;
+		left -= half;
+	}
+	return low;
+}
+
+#define KERNEL_BLOCK 64u                    /* elements a kernel works on at a time */
+#define STREAM_MIN (UINT64_C(1) << 25)      /* outputs beyond any last-level cache bypass it */
+#define PREFETCH_AHEAD 384                  /* elements: 3 KiB of addresses */
+
+// Look up `blocks` times KERNEL_BLOCK addresses; with `stream` set, `types` is 64-byte aligned and far larger than
+// the caches. The answer is the OR of all addresses.
+typedef uint64_t (*types_blocks)(const memtype_tables *t, const uint64_t *addresses, size_t blocks, uint8_t *types,
+				 int stream);
+
+struct kernels {
+	// types[i] of addresses[i]; the OR of all addresses
+	uint64_t (*types)(const memtype_tables *t, const uint64_t *addresses, size_t n, uint8_t *types);
+	uint64_t (*map_types)(const struct map_view *map, const uint64_t *addresses, size_t n, uint8_t *types);
+};
+
+extern const struct kernels portable_kernels, avx2_kernels;
+uint64_t portable_map_types(const struct map_view *map, const uint64_t *addresses, size_t n, uint8_t *types);
+
+// `isa` is supported
+const struct kernels *kernels_of(uint32_t isa);
+
+// fewer than KERNEL_BLOCK addresses, by way of a padded copy
+static inline uint64_t types_part(types_blocks run, const memtype_tables *t, const uint64_t *addresses, size_t n,
+				  uint8_t *types)
+{
+	uint64_t in[KERNEL_BLOCK] = {0}, seen;
+	uint8_t out[KERNEL_BLOCK];
+
+	memcpy(in, addresses, n * sizeof(*in));
+	seen = run(t, in, 1, out, 0);
+	memcpy(types, out, n);
+	return seen;
+}
+
+// any number of addresses by a kernel that takes whole blocks
+static inline uint64_t types_any(types_blocks run, const memtype_tables *t, const uint64_t *addresses, size_t n,
+				 uint8_t *types)
+{
+	int stream = n >= STREAM_MIN;
+	size_t head = stream ? (size_t)(-(uintptr_t)types % KERNEL_BLOCK) : 0;
+	size_t blocks = (n - head) / KERNEL_BLOCK, done = head + blocks * KERNEL_BLOCK;
+	uint64_t seen = 0;
+
+	if (head)
+		seen |= types_part(run, t, addresses, head, types);
+	if (blocks)
+		seen |= run(t, addresses + head, blocks, types + head, stream);
+	if (done < n)
+		seen |= types_part(run, t, addresses + done, n - done, types + done);
+	return seen;
+}
+
+#endif

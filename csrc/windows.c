@@ -1,0 +1,305 @@
+/* windows.c - the tables of the array kernels: how many addresses are looked up at once.
+ *
+ * Do not compare; look up. A variable range matches where (address & mask) == (base & mask): it wants given values
+ * in some bits and takes any in the others. Such a set is a *cube*. Cut the address bits into *windows*; a cube
+ * wants, in every window, one of a set of values, and it matches where all windows agree:
+ *
+ *     match(address) = AND over windows w of table[w][bits of the address in w]
+ *
+ * The entry of a table is a byte with one bit per cube, so one look-up per window tests eight cubes (a *group*), and
+ * a byte shuffle does that for 16, 32 or 64 addresses at once. Holes in a mask cost nothing: they are windows, or
+ * bits of one, where any value will do.
+ *
+ * Worked example, windows of four bits, two cubes of QEMU: cube 0 is [2 GiB, 4 GiB) (base 0x80000000, mask
+ * 0xFF80000000), cube 1 is [1 TiB - 128 GiB, 1 TiB) (base 0xE000000000, mask 0xE000000000), MAXPHYADDR 40:
+ *
+ *     window        bits 31:28           bits 35:32           bits 39:36
+ *     table entry   0-7: 0b10            0: 0b11              0: 0b01
+ *                   8-F: 0b11            1-F: 0b10            1-D: 0b00, E-F: 0b10
+ *
+ *     0x00_C000_0000: 0b11 & 0b11 & 0b01 == 0b01: cube 0;  0xF0_1000_0000: 0b10 & 0b11 & 0b10 == 0b10: cube 1
+ *
+ * (bit 31 decides the first column; the windows below it say 0b11 throughout). The surviving bits go through one
+ * more table, `decode`, to a code that already holds the rule of precedence (bulk.h), and through `final_type` to
+ * the type. Below 1 MiB the page table `page`, or the packed `fixed`, answers instead; kernels compute both and
+ * pick, so that an address below 1 MiB costs what any other costs.
+ *
+ * Two layouts. Nibbles (SSSE3, AVX2): ten windows of four bits from bit 12 up, window[group][window][16], and
+ * decode[group][half][16] for the low and the high four cubes. Septets (AVX-512 VBMI): windows of seven bits from
+ * bit 12 (six) or, when nothing compares bits 19:12 and MAXPHYADDR <= 48, from bit 20 (four):
+ * window[group][window][128], decode[group][128]; bit 7 of an entry is an eighth cube, "below 1 MiB".
+ */
+#include "bulk.h"
+
+// --- cubes ---
+
+static unsigned add_cube(memtype_tables *t, unsigned n, uint64_t base, uint64_t mask, uint8_t code)
+{
+	t->base[n] = base & mask;
+	t->mask[n] = mask;
+	t->code[n] = code;
+	return n + 1;
+}
+
+static uint8_t code_of(uint64_t encoding)
+{
+	static const uint8_t codes[8] = {CODE_UC, CODE_WC, CODE_RESERVED, CODE_RESERVED,
+					 CODE_WT, CODE_WP, CODE_WB, CODE_RESERVED};
+
+	return encoding < 8 ? codes[encoding] : CODE_RESERVED;
+}
+
+// [4 GiB, TOM2) as aligned blocks: up to 1 TiB - 8 MiB that is 8 + 17 of them, never more than 49
+static unsigned add_tom2(const memtype_mtrrs *m, memtype_tables *t, unsigned n)
+{
+	uint64_t a = GIB4, end = tom2_limit(m);
+
+	while (a < end) {
+		uint64_t block = a & -a;
+
+		while (block > end - a)
+			block >>= 1;
+		n = add_cube(t, n, a, page_bits(m->maxphyaddr) & ~(block - 1), CODE_TOM2);
+		a += block;
+	}
+	return n;
+}
+
+static unsigned collect(const memtype_mtrrs *m, memtype_tables *t)
+{
+	unsigned n = 0;
+
+	for (uint32_t i = 0; i < m->variable_count; i++) {
+		if (m->mask[i] & MASK_VALID)
+			n = add_cube(t, n, m->base[i], m->mask[i] & page_bits(m->maxphyaddr),
+				     code_of(m->base[i] & BASE_TYPE));
+	}
+	return add_tom2(m, t, n);
+}
+
+// cube j changes no answer beside cube i: i matches wherever j does, and its code swallows j's
+static int swallows(const memtype_tables *t, unsigned i, unsigned j)
+{
+	return (t->mask[i] & ~t->mask[j]) == 0 && ((t->base[i] ^ t->base[j]) & t->mask[i]) == 0 &&
+	       (t->code[i] | t->code[j]) == t->code[i];
+}
+
+// Two cubes that differ in one wanted bit are one that does not care: [0, 1 GiB) and [1 GiB, 2 GiB) are [0, 2 GiB).
+// The result replaces cube i.
+static int merge(memtype_tables *t, unsigned i, unsigned j)
+{
+	uint64_t differ = t->base[i] ^ t->base[j];
+
+	if (swallows(t, i, j))
+		return 1;
+	if (swallows(t, j, i)) {
+		add_cube(t, i, t->base[j], t->mask[j], t->code[j]);
+		return 1;
+	}
+	if (t->mask[i] != t->mask[j] || t->code[i] != t->code[j] || (differ & (differ - 1)) != 0)
+		return 0;
+	add_cube(t, i, t->base[i], t->mask[i] & ~differ, t->code[i]);
+	return 1;
+}
+
+// meet cube i with all behind it; how many cubes are left
+static unsigned merge_into(memtype_tables *t, unsigned i, unsigned n)
+{
+	unsigned j = i + 1;
+
+	while (j < n) {
+		if (merge(t, i, j)) {
+			n--;
+			add_cube(t, j, t->base[n], t->mask[n], t->code[n]);
+			j = i; // cube i changed: meet the others again
+		}
+		j++;
+	}
+	return n;
+}
+
+// Fewer cubes that give the same answers. Every merge removes one, so this ends.
+static unsigned minimise(memtype_tables *t, unsigned n)
+{
+	unsigned before;
+
+	do {
+		before = n;
+		for (unsigned i = 0; i < n; i++)
+			n = merge_into(t, i, n);
+	} while (n < before);
+	return n;
+}
+
+// --- below 1 MiB ---
+
+// 0 when all pages of each 64 KiB block agree, so that bits 19:16 decide
+static uint32_t split_shape(const uint8_t *page)
+{
+	for (unsigned block = 8; block < 16; block++) {
+		if (memcmp(page + 16 * block, page + 16 * block + 1, 15) != 0)
+			return SHAPE_SPLIT;
+	}
+	return 0;
+}
+
+static uint32_t fill_fixed(const memtype_mtrrs *m, memtype_tables *t)
+{
+	uint32_t shape;
+
+	for (unsigned i = 0; i < 88; i++)
+		t->fixed[i] = fixed_type(m, i);
+	for (unsigned i = 0; i < 8; i++)
+		memset(t->page + 16 * i, t->fixed[i], 16);
+	for (unsigned i = 0; i < 16; i++)
+		memset(t->page + 128 + 4 * i, t->fixed[8 + i], 4);
+	memcpy(t->page + 192, t->fixed + 24, 64);
+	shape = split_shape(t->page);
+	for (unsigned i = 0; i < 16 && !shape; i++) // one entry per block is all that the kernel reads
+		t->fixed[i] = t->page[16 * i];
+	return SHAPE_FIXED | shape;
+}
+
+// --- window tables ---
+
+// octets[m][b]: byte v is 1 where (v & m) == b, for three-bit v
+#define OCTET_BYTE(m, b, v) ((uint64_t)(((v) & (m)) == (b)) << (8 * (v)))
+#define OCTET(m, b) \
+	(OCTET_BYTE(m, b, 0) | OCTET_BYTE(m, b, 1) | OCTET_BYTE(m, b, 2) | OCTET_BYTE(m, b, 3) | \
+	 OCTET_BYTE(m, b, 4) | OCTET_BYTE(m, b, 5) | OCTET_BYTE(m, b, 6) | OCTET_BYTE(m, b, 7))
+#define OCTETS(m) {OCTET(m, 0), OCTET(m, 1), OCTET(m, 2), OCTET(m, 3), OCTET(m, 4), OCTET(m, 5), OCTET(m, 6), OCTET(m, 7)}
+static const uint64_t octets[8][8] = {OCTETS(0), OCTETS(1), OCTETS(2), OCTETS(3),
+				      OCTETS(4), OCTETS(5), OCTETS(6), OCTETS(7)};
+
+// one nibble window of one group: entry v has bit k set where cube first + k takes the value v
+static void fill_nibble(const memtype_tables *t, unsigned first, unsigned count, unsigned shift, uint8_t *entries)
+{
+	uint64_t low = 0, high = 0;
+
+	for (unsigned k = 0; k < count; k++) {
+		unsigned m = t->mask[first + k] >> shift & 15, b = t->base[first + k] >> shift & 15;
+		uint64_t octet = octets[m & 7][b & 7] << k;
+
+		low |= m & b & 8 ? 0 : octet;     // entries 0 to 7
+		high |= m & ~b & 8 ? 0 : octet;   // entries 8 to 15
+	}
+	memcpy(entries, &low, 8);
+	memcpy(entries + 8, &high, 8);
+}
+
+// codes[s] = OR of the codes of the cubes in the set s, for sets of `bits` cubes from `first` on
+static void fill_codes(const memtype_tables *t, unsigned first, unsigned bits, uint8_t *codes)
+{
+	codes[0] = CODE_NONE;
+	for (unsigned k = 0; k < bits; k++) {
+		uint8_t code = first + k < t->cubes ? t->code[first + k] : CODE_NONE;
+
+		for (unsigned s = 0; s < 1u << k; s++)
+			codes[(1u << k) + s] = codes[s] | code;
+	}
+}
+
+static void fill_nibbles(memtype_tables *t)
+{
+	t->groups = (t->cubes + NIBBLE_CUBES - 1) / NIBBLE_CUBES;
+	for (unsigned g = 0; g < t->groups; g++) {
+		unsigned first = g * NIBBLE_CUBES, left = t->cubes - first;
+		uint8_t *entries = t->window + g * NIBBLE_WINDOWS * 16;
+
+		for (unsigned w = 0; w < NIBBLE_WINDOWS; w++)
+			fill_nibble(t, first, left < NIBBLE_CUBES ? left : NIBBLE_CUBES, PAGE_SHIFT + 4 * w, entries + 16 * w);
+		fill_codes(t, first, 4, t->decode + 32 * g);
+		fill_codes(t, first + 4, 4, t->decode + 32 * g + 16);
+	}
+}
+
+// set `bit` in the entries of one septet window that a cube takes there, eight entries at a time
+static void add_septet(uint8_t *entries, uint64_t base, uint64_t mask, unsigned bit)
+{
+	unsigned free_octets = ~(unsigned)(mask >> 3) & 15, octet = (unsigned)(base >> 3) & 15, s = 0;
+	uint64_t row = octets[mask & 7][base & 7] << bit, now;
+
+	do {
+		memcpy(&now, entries + 8 * (octet | s), 8);
+		now |= row;
+		memcpy(entries + 8 * (octet | s), &now, 8);
+		s = (s - free_octets) & free_octets;
+	} while (s);
+}
+
+static void fill_septets(memtype_tables *t)
+{
+	unsigned universal = t->shape & (SHAPE_FINE | SHAPE_WIDE), shift = universal ? 12 : 20;
+	unsigned windows = universal ? SEPTET_WINDOWS : 4;
+	uint64_t low = low_bits(52) & ~low_bits(20);
+
+	t->groups = (t->cubes + SEPTET_CUBES - 1) / SEPTET_CUBES;
+	t->groups += t->groups == 0; // one even without cubes: it says what lies below 1 MiB
+	for (unsigned g = 0; g < t->groups; g++) {
+		unsigned first = g * SEPTET_CUBES;
+		uint8_t *group = t->window + g * SEPTET_WINDOWS * SEPTET_BYTES;
+
+		memset(group, 0, windows * SEPTET_BYTES);
+		for (unsigned w = 0; w < windows; w++) {
+			unsigned at = shift + 7 * w;
+
+			for (unsigned k = 0; k < SEPTET_CUBES && first + k < t->cubes; k++)
+				add_septet(group + w * SEPTET_BYTES, t->base[first + k] >> at, t->mask[first + k] >> at, k);
+			if (t->shape & SHAPE_FIXED)
+				add_septet(group + w * SEPTET_BYTES, 0, low >> at, SEPTET_CUBES);
+		}
+		fill_codes(t, first, SEPTET_CUBES, t->decode + g * SEPTET_BYTES);
+	}
+}
+
+// With a single group the decode table may hold types: one step less.
+static void decode_to_types(memtype_tables *t)
+{
+	for (unsigned s = 0; s < SEPTET_BYTES; s++)
+		t->decode[s] = code_type(t, t->decode[s]);
+}
+
+// --- all of it ---
+
+static uint64_t compared_bits(const memtype_tables *t)
+{
+	uint64_t compared = 0;
+
+	for (unsigned i = 0; i < t->cubes; i++)
+		compared |= t->mask[i];
+	return compared;
+}
+
+static void fill_final(memtype_tables *t, uint8_t default_type)
+{
+	memset(t->final_type, MEMTYPE_UNDEFINED, sizeof(t->final_type));
+	t->final_type[CODE_NONE & 15] = default_type;
+	t->final_type[CODE_WB & 15] = MEMTYPE_WB;
+	t->final_type[CODE_WT & 15] = MEMTYPE_WT;
+	t->final_type[CODE_WC & 15] = MEMTYPE_WC;
+	t->final_type[CODE_WP & 15] = MEMTYPE_WP;
+}
+
+void memtype_tables_build(const memtype_mtrrs *m, uint32_t isa, memtype_tables *t)
+{
+	int on = (m->def_type & DEF_TYPE_E) != 0;
+
+	t->isa = isa;
+	t->maxphyaddr = m->maxphyaddr;
+	t->reserved = 0;
+	t->cubes = on ? minimise(t, collect(m, t)) : 0;
+	t->shape = on && fixed_ranges_on(m) ? fill_fixed(m, t) : 0;
+	t->shape |= compared_bits(t) & (FIXED_END - 1) ? SHAPE_FINE : 0;
+	fill_final(t, on ? type_or_undefined(m->def_type & BASE_TYPE) : (uint8_t)MEMTYPE_UC);
+	if (isa == MEMTYPE_AVX512 && t->cubes > SEPTET_GROUPS * SEPTET_CUBES)
+		t->isa = MEMTYPE_AVX2;
+	if (t->isa == MEMTYPE_AVX512) {
+		t->shape |= m->maxphyaddr > 48 ? SHAPE_WIDE : 0;
+		fill_septets(t);
+		if (t->groups == 1)
+			decode_to_types(t);
+	} else {
+		t->shape |= m->maxphyaddr > 44 ? SHAPE_WIDE : 0;
+		fill_nibbles(t);
+	}
+}

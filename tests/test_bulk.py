@@ -1,0 +1,201 @@
+"""The array kernels: every instruction set that runs here equals the reference, at any size and place."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import random
+import subprocess
+import sys
+import tracemalloc
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from strategies import random_state
+
+import memtype as mt
+from memtype import AddressError, MtrrState, backends
+from memtype.backends import reference
+
+native = pytest.importorskip("memtype.backends.native", reason="the C core is not built")
+ffi, lib = native.ffi, native.lib
+
+FULL = bool(os.environ.get("MEMTYPE_TEST_FULL"))  # 10^7 addresses instead of 10^5, several minutes
+STATES = range(220)
+EACH = 50_000 if FULL else 500
+ISAS = native.isas()
+
+
+@pytest.fixture(autouse=True)
+def c_core(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backends, "active", native)
+
+
+def nasty(seed: int) -> MtrrState:
+    return random_state(random.Random(seed), most=(12, 40, 255)[seed % 3])
+
+
+def scattered(s: MtrrState, seed: int, count: int, low: float = 0.01) -> NDArray[np.uint64]:
+    """Random addresses; half of them aimed at the ranges, a share `low` of them below 1 MiB, all inside."""
+    rng = np.random.default_rng(seed)
+    made = rng.integers(0, 1 << s.maxphyaddr, count, np.uint64)
+    if s.variable:
+        pairs = np.array(s.variable, np.uint64)[rng.integers(0, len(s.variable), count)]
+        aimed = pairs[:, 0] & pairs[:, 1] | made & ~pairs[:, 1]
+        off = rng.choice(np.array([0, 1, 1 << 12, (1 << 64) - 1], np.uint64), count)
+        made = np.where(rng.random(count) < 0.5, aimed + off, made)
+    made &= np.uint64((1 << s.maxphyaddr) - 1)
+    return np.where(rng.random(count) < low, made & np.uint64(0xFFFFF), made)
+
+
+def look_up(s: MtrrState, isa: str, addresses: Any, out: Any) -> int:
+    tables, index = ffi.new("memtype_tables *"), ffi.new("size_t *", 1 << 40)
+    lib.memtype_tables_build(native.registers(s), native._ISAS[isa], tables)
+    status: int = lib.memtype_types(
+        tables, ffi.from_buffer("uint64_t[]", addresses), addresses.size, ffi.from_buffer("uint8_t[]", out), index
+    )
+    return status if status == 0 else int(index[0])
+
+
+def expected(s: MtrrState, addresses: Any) -> list[int]:
+    return [reference.at(s, a) for a in addresses.tolist()]
+
+
+@pytest.mark.parametrize("first", STATES[::20])
+def test_every_set_equals_the_reference(first: int) -> None:
+    for seed in STATES[first : first + 20]:
+        s = nasty(seed)
+        addresses = scattered(s, seed, EACH, low=(0, 0.01, 0.3, 1)[seed % 4])
+        want = np.array(expected(s, addresses), np.uint8)
+        for isa in ISAS:
+            out = np.full(EACH, 0xEE, np.uint8)
+            assert look_up(s, isa, addresses, out) == 0
+            wrong = np.flatnonzero(out != want)
+            assert not wrong.size, (isa, seed, hex(addresses[wrong[0]]), out[wrong[0]], want[wrong[0]])
+
+
+SIZES = [0, 1, 7, 8, 15, 16, 17, 31, 32, 33, 63, 64, 65, 95, 127, 128, 129, 4095, 4096, 4097, 4160, 4161]
+
+
+@pytest.mark.parametrize("isa", ISAS)
+def test_sizes_around_every_block_and_any_place_of_the_output(isa: str) -> None:
+    """Nothing outside the output is written, whatever its length and alignment."""
+    s = nasty(3)
+    addresses = scattered(s, 1, max(SIZES) + 8)
+    want = np.array(expected(s, addresses), np.uint8)
+    for n in SIZES:
+        for skip, place in ((0, 0), (3, 1), (1, 31), (0, 63)):
+            room = np.full(n + 128, 0xEE, np.uint8)
+            assert look_up(s, isa, addresses[skip : skip + n], room[place : place + n]) == 0
+            assert np.array_equal(room[place : place + n], want[skip : skip + n])
+            assert (room[:place] == 0xEE).all()
+            assert (room[place + n :] == 0xEE).all()
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("width", [32, 44, 45, 48, 49, 52])
+def test_every_page_below_two_mebibytes_and_both_ends(isa: str, width: int) -> None:
+    for seed in range(0, 40, 3):
+        found = nasty(seed)
+        s = MtrrState(0xC01, found.fixed, [*found.variable[:20], (6, 0xFFFFFFFF80800)], width, found.vendor)
+        addresses = np.arange(0, 2 << 20, 0x800, np.uint64)
+        addresses = np.concatenate([addresses, (1 << width) - 1 - addresses]).astype(np.uint64)
+        out = np.empty(addresses.size, np.uint8)
+        assert look_up(s, isa, addresses, out) == 0
+        assert out.tolist() == expected(s, addresses)
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("n", [1, 64, 4096, 4097, 10_000])
+def test_the_first_refused_address_is_named(isa: str, n: int) -> None:
+    s = MtrrState(0xC06, variable=[(0xC0000000, 0xFFC0000800)], maxphyaddr=40)
+    for place in {0, n // 2, n - 1}:
+        for bad in (1 << 40, 1 << 52, 1 << 63, (1 << 64) - 1):
+            addresses = np.zeros(n, np.uint64)
+            addresses[place] = bad
+            addresses[n - 1] |= np.uint64(bad)
+            out = np.full(n, 0xEE, np.uint8)
+            assert look_up(s, isa, addresses, out) == place
+            if n <= 4096:
+                assert (out == 0xEE).all()
+            with pytest.raises(AddressError) as caught:
+                s.types(addresses, out=out)
+            assert caught.value.index == place
+
+
+@pytest.mark.parametrize("isa", ISAS)
+def test_maps_answer_as_their_state_does(isa: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(native, "_isa", native._ISAS[isa])
+    for seed in range(60):
+        s = nasty(seed)
+        try:
+            m = s.map
+        except mt.ShatteredMapError:
+            continue
+        addresses = scattered(s, seed, 777)
+        assert m.types(addresses).tolist() == expected(s, addresses)
+
+
+def test_pages_in_a_row_with_and_without_a_map() -> None:
+    shattered = MtrrState(0xC06, variable=[(0, 0x1_0000_0000_1800)], maxphyaddr=52)
+    with pytest.raises(mt.ShatteredMapError):
+        _ = shattered.map
+    for s in (shattered, *(nasty(seed) for seed in range(30))):
+        for first in (0, 0x9F, 0xFF, (1 << s.maxphyaddr - 12) - 1300):
+            pages = np.arange(first, first + 1300, dtype=np.uint64) << np.uint64(12)
+            assert s.page_types(first, 1300).tolist() == expected(s, pages)
+
+
+def test_overlap_and_misaligned_input_are_seen() -> None:
+    s = MtrrState(0x806, maxphyaddr=40)
+    raw = np.zeros(1024, np.uint8)
+    shared = raw[:512].view(np.uint64)
+    assert look_up(s, "portable", shared, raw[100:164]) != 0
+    with pytest.raises(mt.ArrayError, match="overlaps"):
+        s.types(shared, out=raw[100:164])
+    odd = np.frombuffer(raw[1:513].tobytes() + b"\0", np.uint64, 64)
+    assert s.types(odd).tolist() == [6] * 64
+    crooked = raw[1:513].view(np.uint64)
+    assert not crooked.flags.aligned
+    assert s.types(crooked).tolist() == [6] * 64
+
+
+def test_no_memory_is_taken_but_for_the_output() -> None:
+    s = nasty(11)
+    addresses, out = scattered(s, 1, 100_000), np.empty(100_000, np.uint8)
+    s.types(addresses, out=out)
+    tracemalloc.start()
+    s.types(addresses, out=out)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2000  # a few small objects, nothing that grows with the input
+
+
+def test_tables_stay_out_of_pickles() -> None:
+    s = nasty(5)
+    plain = pickle.dumps(s)
+    s.types(np.zeros(3, np.uint64))
+    _ = s.map
+    s.at(1 << 20)
+    assert pickle.dumps(s) == plain
+    assert pickle.loads(plain) == s
+
+
+def run(isa: str, code: str) -> subprocess.CompletedProcess[str]:
+    wanted = {**os.environ, "MEMTYPE_ISA": isa, "MEMTYPE_BACKEND": "native"}
+    return subprocess.run([sys.executable, "-c", code], env=wanted, text=True, capture_output=True, check=False)
+
+
+@pytest.mark.parametrize("isa", ISAS)
+def test_the_environment_chooses_the_set(isa: str) -> None:
+    ran = run(isa, "import memtype as mt; print(mt.isa); mt.MtrrState().types([0])")
+    assert (ran.returncode, ran.stdout) == (0, f"{isa}\n")
+
+
+@pytest.mark.parametrize("isa", ["sse9", "AVX2 ", *(known for known in native._ISAS if known not in ISAS)])
+def test_an_unknown_or_unsupported_set_is_one_clear_error(isa: str) -> None:
+    ran = run(isa, "import memtype")
+    assert ran.returncode == 1
+    assert ran.stderr.strip().splitlines()[-1].startswith(f"memtype.errors.InputError: MEMTYPE_ISA={isa}: not o")
