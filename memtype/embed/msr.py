@@ -1,0 +1,92 @@
+"""Any reader of MSRs: a function ``index -> value`` (or a mapping), one per processor, becomes a `Machine`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+
+from memtype import rules
+from memtype.errors import MemtypeError, RegisterError
+from memtype.machine import Cpu, Machine
+from memtype.mtrr import MtrrState, vendor_name
+from memtype.pat import Pat
+
+Reader = Callable[[int], int] | Mapping[int, int]
+
+
+def machine(
+    readers: Reader | Iterable[Callable[[int], int]] | Mapping[int, Callable[[int], int]],
+    maxphyaddr: int | None = None,
+    vendor: str = "intel",
+    name: str = "msr",
+) -> Machine:
+    """Read MTRRs and PAT of every processor.
+
+    Parameters
+    ----------
+    readers : function ``index -> value``; several of them; or ``{processor: function}``
+        One function stands for processor 0. It is asked for MTRRCAP first and then for the registers that
+        MTRRCAP says exist, the PAT, and on AMD for SYSCFG and TOP_MEM2. What it raises is passed on, except
+        for the PAT: there an `OSError`, `LookupError` or `MemtypeError` means that the processor tells none.
+    maxphyaddr : int, optional
+        Without it the width is inferred from the masks, with a note.
+    vendor : "intel" or "amd"
+    name : what `Machine.format` says
+
+    Raises
+    ------
+    RegisterError
+        For a value that is no register's, or no processor at all.
+
+    Examples
+    --------
+    >>> registers = {0xFE: 0x101, 0x2FF: 0x806, 0x200: 0x80000000, 0x201: 0xFF80000800, 0x277: 0x7040600070406}
+    >>> m = machine(lambda index: registers.get(index, 0), maxphyaddr=40)
+    >>> str(m.mtrrs.at(0x80000000)), str(m.mtrrs.at(0)), str(m.pat[1])
+    ('UC', 'WB', 'WT')
+    """
+    cpus = tuple(cpu(number, read, maxphyaddr, vendor) for number, read in _numbered(readers).items())
+    if not cpus:
+        raise RegisterError("no processor: give one reader at least")
+    notes = differences(cpus)
+    width = cpus[0].mtrrs.maxphyaddr if cpus[0].mtrrs else maxphyaddr
+    if maxphyaddr is None:
+        notes = (f"MAXPHYADDR is not told: {width} inferred from the masks", *notes)
+    inferred = () if maxphyaddr is not None else ("maxphyaddr",)
+    return Machine(cpus, name, vendor=vendor_name(vendor), maxphyaddr=width, notes=notes, inferred=inferred)
+
+
+def cpu(number: int, read: Reader, maxphyaddr: int | None = None, vendor: str = "intel") -> Cpu:
+    """One processor from its reader."""
+    return Cpu(number, MtrrState.from_msrs(read, maxphyaddr, vendor), _pat(read))
+
+
+def differences(cpus: tuple[Cpu, ...]) -> tuple[str, ...]:
+    """A note for each processor whose registers are not those of the first: firmware should make them equal."""
+    return tuple(
+        f"CPU {other.number} differs from CPU {cpus[0].number} in {', '.join(names)}"
+        for other in cpus[1:]
+        if (names := _differing(cpus[0], other))
+    )
+
+
+def _numbered(readers: object) -> dict[int, Reader]:
+    if isinstance(readers, Mapping):
+        return dict(readers)
+    if callable(readers):
+        return {0: readers}
+    if isinstance(readers, Iterable):
+        return dict(enumerate(readers))
+    raise RegisterError(f"{readers!r} is neither a function index -> value nor several of them")
+
+
+def _pat(read: Reader) -> Pat | None:
+    try:
+        return Pat(read[rules.PAT_MSR] if isinstance(read, Mapping) else read(rules.PAT_MSR))
+    except (OSError, LookupError, MemtypeError):
+        return None
+
+
+def _differing(first: Cpu, other: Cpu) -> list[str]:
+    ours, theirs = (c.mtrrs.msrs() if c.mtrrs else {} for c in (first, other))
+    names = [rules.msr_name(i) for i in sorted(ours.keys() | theirs.keys()) if ours.get(i) != theirs.get(i)]
+    return [*names, "IA32_PAT"] if first.pat != other.pat else names
