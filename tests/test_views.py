@@ -190,8 +190,9 @@ def test_kvm_stops_at_the_first_undefined_pair() -> None:
 def test_the_order_of_kvms_list() -> None:
     same = (0x40000006, 0xFC0000800)
     variable = [(0x6, 0x800), same, (0x40000004, 0x800), (0x80000000, 0), same]
-    assert kvm_list.order(variable) == [4, 1, 2, 0]
-    assert kvm_list.order(variable, written=[4, 1, 2, 0]) == [1, 4, 2, 0]
+    assert kvm_list.order(variable) == (4, 1, 2, 0)
+    assert kvm_list.rewritten((4, 1, 2, 0), 1, variable) == (1, 4, 2, 0)
+    assert kvm_list.rewritten((4, 1, 2, 0), 3, variable) == (4, 1, 2, 0)
 
 
 @pytest.mark.parametrize("row", rows("kvm", "mtrr_type"))

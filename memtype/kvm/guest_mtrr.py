@@ -10,6 +10,7 @@ from memtype.backends import reference
 from memtype.kvm.ranges import Pieces
 from memtype.kvm.vcpu import Vcpu
 from memtype.types import MemoryType
+from memtype.views import overlaps, ranges
 
 UC, WT, WB = MemoryType.UC, MemoryType.WT, MemoryType.WB
 
@@ -49,10 +50,9 @@ def pair_range(vcpu: Vcpu, n: int) -> tuple[int, int]:
     everything up to the last match. A mask that was never written lacks the extension bits: the end wraps.
     """
     base, mask = vcpu.mtrrs.variable[n]
-    stored = mask | rules.high_bits(vcpu.maxphyaddr) if n in vcpu.masks_written else 0
-    start = base & ~(rules.PAGE_SIZE - 1)
-    not_mask = ~(stored & ~(rules.PAGE_SIZE - 1)) & (1 << 64) - 1
-    return start, ((start | not_mask) + 1) % (1 << 64)
+    if n in vcpu.masks_written:
+        return ranges.kvm(base, mask, vcpu.maxphyaddr)
+    return base & ~(rules.PAGE_SIZE - 1), 0
 
 
 def _list(vcpu: Vcpu, gpa: int) -> int:
@@ -62,23 +62,7 @@ def _list(vcpu: Vcpu, gpa: int) -> int:
         return _fixed(vcpu, reference.fixed_slot(gpa))
     page = gpa & ~(rules.PAGE_SIZE - 1)
     met = [n for n in vcpu.order for start, end in [pair_range(vcpu, n)] if start <= page < end]
-    return _first_met(vcpu.mtrrs.variable[n][0] & rules.BASE_TYPE for n in met) if met else _default(vcpu)
-
-
-def _first_met(encodings: Iterable[int]) -> int:
-    """The list code's combination: UC wins only when it is met second."""
-    kind: int | None = None
-    for encoding in encodings:
-        if kind is None or encoding == kind:
-            kind = encoding
-        elif encoding == UC:
-            return UC
-        elif {encoding, kind} == {WB, WT}:
-            kind = WT
-        else:
-            return WB
-    assert kind is not None
-    return kind
+    return overlaps.kvm(_types(vcpu, met)) if met else _default(vcpu)
 
 
 # --- 3.13 to 4.1: pairs by index --------------------------------------------------------------------------------
@@ -91,18 +75,12 @@ def _legacy(vcpu: Vcpu, gpa: int) -> int:
         return _fixed(vcpu, reference.fixed_slot(gpa))  # whatever FE says
     if not enabled(vcpu):
         return _default(vcpu)
-    kind: int | None = None
-    for base, mask in vcpu.mtrrs.variable:
-        if not mask & rules.MASK_VALID or (gpa ^ base) & mask & ~(rules.PAGE_SIZE - 1):
-            continue
-        encoding = base & rules.BASE_TYPE
-        if kind is None or encoding == kind:
-            kind = encoding
-        elif {encoding, kind} == {WB, WT}:
-            kind = WT
-        else:
-            return UC  # UC among them, or a combination that the manual leaves undefined
-    return _default(vcpu) if kind is None else kind
+    met = reference.matching_pairs(vcpu.mtrrs, gpa)
+    return overlaps.linux(_types(vcpu, met)) if met else _default(vcpu)
+
+
+def _types(vcpu: Vcpu, pairs: Iterable[int]) -> list[int]:
+    return [vcpu.mtrrs.variable[n][0] & rules.BASE_TYPE for n in pairs]
 
 
 # --- the whole guest-physical address space ---------------------------------------------------------------------

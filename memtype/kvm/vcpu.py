@@ -10,6 +10,7 @@ from memtype.errors import RegisterError
 from memtype.kvm.profiles import VARIABLE_PAIRS
 from memtype.mtrr import MtrrState
 from memtype.pat import Pat
+from memtype.views import kvm_list
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,7 @@ class Vcpu:
         if self.masks_written is None:
             put(self, "masks_written", frozenset(n for n, (_, mask) in enumerate(state.variable) if mask))
         if self.order is None:
-            put(self, "order", order_of(state))
+            put(self, "order", kvm_list.order(state.variable))
 
 
 def as_guest(state: MtrrState) -> MtrrState:
@@ -74,27 +75,6 @@ def as_guest(state: MtrrState) -> MtrrState:
     pairs += [(0, 0)] * (VARIABLE_PAIRS - len(pairs))
     routing = rules.AMD_FIXED_ROUTING * 0x0101_0101_0101_0101 if state.vendor == "amd" else 0
     return MtrrState(state.def_type, tuple(v & ~routing for v in state.fixed), tuple(pairs), state.maxphyaddr)
-
-
-def order_of(state: MtrrState) -> tuple[int, ...]:
-    """The list order after writing every pair, base then mask, in index order."""
-    order: tuple[int, ...] = ()
-    for n in range(len(state.variable)):
-        order = reorder(order, n, state.variable)
-    return order
-
-
-def reorder(order: tuple[int, ...], n: int, variable: tuple[tuple[int, int], ...]) -> tuple[int, ...]:
-    """KVM's list after a write to pair `n`: taken out, and if valid put before the first base that is not larger.
-
-    The list descends by raw PHYSBASE, the type byte included (4.4 to 6.10).
-    """
-    rest = [i for i in order if i != n]
-    base, mask = variable[n]
-    if not mask & rules.MASK_VALID:
-        return tuple(rest)
-    place = next((k for k, i in enumerate(rest) if variable[i][0] <= base), len(rest))
-    return (*rest[:place], n, *rest[place:])
 
 
 def with_msr(vcpu: Vcpu, index: int, value: int) -> Vcpu:
@@ -114,6 +94,6 @@ def with_msr(vcpu: Vcpu, index: int, value: int) -> Vcpu:
     return dataclasses.replace(
         vcpu,
         mtrrs=dataclasses.replace(s, variable=variable),
-        order=reorder(vcpu.order, n, variable),
+        order=kvm_list.rewritten(vcpu.order, n, variable),
         masks_written=vcpu.masks_written | {n} if is_mask else vcpu.masks_written,
     )
