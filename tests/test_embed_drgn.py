@@ -166,35 +166,37 @@ def test_an_unknown_layout_is_named() -> None:
         memtypes.vcpu(make_vcpu(k, odd))
 
 
-@pytest.mark.parametrize("layout", LAYOUTS[:2])
-@pytest.mark.parametrize("xarray", [True, False], ids=["vcpu_array", "vcpus"])
-def test_virtual_machines(layout: Any, xarray: bool) -> None:
-    k = Kernel()
+def make_vm(k: Kernel, layout: Any = kvm_since_6_11, xarray: bool = True, online: int = 1) -> Any:
+    """A ``struct kvm`` with one virtual processor, the only one in the kernel's list."""
     vcpu = make_vcpu(k, layout, 0).address_of_()
     counter = k.struct("atomic_t", ("counter", k.int))
     node = k.list_head()
     if xarray:
         holder = ("vcpu_array", k.struct("xarray", ("xa_flags", k.u32), ("xa_head", k.pointer)))
         slots = k.struct("xa_node", ("shift", k.u8), ("slots", k.array(k.pointer, 64)))
-        one = k.put(slots, {"shift": 0, "slots": [vcpu.value_()]})
+        one = k.put(slots, {"shift": 0, "slots": [vcpu.value_()] * online})
         held: Any = {"xa_head": one.address_ | 2}  # an internal node is marked in bit 1
     else:
         holder = ("vcpus", k.array(k.prog.pointer_type(k.types["kvm_vcpu"]), 4))
         held = [vcpu.value_()]
     kind = k.struct("kvm", ("online_vcpus", counter), holder, ("vm_list", node))
-    kvm = k.put(kind, {"online_vcpus": {"counter": 1}, holder[0]: held})
-    machine = memtypes.vm(kvm.address_of_())
-    assert machine.format == "drgn-kvm" and len(machine.cpus) == 1 and machine.mtrrs == STATE
-
+    kvm = k.put(kind, {"online_vcpus": {"counter": online}, holder[0]: held})
     links = kvm.vm_list.address_
     k.objects["vm_list"] = k.put(node, {"next": links, "prev": links})
     head = k.objects["vm_list"].address_
     k.memory[links - (1 << 40) : links - (1 << 40) + 16] = struct.pack("<QQ", head, head)
+    return kvm
+
+
+@pytest.mark.parametrize("layout", LAYOUTS[:2])
+@pytest.mark.parametrize("xarray", [True, False], ids=["vcpu_array", "vcpus"])
+def test_virtual_machines(layout: Any, xarray: bool) -> None:
+    k = Kernel()
+    machine = memtypes.vm(make_vm(k, layout, xarray).address_of_())
+    assert machine.format == "drgn-kvm" and len(machine.cpus) == 1 and machine.mtrrs == STATE
     assert [m.mtrrs for m in memtypes.vms(k.prog)] == [STATE]
-    if not xarray:
-        empty = k.put(kind, {"online_vcpus": {"counter": 0}})
-        with pytest.raises(InputError, match="no virtual processor"):
-            memtypes.vm(empty)
+    with pytest.raises(InputError, match="no virtual processor"):
+        memtypes.vm(make_vm(Kernel(), layout, xarray, online=0))
 
 
 def test_a_kernel_without_kvm() -> None:

@@ -14,7 +14,7 @@ from memtype.views.profiles import Profile
 
 
 class Decision(NamedTuple):
-    """`pairs` are the variable ranges that decided together; empty where none did."""
+    """`pairs` are the variable ranges that decided together, in the order they were met; empty where none did."""
 
     type: MemoryType
     rule: str
@@ -98,18 +98,19 @@ def _forced(profile: Profile, s: Registers, address: int) -> Decision | None:
 def _variable(profile: Profile, s: Registers, pairs: tuple[int, ...]) -> Decision | None:
     if not pairs:
         return None
-    encoding = overlaps.OVERLAPS[profile.overlap](in_order(profile, s, pairs))
+    met = in_order(profile, s, pairs)
+    encoding = overlaps.OVERLAPS[profile.overlap]([s.variable[n][0] & rules.BASE_TYPE for n in met])
     if encoding == overlaps.DEFAULT:
-        return Decision(_default_field(s), profile.overlap, pairs)
+        return Decision(_default_field(s), profile.overlap, tuple(met))
     kind = MemoryType.UNDEFINED if encoding == overlaps.UNDEFINED else rules.type_of(encoding)
-    return Decision(kind, profile.overlap, pairs)
+    return Decision(kind, profile.overlap, tuple(met))
 
 
 def in_order(profile: Profile, s: Registers, pairs: Sequence[int]) -> list[int]:
-    """The matching encodings in the order in which the program meets them."""
-    if profile.overlap == "overlap-kvm":
-        pairs = [pairs[i] for i in kvm_list.order([s.variable[n] for n in pairs])]
-    return [s.variable[n][0] & rules.BASE_TYPE for n in pairs]
+    """The matching pairs in the order in which the program meets them."""
+    if profile.overlap != "overlap-kvm":
+        return list(pairs)
+    return [pairs[place] for place in kvm_list.order([s.variable[n] for n in pairs])]
 
 
 def _default(profile: Profile, s: Registers, address: int) -> Decision:

@@ -10,7 +10,7 @@ from memtype.backends.reference import Registers
 from memtype.explanation import Explanation, Step, pair_name, step
 from memtype.types import MemoryType
 from memtype.views import ranges
-from memtype.views.decide import Decision, decide, in_order
+from memtype.views.decide import Decision, decide
 from memtype.views.profiles import CUBE, Profile
 
 
@@ -22,7 +22,7 @@ def explain(profile: Profile, s: Registers, address: int) -> Explanation:
 def _steps(profile: Profile, s: Registers, address: int, decision: Decision) -> Iterator[Step]:
     for n in decision.pairs:
         yield _match_step(profile, s, n)
-    encodings = in_order(profile, s, decision.pairs)
+    encodings = [s.variable[n][0] & rules.BASE_TYPE for n in decision.pairs]
     if len(encodings) == 1 and rules.type_of(encodings[0]) == decision.type is not MemoryType.UNDEFINED:
         return
     text = f"{rules.RULES[decision.rule].text}: {decision.type}"
