@@ -9,12 +9,12 @@ import sys
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from strategies import fields, states
 
 import memtype as mt
 from memtype import rules
 from memtype.formats import _emit
 from memtype.machine import Cpu, Machine, RamRange
-from strategies import fields, states
 
 WHOLE = ("json", "c", "rust", "kvm", "wrmsr")  # hold every register, the width, the vendor and the PAT
 SOME = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
