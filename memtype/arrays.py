@@ -141,6 +141,8 @@ def address_beyond(address: int, maxphyaddr: int, index: int | None = None) -> A
 
 # --- memory types as input -------------------------------------------------------------------------------------
 
+KINDS = {int(kind): kind for kind in MemoryType}  # ten times as fast as MemoryType(code)
+
 
 def is_scalar(value: Any) -> bool:
     """A single value, to be answered with a single one: int, name, numpy scalar; not a 0-d array."""
@@ -149,6 +151,8 @@ def is_scalar(value: Any) -> bool:
 
 def type_code(value: Any, what: str) -> int:
     """The number of one type given as `MemoryType`, number or name. Its legality is for the caller to say."""
+    if type(value) is MemoryType:
+        return value
     if isinstance(value, str):
         return MemoryType.parse(value)
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)):

@@ -66,9 +66,8 @@ def effective(
     maker, cd = vendor_name(vendor), bool(cr0_cd)
     pat = pat if cr0_pg else _paging_off(pat)
     if out is None and arrays.is_scalar(mtrr) and arrays.is_scalar(pat):
-        return MemoryType(
-            backends.active.effective(maker, cd, arrays.type_code(mtrr, "mtrr"), arrays.type_code(pat, "pat"))
-        )
+        codes = arrays.type_code(mtrr, "mtrr"), arrays.type_code(pat, "pat")
+        return arrays.KINDS[backends.active.effective(maker, cd, *codes)]
     seats = [arrays.seat(mtrr, rules.MTRR_INPUTS, "mtrr"), arrays.seat(pat, rules.PAT_INPUTS, "pat")]
     return arrays.combined(backends.active.effective_array, seats, out, maker, cd)
 
@@ -134,7 +133,7 @@ def effective_npt(
             arrays.type_code(host_pat, "host_pat"),
             arrays.type_code(mtrr, "mtrr"),
         )
-        return MemoryType(backends.active.effective_npt(*codes, *context))
+        return arrays.KINDS[backends.active.effective_npt(*codes, *context)]
     seats = [
         arrays.seat(guest_pat, rules.PAT_INPUTS, "guest_pat"),
         arrays.seat(host_pat, rules.PAT_INPUTS, "host_pat"),

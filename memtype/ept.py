@@ -61,7 +61,7 @@ def effective_ept(
     pat = pat if cr0_pg else _paging_off(pat)
     if out is None and arrays.is_scalar(ept_type) and arrays.is_scalar(ipat) and arrays.is_scalar(pat):
         kind = arrays.type_code(ept_type, "ept_type")
-        return MemoryType(backends.active.effective_ept(kind, _flag(ipat), arrays.type_code(pat, "pat"), cd))
+        return arrays.KINDS[backends.active.effective_ept(kind, _flag(ipat), arrays.type_code(pat, "pat"), cd)]
     seats = [
         arrays.seat(ept_type, rules.MTRR_INPUTS, "ept_type"),
         arrays.flags(ipat, "ipat"),

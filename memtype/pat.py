@@ -246,7 +246,9 @@ def pte_bits(index: int, level: int) -> int:
 
 def _entry(pte: Any) -> int:
     """One 64-bit entry."""
-    return int(arrays.uint64(pte if isinstance(pte, int) else int(pte), "pte"))
+    if type(pte) is int and 0 <= pte < 1 << 64:
+        return pte
+    return int(arrays.uint64(pte, "pte"))
 
 
 def _value_of(value: Any) -> int:

@@ -211,6 +211,10 @@ def test_a_page_is_mixed_exactly_where_its_frames_differ():
 def test_advice_names_the_largest_pages_that_are_uniform():
     state = mt.MtrrState(0x806, variable=((0x40000000, 0xFFF0000800), (0x80001000, 0xFFFFFFF800)), maxphyaddr=40)
     assert mt.page_type(state, 0x40000000, 1 << 30).advice == "split it into 2 MiB pages, or map all of it UC"
+    whole = mt.page_type(state, 0x80000000, 1 << 30)
+    assert whole.advice == "split it into 511 pages of 2 MiB and 512 of 4 KiB, or map all of it UC"
+    assert mt.page_type(state, 0x40000000, 1 << 22).uniform
+    assert mt.page_type(state, 0x80000000, 1 << 22).advice == "split it into 4 KiB pages, or map all of it UC"
     assert mt.page_type(state, 0x80000000).advice == "split it into 4 KiB pages, or map all of it UC"
     assert mt.page_type(state, 0x80000000).conservative is T.UC
     assert mt.page_type(state, 0xC0000000, 1 << 30).uniform

@@ -107,12 +107,18 @@ def _segments(source: MtrrState | MemoryMap, base: int, size: int) -> tuple[Segm
 def _advice(source: MtrrState | MemoryMap, segments: tuple[Segment, ...], size: int) -> str:
     if len(segments) == 1:
         return ""
-    fitting = [smaller for smaller in SIZES if smaller < size and all(s.base % smaller == 0 for s in segments)]
-    parts = max((smaller for smaller in fitting if smaller != 1 << 22), default=1 << 12)
     kinds = {segment.type for segment in segments}
-    advice = f"split it into {_SIZE_NAMES[parts]} pages"
+    advice = f"split it into {_parts(segments, size)}"
     if MemoryType.UNDEFINED not in kinds:
         advice += f", or map all of it {min(kinds, key=_CONSERVATIVE.index)}"
     if isinstance(source, MtrrState) and source.vendor == "intel" and segments[0].base < rules.FIXED_END:
         advice += " (Intel processors split it by themselves, at a cost)"
     return advice
+
+
+def _parts(segments: tuple[Segment, ...], size: int) -> str:
+    """The smaller pages that have one type each. Below 1 GiB those are 4 KiB; 4 MiB pages have no 2 MiB ones."""
+    broken = len({segment.base >> 21 for segment in segments if segment.base % (1 << 21)})  # 2 MiB of several types
+    if size < 1 << 30 or broken == 512:
+        return "4 KiB pages"
+    return "2 MiB pages" if not broken else f"{512 - broken} pages of 2 MiB and {512 * broken} of 4 KiB"
