@@ -105,6 +105,12 @@ def pcd_pwt(vendor: str, mtrr: int, bits: int) -> int:
     return settle(lambda kind: rules.PCD_PWT[vendor][kind][column], mtrr)
 
 
+def xen(guest: int, host: int) -> int:
+    if guest not in rules.MTRR_TYPES or host not in rules.MTRR_TYPES:
+        return NO_INPUT
+    return rules.XEN_GUEST_HOST[MemoryType(guest)][MemoryType(host)]
+
+
 def table(name: str, comment: str, sizes: str, rows: Iterable[Iterable[int]]) -> str:
     body = "\n".join("\t" + ", ".join(str(int(value)) for value in row) + "," for row in rows)
     return f"\n/* {comment} */\nstatic const uint8_t {name}[{sizes}] = {{\n{body}\n}};\n"
@@ -129,6 +135,7 @@ def text() -> str:
               "256", grid(npt_combined)),
         table("npt_table", "[SNP << 1 | CR0.CD][combined type << 4 | MTRR type]: APM table 15-20, 15.36.14",
               "4 * 256", grid(npt_effective, bit, bit)),
+        table("xen_table", "[guest MTRR type << 4 | host MTRR type]: Xen p2m-ept.c", "256", grid(xen)),
         table("ept_type_table", "[bits 5:3 of an EPT leaf]: misconfigured ones are MEMTYPE_UNDEFINED", "8", [ept_row]),
     )) + "\n#endif\n"  # fmt: skip
 

@@ -54,6 +54,11 @@ int memtype_effective_npt(uint32_t guest_pat, uint32_t host_pat, uint32_t mtrr, 
 	return combined < 0 ? combined : look_up(npt_plane(snp, cr0_cd), (uint32_t)combined, mtrr);
 }
 
+int memtype_xen_ept_type(uint32_t guest_mtrr, uint32_t host_mtrr)
+{
+	return look_up(xen_table, guest_mtrr, host_mtrr);
+}
+
 // --- many: every element is looked at before the first is written ---
 
 int memtype_effective_array(uint32_t vendor, uint32_t cr0_cd, const uint8_t *mtrr, size_t mtrr_step,

@@ -186,10 +186,13 @@ int memtype_effective_npt_array(uint32_t snp, uint32_t cr0_cd, const uint8_t *gu
 				const uint8_t *host_pat, size_t host_step, const uint8_t *mtrr, size_t mtrr_step,
 				size_t n, uint8_t *types, size_t *index);
 
-/* --- EPT leaves (ept.c) --- */
+/* --- EPT leaves (ept.c, the Xen table in effective.c) --- */
 
 /* Bits 5:3 and 6 of a leaf, or ETYPE for a type that EPT does not have. */
 int memtype_ept_leaf(uint32_t type, uint32_t ipat);
+
+/* What Xen puts in a leaf that maps RAM: guest MTRR type with host MTRR type; ETYPE for what is no MTRR type. */
+int memtype_xen_ept_type(uint32_t guest_mtrr, uint32_t host_mtrr);
 
 /* types[i] = bits 5:3 of eptes[i], UNDEFINED where misconfigured; *misconfigured = index of the first, or n. */
 int memtype_ept_types(const uint64_t *eptes, size_t n, uint8_t *types, size_t *misconfigured);

@@ -228,7 +228,7 @@ def no_type(what: str, value: int, index: int | None = None) -> InputError:
     """The one wording of that refusal."""
     place = "" if index is None else f"[{index}]"
     try:
-        shown = f"{value} ({MemoryType(value)})"
+        shown = f"{int(value)} ({MemoryType(value)})"
     except ValueError:
         shown = str(value)
     return InputError(f"{what}{place} = {shown} is no memory type that can be an input here")

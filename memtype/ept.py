@@ -108,6 +108,18 @@ def ept_leaf(type: Any, ipat: Any = False) -> EptLeaf:
     return EptLeaf(MemoryType(code), _flag(ipat))
 
 
+def xen_ept_type(guest: Any, host: Any) -> MemoryType:
+    """The EPT type that Xen gives RAM with these MTRR types in guest and host, where nothing else decides.
+
+    Examples
+    --------
+    >>> xen_ept_type("WT", "WP"), xen_ept_type("WC", "WT"), xen_ept_type("WB", "WC")
+    (<MemoryType.WP: 5>, <MemoryType.UC: 0>, <MemoryType.WC: 1>)
+    """
+    codes = arrays.type_code(guest, "guest"), arrays.type_code(host, "host")
+    return arrays.KINDS[backends.active.xen_ept_type(*codes)]
+
+
 def ept_types(eptes: Any, out: arrays.U8Array | None = None) -> Any:
     """The memory types in bits 5:3 of EPT leaves; UNDEFINED where the leaf is misconfigured (2, 3, 7).
 
@@ -128,13 +140,14 @@ def ept_types(eptes: Any, out: arrays.U8Array | None = None) -> Any:
     >>> ept_types([0x37, 0x77, 0x17, 0x07]).tolist(), ept_types(0x37)
     ([6, 6, 10, 0], <MemoryType.WB: 6>)
     """
-    single = out is None and arrays.is_scalar(eptes)
+    if out is None and arrays.is_scalar(eptes):
+        code = (int(arrays.uint64(eptes, "eptes")) & rules.EPT_TYPE_FIELD) >> rules.EPT_TYPE_SHIFT
+        return arrays.KINDS[code] if code in rules.EPT_TYPES else MemoryType.UNDEFINED
     given = arrays.uint64(eptes, "eptes")
     out = arrays.output(out, given.shape, arrays.U8, given)
     written = arrays.contiguous(out)
     backends.active.ept_types(given, written)
-    found = arrays.deliver(written, out)
-    return MemoryType(int(found)) if single else found
+    return arrays.deliver(written, out)
 
 
 class EptLeaves(NamedTuple):

@@ -241,6 +241,17 @@ NPT_COMBINED_MTRR: Final = _grid("""
     WB        UC  WC  WP   WT   WB
 """)
 
+# What Xen puts in an EPT leaf for RAM when neither a pinned range nor a device decides: the guest's MTRR type
+# (rows) with the host's (columns). xen/arch/x86/mm/p2m-ept.c, a choice of that program, not of hardware.
+XEN_GUEST_HOST: Final = _grid("""
+    guest  UC  WC  WT  WP  WB
+    UC     UC  UC  UC  UC  UC
+    WC     UC  WC  UC  UC  WC
+    WT     UC  UC  WT  WP  WT
+    WP     UC  UC  WP  WP  WP
+    WB     UC  WC  WT  WP  WB
+""")
+
 # APM 2 15.36.14: what SNP-active guests get in the end.
 SNP_RESULT: Final = {MemoryType.UC: MemoryType.CD, MemoryType.WC: MemoryType.WC_PLUS}
 
@@ -302,6 +313,8 @@ RULES: Final = {
              "SDM 3C 29.3.3.1"),
         Rule("ept-pointer", "bits 2:0 of EPTP are 0 (UC) or 6 (WB), if IA32_VMX_EPT_VPID_CAP allows it",
              "SDM 3C 25.6.11, 29.3.7.1"),
+        Rule("ept-xen", "Xen: the EPT type of RAM is made of the guest's and the host's MTRR type",
+             "xen/arch/x86/mm/p2m-ept.c"),
         # nested paging
         Rule("npt-combined", "guest PAT type and host PAT type combine first", "APM 2 table 15-19"),
         Rule("npt-effective", "the combined type then meets the MTRR type of the system physical address",

@@ -12,6 +12,7 @@ from conftest import load_vectors
 import memtype as mt
 from memtype import rules
 from memtype.backends import reference
+from memtype.ept import xen_ept_type
 from memtype.errors import InputError
 
 T = mt.MemoryType
@@ -39,6 +40,7 @@ def parse(grid):
         ("amd_mtrr_pat", rules.AMD_MTRR_PAT),
         ("npt_guest_host", rules.NPT_GUEST_HOST),
         ("npt_combined_mtrr", rules.NPT_COMBINED_MTRR),
+        ("xen_guest_host_mtrr", rules.XEN_GUEST_HOST),
     ],
 )
 def test_the_tables_of_rules_are_the_published_ones(vectors, name, table):
@@ -148,6 +150,16 @@ def test_nested_paging_in_lockstep(backend, snp, cr0_cd):
         got = outcome(backend.effective_npt, guest, host, mtrr, snp, cr0_cd)
         if {guest, host} <= rules.PAT_INPUTS and mtrr in rules.MTRR_INPUTS:
             assert got == reference.effective_npt(guest, host, mtrr, snp, cr0_cd), (guest, host, mtrr)
+        else:
+            assert isinstance(got, str)
+
+
+def test_xens_choice_in_lockstep(backend):
+    for guest, host in itertools.product(CODES, CODES):
+        got = outcome(backend.xen_ept_type, guest, host)
+        if {guest, host} <= rules.MTRR_TYPES:
+            assert got == reference.xen_ept_type(guest, host) == rules.XEN_GUEST_HOST[T(guest)][T(host)]
+            assert xen_ept_type(guest, host) == got
         else:
             assert isinstance(got, str)
 

@@ -274,6 +274,11 @@ def effective_ept(kind: int, ipat: bool, pat: int, cr0_cd: bool) -> int:
     return _kind(found, (_MTRR, kind, "ept_type"), (_PAT, pat, "pat"))
 
 
+def xen_ept_type(guest: int, host: int) -> int:
+    found = lib.memtype_xen_ept_type(_code(guest), _code(host))
+    return _kind(found, (rules.MTRR_TYPES, guest, "guest"), (rules.MTRR_TYPES, host, "host"))
+
+
 def effective_npt(guest: int, host: int, mtrr: int, snp: bool, cr0_cd: bool) -> int:
     found = lib.memtype_effective_npt(_code(guest), _code(host), _code(mtrr), snp, cr0_cd)
     return _kind(found, (_PAT, guest, "guest_pat"), (_PAT, host, "host_pat"), (_MTRR, mtrr, "mtrr"))

@@ -21,6 +21,7 @@ __all__ = [
     "effective_npt", "effective_npt_array", "effective_pcd_pwt", "effective_types", "ept_types", "leaf_bits",
     "leaf_fill", "map_types", "msr_fault", "name", "page_types", "pat_index", "pat_indexes", "pat_types", "pat_valid",
     "pat_valids", "prepare", "resolve", "resolve_packed", "types", "types_at_once",
+    "xen_ept_type",
 ]  # fmt: skip
 
 name = "python"
@@ -116,6 +117,12 @@ def effective_ept(kind: int, ipat: bool, pat: int, cr0_cd: bool) -> int:
     arrays.refuse_type(rules.MTRR_INPUTS, kind, "ept_type")
     arrays.refuse_type(rules.PAT_INPUTS, pat, "pat")
     return reference.effective_ept(kind, ipat, pat, cr0_cd)
+
+
+def xen_ept_type(guest: int, host: int) -> int:
+    arrays.refuse_type(rules.MTRR_TYPES, guest, "guest")
+    arrays.refuse_type(rules.MTRR_TYPES, host, "host")
+    return reference.xen_ept_type(guest, host)
 
 
 def effective_npt(guest: int, host: int, mtrr: int, snp: bool, cr0_cd: bool) -> int:

@@ -326,6 +326,19 @@ def ept_type(epte: int) -> MemoryType:
     return MemoryType(encoding) if encoding in rules.EPT_TYPES else MemoryType.UNDEFINED
 
 
+def xen_ept_type(guest: int, host: int) -> MemoryType:
+    """What Xen makes of guest and host MTRR types: equal ones stay, UC wins, WB yields, WT with WP is WP, the rest
+    (WC with WT or WP) is UC."""
+    pair = {MemoryType(guest), MemoryType(host)}
+    if len(pair) == 1:
+        return pair.pop()
+    if MemoryType.UC in pair:
+        return MemoryType.UC
+    if MemoryType.WB in pair:
+        return (pair - {MemoryType.WB}).pop()
+    return MemoryType.WP if pair == {MemoryType.WT, MemoryType.WP} else MemoryType.UC
+
+
 # --- nested paging (APM 2 15.25.8, 15.36.14) ---------------------------------------------------------------------
 
 
