@@ -164,10 +164,7 @@ def types_at_once(s: Any, addresses: NDArray[Any], out: NDArray[Any]) -> bool:
 
 def page_types(s: Registers, first_gfn: int, out: arrays.U8Array) -> None:
     """By the segments of the map where there is one: one fill for each."""
-    pages = 1 << (s.maxphyaddr - rules.PAGE_SHIFT)
-    if out.size and not 0 <= first_gfn <= pages - out.size:
-        bad = first_gfn if first_gfn < 0 else max(first_gfn, pages)
-        raise arrays.address_beyond(bad << rules.PAGE_SHIFT, s.maxphyaddr, bad - first_gfn)
+    arrays.refuse_pages(first_gfn, out.size, s.maxphyaddr)
     made = _new(_MAP)
     if lib.memtype_resolve_map(registers(s), made) == lib.MEMTYPE_OK:
         lib.memtype_map_page_types(made.bases, made.types, made.count, s.maxphyaddr, first_gfn, out.size, _out(out))

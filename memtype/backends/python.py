@@ -58,11 +58,8 @@ def types(s: Registers, addresses: arrays.U64Array, out: arrays.U8Array) -> None
 
 def page_types(s: Registers, first_gfn: int, out: arrays.U8Array) -> None:
     """One type per 4 KiB page from `first_gfn` on."""
-    end = first_gfn + out.size
-    if out.size and (first_gfn < 0 or end > 1 << (s.maxphyaddr - rules.PAGE_SHIFT)):
-        bad = first_gfn if first_gfn < 0 else max(first_gfn, 1 << (s.maxphyaddr - rules.PAGE_SHIFT))
-        raise arrays.address_beyond(bad << rules.PAGE_SHIFT, s.maxphyaddr, bad - first_gfn)
-    out[:] = [reference.at(s, gfn << rules.PAGE_SHIFT) for gfn in range(first_gfn, end)]
+    arrays.refuse_pages(first_gfn, out.size, s.maxphyaddr)
+    out[:] = [reference.at(s, gfn << rules.PAGE_SHIFT) for gfn in range(first_gfn, first_gfn + out.size)]
 
 
 def resolve(s: Registers) -> tuple[list[int], list[int]]:

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Mapping
 
 from memtype import rules
 from memtype.errors import MemtypeError, RegisterError
+from memtype.formats._notes import not_told
+from memtype.formats._registers import differing
 from memtype.machine import Cpu, Machine
 from memtype.mtrr import MtrrState, vendor_name
 from memtype.pat import Pat
@@ -50,7 +52,7 @@ def machine(
     notes = differences(cpus)
     width = cpus[0].mtrrs.maxphyaddr if cpus[0].mtrrs else maxphyaddr
     if maxphyaddr is None:
-        notes = (f"MAXPHYADDR is not told: {width} inferred from the masks", *notes)
+        notes = (not_told("maxphyaddr", f"{width} inferred from the masks"), *notes)
     inferred = () if maxphyaddr is not None else ("maxphyaddr",)
     return Machine(cpus, name, vendor=vendor_name(vendor), maxphyaddr=width, notes=notes, inferred=inferred)
 
@@ -60,13 +62,13 @@ def cpu(number: int, read: Reader, maxphyaddr: int | None = None, vendor: str = 
     return Cpu(number, MtrrState.from_msrs(read, maxphyaddr, vendor), _pat(read))
 
 
-def differences(cpus: tuple[Cpu, ...]) -> tuple[str, ...]:
-    """A note for each processor whose registers are not those of the first: firmware should make them equal."""
-    return tuple(
-        f"CPU {other.number} differs from CPU {cpus[0].number} in {', '.join(names)}"
-        for other in cpus[1:]
-        if (names := _differing(cpus[0], other))
-    )
+def differences(cpus: Iterable[Cpu]) -> tuple[str, ...]:
+    """A note where processors differ: firmware should have made them equal."""
+    registers = {}
+    for one in cpus:
+        held = dict(one.mtrrs.msrs()) if one.mtrrs else {}
+        registers[one.number] = held | ({rules.PAT_MSR: one.pat.value} if one.pat else {})
+    return tuple(differing(registers))
 
 
 def _numbered(readers: object) -> dict[int, Reader]:
@@ -84,9 +86,3 @@ def _pat(read: Reader) -> Pat | None:
         return Pat(read[rules.PAT_MSR] if isinstance(read, Mapping) else read(rules.PAT_MSR))
     except (OSError, LookupError, MemtypeError):
         return None
-
-
-def _differing(first: Cpu, other: Cpu) -> list[str]:
-    ours, theirs = (c.mtrrs.msrs() if c.mtrrs else {} for c in (first, other))
-    names = [rules.msr_name(i) for i in sorted(ours.keys() | theirs.keys()) if ours.get(i) != theirs.get(i)]
-    return [*names, "IA32_PAT"] if first.pat != other.pat else names

@@ -13,12 +13,13 @@ from typing import Any
 
 from memtype import formats
 from memtype.errors import InputError
+from memtype.formats._notes import not_told, still_open
 from memtype.machine import Cpu, Machine
 from memtype.mtrr import check_maxphyaddr, vendor_name
 
 Execute = Callable[[str, dict[str, Any]], Any]
 
-_NOTE = "QEMU tells MTRRs and PAT by no QMP command: save a migration stream and give it as `stream`"
+_NOTE = not_told("registers", "no QMP command shows MTRRs or PAT; save a migration stream and give it as `stream`")
 
 
 def machine(execute: Execute, stream: bytes | str | os.PathLike[str] | None = None) -> Machine:
@@ -67,10 +68,11 @@ def _with_stream(told: Machine, held: Machine) -> Machine:
     cpus = tuple(
         replace(cpu, mtrrs=None if cpu.mtrrs is None else replace(cpu.mtrrs, **known)) for cpu in held.cpus
     )
-    notes = tuple(note for note in held.notes if not ("maxphyaddr" in known and "MAXPHYADDR" in note))
+    notes = tuple(still_open(held.notes, known))
     if len(cpus) != len(told.cpus):
         notes += (f"the stream holds {len(cpus)} processors, QEMU lists {len(told.cpus)}",)
-    return replace(held, cpus=cpus, format=f"{told.format}+{held.format}", notes=notes, **known)
+    inferred = tuple(name for name in held.inferred if name not in known)
+    return replace(held, cpus=cpus, format=f"{told.format}+{held.format}", notes=notes, inferred=inferred, **known)
 
 
 def _read(stream: bytes | str | os.PathLike[str]) -> Machine:

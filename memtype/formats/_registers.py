@@ -257,7 +257,7 @@ def machine_of(
     if all(cpu.mtrrs is None for cpu in cpus):
         said = [*still_open(said, ["maxphyaddr"]), not_told("registers", "only the PAT is in the dump")]
         width = maxphyaddr or 0
-    said += _differing(registers)
+    said += differing(registers)
     inferred = tuple(
         field
         for field, guessed in (
@@ -327,7 +327,7 @@ def _implied_vendor(registers: Iterable[Mapping[int, int]], notes: list[str]) ->
     return None
 
 
-def _differing(registers: Mapping[int, Mapping[int, int]]) -> list[str]:
+def differing(registers: Mapping[int, Mapping[int, int]]) -> list[str]:
     """One note of what differs between processors."""
     wanted = sorted({index for msrs in registers.values() for index in msrs if index in KNOWN_MSRS})
     different = [index for index in wanted if len({msrs.get(index) for msrs in registers.values()}) > 1]

@@ -117,11 +117,11 @@ class View:
         return arrays.deliver(written, out)
 
     def _fill(self, first_gfn: int, out: arrays.U8Array) -> None:
-        # Every segment begins at a page, so it is one slice of the result.
+        # Every segment begins at a page: cut to the window, it is so many pages of one type.
         bases, kinds = self.map.as_arrays()
         starts = (bases >> np.uint64(rules.PAGE_SHIFT)).astype(np.int64) - first_gfn
-        for start, kind in zip(starts[starts < out.size], kinds, strict=False):
-            out[max(int(start), 0) :] = kind
+        edges = np.append(np.clip(starts, 0, out.size), out.size)
+        out[:] = np.repeat(kinds, np.diff(edges))
 
     @property
     def map(self) -> MemoryMap:
