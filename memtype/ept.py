@@ -180,6 +180,36 @@ def ept_decode(eptes: Any) -> EptLeaves:
     return EptLeaves(types, np.asarray(ipat), np.flatnonzero(types == MemoryType.UNDEFINED).astype(np.int64))
 
 
+def ept_misconfigured(eptes: Any, level: int = 1) -> NDArray[np.int64]:
+    """Where in a table of EPT entries the memory-type bits are a misconfiguration (SDM 3C 29.3.3.1).
+
+    Parameters
+    ----------
+    eptes : array-like of unsigned integers
+        Entries of one level, leaves or not. Those that are not present (bits 2:0 = 0) are passed over.
+    level : {1, 2, 3, 4, 5}
+        1: every entry is a leaf. 2 and 3: those with bit 7. 4 and 5: none. A leaf may not hold type 2, 3 or 7;
+        in an entry that points to a table bits 6:3 must be 0.
+
+    Returns
+    -------
+    int64 array of flat indexes, ascending.
+
+    Examples
+    --------
+    >>> ept_misconfigured([0x37, 0x3F, 0x18, 0x17]).tolist(), ept_misconfigured([0xB7, 0x37, 0x07], level=2).tolist()
+    ([1, 3], [1])
+    """
+    if isinstance(level, bool) or level not in (1, 2, 3, 4, 5):
+        raise InputError(f"level {level!r}: EPT has levels 1 to 5")
+    given = arrays.uint64(eptes, "eptes").reshape(-1)
+    large = given & np.uint64(rules.PTE_PS) != 0
+    leaf = np.full(given.shape, level == 1) | (large & (level in (2, 3)))
+    pointing = given & np.uint64(rules.EPT_TYPE_FIELD | rules.EPT_IPAT) != 0
+    wrong = np.where(leaf, ept_types(given) == MemoryType.UNDEFINED, pointing)
+    return np.flatnonzero(wrong & (given & np.uint64(7) != 0)).astype(np.int64)
+
+
 def ept_walk_type(eptp: int, cr0_cd: bool = False) -> MemoryType:
     """The type with which the processor reads the EPT structures: bits 2:0 of EPTP, or UC with CR0.CD = 1.
 

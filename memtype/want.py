@@ -33,6 +33,7 @@ class Want:
     new_pat : IA32_PAT with that entry reprogrammed, or None
     reason : what decided, in words; where the type is out of reach: why
     pat : the PAT that was asked
+    admits : every type that some PAT value reaches there
     leaf : under EPT: the leaf that forces the type, whatever the guest's page tables say
     """
 
@@ -43,6 +44,7 @@ class Want:
     new_pat: Pat | None
     reason: str
     pat: Pat
+    admits: tuple[MemoryType, ...]
     leaf: EptLeaf | None = None
 
     def __bool__(self) -> bool:
@@ -180,17 +182,18 @@ def _solve(
     reach = {MemoryType(p): given(MemoryType(p)) for p in sorted(rules.PAT_TYPES)}
     fitting = [p for p, result in reach.items() if result is kind]
     fitting.sort(key=lambda p: p is not kind)  # by its own name where that works
+    admits = tuple(other for other in _ORDER if other in reach.values())
     if not fitting:
-        return Want(kind, None, (), None, None, _refusal(kind, seat, set(reach.values())), pat, leaf)
+        return Want(kind, None, (), None, None, _refusal(kind, seat, admits), pat, admits, leaf)
     indexes = [index for p in fitting for index in pat.slots(p)]
     if indexes:
         return Want(kind, indexes[0], tuple(sorted(indexes)), None, None,
-                    f"{seat} with {whose} {pat[indexes[0]]} is {kind}", pat, leaf)  # fmt: skip
+                    f"{seat} with {whose} {pat[indexes[0]]} is {kind}", pat, admits, leaf)  # fmt: skip
     slot = _spare_entry(pat)
     types = [held if held in rules.PAT_TYPES else MemoryType.UC for held in pat.types]
     types[slot] = fitting[0]
     reason = f"{seat} with {whose} {fitting[0]} is {kind}, and no entry of the PAT is {_listed(fitting, 'or')}"
-    return Want(kind, None, (), slot, Pat.from_types(types), reason, pat, leaf)
+    return Want(kind, None, (), slot, Pat.from_types(types), reason, pat, admits, leaf)
 
 
 def _spare_entry(pat: Pat) -> int:
@@ -202,10 +205,9 @@ def _spare_entry(pat: Pat) -> int:
     return next(index for index in (4, 5, 6, 7, 3, 2, 1) if held_elsewhere(index))
 
 
-def _refusal(kind: MemoryType, seat: str, reachable: set[MemoryType]) -> str:
+def _refusal(kind: MemoryType, seat: str, admitted: tuple[MemoryType, ...]) -> str:
     if kind is MemoryType.UC_MINUS:
         return "UC- is a PAT entry, not a type that an access gets: it gives UC or WC"
-    admitted = [other for other in _ORDER if other in reachable]
     text = f"{seat} admits only {_listed(admitted, 'and')}"
     near = {MemoryType.UC: MemoryType.CD, MemoryType.WC: MemoryType.WC_PLUS}.get(kind)
     if near in admitted:

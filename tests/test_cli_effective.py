@@ -223,6 +223,8 @@ def test_want_wc_for_a_framebuffer(run):
 def test_want_says_why_not(run):
     text = run("want wb --at 0x80000000 DUMP", status=1)
     assert "MTRR UC admits only UC and WC" in text
+    assert "instead WC: set PA4" in text
+    assert "instead UC: PA3" in text
     assert json.loads(run("want wb --mtrr uc --json", status=1))["possible"] is False
 
 

@@ -159,6 +159,21 @@ def test_every_leaf_word():
     assert np.array_equal(mt.ept_types(leaves.reshape(64, 64)), decoded.types.reshape(64, 64))
 
 
+@pytest.mark.parametrize("level", [1, 2, 3, 4, 5])
+def test_misconfigured_entries_of_every_level(level):
+    entries = np.arange(1 << 10, dtype=np.uint64).reshape(2, -1)
+    expected = []
+    for index in range(1 << 10):
+        leaf = level == 1 or (level < 4 and index & 0x80)
+        wrong = index >> 3 & 7 in (2, 3, 7) if leaf else index & 0x78
+        if wrong and index & 7:
+            expected.append(index)
+    assert mt.ept_misconfigured(entries, level).tolist() == expected
+    for other in (0, 6, True, "1"):
+        with pytest.raises(mt.InputError):
+            mt.ept_misconfigured(entries, other)
+
+
 def test_encoding_and_decoding_are_inverse():
     for kind in rules.EPT_TYPES:
         for ipat in BITS:

@@ -23,6 +23,7 @@ def check(answer, kind, pat, given_by):
     """`given_by(pat_type)`: the effective type. The answer must be exactly what that allows."""
     reachable = any(given_by(T(p)) is kind for p in rules.PAT_TYPES)
     assert bool(answer) is answer.possible is reachable
+    assert set(answer.admits) == {given_by(T(p)) for p in rules.PAT_TYPES} - {T.UNDEFINED, T.MIXED}
     assert answer.indexes == tuple(i for i in range(8) if given_by(pat[i]) is kind)
     if not reachable:
         assert answer.slot is answer.bits_4k is answer.bits_large is answer.new_pat is None

@@ -9,6 +9,7 @@ from memtype.cli import _common
 from memtype.cli._pat import add_pat, add_seat, bits_text, choose_pat, pat_text, seat, teller
 from memtype.errors import InputError
 from memtype.pat import pte_bits
+from memtype.types import MemoryType
 from memtype.want import Want, want
 
 HELP = "which PAT entry and page-table bits give a type at an address, or why none does"
@@ -33,24 +34,30 @@ def run(args: argparse.Namespace) -> int:
     machine = _common.read_machine(args.input) if needs_dump or args.input is not None else None
     state, vendor = teller(machine) if machine is not None and needs_dump else (None, "intel")
     pat, origin = choose_pat(args.pat, machine)
-    answer = want(
-        args.type, state, base, pat, size=size if size > 1 else None, mtrr=args.mtrr, vendor=args.vendor or vendor,
-        ept=args.ept, ipat=args.ipat, npt=args.npt, snp=args.snp,
-    )  # fmt: skip
+
+    def ask(kind: MemoryType | str) -> Want:
+        return want(
+            kind, state, base, pat, size=size if size > 1 else None, mtrr=args.mtrr, vendor=args.vendor or vendor,
+            ept=args.ept, ipat=args.ipat, npt=args.npt, snp=args.snp,
+        )  # fmt: skip
+
+    answer = ask(args.type)
+    instead = [] if answer else [ask(kind) for kind in answer.admits]
     where = "" if base is None else f"0x{base:x}" if size == 1 else _common.mem(base, size)
     if args.json:
         _common.print_json("want", _payload(answer, base, size))
     else:
-        print(_text(answer, where))
+        print(_text(answer, where, instead))
     told = machine.notes if machine is not None and needs_dump else ()
     _common.notes([*told, *([origin] if origin.startswith("no PAT") else [])])
     return 0 if answer else 1
 
 
-def _text(answer: Want, where: str) -> str:
+def _text(answer: Want, where: str, instead: list[Want]) -> str:
     at = f" at {where}" if where else ""
     if not answer:
-        lines = [f"{answer.type}{at}: impossible", f"  {answer.reason}"]
+        lines = [f"{answer.type}{at}: impossible", f"  {answer.reason}", f"  PAT     {pat_text(answer.pat)}"]
+        lines += [f"  instead {other}" for other in instead]
         return "\n".join(lines + _leaf_lines(answer))
     slot = answer.slot
     assert slot is not None
@@ -77,6 +84,7 @@ def _payload(answer: Want, base: int | None, size: int) -> dict[str, Any]:
     if base is not None:
         payload |= {"base": f"0x{base:x}", "size": f"0x{size:x}", "last": f"0x{base + size - 1:x}"}
     payload |= {
+        "admits": list(answer.admits),
         "pat": f"0x{answer.pat.value:016x}",
         "index": answer.index,
         "indexes": list(answer.indexes),
