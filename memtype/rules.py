@@ -296,7 +296,7 @@ RULES: Final = {
              "SDM 3A 4.9.2, APM 2 7.8.2"),
         Rule("pat-walk", "an access to a paging structure uses PAT entry 2 PCD + PWT of what points to it",
              "SDM 3A 4.9.2"),
-        Rule("paging-off", "without paging the PAT type is WB: the MTRRs decide", "SDM 3A 12.5.2"),
+        Rule("paging-off", "without paging the PAT type is WB: the MTRR (or EPT) type decides", "SDM 3C 29.3.7.2"),
         Rule("effective-intel", "Intel: MTRR type and PAT type combine by one table", "SDM 3A table 12-7"),
         Rule("effective-amd", "AMD: MTRR type and PAT type combine by one table; conflicts are CD",
              "APM 2 table 7-11"),

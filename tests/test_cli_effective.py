@@ -250,3 +250,23 @@ def test_the_examples_run(run, verb):
     line = verbs()[verb].EXAMPLE
     assert line.startswith(f"memtype {verb}")
     assert run(line.removeprefix("memtype "), status=1 if "diff" in line else 0)
+
+
+@pytest.mark.parametrize(
+    ("line", "names"),
+    [
+        ("want wc --mtrr uc --vendor amd", ["pat-index", "effective-amd"]),
+        ("want wc --ept wb", ["ept-effective", "effective-intel", "ept-misconfig"]),
+        ("want wc+ --npt wb --mtrr wb --snp", ["npt-combined", "npt-effective", "npt-snp"]),
+        ("pte 0x93 --mtrr wb", ["pat-index", "pat-walk", "effective-intel"]),
+        ("pat linux --ept wb --ipat", ["pat-entry", "ept-ipat"]),
+        ("pat diff linux 0x0407050600070106 --mtrr wb", ["pat-entry", "effective-intel"]),
+    ],
+)
+def test_why_prints_the_rules_with_their_sources(run, line, names):
+    text, payload = run(f"{line} --why"), json.loads(run(f"{line} --why --json"))
+    assert set(names) <= {found["rule"] for found in payload["why"]}
+    for found in payload["why"]:
+        assert f"[{found['rule']}: {found['source']}]" in text
+        assert rules.RULES[found["rule"]].source == found["source"]
+    assert "rules:" not in run(line)

@@ -60,6 +60,32 @@ def _single(kind: Any) -> MemoryType:
     return MemoryType(kind)
 
 
+def add_why(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--why", action="store_true", help="print the rules that were used, with their sources")
+
+
+def used_rules(args: argparse.Namespace, vendor: str, walk: bool = False) -> list[rules.Rule]:
+    """The rules between the entry's bits and the effective type in the seat that the options name."""
+    names = ["pat-entry", "pat-index", *(["pat-walk"] if walk else [])]
+    if getattr(args, "ept", None) is not None:
+        names += ["ept-ipat" if args.ipat else "ept-effective", "effective-intel", "ept-misconfig"]
+    elif getattr(args, "npt", None) is not None:
+        names += ["npt-combined", "npt-effective", *(["npt-snp"] if args.snp else [])]
+    else:
+        names.append(f"effective-{vendor}")
+    return [rules.RULES[name] for name in names]
+
+
+def why_json(found: list[rules.Rule]) -> list[dict[str, str]]:
+    return [{"rule": rule.id, "text": rule.text, "source": rule.source} for rule in found]
+
+
+def why_text(found: list[rules.Rule]) -> str:
+    """A paragraph below an answer: each rule, and where it stands on its own line."""
+    lines = [f"  {rule.text}\n    [{rule.id}: {rule.source}]" for rule in found]
+    return "\n".join(["", "", "rules:", *lines])
+
+
 def teller(machine: Machine) -> tuple[MtrrState | MemoryMap, str]:
     """What answers for addresses, and the vendor: the registers, or the map that a dump prints ready-made."""
     if machine.mtrrs is not None:

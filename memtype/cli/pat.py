@@ -9,7 +9,7 @@ from typing import Any
 
 from memtype import rules
 from memtype.cli import _common
-from memtype.cli._pat import LAYOUTS, add_seat, pat_text, seat
+from memtype.cli._pat import LAYOUTS, add_seat, add_why, pat_text, seat, used_rules, why_json, why_text
 from memtype.errors import InputError, RegisterError
 from memtype.pat import Pat, pte_bits
 from memtype.types import MemoryType
@@ -26,6 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "'diff A B' compares; nothing: a dump on standard input, else all layouts",
     )  # fmt: skip
     add_seat(parser)
+    add_why(parser)
     _common.add_json(parser)
 
 
@@ -42,10 +43,18 @@ def run(args: argparse.Namespace) -> int:
     pats = [_read(word) for word in words]
     if args.json:
         seated = {} if where is None else {"seat": where[0]}
-        _common.print_json("pat", {**seated, "pats": [_payload(pat, where) for pat in pats]})
+        _common.print_json("pat", {**seated, "pats": [_payload(pat, where) for pat in pats], **_why_json(args)})
     else:
-        print("\n\n".join(_text(pat, where) for pat in pats))
+        print("\n\n".join(_text(pat, where) for pat in pats) + _why_text(args))
     return 0 if all(pat.valid for pat in pats) else 1
+
+
+def _why_text(args: argparse.Namespace) -> str:
+    return why_text(used_rules(args, args.vendor or "intel")) if args.why else ""
+
+
+def _why_json(args: argparse.Namespace) -> dict[str, Any]:
+    return {"why": why_json(used_rules(args, args.vendor or "intel"))} if args.why else {}
 
 
 def _read(word: str) -> Pat:
@@ -128,13 +137,15 @@ def _diff(args: argparse.Namespace, where: Seat, a: Pat, b: Pat) -> int:
         payload = {"a": _payload(a, where), "b": _payload(b, where), "same": a == b, "differing": differing}
         if where is not None:
             payload |= {"seat": where[0], "differing_effect": effect}
-        _common.print_json("pat", payload)
+        _common.print_json("pat", payload | _why_json(args))
     else:
         print(_common.columns([(names[0], f"0x{a.value:016x}"), (names[1], f"0x{b.value:016x}")]) + "\n")
         print(_common.columns(_diff_rows(names, where, a, b), "  ") + "\n")
         print(f"the same entry bits choose another type in {len(differing)} of 8 entries")
         if where is not None:
             print(f"effective types, under {where[0]}, differ in {len(effect)}")
+        if args.why:
+            print(_why_text(args)[1:])
     return int(bool(differing) or a != b)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from memtype import arrays, rules
 from memtype.analysis.page_type import page_type
 from memtype.cli import _common
-from memtype.cli._pat import add_pat, choose_pat, entry, pat_text, teller
+from memtype.cli._pat import add_pat, add_why, choose_pat, entry, pat_text, teller, used_rules, why_json, why_text
 from memtype.effective import effective
 from memtype.ept import ept_decode
 from memtype.memory_map import MemoryMap
@@ -48,6 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_pat(parser)
     parser.add_argument("--mtrr", metavar="TYPE", help="the MTRR type there, instead of a dump")
     parser.add_argument("--vendor", choices=("intel", "amd"), help="default: the dump's, else intel")
+    add_why(parser)
     _common.add_json(parser)
 
 
@@ -59,10 +60,12 @@ def run(args: argparse.Namespace) -> int:
     vendor = args.vendor or maker
     given = None if args.mtrr is None else arrays.memory_type(args.mtrr, "--mtrr")
     readings = _readings(value, pat, state, given, vendor)
+    used = used_rules(args, vendor, walk=True) if args.why else []
     if args.json:
-        _common.print_json("pte", _payload(value, pat, vendor, readings))
+        why = {"why": why_json(used)} if used else {}
+        _common.print_json("pte", _payload(value, pat, vendor, readings) | why)
     else:
-        print(_text(value, pat, vendor, readings))
+        print(_text(value, pat, readings) + (why_text(used) if used else ""))
     _common.notes([*(machine.notes if machine is not None else ()), *_notes(value, origin, state)])
     return 0
 
@@ -125,7 +128,7 @@ def _ept_words(value: int) -> tuple[MemoryType, bool, str]:
     return kind, ipat, f"bits 5:3 = {encoding}: {kind}; IPAT (bit 6) = {int(ipat)}: {rest}"
 
 
-def _text(value: int, pat: Pat, vendor: str, readings: list[Reading]) -> str:
+def _text(value: int, pat: Pat, readings: list[Reading]) -> str:
     flags = " ".join(name for bit, name in _FLAGS if value >> bit & 1) or "none"
     full = readings[0].mtrr is not None
     head = ("read as", "paging", "address", "PAT PCD PWT", "entry", "type")
@@ -142,8 +145,6 @@ def _text(value: int, pat: Pat, vendor: str, readings: list[Reading]) -> str:
         lines.append("  UC- is not UC: where the MTRR is WC it gives WC")
     lines.append(f"  as an EPT leaf: {_ept_words(value)[2]}")
     lines.append("  nested and shadow leaves read like these, under the host's PAT")
-    if full:
-        lines.append(f"  effective: {rules.RULES[f'effective-{vendor}']}")
     return "\n".join(lines)
 
 

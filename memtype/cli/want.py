@@ -6,7 +6,19 @@ import argparse
 from typing import Any
 
 from memtype.cli import _common
-from memtype.cli._pat import add_pat, add_seat, bits_text, choose_pat, pat_text, seat, teller
+from memtype.cli._pat import (
+    add_pat,
+    add_seat,
+    add_why,
+    bits_text,
+    choose_pat,
+    pat_text,
+    seat,
+    teller,
+    used_rules,
+    why_json,
+    why_text,
+)
 from memtype.errors import InputError
 from memtype.pat import pte_bits
 from memtype.types import MemoryType
@@ -22,6 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--at", metavar="ADDR", help="the physical address, or a range A-B or A+SIZE")
     add_pat(parser)
     add_seat(parser)
+    add_why(parser)
     _common.add_json(parser)
 
 
@@ -44,10 +57,12 @@ def run(args: argparse.Namespace) -> int:
     answer = ask(args.type)
     instead = [] if answer else [ask(kind) for kind in answer.admits]
     where = "" if base is None else f"0x{base:x}" if size == 1 else _common.mem(base, size)
+    used = used_rules(args, args.vendor or vendor) if args.why else []
     if args.json:
-        _common.print_json("want", _payload(answer, base, size))
+        why = {"why": why_json(used)} if used else {}
+        _common.print_json("want", _payload(answer, base, size) | why)
     else:
-        print(_text(answer, where, instead))
+        print(_text(answer, where, instead) + (why_text(used) if used else ""))
     told = machine.notes if machine is not None and needs_dump else ()
     _common.notes([*told, *([origin] if origin.startswith("no PAT") else [])])
     return 0 if answer else 1
