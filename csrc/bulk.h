@@ -90,7 +90,7 @@ struct kernels {
 	uint64_t (*map_types)(const struct map_view *map, const uint64_t *addresses, size_t n, uint8_t *types);
 };
 
-extern const struct kernels portable_kernels, avx2_kernels;
+extern const struct kernels portable_kernels, avx2_kernels, avx512_kernels;
 uint64_t portable_map_types(const struct map_view *map, const uint64_t *addresses, size_t n, uint8_t *types);
 
 // `isa` is supported

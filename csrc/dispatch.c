@@ -55,7 +55,7 @@ static const struct kernels *const sets[] = {
 	NULL,
 #ifdef MEMTYPE_X86
 	&avx2_kernels,
-	NULL,
+	&avx512_kernels,
 #else
 	NULL,
 	NULL,

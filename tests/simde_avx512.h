@@ -1,0 +1,20 @@
+/* The AVX-512 that csrc/bulk_avx512.c uses, emulated by SIMDe, and what SIMDe 0.7 lacks of it. */
+#define SIMDE_ENABLE_NATIVE_ALIASES
+#include <simde/x86/avx512.h>
+
+#ifndef _mm512_reduce_or_epi64
+static inline long long emulated_reduce_or_epi64(simde__m512i a)
+{
+	uint64_t lanes[8], seen = 0;
+
+	simde_mm512_storeu_si512(lanes, a);
+	for (int i = 0; i < 8; i++)
+		seen |= lanes[i];
+	return (long long)seen;
+}
+#define _mm512_reduce_or_epi64(a) emulated_reduce_or_epi64(a)
+#endif
+
+#ifndef _mm512_stream_si512
+#define _mm512_stream_si512(to, a) simde_mm512_store_si512(to, a)
+#endif
