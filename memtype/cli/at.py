@@ -8,14 +8,12 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from memtype import rules
 from memtype.cli._common import (
     add_json,
     columns,
     hexadecimal,
     mem,
     notes,
-    number,
     print_json,
     read_machine,
     size_text,
@@ -95,14 +93,13 @@ def _span(word: str) -> tuple[int, int] | None:
 
 
 def pat_types(word: str | None) -> list[MemoryType]:
-    """The PAT types to combine with: one, or the eight of a register value or a known layout's name."""
+    """The PAT types to combine with: one, or the eight of a register value, of a list or of a known layout."""
     if word is None:
         return []
-    if word.lower() in rules.PAT_LAYOUTS:
-        return list(Pat(rules.PAT_LAYOUTS[word.lower()]).types)
-    if re.match(r"0x", word, re.I):
-        return list(Pat(number(word)).types)
-    return [MemoryType.parse(word)]
+    try:
+        return [MemoryType.parse(word)]
+    except InputError:
+        return list(Pat(word).types)
 
 
 # --- answers --------------------------------------------------------------------------------------------------------

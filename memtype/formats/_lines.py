@@ -12,7 +12,7 @@ _PREFIX = re.compile(
         (
             r"<\d{1,3}>(?:\d\s(?=\d{4}-))?",  # a level, as dmesg -r and syslog print it
             r"(?:kern|user|daemon|syslog)\s*:\s*\w+\s*:\s?",  # dmesg -x
-            r"\[[<+ ]*\s*\d+\.\d+\s*>?\](?:\s?\[\s*[TC]\d+\])?:?",  # [    0.000000], with a delta, with the caller
+            r"\[[<+ ]*\d+\.\d+(?:\s*<\s*\+?\d+\.\d+)?\s*>?\](?:\s?\[\s*[TC]\d+\])?:?",  # [    0.000000], deltas, caller
             rf"\[[^\[\]]{{0,40}}{_CLOCK}[^\[\]]{{0,40}}\]",  # dmesg -T, in any language
             rf"[^\[\]()]{{0,60}}{_CLOCK}[^\[\]()]{{0,80}}?\bkernel(?:\[\d+\])?:",  # syslog, journalctl: any language
             rf"\d{{4}}-\d{{2}}-\d{{2}}[T ]{_CLOCK}(?:[.,]\d{{1,9}})?(?:Z|[+-]\d{{2}}:?\d{{2}})?",  # ISO 8601
@@ -24,6 +24,12 @@ _PREFIX = re.compile(
         )
     )
 )
+
+
+def holds(text: str, *words: str) -> bool:
+    """Whether any of the words, given in lower case, is in the text: a quick look before a slow pattern."""
+    lower = text.lower()
+    return any(word in lower for word in words)
 
 
 def lines(text: str) -> Iterator[tuple[int, str]]:

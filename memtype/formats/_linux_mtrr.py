@@ -162,4 +162,4 @@ def digits_width(digits: int, newer: bool) -> tuple[int, int]:
     Up to 6.4 ceil((P - 32) / 4) + 8 digits, from 6.5 on floor((P - 20 + 3) / 4) + 8.
     """
     top = 32 + 4 * (digits - 8) if not newer else 20 + 4 * (digits - 8)
-    return max(top - 3, rules.MIN_MAXPHYADDR), max(top, rules.MIN_MAXPHYADDR)
+    return top - 3, top

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import os
+import re
 import stat
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ HEAD = 4096  # what `sniff_bytes` sees
 MAX_BYTES = 64 << 20  # the longest dmesg ring buffer is 32 MiB; a dump of registers is far smaller
 MAX_LINE = 1 << 20  # not for JSON, which may be one line
 
+_JSON = re.compile(r"\s*(?:\{|\[\s*[\[{\"])")  # a time stamp begins with "[" too
 _BOMS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 
 
@@ -58,7 +60,7 @@ def checked_text(text: str, source: str) -> str:
     if nul >= 0:
         line = text.count("\n", 0, nul) + 1
         raise ParseError(f"{source}:{line}: NUL byte at offset {nul}: binary, not a text dump")
-    if text.lstrip()[:1] not in ("{", "["):
+    if not _JSON.match(text):
         _check_lines(text, source)
     return text
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from memtype import rules
 from memtype.errors import InputError, ParseError
 from memtype.formats import _linux_e820, _linux_mtrr
-from memtype.formats._lines import bare
+from memtype.formats._lines import bare, holds
 from memtype.formats._linux_cleanup import Cleanup
 from memtype.formats._linux_pat import PatLine
 from memtype.formats._notes import not_told
@@ -34,6 +34,14 @@ _SNIFF = re.compile(
     re.I | re.M,
 )
 _BEGINS = re.compile(r"\s*(?:$|BIOS-|e820|MTRR|x86|last_pfn|DMI|tsc|\d+ (?:base|disabled))", re.I)
+_WORDS = (
+    "mtrr default type:", "mtrr fixed ranges", "mtrr variable ranges", "mtrr map:", "mtrrs disabled by bios",
+    "bios-e820: ", "configuration [0-7]", "pat enabled: cpu", "original variable mtrrs", "total ram covered:", " mask ",
+)  # fmt: skip
+_OF_INTEREST = (
+    "mtrr", "tom2", "e820", "pat", "linux version", "cpu", "vendor", "model name", "address sizes", "hypervisor",
+    "last_pfn", "disabled", " ram ", "_size", "range:", "optimal", "mask", "write-", "uncach", "xen:", " ?",
+)  # fmt: skip
 _VERSION = re.compile(r"\s*Linux version (\S+)")
 _CPU = re.compile(r"\s*(?:smpboot:\s*)?(?:CPU\d*|model name\s*|vendor_id\s*|Vendor ID\s*|\.{3} )\s*:\s*(.*)$", re.I)
 _VENDOR = re.compile(r"\b(?:(Genuine\s?Intel|Intel|Zhaoxin|CentaurHauls|VIA)|(AuthenticAMD|AMD|Hygon\w*))\b", re.I)
@@ -104,7 +112,9 @@ class _Boot:
 
 
 def sniff(text: str) -> bool:
-    return any("(XEN)" not in text[text.rfind("\n", 0, m.start()) + 1 : m.end()] for m in _SNIFF.finditer(text))
+    return holds(text, *_WORDS) and any(
+        "(XEN)" not in text[text.rfind("\n", 0, found.start()) + 1 : found.end()] for found in _SNIFF.finditer(text)
+    )
 
 
 def parse(text: str, source: str = "<text>") -> Machine:
@@ -144,7 +154,7 @@ def _unwrapped(text: str) -> Iterator[tuple[int, str]]:
     """Bare lines but the hypervisor's own; a line that a mail program broke in two is one again."""
     pending: tuple[int, str] | None = None
     for number, raw in enumerate(text.split("\n"), 1):
-        if "(XEN)" in raw:
+        if (pending is None and not holds(raw, *_OF_INTEREST)) or "(XEN)" in raw:
             continue
         line = bare(raw)
         if pending is not None:
@@ -224,7 +234,7 @@ class _Reading:
         low, high = self._printed_width(width)
         if not low <= width <= high:
             self.notes.append(f"MAXPHYADDR: the masks reach bit {width - 1}, printed as if {low} to {high}")
-            width = high if width < low else width
+            width = min(high, rules.MAX_MAXPHYADDR) if width < low else width
         if reach > width:
             self.notes.append(not_told("maxphyaddr", f"the masks say {width}, but RAM or a register needs {reach}"))
             return reach
@@ -238,7 +248,8 @@ class _Reading:
             return rules.MIN_MAXPHYADDR, rules.MAX_MAXPHYADDR
         ages = [self.newer] if self.newer or self.boot.kernel else [False, True]
         spans = [_linux_mtrr.digits_width(digits, newer) for newer in ages]
-        return next((span for span in spans if span[0] <= width <= span[1]), spans[0])
+        known = [span for span in spans if span[1] >= rules.MIN_MAXPHYADDR] or [(0, rules.MAX_MAXPHYADDR)]
+        return next((span for span in known if span[0] <= width <= span[1]), known[0])
 
     def _reach(self) -> int:
         """Address bits that RAM, registers and the printed map need."""

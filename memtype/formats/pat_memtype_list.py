@@ -10,7 +10,7 @@ import re
 
 from memtype import rules
 from memtype.errors import ParseError
-from memtype.formats._lines import lines
+from memtype.formats._lines import holds, lines
 from memtype.formats._notes import not_told
 from memtype.formats._values import register
 from memtype.machine import Machine
@@ -28,7 +28,9 @@ _SNIFF = re.compile(
 
 
 def sniff(text: str) -> bool:
-    return any("x86/PAT" not in found[0] for found in _SNIFF.finditer(text))
+    return holds(text, "pat memtype list", "pat: [mem", " @ 0x") and any(
+        "x86/PAT" not in found[0] for found in _SNIFF.finditer(text)
+    )
 
 
 def parse(text: str, source: str = "<text>") -> Machine:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from memtype import rules
 from memtype.errors import ParseError
-from memtype.formats._lines import lines
+from memtype.formats._lines import holds, lines
 from memtype.formats._notes import not_told
 from memtype.formats._values import mtrr_type
 from memtype.machine import Cpu, Machine
@@ -29,7 +29,7 @@ _UNIT = {"K": 1 << 10, "M": 1 << 20}
 
 
 def sniff(text: str) -> bool:
-    return _ANYWHERE.search(text) is not None
+    return holds(text, "base=0x", "base =", "base= ") and _ANYWHERE.search(text) is not None
 
 
 def parse(text: str, source: str = "<text>") -> Machine:

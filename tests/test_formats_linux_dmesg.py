@@ -1,0 +1,374 @@
+"""Linux boot logs: what each line means, whatever a logger put in front, and what a log does not tell."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from linux_log import register_lines
+from strategies import LEGAL
+
+import memtype as mt
+from memtype import rules
+from memtype.formats import linux_dmesg
+
+SERVER = mt.MtrrState(
+    def_type=0xC00,
+    fixed=(0x0606060606060606,) * 2 + (0,) + (0x0505050505050505,) * 8,
+    variable=((0x6, 0xFF80000800), (0x80000006, 0xFFC0000800), (0, 0), (0xA0000001, 0xFFF0000800)),
+    maxphyaddr=40,
+)
+LINES = register_lines(SERVER)
+NO_MAP = "MTRR map: 0 entries (0 fixed + 0 variable; max 0), built from 8 variable MTRRs"
+
+
+def random_listed_state(seed: int) -> mt.MtrrState:
+    """A state that a register list can hold: legal types, and a first mask that shows MAXPHYADDR."""
+    rng = random.Random(seed)
+    width = rng.choice([36, 39, 40, 46, 48, 52])
+    pairs = [(rng.choice(LEGAL), rules.page_bits(width) & -(1 << rng.randrange(12, width)) | rules.MASK_VALID)]
+    for _ in range(rng.randrange(10)):
+        mask = rules.page_bits(width) & rng.getrandbits(width) & -(1 << rng.randrange(12, width))
+        base = rng.getrandbits(width) & rules.page_bits(width)
+        pairs.append(rng.choice([(0, 0), (base | rng.choice(LEGAL), (mask or 1 << 12) | rules.MASK_VALID)]))
+    fixed = tuple(int.from_bytes(bytes(rng.choices(LEGAL, k=8)), "little") for _ in range(11))
+    def_type = rng.choice([0xC00, 0x800, 0x0]) | rng.choice(LEGAL)
+    return mt.MtrrState(def_type, fixed, tuple(pairs), width)
+
+
+@given(st.integers(0, 1 << 32), st.booleans())
+def test_a_printed_register_list_gives_the_registers_back(seed, newer):
+    state = random_listed_state(seed)
+    lines = register_lines(state, newer) + [NO_MAP] * newer
+    assert mt.parse("\n".join(lines)).mtrrs == state
+
+
+PREFIXES = {
+    "none": "{}",
+    "seconds": "[    0.000000] {}",
+    "caller": "[    0.003901][    T0] {}",
+    "old seconds": "[0.0] {}",
+    "delta": "[    0.000001 <    0.000001>] {}",
+    "level": "<7>[    0.000000] {}",
+    "level alone": "<6>{}",
+    "decoded": "kern  :debug : [    0.000000] {}",
+    "wall clock": "[Fri May 22 09:34:57 2026] {}",
+    "other language": "[Út okt 28 14:07:39 2025] {}",
+    "journal": "Jan 01 00:00:00 host kernel: {}",
+    "syslog": "Jun  2 15:53:16 host kernel: [    0.000000] {}",
+    "iso": "2026-01-02T03:04:05.678901+00:00 host kernel: {}",
+    "rfc 5424": "<6>1 2026-01-02T03:04:05Z host kernel: [    0.000000] {}",
+    "serial": "[    0.000000] {}\r",
+    "colour": "\x1b[32m[    0.000000] \x1b[0m{}\x1b[0m",
+    "mail": "> [    0.000000] {}",
+    "mail in mail": "> > {}",
+    "pid": "Jan  1 00:00:00 host kernel[1]: {}",
+}
+
+
+@pytest.mark.parametrize("prefix", PREFIXES.values(), ids=PREFIXES)
+def test_what_a_logger_puts_in_front_changes_nothing(prefix):
+    extra = ["Linux version 5.4.0-9 (x@y)", " BIOS-e820: [mem 0x0000000000100000-0x00000000bfffffff] usable",
+             "x86/PAT: Configuration [0-7]: WB  WC  UC- UC  WB  WP  UC- WT  "]  # fmt: skip
+    machine = mt.parse("\n".join(prefix.format(line) for line in extra[:2] + LINES + extra[2:]))
+    assert machine.mtrrs == SERVER
+    assert machine.kernel == "5.4.0-9"
+    assert [(r.base, r.last, r.kind) for r in machine.e820] == [(0x100000, 0xBFFFFFFF, "usable")]
+    assert machine.pat == mt.Pat(0x0407050600070106)
+
+
+def test_truncation_at_every_line_never_invents_a_register():
+    for count in range(len(LINES) + 1):
+        try:
+            machine = mt.parse("\n".join(LINES[:count]))
+        except mt.MemtypeError:
+            assert count == 0
+            continue
+        if machine.mtrrs is None:
+            assert any(note.startswith("registers not told") for note in machine.notes)
+            continue
+        assert all(pair in (SERVER.variable[n], (0, 0)) for n, pair in enumerate(machine.mtrrs.variable))
+        assert count == len(LINES) or any("lack" in note for note in machine.notes)
+
+
+def test_truncation_at_every_byte_is_a_machine_or_one_line():
+    text = "\n".join(LINES)
+    for end in range(0, len(text), 3):
+        try:
+            machine = mt.parse(text[:end])
+        except mt.MemtypeError as error:
+            assert "\n" not in str(error)
+        else:
+            assert machine.mtrrs is None or all(
+                pair in (SERVER.variable[n], (0, 0)) for n, pair in enumerate(machine.mtrrs.variable)
+            )
+
+
+def test_a_log_that_lost_its_head_says_what_is_missing():
+    machine = mt.parse("\n".join(LINES[5:]))
+    assert machine.mtrrs.variable == SERVER.variable
+    assert {"default", "fixed"} <= set(machine.inferred)
+    assert any(note.startswith("default type not told: UC") for note in machine.notes)
+
+
+def test_half_a_list_of_fixed_ranges_is_undefined_where_it_is_missing():
+    machine = mt.parse("\n".join(line for line in LINES if "00000-9FFFF" not in line))
+    assert machine.mtrrs.at(0x1000) == mt.MemoryType.UNDEFINED
+    assert machine.mtrrs.at(0xA0000) == mt.MemoryType.UC
+    assert "fixed" in machine.inferred
+
+
+def test_reserved_types_stay_and_decide_nothing():
+    lines = [line.replace("write-combining", "?") for line in LINES]
+    state = mt.parse("\n".join(lines)).mtrrs
+    assert state.variable[3][0] & 0xFF not in rules.MTRR_TYPES
+    assert state.at(0xA0000000) == mt.MemoryType.UNDEFINED
+    assert state.problems()
+
+
+@pytest.mark.parametrize(("word", "enabled"), [("enabled", True), ("disabled", False)])
+def test_variable_ranges_disabled_means_e_is_0(word, enabled):
+    text = "\n".join(LINES).replace("variable ranges enabled", f"variable ranges {word}")
+    machine = mt.parse(text)
+    assert bool(machine.mtrrs.def_type & rules.DEF_TYPE_E) is enabled
+    assert machine.facts["mtrr_enabled"] is enabled
+    assert (machine.mtrrs.at(0) == mt.MemoryType.UC) is not enabled
+
+
+@pytest.mark.parametrize("line", ["Disabled", "MTRR: Disabled", "mtrr: MTRRs disabled by BIOS"])
+def test_a_kernel_that_found_them_disabled_means_uc(line):
+    text = f"[    0.0] {line}\n[    0.0] x86/PAT: Configuration [0-7]: WB  WT  UC- UC  WB  WT  UC- UC"
+    machine = mt.parse(text)
+    assert machine.mtrrs.map.segments[0].type == mt.MemoryType.UC and len(machine.mtrrs.map) == 1
+
+
+def test_tom2_makes_it_amd_and_forces_wb_above_4_gib():
+    machine = mt.parse("\n".join([*LINES, "TOM2: 0000000230000000 aka 8960M"]))
+    assert machine.vendor == machine.mtrrs.vendor == "amd"
+    assert machine.facts["tom2"] == 0x230000000
+    assert machine.mtrrs.at(0x22FFFFFFF) == mt.MemoryType.WB
+    assert machine.mtrrs.at(0x230000000) == mt.MemoryType.UC
+
+
+@pytest.mark.parametrize(
+    ("line", "vendor"),
+    [
+        ("smpboot: CPU0: Intel(R) Xeon(R) CPU E5-2690 (family: 0x6, model: 0x2d)", "intel"),
+        ("smpboot: CPU0: 13th Gen Intel(R) Core(TM) i7-13700H (family: 0x6)", "intel"),
+        ("CPU0: AMD Opteron(tm) Processor 6128 stepping 01", "amd"),
+        ("smpboot: CPU0: Hygon C86 7185 32-core Processor (family: 0x18)", "amd"),
+        ("vendor_id\t: AuthenticAMD", "amd"),
+        ("DMI: Intel Corporation S2600CP", None),
+    ],
+)
+def test_vendor(line, vendor):
+    supported = ["KERNEL supported cpus:", "  Intel GenuineIntel", "  AMD AuthenticAMD"]
+    machine = mt.parse("\n".join([line, *supported, *LINES]))
+    assert machine.vendor == vendor
+
+
+# --- MAXPHYADDR -----------------------------------------------------------------------------------------------------
+
+
+def test_an_explicit_width_goes_before_the_masks():
+    machine = mt.parse("\n".join([*LINES, "address sizes\t: 46 bits physical, 48 bits virtual"]))
+    assert machine.mtrrs.maxphyaddr == 46 and "maxphyaddr" not in machine.inferred
+
+
+def test_masks_of_a_32_bit_firmware_are_holey_not_narrow():
+    """A mask that stops at bit 31, printed with nine digits: the processor has up to 36 bits (MT-22)."""
+    lines = ["MTRR default type: uncachable", "MTRR variable ranges enabled:"]
+    machine = mt.parse("\n".join([*lines, "  0 base 000000000 mask 0C0000000 write-back"]))
+    assert machine.mtrrs.maxphyaddr == 36
+    assert [machine.mtrrs.at(a) for a in (0x3FFFFFFF, 0x40000000, 0x100000000, 0x13FFFFFFF)] == [
+        mt.MemoryType.WB, mt.MemoryType.UC, mt.MemoryType.WB, mt.MemoryType.WB]  # fmt: skip
+
+
+def test_ram_above_the_masks_widens():
+    e820 = "BIOS-e820: [mem 0x0000000100000000-0x000001ffffffffff] usable"
+    assert mt.parse("\n".join([e820, *LINES])).mtrrs.maxphyaddr == 41
+
+
+# --- newer kernels --------------------------------------------------------------------------------------------------
+
+COUNTS = "MTRR map: 3 entries (2 fixed + 1 variable; max 18), built from 8 variable MTRRs"
+MAP = [
+    "  0: 0000000000000000-000000000009ffff write-back",
+    "  1: 00000000000a0000-00000000000fffff uncachable",
+    "  2: 0000000080000000-00000000ffffffff uncachable",
+]
+
+
+def test_a_counts_line_alone_has_no_registers_and_says_how_to_get_them():
+    machine = mt.parse(COUNTS)
+    assert machine.mtrrs is None and machine.printed_map is None
+    assert machine.facts == {"map_entries": 3, "fixed": 2, "variable": 1, "max": 18, "built_from": 8}
+    assert any("mtrr=debug" in note and "/proc/mtrr" in note and "rdmsr" in note for note in machine.notes)
+
+
+def test_a_printed_map_is_kept_with_its_view():
+    machine = mt.parse("\n".join([COUNTS, *MAP]))
+    assert machine.printed_view == "linux-6.5"
+    assert [str(machine.printed_map.at(a)) for a in (0, 0xA0000, 0x100000, 0x80000000)] == ["WB", "UC", "??", "UC"]
+    with_default = mt.parse("\n".join(["MTRR default type: write-back", COUNTS, *MAP]))
+    assert str(with_default.printed_map.at(0x100000)) == "WB"
+
+
+def test_a_map_that_lost_entries_leaves_its_gaps_open():
+    machine = mt.parse("\n".join(["MTRR default type: write-back", COUNTS, MAP[0], MAP[2]]))
+    assert str(machine.printed_map.at(0xA0000)) == "??"
+    assert any("only 2 of its entries" in note for note in machine.notes)
+
+
+def test_lines_that_a_mail_program_broke_are_whole_again():
+    text = """> [    0.000000] BIOS-e820: [mem 0x0000000000100000-0x000000007fffffff]
+> usable
+> [    0.000000] BIOS-e820: [mem
+> 0x0000000100000000-0x000000027fffffff] usable
+> [    0.001000] MTRR map: 3 entries (2 fixed + 1 variable; max 18), built
+> from 8 variable MTRRs
+"""
+    machine = mt.parse(text)
+    assert machine.facts["built_from"] == 8
+    assert [(r.base, r.last) for r in machine.e820] == [(0x100000, 0x7FFFFFFF), (0x100000000, 0x27FFFFFFF)]
+
+
+# --- RAM, PAT, cleanup, processors, several boots -------------------------------------------------------------------
+
+
+def test_ram_maps_of_every_age():
+    text = """ BIOS-e820: 0000000000000000 - 000000000009fc00 (usable)
+BIOS-e820: [mem 0x0000000000100000-0x000000003fffffff] usable
+BIOS-e820: [mem 0x0000000040000000-0x000000004fffffff]  device reserved
+BIOS-e820: [gap 0x0000000050000000-0x000000005fffffff]
+BIOS-e820: [mem 0x0000000060000000-0x000000006fffffff]  System RAM
+"""
+    assert [(r.base, r.last, r.kind) for r in mt.parse(text).e820] == [
+        (0, 0x9FBFF, "usable"), (0x100000, 0x3FFFFFFF, "usable"), (0x40000000, 0x4FFFFFFF, "device reserved"),
+        (0x60000000, 0x6FFFFFFF, "System RAM"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("line", "value"),
+    [
+        ("x86/PAT: Configuration [0-7]: WB  WC  UC- UC  WB  WP  UC- WT  ", 0x0407050600070106),
+        ("x86/PAT: Configuration [0-7]: WB  WC UC- UC  WB  WP  UC- WT", 0x0407050600070106),
+        ("PAT configuration [0-7]: WB  WC  UC- UC  WB  WC  UC- UC  ", 0x0007010600070106),
+        ("x86 PAT enabled: cpu 0, old 0x7040600070406, new 0x7010600070106", 0x0007010600070106),
+    ],
+)
+def test_pat_lines_of_every_age(line, value):
+    assert mt.parse(f"[    0.000000] {line}").pat == mt.Pat(value)
+
+
+CLEANUP = """\
+original variable MTRRs
+reg 1, base: 0GB, range: 2GB, type WB
+reg 2, base: 2040MB, range: 8MB, type UC
+total RAM covered: 2040M
+ gran_size: 64K 	chunk_size: 64K 	num_reg: 2  	lose cover RAM: 0G
+*BAD*gran_size: 64K 	chunk_size: 16M 	num_reg: 2  	lose cover RAM: -8M
+Found optimal setting for mtrr clean up
+ gran_size: 64K 	chunk_size: 64K 	num_reg: 2  	lose cover RAM: 0G
+New variable MTRRs
+reg 0, base: 0GB, range: 1GB, type WB
+"""
+
+
+def test_mtrr_cleanups_list_stands_in_for_a_lost_one():
+    machine = mt.parse(CLEANUP)
+    state = machine.mtrrs
+    assert state.variable[0] == (0, 0) and state.def_type & 0xFF == 0
+    assert [str(state.at(a)) for a in (0x100000, 0x7F7FFFFF, 0x7F800000, 0x80000000)] == ["WB", "WB", "UC", "UC"]
+    facts = machine.facts
+    assert facts["total_ram_covered_mb"] == 2040 and facts["cleanup_result"] == "found"
+    assert facts["cleanup_optimal"] == {"bad": False, "gran": "64K", "chunk": "64K", "num_reg": 2, "lose": "0G"}
+    assert [row["lose"] for row in facts["cleanup_table"]] == ["0G", "-8M"]
+    assert facts["cleanup_table"][1]["bad"] is True
+    assert facts["cleanup_new"] == [{"reg": 0, "base": 0, "size": 1 << 30, "type": "WB"}]
+
+
+def test_processors_that_differed_are_named():
+    text = "\n".join([*LINES, "mtrr: your CPUs had inconsistent variable MTRR settings",
+                      "mtrr: your CPUs had inconsistent MTRRdefType settings"])  # fmt: skip
+    machine = mt.parse(text)
+    assert machine.facts["inconsistent"] == ["variable", "deftype"]
+    assert any("differed" in note for note in machine.notes)
+
+
+def test_lost_ram_and_trimmed_ranges_are_facts():
+    tail = ["x86/PAT: Configuration [0-7]: WB  WC  UC- UC  WB  WP  UC- WT",
+            "WARNING: BIOS bug: CPU MTRRs don't cover all of memory, losing 3072MB of RAM.",
+            "e820: update [mem 0xc0000000-0xffffffff] usable ==> reserved",
+            "last_pfn = 0xc0000 max_arch_pfn = 0x400000000",
+            "e820: update [mem 0x00100000-0x00100fff] usable ==> reserved"]  # fmt: skip
+    early = "e820: update [mem 0x00000000-0x00000fff] usable ==> reserved"
+    facts = mt.parse("\n".join([early, *LINES, *tail])).facts
+    assert facts["losing_mb"] == 3072
+    assert facts["mtrr_trim_e820_updates"] == [[0xC0000000, 1 << 32]]
+
+
+def test_of_several_boots_the_last_is_shown():
+    older = register_lines(replace(SERVER, def_type=0xC06))
+    text = "\n".join(["Linux version 5.1 (a)", *older, "Linux version 5.2 (b)", *LINES, "Linux version 5.3 (c)"])
+    machine = mt.parse(text)
+    assert machine.mtrrs == SERVER and machine.kernel == "5.2"
+    assert any("boots" in note for note in machine.notes)
+
+
+def test_a_hypervisors_own_lines_are_not_its_guests():
+    text = "\n".join(["(XEN) MTRR default type: write-back", *LINES])
+    assert linux_dmesg.parse(text).mtrrs == SERVER
+    assert not linux_dmesg.sniff("(XEN) MTRR default type: write-back")
+
+
+# --- mixed pastes ---------------------------------------------------------------------------------------------------
+
+PROC = ["reg00: base=0x000000000 (    0MB), size= 2048MB, count=1: write-back",
+        "reg01: base=0x080000000 ( 2048MB), size= 1024MB, count=1: write-back",
+        "reg03: base=0x0a0000000 ( 2560MB), size=  256MB, count=1: write-combining"]  # fmt: skip
+
+
+def test_a_paste_of_both_takes_what_the_log_tells_and_has_no_note_on_what_it_answers():
+    machine = mt.parse("\n".join([*LINES, *PROC]))
+    assert machine.mtrrs == SERVER
+    assert machine.format == "linux-dmesg+proc-mtrr"
+    assert not any(note.startswith(("default", "fixed")) or "disagree" in note for note in machine.notes)
+
+
+def test_a_paste_that_contradicts_itself_says_so():
+    other = [PROC[0], PROC[1].replace("write-back", "uncachable"), PROC[2]]
+    machine = mt.parse("\n".join([*LINES, *other]))
+    assert machine.mtrrs == SERVER
+    assert any("disagree on the variable ranges" in note for note in machine.notes)
+
+
+def test_a_newer_log_completes_proc_mtrr():
+    """Width and vendor from the log; the default type from how much RAM the ranges make WB."""
+    log = ["vendor_id : AuthenticAMD", "address sizes : 48 bits physical, 48 bits virtual", COUNTS,
+           "BIOS-e820: [mem 0x0000000000100000-0x000000003fffffff] usable"]  # fmt: skip
+    uncovered = [PROC[2]]
+    machine = mt.parse("\n".join([*log, *uncovered]))
+    assert (machine.mtrrs.vendor, machine.mtrrs.maxphyaddr) == ("amd", 48)
+    assert machine.mtrrs.at(0x100000) == mt.MemoryType.WB
+    assert machine.mtrrs.variable[3][1] == rules.page_bits(48) & -(256 << 20) | 0x800
+    covered = mt.parse("\n".join([*log, *PROC]))
+    assert covered.mtrrs.at(1 << 40) == mt.MemoryType.UC
+
+
+def test_pat_memtype_list_of_both_ages_keeps_its_exclusive_ends():
+    text = """PAT memtype list:
+PAT: [mem 0x0000001840000000-0x0000001c40000000] write-back
+uncached-minus @ 0x80000000-0x90000000
+uncached-minus @ 0x80000000-0x90000000
+"""
+    machine = mt.parse(text)
+    assert machine.facts["pat_memtype_list"] == [
+        [0x1840000000, 0x1C40000000, "write-back"], [0x80000000, 0x90000000, "uncached-minus"],
+        [0x80000000, 0x90000000, "uncached-minus"],
+    ]  # fmt: skip
+    assert machine.mtrrs is None
