@@ -115,18 +115,21 @@ def deciders(state: MtrrState, segment: Segment, all_edges: list[int]) -> str:
     return " + ".join(_grouped(dict.fromkeys(_decider(state, address) for address in samples)))
 
 
-def _decider(state: MtrrState, address: int) -> tuple[str, tuple[int, ...], tuple[int, ...]]:
-    """(word, the pairs that decide, the pairs that they override)."""
+_Decider = tuple[str, tuple[int, ...], tuple[int, ...]]  # a word, the pairs that decide, those that they override
+
+
+def _decider(state: MtrrState, address: int) -> _Decider:
     steps = state.explain(address).steps
-    word = _WORDS.get(steps[-1].rule)
-    if word and steps[-1].rule != "mtrr-reserved":
-        return word, (), ()
+    last = steps[-1]
     matching = {pair_name(n): n for n in range(len(state.variable))}
     matched = [matching[step.registers[0]] for step in steps if step.rule == "mtrr-variable"]
     if not matched:
-        return "fixed" if address < rules.FIXED_END and "FIX" in steps[-1].registers[0] else "default", (), ()
-    winners = tuple(matching[name] for name in steps[-1].registers if name in matching)
-    return "", winners, tuple(n for n in matched if n not in winners)
+        place = "fixed" if "FIX" in last.registers[0] else "default"
+        return _WORDS.get(last.rule, f"{place} (reserved type)"), (), ()
+    winners = tuple(matching[name] for name in last.registers)
+    reserved = any(state.variable[n][0] & rules.BASE_TYPE not in rules.MTRR_TYPES for n in winners)
+    word = _OVERLAPS.get(last.rule, "reserved type" if reserved else "")
+    return word, winners, tuple(n for n in matched if n not in winners)
 
 
 _WORDS = {
@@ -135,27 +138,25 @@ _WORDS = {
     "mtrr-fixed-amd": "fixed",
     "mtrr-default": "default",
     "mtrr-tom2": "TOM2",
-    "mtrr-reserved": "reserved",
 }
+_OVERLAPS = {"mtrr-wt-wb": "WT wins over WB", "mtrr-undefined": "undefined overlap"}
 
 
-def _grouped(found: Iterable[tuple[str, tuple[int, ...], tuple[int, ...]]]) -> list[str]:
-    words: dict[str, None] = {}
-    alone: set[int] = set()
-    over: dict[tuple[int, ...], set[int]] = {}  # losers by winners
+def _grouped(found: Iterable[_Decider]) -> list[str]:
+    """One part for each word and set of overridden pairs, its deciding pairs together."""
+    over: dict[tuple[str, tuple[int, ...]], set[int]] = {}  # losers by word and winners
     for word, winners, losers in found:
-        if word:
-            words[word] = None
-        elif losers:
-            over.setdefault(winners, set()).update(losers)
-        else:
-            alone.update(winners)
-    under: dict[tuple[int, ...], set[int]] = {}  # and winners by losers
-    for winners, beaten in over.items():
-        under.setdefault(tuple(sorted(beaten)), set()).update(winners)
-    parts = [_numbers(alone)] if alone else []
-    parts += [f"{_numbers(winning)} over {_numbers(beaten)}" for beaten, winning in under.items()]
-    return [*parts, *words]
+        over.setdefault((word, winners), set()).update(losers)
+    under: dict[tuple[str, tuple[int, ...]], set[int]] = {}  # and winners by word and losers
+    for (word, winners), beaten in over.items():
+        under.setdefault((word, tuple(sorted(beaten))), set()).update(winners)
+    return [_part(word, winning, beaten) for (word, beaten), winning in under.items()]
+
+
+def _part(word: str, winners: Iterable[int], losers: Iterable[int]) -> str:
+    if not winners:
+        return word
+    return _numbers(winners) + (f" over {_numbers(losers)}" if losers else "") + (f" ({word})" if word else "")
 
 
 def _numbers(which: Iterable[int]) -> str:

@@ -73,7 +73,7 @@ def text(machine: Machine, said: list[str]) -> list[str]:
         said += _printed_differs(machine, state)
     if memory is not None:
         found += ["", *_map_lines(memory, state)]
-    return found + [line for line in [*_cpu_lines(machine)] if line]
+    return found + _cpu_lines(machine)
 
 
 def header(machine: Machine) -> str:
@@ -224,17 +224,21 @@ def span_json(base: int, size: int) -> dict[str, str]:
     return {"base": hexadecimal(base), "size": hexadecimal(size), "last": hexadecimal(base + size - 1)}
 
 
-def _state_json(state: MtrrState) -> dict[str, Any]:
+def _msrs_json(state: MtrrState) -> dict[str, str] | None:
+    """None where there are more pairs than have MSR numbers."""
     try:
-        msrs = {hexadecimal(index): hexadecimal(value, 16) for index, value in state.msrs().items()}
+        return {hexadecimal(index): hexadecimal(value, 16) for index, value in state.msrs().items()}
     except RegisterError:
-        msrs = None
+        return None
+
+
+def _state_json(state: MtrrState) -> dict[str, Any]:
     return {
         "cpu": {"vendor": state.vendor, "maxphyaddr": state.maxphyaddr},
         "enabled": bool(state.def_type & rules.DEF_TYPE_E),
         "default": str(rules.type_of(state.def_type & rules.DEF_TYPE_TYPE)),
         "fixed_enabled": bool(state.def_type & rules.DEF_TYPE_FE) and state.has_fixed,
-        "msrs": msrs,
+        "msrs": _msrs_json(state),
         "variable": [_pair_json(pair) for pair in _registers.pairs(state)],
         "problems": [str(problem) for problem in _problems(state)],
     }
@@ -263,7 +267,9 @@ def _map_json(memory: MemoryMap, state: MtrrState | None) -> list[dict[str, Any]
 
 def _cpus_json(machine: Machine) -> list[dict[str, Any]]:
     told = [cpu for cpu in machine.cpus if cpu.mtrrs is not None]
-    return [
-        {"cpu": cpu.number, "same_registers": cpu.mtrrs == told[0].mtrrs, "same_pat": cpu.pat == told[0].pat}
-        for cpu in told
-    ]
+    found = []
+    for cpu in told:
+        same = cpu.mtrrs == told[0].mtrrs
+        flags = {"cpu": cpu.number, "same_registers": same, "same_pat": cpu.pat == told[0].pat}
+        found.append(flags if same or cpu.mtrrs is None else {**flags, "msrs": _msrs_json(cpu.mtrrs)})
+    return found

@@ -17,7 +17,7 @@ from memtype.formats._lines import bare, holds
 from memtype.formats._linux_cleanup import Cleanup
 from memtype.formats._linux_pat import PatLine
 from memtype.formats._notes import not_told
-from memtype.formats._values import mtrr_type
+from memtype.formats._values import RESERVED, mtrr_type
 from memtype.formats.proc_mtrr import infer_default
 from memtype.machine import Cpu, Machine
 from memtype.memory_map import MemoryMap
@@ -372,6 +372,8 @@ class _Reading:
             self.notes.append(not_told("registers", f"Linux from 6.5 on prints what they make ({made}); {_HOW_TO_GET}"))
         elif state is None:
             self.notes.append(not_told("registers", f"no MTRR lines in the log; {_HOW_TO_GET}"))
+        if state is not None and RESERVED in (*listing.fixed.values(), *(base & 0xFF for base, _ in state.variable)):
+            self.notes.append(f'the log prints "?" for a reserved type: kept as {RESERVED}, it decides nothing')
         if listing.inconsistent:
             self.notes.append(
                 f"the processors' MTRRs differed ({', '.join(listing.inconsistent)}); "
