@@ -10,14 +10,14 @@ import sys
 from dataclasses import replace
 
 import pytest
+from linux_log import register_lines
+from strategies import random_state
 
 import memtype as mt
-from linux_log import register_lines
 from memtype import formats, rules
 from memtype.cli import _registers, main
 from memtype.cli._registers import deciders, edges, pairs
 from memtype.machine import Cpu, Machine
-from strategies import random_state
 
 FIXED = (0x0606060606060606,) * 2 + (0,) + (0x0505050505050505,) * 8
 STATE = mt.MtrrState(0xC00, FIXED, ((0x6, 0xF00000800), (0xE0000000, 0xFE0000800), (0, 0)), 36)
