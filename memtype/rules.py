@@ -144,6 +144,17 @@ def msr_name(index: int) -> str:
     return _NAMES.get(index, f"MSR 0x{index:x}")
 
 
+def saved_msrs(pairs: int, vendor: str = "intel") -> tuple[int, ...]:
+    """The writable registers that define memory types, in an order fit to restore them: what enables comes last.
+
+    >>> [hex(index) for index in saved_msrs(1)[-4:]]
+    ['0x277', '0x200', '0x201', '0x2ff']
+    """
+    variable = range(PHYSBASE0, PHYSBASE0 + 2 * pairs)
+    amd = (TOP_MEM2_MSR, SYSCFG_MSR) if vendor == "amd" else ()
+    return (*FIXED_MSRS, PAT_MSR, *variable, *amd, DEF_TYPE_MSR)
+
+
 _NAMES: Final = {
     MTRRCAP: "IA32_MTRRCAP",
     PAT_MSR: "IA32_PAT",

@@ -134,13 +134,13 @@ class Vm:
         The default type is written last, so that no half-written state is ever in force. KVM has 8 pairs: of
         others only valid ones count as refused.
         """
-        values = {i: v for i, v in state.msrs().items() if rules.PHYSBASE0 <= i <= rules.DEF_TYPE_MSR}
-        if pat is not None:
-            values[rules.PAT_MSR] = pat.value
+        values = state.msrs() | ({} if pat is None else {rules.PAT_MSR: pat.value})
         absent = [i for i in values if rules.PHYSBASE0 + 2 * _PAIRS <= i < rules.FIXED_MSRS[0]]
         refused = [i for i in absent if values[i | 1] & rules.MASK_VALID]
-        written = sorted(values.keys() - set(absent), key=lambda index: (index == rules.DEF_TYPE_MSR, index))
-        return sorted(refused + [index for index in written if not self.set_msr(index, values[index])])
+        for index in rules.saved_msrs(_PAIRS):
+            if index in values and not self.set_msr(index, values[index]):
+                refused.append(index)
+        return sorted(refused)
 
     @property
     def state(self) -> MtrrState:
