@@ -154,7 +154,7 @@ def want(
         return _solve(kind, table, seat, lambda p: effective_npt(p, host, under, snp))
     maker = vendor_name(vendor if vendor is not None else getattr(state, "vendor", "intel"))
     seat = f"{'AMD: ' if maker == 'amd' else ''}MTRR {under}"
-    return _solve(kind, table, seat, lambda p: effective(under, p, maker))
+    return _solve(kind, table, seat, lambda p: effective(under, p, maker), whose="PAT")
 
 
 def _wanted(wanted: Any) -> MemoryType:
@@ -175,16 +175,20 @@ def _mtrr_type(state: MtrrState | MemoryMap | None, at: int | None, size: int | 
 
 
 def _solve(
-    kind: MemoryType, pat: Pat, seat: str, given: Callable[[MemoryType], MemoryType], leaf: EptLeaf | None = None
+    kind: MemoryType,
+    pat: Pat,
+    seat: str,
+    given: Callable[[MemoryType], MemoryType],
+    leaf: EptLeaf | None = None,
+    whose: str = "guest PAT",
 ) -> Want:
     """`given(p)`: what an access gets under PAT type `p`. Everything else follows from that."""
-    whose = "PAT" if "MTRR" in seat and "host" not in seat else "guest PAT"
     reach = {MemoryType(p): given(MemoryType(p)) for p in sorted(rules.PAT_TYPES)}
     fitting = [p for p, result in reach.items() if result is kind]
     fitting.sort(key=lambda p: p is not kind)  # by its own name where that works
     admits = tuple(other for other in _ORDER if other in reach.values())
     if not fitting:
-        return Want(kind, None, (), None, None, _refusal(kind, seat, admits), pat, admits, leaf)
+        return Want(kind, None, (), None, None, _refusal(kind, seat, reach, admits), pat, admits, leaf)
     indexes = [index for p in fitting for index in pat.slots(p)]
     if indexes:
         return Want(kind, indexes[0], tuple(sorted(indexes)), None, None,
@@ -205,14 +209,16 @@ def _spare_entry(pat: Pat) -> int:
     return next(index for index in (4, 5, 6, 7, 3, 2, 1) if held_elsewhere(index))
 
 
-def _refusal(kind: MemoryType, seat: str, admitted: tuple[MemoryType, ...]) -> str:
+def _refusal(
+    kind: MemoryType, seat: str, reach: dict[MemoryType, MemoryType], admitted: tuple[MemoryType, ...]
+) -> str:
     if kind is MemoryType.UC_MINUS:
         return "UC- is a PAT entry, not a type that an access gets: it gives UC or WC"
     text = f"{seat} admits only {_listed(admitted, 'and')}"
     near = {MemoryType.UC: MemoryType.CD, MemoryType.WC: MemoryType.WC_PLUS}.get(kind)
     if near in admitted:
         text += f" ({near} is {kind} that probes the caches: ask for {near})"
-    if "mixed" in seat:
+    if MemoryType.MIXED in reach.values():
         text += "; the range spans several MTRR types: split it"
     return text
 
