@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+from dump_samples import BSD, COREBOOT, EDK2, INTELTOOL, windbg, xen_record
 
 import memtype as mt
 from memtype import formats, rules
@@ -62,22 +63,6 @@ def test_coreboot_registers_give_the_planned_types(corpus):
                 assert machine.mtrrs.map.uniform(base, end - base) == kind, (path.name, hex(base))
                 compared += 1
     assert compared > 35
-
-
-COREBOOT = """\
-[DEBUG]  MTRR: TEMPORARY Physical address space:
-[DEBUG]  0x0000000000000000 - 0x00000000ffffffff size 0x100000000 type 0
-[DEBUG]  MTRR: default type WB/UC MTRR counts: 1/0.
-[DEBUG]  MTRR: UC selected as default type.
-[DEBUG]  MTRR: 0 base 0x00000000ff000000 mask 0x0000000fff000000 type 5
-[DEBUG]  MTRR: Physical address space:
-[DEBUG]  0x0000000000000000 - 0x000000007fffffff size 0x80000000 type 6
-[DEBUG]  0x0000000080000000 - 0x0000000100000000 size 0x80000000 type 0
-[DEBUG]  apic_id 0x2 setup mtrr for CPU physical address size: 36 bits
-[DEBUG]  MTRR: default type WB/UC MTRR counts: 1/1.
-[DEBUG]  MTRR: WB selected as default type.
-[DEBUG]  MTRR: 0 base 0x0000000080000000 mask 0x0000000f80000000 type 0
-"""
 
 
 def test_coreboot_takes_the_last_solution_and_says_so():
@@ -149,15 +134,7 @@ def test_inteltool_index_counts_more_than_the_wrong_name(corpus):
 
 
 def test_inteltool_cores_of_their_own():
-    text = """\
-===================== SHARED MSRs (All Cores) =====================
- MSR 0x000002FF = 0x00000000:0x00000806 (IA32_MTRR_DEF_TYPE)
-====================== UNIQUE MSRs  (core 0) ======================
- MSR 0x00000277 = 0x00070406:0x00070406 (IA32_PAT)
-====================== UNIQUE MSRs  (core 1) ======================
- MSR 0x00000277 = 0x00070406:0x00070106 (IA32_PAT)
-"""
-    machine = mt.parse(text)
+    machine = mt.parse(INTELTOOL)
     assert [(cpu.number, cpu.mtrrs.def_type, cpu.pat.value) for cpu in machine.cpus] == [
         (0, 0x806, 0x0007040600070406), (1, 0x806, 0x0007040600070106)]  # fmt: skip
     assert any("differ in 1 registers: IA32_PAT" in note for note in machine.notes)
@@ -170,23 +147,6 @@ def test_edk2_registers_give_the_printed_ranges(corpus):
     machine = mt.load(corpus / "edk2" / "patina-readme-ovmf-like.txt")
     assert machine.printed_map == machine.mtrrs.map == machine.mtrrs.view(machine.printed_view).map
     assert machine.maxphyaddr == 38 and "maxphyaddr" not in machine.inferred
-
-
-EDK2 = """\
-MTRR Settings:
-=============
-MTRR Default Type: 0000000000000C06
-{fixed}
-Variable MTRR[00]: Base=0000000080000000 Mask=0000000F80000800
-Variable MTRR[02]: Base=0000000070000001 Mask=0000000FF0000800
-
-Memory Ranges:
-====================================
-WB:0000000000000000-000000006FFFFFFF
-WC:0000000070000000-000000007FFFFFFF
-UC:0000000080000000-00000000FFFFFFFF
-WB:0000000100000000-0000000FFFFFFFFF
-""".format(fixed="\n".join(f"Fixed MTRR[{n:02}]   : 0606060606060606" for n in range(11)))
 
 
 def test_edk2_phases_take_the_last_and_gaps_are_disabled_slots():
@@ -226,12 +186,6 @@ def test_xen_console(corpus):
         "WB", "UC", "WP", "WB", "UC", "WB"]  # fmt: skip
 
 
-def xen_record(pairs: list[tuple[int, int]]) -> str:
-    rows = ["    MTRR: PAT 0x7040600070406, cap 0x508, default 0xc06"]
-    rows += [f"          var {n} 0x{base:016x} 0x{mask:016x}" for n, (base, mask) in enumerate(pairs)]
-    return "\n".join([*rows, *(f"          fixed {n:02} 0x0606060606060606" for n in range(11))]) + "\n"
-
-
 def test_xen_save_record_of_eight_equal_pairs_warns():
     pair = (0x80000000, 0xFF80000800)
     warned = mt.parse(xen_record([pair] * 8))
@@ -256,14 +210,6 @@ def test_uboot_last_table_counts_and_sizes_tell_the_width(corpus):
     assert machine.mtrrs.variable[3] == (0xAD000000, 0xFFF000800)
 
 
-BSD = "\n".join((
-    *(f"0x{s.base:x}/0x{s.size:x} BIOS {'write-back' if s.base < 0xA0000 else 'uncacheable'} "
-      "fixed-base fixed-length set-by-firmware active " for s in rules.FIXED_RANGES),
-    "0x0/0x80000000 BIOS write-back set-by-firmware active ",
-    "0xd0000000/0x10000000 Xorg write-combine active ",
-))  # fmt: skip
-
-
 def test_bsd_memcontrol():
     machine = mt.parse(BSD)
     assert machine.format == "freebsd-memcontrol"
@@ -275,17 +221,6 @@ def test_bsd_memcontrol():
 def test_bsd_part_of_the_fixed_ranges_is_refused():
     with pytest.raises(mt.ParseError, match="87 of the 88 fixed ranges"):
         mt.parse(BSD.split("\n", 1)[1])
-
-
-def windbg(fixed: str = "enabled") -> str:
-    cells = [f"{'WP' if s.base >> 17 > 4 else 'WB'}:{s.base:05x}-{s.base + s.size - 1:05x}" for s in rules.FIXED_RANGES]
-    rows = ["  ".join(cells[n : n + 4]) for n in range(0, 88, 4)] if fixed == "enabled" else []
-    head = f"MTRR:  Var 4, Fixed-support {fixed}, USWC-supported, Default: UC"
-    return "\n".join([
-        "2: kd> !mtrr", head, *rows, "Variable:                Base               Mask               Length",
-        "  0.   UC: 00000000:c0000000  000003ff:c0000000  00000000:40000000",
-        "  1.   WB: 00000000:00000000  000003e0:00000000  00000020:00000000", "  2. ", "  3. ", "",
-    ])  # fmt: skip
 
 
 def test_windbg():

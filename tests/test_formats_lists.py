@@ -1,6 +1,7 @@
 """MSR lists of every printer: one register file, many spellings, several processors."""
 
 import pytest
+from dump_samples import AMDSEV
 
 import memtype as mt
 from memtype import rules
@@ -79,11 +80,7 @@ def test_headings_say_whose_registers_follow():
 
 
 def test_sets_of_values_show_that_processors_differ():
-    text = "Name, address, set(values)\nSYSCFG, 0xC0010010, {'3fc0000'}\nTOP_MEM2, 0xC001001D, {'4080000000'}\n"
-    text += "MTRRdefType, 0x2ff, {'c00', 'c06'}\nMTRRphysBase0, 0x200, {'6'}\nMTRRphysMask0, 0x201, {'ffff80000800'}\n"
-    text += "".join(f"MTRR{name.lower()}, {index:#x}, {{'1e1e1e1e1e1e1e1e'}}\n"
-                    for name, index in zip(rules.FIXED_NAMES, rules.FIXED_MSRS))  # fmt: skip
-    machine = mt.parse(text)
+    machine = mt.parse(AMDSEV)
     assert machine.vendor == "amd" and [cpu.mtrrs.def_type for cpu in machine.cpus] == [0xC00, 0xC06]
     assert str(machine.mtrrs.at(0)) == "WB" and str(machine.mtrrs.at(1 << 32)) == "WB"  # 1e; TOM2
     assert any("which processor holds which is not told" in note for note in machine.notes)

@@ -56,7 +56,7 @@ def emit(what: Machine | MtrrState, form: str) -> str | bytes:
 
 
 def _machine(state: MtrrState) -> Machine:
-    return Machine((Cpu(0, state),), "memtype", vendor=state.vendor, maxphyaddr=state.maxphyaddr)
+    return Machine((Cpu(0, state),), own_json.NAME, vendor=state.vendor, maxphyaddr=state.maxphyaddr)
 
 
 def _first(machine: Machine) -> tuple[MtrrState, Pat | None]:

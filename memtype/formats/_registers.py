@@ -9,7 +9,7 @@ from typing import Any
 
 from memtype import rules
 from memtype.errors import InputError, ParseError
-from memtype.formats._lines import lines
+from memtype.formats._lines import bare
 from memtype.formats._notes import not_told, still_open
 from memtype.formats.proc_mtrr import infer_default
 from memtype.machine import Cpu, Machine
@@ -40,11 +40,11 @@ def refusal(source: str, line: int, message: str) -> ParseError:
 def squeezed(text: str) -> Iterator[tuple[int, str]]:
     """(line number, line) without loggers' prefixes, runs of blanks as one: no pattern then meets a long run of them.
 
-    Lines longer than any register line are passed over.
+    Empty lines, and lines longer than any register line, are passed over.
     """
-    for number, line in lines(text):
-        if len(line) <= LONGEST_LINE:
-            yield number, _BLANKS.sub(" ", line)
+    for number, line in enumerate(text.split("\n"), 1):
+        if 0 < len(line) <= LONGEST_LINE:
+            yield number, _BLANKS.sub(" ", bare(line))
 
 
 def quoted(text: object) -> str:

@@ -6,6 +6,7 @@ from memtype import rules
 from memtype.errors import InputError, ParseError
 from memtype.types import MemoryType
 
+SHOWN = 40  # a hostile word is quoted up to here
 RESERVED = 2  # what "?" stands for: the dump hides which reserved encoding it was
 
 
@@ -14,11 +15,11 @@ def mtrr_type(word: str, where: str) -> int:
     if word == "?":
         return RESERVED
     try:
-        kind = MemoryType.parse(word)
+        kind = MemoryType.parse(word[:SHOWN])
     except InputError as error:
         raise ParseError(f"{where}: {error}") from None
     if kind not in rules.MTRR_TYPES:
-        raise ParseError(f"{where}: {word!r} is no MTRR type")
+        raise ParseError(f"{where}: {word[:SHOWN]!r} is no MTRR type")
     return int(kind)
 
 

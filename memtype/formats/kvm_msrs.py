@@ -20,24 +20,26 @@ HEADER = struct.Struct("<II")
 ENTRY = struct.Struct("<IIQ")
 MAX_ENTRIES = 4096  # KVM takes no more in one call
 
-_NUMBER = r"(0x[0-9a-zA-Z_]{1,80}|\d\w{0,80})"
+_NUMBER = r"(?:0x[0-9a-zA-Z_]{1,80}|\d\w{0,80})"
 _GAP = r"\s{0,40}"
-_TEXT = re.compile(
-    rf"\bindex{_GAP}[=:]?{_GAP}{_NUMBER}{_GAP},?{_GAP}"
-    rf"(?:\.?\breserved{_GAP}[=:]?{_GAP}\w{{1,20}}{_GAP},?{_GAP})?\.?\bdata{_GAP}[=:]?{_GAP}{_NUMBER}"
+_INDEX = rf"\bindex{_GAP}[=:]?{_GAP}(?P<index>{_NUMBER}){_GAP},?{_GAP}"
+_RESERVED = rf"(?:\.?\breserved{_GAP}[=:]?{_GAP}\w{{1,20}}{_GAP},?{_GAP})?"
+_TEXT = re.compile(rf"{_INDEX}{_RESERVED}\.?\bdata{_GAP}[=:]?{_GAP}(?P<data>{_NUMBER})")
+_TOKEN = re.compile(
+    rf"{_TEXT.pattern}|\bindex{_GAP}[=:]?{_GAP}(?P<alone>{_NUMBER}){_GAP}[,}}]"
+    r"|\bvcpu\s{0,9}#?(?P<vcpu>\d{1,40})",
+    re.I,
 )
-_TEXT_START = re.compile(rf"\bindex{_GAP}[=:]?{_GAP}{_NUMBER}{_GAP}[,}}]")
 _HEX_LINE = re.compile(
     r"^\s*(?:[0-9a-f]{7,8}:?\s+)?(?P<bytes>[0-9a-f]{2}(?:\s?[0-9a-f]{2})*)\s*(?:\s\s\S.*|\|.*\|)?$", re.I
 )
-_VCPU = re.compile(r"^\W*vcpu\s*#?(\d+)\W*$", re.I)
 
 
 def sniff(text: str) -> bool:
     start = text[:64].lstrip()[:1]
     if start in ("{", "[") and '"' in text[:512]:
         return False  # JSON
-    if any(_known(match[1]) for match in _TEXT.finditer(text)):
+    if any(_known(match["index"]) for match in _TEXT.finditer(text)):
         return True
     data = _hex(text[: 1 << 16])
     return data is not None and sniff_bytes(data)
@@ -92,17 +94,18 @@ def parse_bytes(data: bytes, source: str = "<bytes>") -> Machine:
 
 def _hex(text: str) -> bytes | None:
     """The bytes of a hex dump (plain, xxd, hexdump -C); None where a line is none."""
-    words = []
+    found = bytearray()
     for line in text.split("\n"):
-        if not line.strip() or line.lstrip().startswith(("#", "//")):
+        row = line.strip()
+        if not row or row.startswith(("#", "//")):
             continue
+        if found and re.fullmatch(r"[0-9a-f]{7,8}", row, re.I) and int(row, 16) == len(found):
+            continue  # the last line of hexdump -C: the length
         match = _HEX_LINE.match(line.rstrip())
         if not match:
-            if re.fullmatch(r"[0-9a-f]{7,8}", line.strip(), re.I):
-                continue  # the last line of hexdump -C: the length
             return None
-        words.append(re.sub(r"\s", "", match["bytes"]))
-    return bytes.fromhex("".join(words)) if words else None
+        found += bytes.fromhex(re.sub(r"\s", "", match["bytes"]))
+    return bytes(found) or None
 
 
 def _known(text: str) -> bool:
@@ -116,28 +119,20 @@ def _entries(text: str, source: str) -> Machine:
     """Entries as text; a remark tells what they cannot hold, a line ``vcpu N`` the processor."""
     told = reg.read_remark(text, source)
     registers: dict[int, dict[int, int]] = {}
-    cpu = 0
-    for number, line in reg.squeezed(text):
-        heading = _VCPU.match(line)
-        if heading:
-            cpu = reg.cpu_number(heading[1], source, number)
-        found = list(_TEXT.finditer(line))
-        if not found and _TEXT_START.search(line):
-            raise reg.refusal(source, number, f"an entry without data: {reg.quoted(line.strip())}")
-        for match in found:
-            index = reg.number(match[1], source, number, "MSR index", 32, base=10)
-            if index not in reg.KNOWN_MSRS:
-                continue
-            cpu += index in registers.get(cpu, ())  # named again: the next processor's list begins
-            value = reg.number(match[2], source, number, rules.msr_name(index), base=10)
-            registers.setdefault(cpu, {})[index] = value
-    if not registers:  # entries over several lines
-        for match in _TEXT.finditer(text):
-            number = text.count("\n", 0, match.start()) + 1
-            index = reg.number(match[1], source, number, "MSR index", 32, base=10)
-            if index in reg.KNOWN_MSRS:
-                value = reg.number(match[2], source, number, rules.msr_name(index), base=10)
-                registers.setdefault(0, {})[index] = value
+    cpu, line, at = 0, 1, 0
+    for match in _TOKEN.finditer(text):
+        line, at = line + text.count("\n", at, match.start()), match.start()
+        if match["vcpu"]:
+            cpu = reg.cpu_number(match["vcpu"], source, line)
+            continue
+        index = reg.number(match["index"] or match["alone"], source, line, "MSR index", 32, base=10)
+        if index not in reg.KNOWN_MSRS:
+            continue
+        name = rules.msr_name(index)
+        if match["alone"]:
+            raise reg.refusal(source, line, f"{name} (0x{index:x}) has no data")
+        cpu += index in registers.get(cpu, ())  # named again: the next processor's list begins
+        registers.setdefault(cpu, {})[index] = reg.number(match["data"], source, line, name, base=10)
     width = int(told["maxphyaddr"]) if "maxphyaddr" in told else None
     if "cap" in told:
         for msrs in registers.values():

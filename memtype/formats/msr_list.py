@@ -19,7 +19,7 @@ _CPU = r"(?:\[?\s*(?:cpu|core|processor|thread|lcpu)\s*[#:]?\s*(?P<cpu>\d+)\s*\]
 _CPU2 = _CPU.replace("<cpu>", "<cpu2>")
 _WORD = r"(?:(?:\[CHIPSEC\]\s*)?(?:rdmsr|msr)\b\s*(?:register\s*)?[\[(:]?\s*)"
 _HEX = r"0x[0-9a-z_]+"
-_NAME = r"(?:(?:MSR_|IA32_|AMD64_|AMD_|K8_)*(?:MTRR_?|(?:CR_)?PAT(?:_MSR)?\b|SYSCFG|TOP_?MEM2|TOM2)[A-Za-z0-9_]*)"
+_NAME = r"(?:(?:MSR_|IA32_|AMD64_|AMD_|K8_)*(?:MTRR_?|(?:CR_)?PAT(?:_MSR)?\b|SYSCFG|TOP_?MEM2)[A-Za-z0-9_]*)"
 _REGISTER = re.compile(
     rf"^\s*(?:\[CHIPSEC\]\s*)?{_CPU}?(?P<word>{_WORD})?{_CPU2}?(?:"
     rf"(?P<name>{_NAME})\s*[,\s]?\s*(?:\(?(?:MSR\s*)?(?P<named>{_HEX})\)?(?=\s*[:=,]|\s+{_HEX}\s*$))?"
@@ -233,6 +233,8 @@ def _run(reader: _Reader, number: int, command: tuple[str, list[str]]) -> None:
             base = _output_base(word, base)
         else:
             values.append(word)
+    if len(values) != (1 if tool == "rdmsr" else 2):
+        raise reg.refusal(reader.source, number, f"{tool} with {len(values)} numbers: cut off")
     index = reg.number(values[0], reader.source, number, "register", 32, base=10)
     if tool == "wrmsr":
         # msr-tools reads both arguments as C does: 0x for hexadecimal

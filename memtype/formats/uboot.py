@@ -64,7 +64,7 @@ def _row(match: re.Match[str], msrs: dict[int, int], number: int, source: str) -
     if index in msrs:
         raise reg.refusal(source, number, f"register {n} is listed twice in one table")
     msrs |= {index: base | kind, index + 1: mask | valid}
-    width = (mask + size).bit_length() - 1
+    width = max((mask + size).bit_length() - 1, 0)
     if mask + size != 1 << width or not rules.MIN_MAXPHYADDR <= width <= rules.MAX_MAXPHYADDR:
         return None
     return width
