@@ -3,17 +3,16 @@
 from memtype.kvm.events import (
     DisableQuirks,
     NoncoherentDma,
-    Replay,
     SetCr0Cd,
     SetMtrrs,
     WriteMsr,
     Zap,
-    replay,
 )
 from memtype.kvm.mmio import is_mmio
 from memtype.kvm.nested import nested_leaf, nested_pat
 from memtype.kvm.profiles import PROFILES, RULES, Profile
 from memtype.kvm.releases import profile
+from memtype.kvm.replay import Replay, replay
 from memtype.kvm.vcpu import Vcpu
 from memtype.kvm.vm import Leaf, Vm
 

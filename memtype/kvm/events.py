@@ -15,7 +15,7 @@ from memtype import rules
 from memtype.errors import InputError, RegisterError
 from memtype.kvm import guest_mtrr, msrs, profiles
 from memtype.kvm.profiles import CD_NW_CLEARED, GFN_ALL, IGNORE_GUEST_PAT
-from memtype.kvm.ranges import Pieces, Range, clip, contains, overlay, pages, subtract, union
+from memtype.kvm.ranges import Pieces, Range, clip, contains, overlay, subtract, union
 from memtype.kvm.vcpu import Vcpu, as_guest, with_msr
 from memtype.kvm.vm import Vm, device_count, quirk_names
 from memtype.mtrr import MtrrState
@@ -46,8 +46,8 @@ class Zap:
     stale : needed and not done
     excess : done and not needed, within the guest-physical address space
     changes : what changes to what, for which vCPU
-    why : the rules that decided, with their sources
-    rules : their identifiers
+    why : the rules that decided, with their sources: those of the leaves, then that of the zap
+    reasons, rules : their identifiers
     warned : a WARN is raised (an inverted range)
     """
 
@@ -58,24 +58,29 @@ class Zap:
     stale: list[Range]
     excess: list[Range]
     changes: tuple[LeafChange, ...]
+    reasons: tuple[str, ...]
     rules: tuple[str, ...]
     refusal: str | None = None
     warned: bool = False
 
     @property
     def why(self) -> str:
-        text = "; ".join(str(profiles.RULES[rule]) for rule in self.rules)
+        text = "; ".join(str(profiles.RULES[rule]) for rule in self.reasons + self.rules)
         return f"{self.refusal}; {text}" if self.refusal else text
 
 
 class Outcome(NamedTuple):
-    """What an event does by itself: the VM after it, the zap calls, the rules, and a refusal."""
+    """What an event does by itself: the VM after it, the zap calls, the rules, and a refusal.
+
+    `reasons` are the rules why leaves change or not, where those of the leaves themselves do not say it.
+    """
 
     vm: Vm
     calls: tuple[Range, ...]
     rules: tuple[str, ...]
     refusal: str | None = None
     warned: bool = False
+    reasons: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +107,7 @@ class WriteMsr:
             return Outcome(vm, (), (f"kvm-zap-mtrr-{p.zap_mtrr}",), warned=True)
         after = _with_vcpu(vm, self.vcpu, with_msr(found, self.index, self.value))
         if kind == "pat":
-            return Outcome(after, (), ("kvm-zap-pat", _pat_rule(vm, self.vcpu)))
+            return Outcome(after, (), ("kvm-zap-pat",), reasons=(_pat_rule(vm, self.vcpu),))
         calls, inverted = _mtrr_calls(after, self.vcpu, self.index)
         told = (f"kvm-zap-mtrr-{p.zap_mtrr}", *(["kvm-zap-inverted"] if inverted else []))
         return Outcome(after, calls, told, warned=inverted and p.warns_inverted_zap)
@@ -112,7 +117,7 @@ def _pat_rule(vm: Vm, vcpu: int) -> str:
     """Why no leaf depends on the PAT."""
     if vm.tdp != "ept":
         return "kvm-pat-npt" if vm.tdp == "npt" else "kvm-pat-shadow"
-    fixed, _ = vm._decide(vm.vcpu(vcpu), False)
+    fixed, _ = vm.decide(vm.vcpu(vcpu), False)
     return "kvm-pat-ipat" if fixed is not None and fixed.ipat else "kvm-pat-ept"
 
 
@@ -149,8 +154,8 @@ class SetMtrrs:
             if self.mtrrs.maxphyaddr != width:
                 raise RegisterError(f"the new MTRRs have MAXPHYADDR {self.mtrrs.maxphyaddr}, vCPU {number} has {width}")
             for index, value in as_guest(self.mtrrs).msrs().items():
-                if index not in rules.FIXED_MSRS and index % 2 and not value:
-                    continue  # a mask of 0 counts as never written, as in `Vcpu`
+                if not value and msrs.kind_of(index) == "mask" and not outcome.vm.msr(index, number):
+                    continue  # a mask that is 0 and stays 0 counts as not written, as in `Vcpu`
                 step = WriteMsr(index, value, number, host_initiated=True).perform(outcome.vm)
                 if step.refusal:
                     return Outcome(vm, (), step.rules, f"{rules.msr_name(index)} = 0x{value:x}: {step.refusal}")
@@ -228,9 +233,18 @@ def apply(vm: Vm, event: Event) -> tuple[Vm, Zap]:
     done = union(outcome.calls)
     zap = Zap(
         outcome.refusal is None, outcome.calls, done, needed, subtract(needed, done),
-        subtract(clip(done, vm.gfn_end), needed), changes, outcome.rules, outcome.refusal, outcome.warned,
+        subtract(clip(done, vm.gfn_end), needed), changes, outcome.reasons or _leaf_rules(vm, outcome), outcome.rules,
+        outcome.refusal, outcome.warned,
     )  # fmt: skip
     return dataclasses.replace(outcome.vm, _leaves=_surviving(vm, outcome.vm, done)), zap
+
+
+def _leaf_rules(before: Vm, outcome: Outcome) -> tuple[str, ...]:
+    """The rules that make the leaves before and after, each once; none where the event was refused."""
+    if outcome.refusal:
+        return ()
+    decided = [vm.decide(vcpu, False)[1] for vm in (before, outcome.vm) for vcpu in vm.vcpus]
+    return tuple(dict.fromkeys(decided))
 
 
 def _changes(before: Vm, after: Vm) -> Iterable[LeafChange]:
@@ -247,57 +261,6 @@ def _surviving(before: Vm, after: Vm, done: list[Range]) -> Pieces[frozenset[int
     zapped = Pieces(((edge, contains(done, edge)) for edge in sorted(edges)), before.gfn_end)
     layers = overlay([before.existing_leaves(), after.fresh_leaves(), zapped], before.gfn_end)
     return Pieces(((first, new if gone else old | new) for first, _, (old, new, gone) in layers), before.gfn_end)
-
-
-# --- sequences --------------------------------------------------------------------------------------------------
-
-
-class Step(NamedTuple):
-    """One event of a sequence, its zap, and what was stale after it, earlier events' leftovers included."""
-
-    event: Event
-    zap: Zap
-    stale: list[Range]
-
-
-@dataclass(frozen=True, slots=True)
-class Replay:
-    """A sequence of events as one release goes through it.
-
-    Attributes
-    ----------
-    vm : the VM at the end
-    steps : every event with its zap and the stale ranges after it
-    zaps : how many times kvm_zap_gfn_range() ran
-    pages : how many pages those calls covered, below `memory` if it was given
-    """
-
-    vm: Vm
-    steps: tuple[Step, ...]
-    zaps: int
-    pages: int
-
-    @property
-    def stale(self) -> list[Range]:
-        """What is stale at the end."""
-        return self.vm.stale()
-
-    @property
-    def refused(self) -> list[Step]:
-        """The events that the release refused."""
-        return [step for step in self.steps if not step.zap.accepted]
-
-
-def replay(vm: Vm, events: Iterable[Event], memory: int | None = None) -> Replay:
-    """Apply events in order; `memory` (bytes of guest RAM) bounds the pages that are counted."""
-    end = vm.gfn_end if memory is None else min(vm.gfn_end, -(-memory // rules.PAGE_SIZE))
-    steps: list[Step] = []
-    covered = 0
-    for event in events:
-        vm, zap = apply(vm, event)
-        covered += sum(pages(clip([call], end)) for call in zap.calls)
-        steps.append(Step(event, zap, vm.stale()))
-    return Replay(vm, tuple(steps), sum(len(step.zap.calls) for step in steps), covered)
 
 
 def _with_vcpu(vm: Vm, number: int, vcpu: Vcpu) -> Vm:

@@ -75,7 +75,9 @@ def _legacy(vcpu: Vcpu, gpa: int) -> int:
         return _fixed(vcpu, reference.fixed_slot(gpa))  # whatever FE says
     if not enabled(vcpu):
         return _default(vcpu)
-    met = reference.matching_pairs(vcpu.mtrrs, gpa)
+    above = rules.high_bits(vcpu.maxphyaddr)  # bits that 3.13 to 3.18 let a guest set: such a range matches nothing
+    pairs = vcpu.mtrrs.variable
+    met = [n for n in reference.matching_pairs(vcpu.mtrrs, gpa) if not pairs[n][0] & pairs[n][1] & above]
     return overlaps.linux(_types(vcpu, met)) if met else _default(vcpu)
 
 

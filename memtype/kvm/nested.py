@@ -6,7 +6,7 @@ from memtype import rules
 from memtype.errors import InputError
 from memtype.kvm.profiles import NESTED_SVM_SHARED_PAT
 from memtype.kvm.vm import Leaf, Vm
-from memtype.pat import Pat
+from memtype.pat import Pat, as_pat
 
 
 def nested_leaf(vm: Vm, l1_gpa: int, l1_entry: int, mmio: bool = False, vcpu: int = 0) -> Leaf:
@@ -27,7 +27,7 @@ def nested_leaf(vm: Vm, l1_gpa: int, l1_entry: int, mmio: bool = False, vcpu: in
     return vm.leaf(l1_gpa, mmio, vcpu)
 
 
-def nested_pat(vm: Vm, l2_pat: Pat | int | None, nested_npt: bool = True, vcpu: int = 0) -> Pat:
+def nested_pat(vm: Vm, l2_pat: Pat | int | str | None, nested_npt: bool = True, vcpu: int = 0) -> Pat:
     """The PAT in hardware while L2 runs.
 
     Parameters
@@ -41,7 +41,7 @@ def nested_pat(vm: Vm, l2_pat: Pat | int | None, nested_npt: bool = True, vcpu: 
         For a PAT that KVM refuses at VMRUN (AMD, 7.2 and later): VMEXIT_INVALID.
     """
     l1 = vm.hardware_pat(vcpu)
-    asked = l2_pat if l2_pat is None or isinstance(l2_pat, Pat) else Pat(int(l2_pat))
+    asked = None if l2_pat is None else as_pat(l2_pat)
     if vm.vendor == "intel":
         return l1 if asked is None or not vm.load_pat else asked
     own = vm.profile.nested_svm_pat == "quirk" and not vm.quirk(NESTED_SVM_SHARED_PAT) and nested_npt

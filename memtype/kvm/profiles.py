@@ -243,7 +243,6 @@ PROFILES: Final = {
                        "KVM: x86/mmu: Restrict mapping level based on guest MTRR iff they're used"),
                 Commit("38bf9d7bf277", "KVM: x86/mmu: Add shadow mask for effective host MTRR memtype"),
             ),
-            notes=("6.0 and 6.3 were not read (bracketed by 5.19, 6.1, 6.2 and 6.4)",),
         ),
         Profile(
             "kvm-6.7", "6.7 to 6.10", (6, 7), **_KVM_6_7,
@@ -257,7 +256,6 @@ PROFILES: Final = {
                 Commit("10ed442fefdd",
                        "KVM: VMX: drop IPAT in memtype when CD=1 for KVM_X86_QUIRK_CD_NW_CLEARED"),
             ),
-            notes=("6.7 and 6.10 were not read (bracketed by 6.6, 6.8, 6.9 and 6.11)",),
         ),
         Profile(
             "kvm-6.11", "6.11 to 6.15", (6, 11), **_KVM_6_11,
@@ -267,7 +265,6 @@ PROFILES: Final = {
                 Commit("9d70f3fec144",
                        'Revert "KVM: VMX: Always honor guest PAT on CPUs that support self-snoop"'),
             ),
-            notes=("6.13 and 6.15 were not read (bracketed by 6.12, 6.14 and 6.16)",),
         ),
         Profile(
             "kvm-6.11-rc", "6.11-rc1 to 6.11-rc7", (6, 11), **_KVM_6_11_RC,
@@ -301,30 +298,24 @@ class Refinement:
     since: tuple[int, int]
     knobs: dict[str, Any]
     commit: Commit
-    note: str = ""
+    unsure: tuple[tuple[int, int], tuple[int, int]] | None = None  # releases for which it is not known
 
 
 REFINEMENTS: Final = (
     Refinement("kvm-3.13", (3, 19), {"pat_checked": "always"},
-               Commit("4566654bb9be", "KVM: vmx: Inject #GP on invalid PAT CR"),
-               "first release not known: absent in 3.13, present in 3.19"),
+               Commit("4566654bb9be", "KVM: vmx: Inject #GP on invalid PAT CR"), ((3, 14), (3, 18))),
     Refinement("kvm-3.13", (3, 19), {"variable_check": "full", "double_fault": True},
-               Commit("3.19", "reserved bits of variable ranges are checked (3.13 against 3.19)"),
-               "first release not known: absent in 3.13, present in 3.19"),
+               Commit("3.19", "reserved bits of variable ranges are checked (3.13 against 3.19)"), ((3, 14), (3, 18))),
     Refinement("kvm-4.4", (4, 14), {"g_pat_follows": True},
-               Commit("15038e147247", "KVM: SVM: obey guest PAT"),
-               "4.14 or 4.15: which is not known for certain"),
+               Commit("15038e147247", "KVM: SVM: obey guest PAT"), ((4, 14), (4, 14))),
     Refinement("kvm-4.4", (4, 15), {"mmio_host_pat": True},
-               Commit("4.15", "host PAT clause in kvm_is_mmio_pfn() (4.4 against 4.15)"),
-               "4.5 to 4.14 were not read for this"),
+               Commit("4.15", "host PAT clause in kvm_is_mmio_pfn() (4.4 against 4.15)"), ((4, 5), (4, 14))),
     Refinement("kvm-4.4", (5, 4), {"mmio_e820": True},
-               Commit("5.4", "E820 clause in kvm_is_mmio_pfn() (4.15 against 5.4)"),
-               "4.16 to 5.3 were not read for this"),
+               Commit("5.4", "E820 clause in kvm_is_mmio_pfn() (4.15 against 5.4)"), ((4, 16), (5, 3))),
     Refinement("kvm-4.4", (5, 11), {"double_fault": False},
                Commit("5.11", "the MTRR validator only returns false (5.10 against 5.11)")),
     Refinement("kvm-4.4", (5, 19), {"warns_inverted_zap": True},
-               Commit("5.19", "kvm_zap_gfn_range() warns once on end <= start (5.15 against 5.19)"),
-               "5.16 to 5.18 were not read for this"),
+               Commit("5.19", "kvm_zap_gfn_range() warns on end <= start (5.15 against 5.19)"), ((5, 16), (5, 18))),
     Refinement("kvm-6.0", (6, 5), {"msr_dispatch": "narrow"},
                Commit("34a83deac31c", "KVM: x86: Use MTRR macros to define possible MTRR MSR ranges")),
 )  # fmt: skip
@@ -351,6 +342,7 @@ BACKPORTS: Final = (
              "4.4.262 has 15038e147247; an earlier 4.4.y may have it too"),
 )  # fmt: skip
 
+NOT_READ: Final = frozenset({(6, 0), (6, 3), (6, 7), (6, 10), (6, 13), (6, 15)})  # bracketed by their neighbours
 FIRST_READ: Final = (3, 13)
 NEWEST_READ: Final = (7, 3)
 LAST_MINOR: Final = {3: 19, 4: 20, 5: 19, 6: 19}  # 3.19 was followed by 4.0, and so on
@@ -364,67 +356,66 @@ RULES: Final = {
     rule.id: rule
     for rule in (
         # --- the leaf (vmx_get_mt_mask and its kin) ---
-        Rule("kvm-leaf-mmio", "a host MMIO page is UC, the guest's PAT applies", "vmx_get_mt_mask(), every release"),
-        Rule("kvm-leaf-coherent-always", "no non-coherent DMA: WB, and the guest's PAT is ignored (IPAT = 1)",
+        Rule("kvm-leaf-mmio", "host MMIO: UC, the guest's PAT applies", "vmx_get_mt_mask(), every release"),
+        Rule("kvm-leaf-coherent-always", "no non-coherent DMA: WB with IPAT = 1, the guest's PAT is ignored",
              "vmx_get_mt_mask(), 3.13 to 6.15"),
-        Rule("kvm-leaf-coherent-quirk",
-             "no non-coherent DMA: WB, and IPAT = 1 only while the quirk IGNORE_GUEST_PAT is in force",
+        Rule("kvm-leaf-coherent-quirk", "no non-coherent DMA: WB, with IPAT = 1 while IGNORE_GUEST_PAT is in force",
              "commit c9c1e20b4c7d, 6.16"),
-        Rule("kvm-leaf-coherent-no-self-snoop", "no non-coherent DMA: WB, and IPAT = 1 only without self-snoop",
+        Rule("kvm-leaf-coherent-no-self-snoop", "no non-coherent DMA: WB, with IPAT = 1 only without self-snoop",
              "commit 377b2f359d1f, 6.11-rc1 to rc7"),
-        Rule("kvm-leaf-mtrr", "non-coherent DMA: the guest's MTRR type, the guest's PAT applies",
+        Rule("kvm-leaf-mtrr", "non-coherent DMA: the guest's MTRR type, its PAT applies",
              "vmx_get_mt_mask(), 3.13 to 6.10"),
-        Rule("kvm-leaf-cd-on", "non-coherent DMA and CR0.CD = 1 with the quirk CD_NW_CLEARED: WB",
+        Rule("kvm-leaf-cd-on", "CR0.CD = 1, non-coherent DMA, quirk CD_NW_CLEARED in force: WB",
              "commit fb279950ba02, 4.4 (IPAT = 1); commit 10ed442fefdd, 6.7 (IPAT = 0)"),
-        Rule("kvm-leaf-cd-off", "non-coherent DMA and CR0.CD = 1 without the quirk CD_NW_CLEARED: UC, IPAT = 1",
+        Rule("kvm-leaf-cd-off", "CR0.CD = 1, non-coherent DMA, quirk CD_NW_CLEARED disabled: UC with IPAT = 1",
              "commit b18d5431acc7, 4.4 to 6.10"),
         Rule("kvm-leaf-wb", "non-coherent DMA: WB, the guest's PAT applies, its MTRRs do not",
              "commit 0a7b73559b39, 6.11"),
-        Rule("kvm-leaf-npt", "nested paging: KVM leaves PWT, PCD and PAT 0, entry 0 of the host's PAT (WB); "
-             "hardware applies the guest's PAT", "svm_get_mt_mask() returns 0 or is not there, every release"),
-        Rule("kvm-leaf-shadow", "shadow paging: KVM leaves PWT, PCD and PAT 0 (shadow_memtype_mask is 0), "
-             "so entry 0 of the PAT decides every page", "commit 38bf9d7bf277; get_mt_mask only with TDP before"),
-        # --- zaps: writes of the PAT ---
-        Rule("kvm-pat-ept", "EPT bits 5:3 only take the place of the guest's MTRRs; with IPAT = 0 the CPU applies "
-             "GUEST_IA32_PAT itself", "SDM 3C 29.3.7; LKML 2023-05-05, Huang"),
-        Rule("kvm-pat-ipat", "IPAT = 1: the guest's PAT is ignored whatever it holds", "SDM 3C 29.3.7"),
+        Rule("kvm-leaf-npt", "nested paging: PAT entry 0 of the host, WB; hardware applies the guest's PAT",
+             "svm_get_mt_mask() returns 0 or is not there, every release"),
+        Rule("kvm-leaf-shadow", "shadow paging: shadow_memtype_mask is 0, PAT entry 0 decides every page",
+             "commit 38bf9d7bf277, 6.0; no call without TDP before"),
+        # --- why a PAT write changes no leaf ---
+        Rule("kvm-pat-ept", "EPT bits 5:3 replace only the guest's MTRRs; the CPU applies GUEST_IA32_PAT",
+             "SDM 3C 29.3.7; LKML 2023-05-05 (Huang)"),
+        Rule("kvm-pat-ipat", "IPAT = 1: the guest's PAT is ignored, whatever it holds", "SDM 3C 29.3.7"),
         Rule("kvm-pat-npt", "nested paging: the CPU applies the PAT in VMCB g_pat, the leaf has no part in it",
              "APM 2 15.25.8"),
-        Rule("kvm-pat-shadow", "shadow_memtype_mask is 0: KVM sets no PAT bit in a shadow leaf",
-             "commit 38bf9d7bf277; LKML 2023-05-05, Huang"),
-        Rule("kvm-zap-pat", "a PAT write zaps nothing",
-             "update_mtrr() skips MSR 0x277, 4.4 to 6.4; moved out of mtrr.c by bc7fe2f0b751, 6.5"),
-        # --- zaps: writes of an MTRR ---
-        Rule("kvm-zap-mtrr-root-reset", "an MTRR write only resets the MMU root: old leaves persist",
+        Rule("kvm-pat-shadow", "shadow_memtype_mask is 0: a shadow leaf holds no PAT bits",
+             "commit 38bf9d7bf277, 6.0; LKML 2023-05-05 (Huang)"),
+        # --- zaps ---
+        Rule("kvm-zap-pat", "a PAT write never zaps",
+             "update_mtrr() skips MSR 0x277, 4.4 to 6.4; commit bc7fe2f0b751, 6.5"),
+        Rule("kvm-zap-mtrr-root-reset", "an MTRR write resets the MMU root only, old leaves persist",
              "set_msr_mtrr(), 3.13 to 4.1"),
-        Rule("kvm-zap-mtrr-tdp+nc", "an MTRR write zaps its range with TDP (EPT or NPT) and non-coherent DMA",
+        Rule("kvm-zap-mtrr-tdp+nc", "an MTRR write zaps its range with TDP and non-coherent DMA",
              "update_mtrr(), 4.4 to 6.6"),
         Rule("kvm-zap-mtrr-ept+nc", "an MTRR write zaps its range with EPT and non-coherent DMA",
              "commit a1596812cce1, 6.7"),
-        Rule("kvm-zap-mtrr-removed", "MTRRs are plain storage: a write zaps nothing", "commit 0a7b73559b39, 6.11"),
-        # --- zaps: CR0.CD ---
-        Rule("kvm-zap-cd-context-reset", "a CR0.CD toggle resets the MMU context only", "kvm_set_cr0(), 3.13 to 4.1"),
-        Rule("kvm-zap-cd-nc+quirk-off",
-             "a CR0.CD toggle zaps all with non-coherent DMA and CD_NW_CLEARED disabled",
+        Rule("kvm-zap-mtrr-removed", "an MTRR write is plain storage, it zaps nothing", "commit 0a7b73559b39, 6.11"),
+        Rule("kvm-zap-inverted", "the mask was never written: the range wraps to gfn 0, nothing is zapped",
+             "update_mtrr(), 4.4 to 6.10; a WARN since 5.19"),
+        Rule("kvm-zap-cd-context-reset", "a CR0.CD toggle resets the MMU context only, old leaves persist",
+             "kvm_set_cr0(), 3.13 to 4.1"),
+        Rule("kvm-zap-cd-nc+quirk-off", "a CR0.CD toggle zaps all with non-coherent DMA and CD_NW_CLEARED disabled",
              "commit 879ae1880449, 4.4 to 6.6"),
         Rule("kvm-zap-cd-ept+nc+quirk-off",
              "a CR0.CD toggle zaps all with EPT, non-coherent DMA and CD_NW_CLEARED disabled",
              "commit c0ad4a14c5af, 6.7"),
         Rule("kvm-zap-cd-removed", "a CR0.CD toggle zaps nothing", "commit e1548088ff54, 6.11"),
-        # --- zaps: non-coherent DMA ---
-        Rule("kvm-zap-nc-no", "the first or last non-coherent device zaps nothing: old leaves persist",
+        Rule("kvm-zap-nc-no", "the first and the last non-coherent device zap nothing, old leaves persist",
              "kvm_arch_register_noncoherent_dma(), 3.13 to 6.6"),
-        Rule("kvm-zap-nc-ept", "the first or last non-coherent device zaps all with EPT", "commit 539c103e2a13, 6.7"),
-        Rule("kvm-zap-nc-ept+no-self-snoop", "the first or last non-coherent device zaps all with EPT on a host "
-             "without self-snoop", "commit 377b2f359d1f, 6.11-rc1 to rc7"),
-        Rule("kvm-zap-nc-quirk", "the first or last non-coherent device zaps all while IGNORE_GUEST_PAT is in force",
+        Rule("kvm-zap-nc-ept", "the first and the last non-coherent device zap all with EPT",
+             "commit 539c103e2a13, 6.7"),
+        Rule("kvm-zap-nc-ept+no-self-snoop",
+             "the first and the last non-coherent device zap all with EPT and no self-snoop",
+             "commit 377b2f359d1f, 6.11-rc1 to rc7"),
+        Rule("kvm-zap-nc-quirk",
+             "the first and the last non-coherent device zap all while IGNORE_GUEST_PAT is in force",
              "commit c9c1e20b4c7d, 6.16"),
         Rule("kvm-zap-nc-count", "only the first and the last non-coherent device matter",
              "kvm_arch_register_noncoherent_dma(), every release"),
-        # --- zaps: the rest ---
         Rule("kvm-zap-quirk", "disabling a quirk zaps nothing", "KVM_CAP_DISABLE_QUIRKS, every release"),
-        Rule("kvm-zap-inverted", "the range of a base whose mask was never written wraps to gfn 0: nothing is zapped",
-             "update_mtrr(), 4.4 to 6.10; a WARN since 5.19"),
-        Rule("kvm-refused", "the write is refused, nothing changes", "kvm_set_msr_common()"),
+        Rule("kvm-refused", "a refused write changes nothing", "kvm_set_msr_common(), every release"),
     )
 }  # fmt: skip

@@ -92,15 +92,20 @@ def _resolve(release: tuple[int, int], vendor: str, update: int, text: str) -> P
     knobs: dict[str, Any] = {}
     notes: list[str] = []
     for row in profiles.REFINEMENTS:
-        if row.profile == base.name and row.since <= release:
+        if row.profile != base.name:
+            continue
+        if row.since <= release:
             knobs |= row.knobs
-            notes += [f"{row.commit}: {row.note}"] if row.note else []
+        if row.unsure and row.unsure[0] <= release <= row.unsure[1]:
+            notes.append(f"whether {text} has this is not known for certain: {row.commit}")
     for port in profiles.BACKPORTS:
         if (port.vendor, port.series) == (vendor, release) and update >= port.since:
             if port.profile:
                 base, knobs, notes = profiles.PROFILES[port.profile], {}, []
             knobs |= port.knobs
             notes.append(port.source)
+    if release in profiles.NOT_READ:
+        notes.append(f"{text} was not read: taken to behave like its neighbours")
     if release > profiles.NEWEST_READ:
         newest = ".".join(map(str, profiles.NEWEST_READ))
         notes.append(f"{text} is newer than the newest release read: taken to behave like {newest}")

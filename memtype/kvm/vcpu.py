@@ -9,7 +9,7 @@ from memtype import rules
 from memtype.errors import RegisterError
 from memtype.kvm.profiles import VARIABLE_PAIRS
 from memtype.mtrr import MtrrState
-from memtype.pat import Pat
+from memtype.pat import Pat, as_pat
 from memtype.views import kvm_list
 
 
@@ -22,7 +22,7 @@ class Vcpu:
     mtrrs : MtrrState, optional
         Taken as if its pairs had been written in index order, base then mask; a mask of 0 counts as never
         written. AMD routing bits and mask bits at and above MAXPHYADDR are dropped.
-    pat : Pat or int, optional
+    pat : Pat, int or str, optional
         IA32_PAT; without it what that release starts with.
     cr0_cd, cr0_pg : bool
         CR0.CD and CR0.PG.
@@ -58,8 +58,8 @@ class Vcpu:
         state = as_guest(given)
         put(self, "mtrrs", state)
         put(self, "maxphyaddr", state.maxphyaddr)
-        if self.pat is not None and not isinstance(self.pat, Pat):
-            put(self, "pat", Pat(int(self.pat)))
+        if self.pat is not None:
+            put(self, "pat", as_pat(self.pat))
         if self.masks_written is None:
             put(self, "masks_written", frozenset(n for n, (_, mask) in enumerate(state.variable) if mask))
         if self.order is None:

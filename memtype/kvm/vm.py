@@ -13,7 +13,7 @@ import numpy as np
 from memtype import arrays, backends, rules
 from memtype.effective import effective, effective_npt
 from memtype.ept import effective_ept
-from memtype.errors import InputError, RegisterError
+from memtype.errors import InputError, RegisterError, ShatteredMapError
 from memtype.kvm import guest_mtrr, msrs, profiles
 from memtype.kvm.profiles import CD_NW_CLEARED, IGNORE_GUEST_PAT, WB_PAT, Fixed, Profile
 from memtype.kvm.ranges import Pieces, Range, overlay
@@ -21,7 +21,7 @@ from memtype.kvm.releases import profile as find_profile
 from memtype.kvm.vcpu import Vcpu
 from memtype.memory_map import MemoryMap
 from memtype.mtrr import vendor_name
-from memtype.pat import Pat
+from memtype.pat import Pat, as_pat
 from memtype.types import MemoryType
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ class Vm:
         What userspace asked to disable through KVM_CAP_DISABLE_QUIRKS.
     load_pat : bool
         Intel: the VM-entry control "load IA32_PAT" exists.
-    host_pat : Pat or int, optional
+    host_pat : Pat, int or str, optional
         The host's IA32_PAT; Linux's layout, if not given.
     ignore_msrs : bool
         The module's parameter: writes of unknown MSRs are dropped.
@@ -116,7 +116,7 @@ class Vm:
         self_snoop: bool = True,
         disabled_quirks: Iterable[str] = (),
         load_pat: bool = True,
-        host_pat: Pat | int | None = None,
+        host_pat: Pat | int | str | None = None,
         ignore_msrs: bool = False,
         _leaves: Pieces[frozenset[int]] | None = None,
     ) -> None:
@@ -129,7 +129,7 @@ class Vm:
         put(self, "self_snoop", bool(self_snoop))
         put(self, "disabled_quirks", quirk_names(disabled_quirks))
         put(self, "load_pat", bool(load_pat))
-        put(self, "host_pat", _pat(host_pat, _linux_pat(self.profile)))
+        put(self, "host_pat", as_pat(_linux_pat(self.profile) if host_pat is None else host_pat))
         put(self, "ignore_msrs", bool(ignore_msrs))
         put(self, "vcpus", tuple(self._settled(vcpu) for vcpu in ([Vcpu()] if vcpus is None else vcpus)))
         if not self.vcpus:
@@ -185,7 +185,7 @@ class Vm:
         """The bits of a leaf that hold the memory type and IPAT: 0x78 with EPT, else none."""
         return EPT_FIELD if self.tdp == "ept" else 0
 
-    def _decide(self, vcpu: Vcpu, mmio: bool) -> tuple[Fixed | None, str]:
+    def decide(self, vcpu: Vcpu, mmio: bool) -> tuple[Fixed | None, str]:
         """The leaf's type and IPAT, or None for the guest's MTRR type; and the rule that decided."""
         if self.tdp != "ept":
             return WB_PAT, "kvm-leaf-npt" if self.tdp == "npt" else "kvm-leaf-shadow"
@@ -222,7 +222,7 @@ class Vm:
         Under nested and shadow paging the type is that of PAT entry 0 and `bits` is 0.
         """
         found = self._at(gpa, vcpu)
-        fixed, rule = self._decide(found, mmio)
+        fixed, rule = self.decide(found, mmio)
         detail = ""
         if fixed is None:
             kind = guest_mtrr.at(self.profile.mtrr_engine, found, int(gpa))
@@ -264,11 +264,16 @@ class Vm:
             self.profile.mtrr_engine, found, gfn << rules.PAGE_SHIFT, pages
         )
 
+    @property
+    def limits_level(self) -> bool:
+        """Whether the guest's MTRRs limit the mapping level at all."""
+        gate = {"no": False, "tdp": self.tdp != "none", "ept+nc": self.tdp == "ept" and self.has_noncoherent_dma}
+        return gate[self.profile.huge_page_check]
+
     def max_level(self, gfn: int, vcpu: int = 0) -> int:
         """The largest level (1: 4 KiB, 2: 2 MiB, 3: 1 GiB) that the guest's MTRRs leave to the page of `gfn`."""
         self._at(gfn << rules.PAGE_SHIFT, vcpu)
-        gate = {"no": False, "tdp": self.tdp != "none", "ept+nc": self.tdp == "ept" and self.has_noncoherent_dma}
-        if not gate[self.profile.huge_page_check]:
+        if not self.limits_level:
             return MAX_LEVEL
         for level in range(MAX_LEVEL, 1, -1):
             pages = 512 ** (level - 1)
@@ -281,7 +286,7 @@ class Vm:
     def leaf_pieces(self, vcpu: int = 0, mmio: bool = False) -> Pieces[int]:
         """The leaf bits of every gfn below 2**MAXPHYADDR, as pieces."""
         found = self.vcpu(vcpu)
-        fixed, _ = self._decide(found, mmio)
+        fixed, _ = self.decide(found, mmio)
         end = 1 << (found.maxphyaddr - rules.PAGE_SHIFT)
         if fixed is not None:
             return Pieces([(0, self.encode(fixed))], end)
@@ -314,9 +319,9 @@ class Vm:
         written = arrays.contiguous(out)
         pages = _page_kinds(mmio, given)
         width = self.vcpu(vcpu).maxphyaddr
-        backends.active.leaf_bits(*_as_arrays(self.leaf_pieces(vcpu, mmio is True)), width, given, written)
+        backends.active.leaf_bits(*self._arrays_for(given, mmio is True, vcpu), width, given, written)
         if pages is not None:
-            np.copyto(written, np.uint64(self.encode(self._decide(self.vcpu(vcpu), True)[0] or WB_PAT)), where=pages)
+            np.copyto(written, np.uint64(self.encode(self.decide(self.vcpu(vcpu), True)[0] or WB_PAT)), where=pages)
         return arrays.deliver(written, out)
 
     def fill(self, sptes: U64Array, gfns: Any, mmio: Any = False, vcpu: int = 0) -> U64Array:
@@ -337,9 +342,19 @@ class Vm:
             np.bitwise_or(sptes & np.uint64(~self.leaf_field & (1 << 64) - 1), bits, out=sptes)
             return sptes
         written = np.require(sptes, arrays.U64, ["C", "A"])
-        bases, bits = _as_arrays(self.leaf_pieces(vcpu, mmio is True))
+        bases, bits = self._arrays_for(given, mmio is True, vcpu)
         backends.active.leaf_fill(bases, bits, self.leaf_field, self.vcpu(vcpu).maxphyaddr, given, written)
         return arrays.deliver(written, sptes)
+
+    def _arrays_for(self, gfns: U64Array, mmio: bool, vcpu: int) -> tuple[U64Array, U64Array]:
+        """The pieces as arrays; where holey masks shatter them, a map that is right for these gfns alone."""
+        try:
+            pieces = self.leaf_pieces(vcpu, mmio)
+        except ShatteredMapError:
+            end = 1 << (self.vcpu(vcpu).maxphyaddr - rules.PAGE_SHIFT)
+            asked = sorted({0, *(gfn for gfn in gfns.reshape(-1).tolist() if gfn < end)})
+            pieces = Pieces(((gfn, self.leaf(gfn << rules.PAGE_SHIFT, mmio, vcpu).bits) for gfn in asked), end)
+        return np.array(pieces.starts, arrays.U64), np.array(pieces.values, arrays.U64)
 
     # --- the effective type ---------------------------------------------------------------------------------
 
@@ -448,10 +463,6 @@ def _mtrr_bits(engine: str, vcpu: Vcpu) -> Pieces[int]:
     return Pieces(((first, kind << rules.EPT_TYPE_SHIFT) for first, _, kind in types), types.end)
 
 
-def _as_arrays(pieces: Pieces[int]) -> tuple[U64Array, U64Array]:
-    return np.array(pieces.starts, arrays.U64), np.array(pieces.values, arrays.U64)
-
-
 def _page_kinds(mmio: Any, gfns: U64Array) -> Any:
     """`mmio` as an array of bool of the gfns' shape, or None where it is one bool."""
     if isinstance(mmio, bool):
@@ -500,12 +511,6 @@ def _vm_type(vm_type: str, vm: Vm) -> str:
     return vm_type
 
 
-def _pat(given: Pat | int | None, default: int) -> Pat:
-    if given is None:
-        return Pat(default)
-    return given if isinstance(given, Pat) else Pat(int(given))
-
-
-def _linux_pat(profile: Profile) -> int:
-    """The host's PAT as its own kernel sets it up: another layout before 4.2."""
-    return rules.PAT_LAYOUTS["windows" if profile.initial_pat == "host" else "linux"]
+def _linux_pat(profile: Profile) -> str:
+    """The layout of the host's PAT as its own kernel sets it up: another one before 4.2."""
+    return "windows" if profile.initial_pat == "host" else "linux"

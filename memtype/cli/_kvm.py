@@ -1,0 +1,156 @@
+"""What the verbs on KVM share: the options that describe a VM, the VM from a dump, and leaves in words."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import sys
+import textwrap
+from collections.abc import Iterable
+from typing import Any
+
+from memtype import rules
+from memtype.cli import _common
+from memtype.errors import InputError
+from memtype.kvm import RULES, Profile, Vcpu, Vm, profile
+from memtype.kvm.profiles import GFN_ALL, NEWEST_READ
+from memtype.kvm.vm import VM_TYPES
+from memtype.machine import Cpu, Machine
+from memtype.mtrr import MtrrState
+from memtype.pat import Pat
+from memtype.types import MemoryType
+
+NEWEST = ".".join(map(str, NEWEST_READ))
+
+
+def add_vm(parser: argparse.ArgumentParser) -> None:
+    """The options that describe a VM."""
+    parser.add_argument("--vendor", choices=("intel", "amd"), help="the host's processor; default: what --tdp implies")
+    parser.add_argument("--tdp", choices=("ept", "npt", "none", "shadow"), help="paging: EPT, NPT, none (shadow)")
+    dma = "the VM has a device with non-coherent DMA"
+    parser.add_argument("--noncoherent-dma", "--ncdma", action="store_true", help=dma)
+    parser.add_argument("--vm-type", choices=VM_TYPES, default="normal", help="default: normal")
+    parser.add_argument("--no-quirk", "--quirk-off", metavar="NAME", action="append", default=[],
+                        help="userspace disabled it: IGNORE_GUEST_PAT, CD_NW_CLEARED")  # fmt: skip
+    parser.add_argument("--no-self-snoop", action="store_true", help="the host's processor has no usable self-snoop")
+    parser.add_argument("--cd", action="store_true", help="CR0.CD = 1 on every vCPU")
+    parser.add_argument("--mtrr", metavar="TYPE", help="instead of a dump: disabled, or one type everywhere")
+    parser.add_argument("--guest-pat", metavar="PAT", help="the guest's IA32_PAT; default: the dump's")
+    parser.add_argument("--vcpus", type=int, metavar="N", help="as many vCPUs, all alike; default: the dump's")
+    parser.add_argument("--why", action="store_true", help="print the source of every rule")
+    parser.add_argument("--maxphyaddr", type=int, metavar="N", help="the guest's width; default: the dump's, else 46")
+
+
+def guest_machine(args: argparse.Namespace, source: str | None) -> Machine | None:
+    """The dump of the guest's registers; None where none is given (then the guest is as KVM creates it)."""
+    if source is None and (args.mtrr is not None or not _piped()):
+        return None
+    return _common.read_machine(source)
+
+
+def _piped() -> bool:
+    """Whether something waits on standard input; an empty pipe is no input."""
+    if sys.stdin.isatty() or not _common._is_pipe_or_file(sys.stdin):
+        return False
+    return bool(sys.stdin.buffer.peek(1))  # type: ignore[union-attr]
+
+
+def make_vm(args: argparse.Namespace, release: str | Profile, machine: Machine | None) -> Vm:
+    """The VM that the options and the dump describe, under one release."""
+    tdp, vendor = args.tdp, args.vendor
+    vendor = vendor or {"ept": "intel", "npt": "amd"}.get(tdp or "") or (machine and machine.vendor) or "intel"
+    return Vm(
+        release, vendor=vendor, tdp=tdp, noncoherent_dma=args.noncoherent_dma, vcpus=_vcpus(args, machine),
+        vm_type=args.vm_type, self_snoop=not args.no_self_snoop, disabled_quirks=args.no_quirk,
+    )  # fmt: skip
+
+
+def _vcpus(args: argparse.Namespace, machine: Machine | None) -> list[Vcpu]:
+    cpus = machine.cpus if machine is not None else (Cpu(),)
+    if args.vcpus is not None:
+        if not 1 <= args.vcpus <= 4096:
+            raise InputError(f"--vcpus {args.vcpus}: not within 1 to 4096")
+        cpus = (cpus[0],) * args.vcpus
+    return [_vcpu(args, cpu, machine) for cpu in cpus]
+
+
+def _vcpu(args: argparse.Namespace, cpu: Cpu, machine: Machine | None) -> Vcpu:
+    state = _instead(args) if args.mtrr is not None else cpu.mtrrs
+    if state is None and machine is not None:
+        raise InputError(f"{machine.source or 'the dump'} does not tell the MTRRs; give --mtrr disabled or a type")
+    if state is not None and args.maxphyaddr is not None:
+        state = dataclasses.replace(state, maxphyaddr=args.maxphyaddr)
+    pat = Pat(args.guest_pat) if args.guest_pat is not None else cpu.pat
+    return Vcpu(state, pat, cr0_cd=args.cd, maxphyaddr=args.maxphyaddr)  # type: ignore[arg-type]
+
+
+def _instead(args: argparse.Namespace) -> MtrrState:
+    """The MTRRs that --mtrr names: off, or one type for every address."""
+    width = args.maxphyaddr or rules.DEFAULT_MAXPHYADDR
+    if args.mtrr.lower() in ("disabled", "off"):
+        return MtrrState(maxphyaddr=width)
+    return MtrrState(rules.DEF_TYPE_E | MemoryType.parse(args.mtrr), maxphyaddr=width)
+
+
+def notes(machine: Machine | None, given: bool, vm: Vm) -> list[str]:
+    """What a reader should know: where the registers come from, what of the release is not certain."""
+    found = [*vm.profile.notes]
+    if machine is None and not given:
+        found.append("no dump given: the MTRRs are as KVM creates them, all 0 (disabled)")
+    pairs = max(len(vcpu.mtrrs.variable) for vcpu in vm.vcpus)
+    if pairs > 8:
+        found.append(f"the dump has {pairs} variable ranges, a KVM guest has 8: no write reaches the others")
+    return found
+
+
+def setting(vm: Vm) -> str:
+    """``intel, EPT, non-coherent DMA``"""
+    words = [vm.vendor, {"ept": "EPT", "npt": "NPT", "none": "shadow paging"}[vm.tdp]]
+    words.append("non-coherent DMA" if vm.has_noncoherent_dma else "no non-coherent DMA")
+    words += [vm.vm_type] if vm.vm_type != "normal" else []
+    words += ["CR0.CD = 1"] if any(vcpu.cr0_cd for vcpu in vm.vcpus) else []
+    return ", ".join([*words, *(f"{name} disabled" for name in sorted(vm.disabled_quirks))])
+
+
+def rule_text(rule: str) -> str:
+    """``text [id]``"""
+    return f"{RULES[rule].text} [{rule}]"
+
+
+def wrapped(text: str, indent: str = "") -> list[str]:
+    """The text in lines of at most 100 columns."""
+    return textwrap.wrap(text, 100, initial_indent=indent, subsequent_indent=indent + "  ",
+                         break_long_words=False, break_on_hyphens=False)  # fmt: skip
+
+
+def sources(rule_ids: Iterable[str]) -> list[str]:
+    """Where the rules stand, a line each, for --why."""
+    return [f"  {rule}: {RULES[rule].source}" for rule in dict.fromkeys(rule_ids)]
+
+
+def leaf_text(vm: Vm, bits: int) -> str:
+    """``WB IPAT=1``; without EPT the leaf says nothing: ``WB (entry 0)``."""
+    leaf = vm.decode(bits)
+    return f"{leaf.type} IPAT={int(leaf.ipat)}" if vm.tdp == "ept" else "PAT entry 0"
+
+
+def leaf_json(vm: Vm, bits: int) -> dict[str, Any]:
+    leaf = vm.decode(bits)
+    return {"type": leaf.type, "ipat": leaf.ipat, "bits": f"0x{bits:x}"}
+
+
+def range_json(first: int, end: int) -> dict[str, str]:
+    """A gfn range in bytes."""
+    base, size = first << rules.PAGE_SHIFT, (end - first) << rules.PAGE_SHIFT
+    return {"base": f"0x{base:x}", "size": f"0x{size:x}", "last": f"0x{base + size - 1:x}"}
+
+
+def range_text(first: int, end: int) -> str:
+    if (first, end) == (0, GFN_ALL):
+        return "everything"
+    return _common.mem(first << rules.PAGE_SHIFT, (end - first) << rules.PAGE_SHIFT)
+
+
+def find_profile(name: str | None) -> Profile:
+    """The release that --kernel names, else the newest that was read."""
+    return profile(name or NEWEST)

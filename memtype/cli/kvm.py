@@ -1,0 +1,295 @@
+"""``memtype kvm``: the leaf and the effective type of guest memory, release by release; what two releases differ in."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from memtype import rules
+from memtype.cli import _common, _kvm
+from memtype.errors import InputError
+from memtype.kvm import Leaf, NoncoherentDma, SetCr0Cd, Vm, WriteMsr, profile
+from memtype.kvm.events import Event
+from memtype.kvm.matrix import COLUMNS, matrix
+from memtype.kvm.profiles import BACKPORTS, PROFILES
+from memtype.kvm.ranges import overlay
+from memtype.machine import Machine
+from memtype.types import MemoryType
+
+HELP = "what KVM puts into a leaf and what the guest gets; matrix: who honours what; diff A B: two releases"
+EXAMPLE = "memtype kvm --kernel 6.12.77 --vendor intel --mtrr wb --at 0xa0000 --pat uc --host uc"
+_PTE_TYPES = ("UC", "UC-", "WC", "WT", "WP", "WB")
+_CACHED = frozenset({MemoryType.WB, MemoryType.WT, MemoryType.WP})
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    words = "a dump of the guest's registers; or 'matrix'; or 'diff A B' and a dump"
+    parser.add_argument("words", nargs="*", metavar="STATE", help=words)
+    parser.add_argument("--kernel", metavar="RELEASE", help="6.4, 'ubuntu 6.8.0-140', kvm-6.7; default: every profile")
+    parser.add_argument("--from", dest="old", metavar="RELEASE", help="diff: the first release")
+    parser.add_argument("--to", dest="new", metavar="RELEASE", help="diff: the second release")
+    parser.add_argument("--at", metavar="ADDR", help="a guest-physical address, A-B or A+SIZE; default: all")
+    parser.add_argument("--pat", metavar="TYPE", help="the type that the guest's page-table entry selects; default: WB")
+    parser.add_argument("--mmio", action="store_true", help="the host's page is MMIO, as a passed-through BAR is")
+    parser.add_argument("--host", metavar="TYPE", help="the type of the host's own mapping: is the page aliased?")
+    parser.add_argument("--host-mtrr", metavar="TYPE", default="WB", help="the host's MTRR type of it; default: WB")
+    _kvm.add_vm(parser)
+    _common.add_json(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    if args.words[:1] == ["matrix"]:
+        return _matrix(args)
+    if args.words[:1] == ["diff"] or args.old or args.new:
+        return _diff(args)
+    if len(args.words) > 1:
+        raise InputError(f"{len(args.words)} dumps: give one (or 'matrix', or 'diff A B')")
+    machine = _kvm.guest_machine(args, args.words[0] if args.words else None)
+    if args.kernel is None:
+        return _every_profile(args, machine)
+    vm = _kvm.make_vm(args, args.kernel, machine)
+    stretches = list(_stretches(vm, args))
+    conflicts = [stretch for stretch in stretches if stretch.conflict]
+    if args.json:
+        _common.print_json("kvm", {**_setting_json(vm), "map": [_stretch_json(vm, s, args) for s in stretches]})
+    else:
+        print(_text(vm, stretches, args))
+    _common.notes(_kvm.notes(machine, args.mtrr is not None, vm))
+    return 1 if conflicts else 0
+
+
+# --- one release ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Bytes [base, base + size) with one leaf: for every vCPU its leaf and effective type."""
+
+    base: int
+    size: int
+    leaves: tuple[Leaf, ...]
+    effective: tuple[MemoryType, ...]
+    conflict: bool
+
+
+def _stretches(vm: Vm, args: argparse.Namespace) -> Iterator[Stretch]:
+    base, size = _common.span(args.at) if args.at else (0, vm.gfn_end << rules.PAGE_SHIFT)
+    vm.leaf(base)
+    vm.leaf(base + size - 1)
+    host = MemoryType.parse(args.host) if args.host else None
+    layers = overlay([vm.leaf_pieces(n, args.mmio) for n in range(len(vm.vcpus))], vm.gfn_end)
+    for first, end, _ in layers:
+        low = max(base, first << rules.PAGE_SHIFT)
+        high = min(base + size, end << rules.PAGE_SHIFT)
+        if low < high:
+            numbers = [n for n, vcpu in enumerate(vm.vcpus) if low < 1 << vcpu.maxphyaddr]
+            leaves = tuple(vm.leaf(low, args.mmio, n) for n in numbers)
+            kinds = tuple(_effective(vm, low, args, n) for n in numbers)
+            conflict = host is not None and any((kind in _CACHED) != (host in _CACHED) for kind in kinds)
+            yield Stretch(low, high - low, leaves, kinds, conflict)
+
+
+def _effective(vm: Vm, gpa: int, args: argparse.Namespace, vcpu: int = 0) -> MemoryType:
+    return vm.effective(gpa, args.pat or "WB", vcpu, args.mmio, args.host_mtrr)
+
+
+def _text(vm: Vm, stretches: list[Stretch], args: argparse.Namespace) -> str:
+    selected = MemoryType.parse(args.pat or "WB")
+    lines = [f"{vm.profile}, {_kvm.setting(vm)}", f"page-table entry selects {selected}; leaf -> effective type:"]
+    for s in stretches:
+        pairs = dict.fromkeys(zip(s.leaves, s.effective, strict=True))
+        shown = " or ".join(f"{_kvm.leaf_text(vm, leaf.bits)} -> {kind}" for leaf, kind in pairs)
+        lines.append(f"{_common.mem(s.base, s.size)}  {shown}")
+        if len(pairs) > 1:
+            lines.append("  the vCPU that faults first decides")
+        if s.conflict:
+            lines.append(f"  alias: the host maps it {MemoryType.parse(args.host)}; conflicting types, "
+                         "machine checks are possible")  # fmt: skip
+    decided = list(dict.fromkeys(leaf.rule for s in stretches for leaf in s.leaves))
+    lines += [line for rule in decided for line in _kvm.wrapped(_kvm.rule_text(rule), "  ")]
+    return "\n".join(lines + (_kvm.sources(decided) if args.why else []))
+
+
+def _setting_json(vm: Vm) -> dict[str, Any]:
+    return {"kernel": vm.profile.release, "profile": vm.profile.name, "vendor": vm.vendor, "tdp": vm.tdp,
+            "noncoherent_dma": vm.has_noncoherent_dma, "vm_type": vm.vm_type}  # fmt: skip
+
+
+def _stretch_json(vm: Vm, s: Stretch, args: argparse.Namespace) -> dict[str, Any]:
+    leaves = [{**_kvm.leaf_json(vm, leaf.bits), "effective": kind, "rule": leaf.rule, "why": leaf.why}
+              for leaf, kind in zip(s.leaves, s.effective, strict=True)]  # fmt: skip
+    found: dict[str, Any] = {"base": f"0x{s.base:x}", "size": f"0x{s.size:x}", "last": f"0x{s.base + s.size - 1:x}"}
+    found |= leaves[0]
+    if len(vm.vcpus) > 1:
+        found["vcpus"] = leaves
+    return found | ({"alias": s.conflict} if args.host else {})
+
+
+# --- every profile ----------------------------------------------------------------------------------------------
+
+
+def _every_profile(args: argparse.Namespace, machine: Machine | None) -> int:
+    """One line per profile; profiles that such a VM does not exist under are left out, and named."""
+    rows: list[tuple[Any, ...]] = [("release", "leaf", "effective", "rule")]
+    payload, left_out, conflicts = [], [], 0
+    for name, known in PROFILES.items():
+        try:
+            vm = _kvm.make_vm(args, name, machine)
+        except InputError as error:
+            left_out.append(f"{known.span}: {error}")
+            continue
+        found = list(_stretches(vm, args))
+        conflicts += any(s.conflict for s in found)
+        leaves = list(dict.fromkeys(_kvm.leaf_text(vm, leaf.bits) for s in found for leaf in s.leaves))
+        kinds = list(dict.fromkeys(str(kind) for s in found for kind in s.effective))
+        decided = list(dict.fromkeys(leaf.rule for s in found for leaf in s.leaves))
+        rows.append((known.span, " | ".join(leaves), " | ".join(kinds), ", ".join(decided)))
+        shown = [_stretch_json(vm, s, args) for s in found]
+        payload.append({**_setting_json(vm), "releases": known.span, "map": shown})
+    if not payload:
+        raise InputError(left_out[-1])
+    if args.json:
+        _common.print_json("kvm", {"profiles": payload})
+    else:
+        print(_common.columns(rows))
+    given = [] if machine is not None or args.mtrr is not None else ["no dump given: the MTRRs are as KVM creates them"]
+    _common.notes([*left_out, *given])
+    return 1 if conflicts else 0
+
+
+# --- matrix -----------------------------------------------------------------------------------------------------
+
+
+def _matrix(args: argparse.Namespace) -> int:
+    if len(args.words) > 1:
+        raise InputError("kvm matrix takes no dump: it does not depend on the guest")
+    rows = matrix()
+    if args.json:
+        _common.print_json("kvm", {"matrix": [_row_json(row) for row in rows], "backports": _backports()})
+        return 0
+    table: list[tuple[Any, ...]] = [("", "Intel, EPT", "", "AMD, NPT", "Intel, shadow", "AMD, shadow"),
+                                    ("release", "coherent", "non-coherent", "", "", "")]  # fmt: skip
+    for row in rows:
+        by = dict(zip(COLUMNS, row.cells, strict=True))
+        nested = [_either(by[vendor, tdp, False], by[vendor, tdp, True])
+                  for vendor, tdp in (("amd", "npt"), ("intel", "none"), ("amd", "none"))]  # fmt: skip
+        table.append((row, by["intel", "ept", False], by["intel", "ept", True], *nested))
+    print(_common.columns(table))
+    print("what of the guest's own settings takes effect; * once the quirk about it is disabled")
+    for line in _backports():
+        print(line)
+    return 0
+
+
+def _either(coherent: Any, noncoherent: Any) -> str:
+    return str(coherent) if coherent == noncoherent else f"{coherent} / {noncoherent}"
+
+
+def _backports() -> list[str]:
+    found = []
+    for port in BACKPORTS:
+        if port.profile:
+            series = f"{port.series[0]}.{port.series[1]}"
+            update = f"{series}.{port.since}" if port.vendor == "stable" else f"{series}.0-{port.since}"
+            found.append(f"{port.vendor} {update} and later: as {PROFILES[port.profile].span}")
+    return found
+
+
+def _row_json(row: Any) -> dict[str, Any]:
+    cells = [
+        {"vendor": vendor, "tdp": tdp, "noncoherent_dma": dma, "mtrr": cell.mtrr, "pat": cell.pat, "cd": cell.cd}
+        for (vendor, tdp, dma), cell in zip(COLUMNS, row.cells, strict=True)
+    ]
+    return {"first": row.first, "last": row.last, "honored": cells}
+
+
+# --- diff -------------------------------------------------------------------------------------------------------
+
+
+def _diff(args: argparse.Namespace) -> int:
+    """What changes for this guest from one release to another: leaves, effective types, zaps, mapping levels."""
+    rest = args.words[1:] if args.words[:1] == ["diff"] else args.words
+    named = [args.old, args.new] if args.old or args.new else rest[:2]
+    sources = rest if args.old or args.new else rest[2:]
+    if len(named) != 2 or None in named or len(sources) > 1:
+        raise InputError("kvm diff takes two releases and at most one dump: kvm diff 6.4 6.12 dump.txt")
+    machine = _kvm.guest_machine(args, sources[0] if sources else None)
+    old, new = (_kvm.make_vm(args, profile(name), machine) for name in named)
+    leaves = [*_leaf_changes(old, new, args)]
+    behaviour = [*_behaviour_changes(old, new)]
+    if args.json:
+        _common.print_json("kvm", _diff_json(old, new, leaves, behaviour))
+    else:
+        print("\n".join(_diff_lines(old, new, leaves, behaviour)))
+    given = [] if machine is not None or args.mtrr is not None else ["no dump given: the MTRRs are as KVM creates them"]
+    _common.notes([*old.profile.notes, *new.profile.notes, *given])
+    return 1 if leaves or behaviour else 0
+
+
+LeafChange = tuple[int, int, int, int, int, dict[str, tuple[MemoryType, MemoryType]]]
+
+
+def _leaf_changes(old: Vm, new: Vm, args: argparse.Namespace) -> Iterator[LeafChange]:
+    """(base, size, vCPU, bits before, bits after, effective types that change by the entry's type)."""
+    base, size = _common.span(args.at) if args.at else (0, old.gfn_end << rules.PAGE_SHIFT)
+    old.leaf(base)
+    old.leaf(base + size - 1)
+    selected = [str(MemoryType.parse(args.pat))] if args.pat else _PTE_TYPES
+    for n in range(len(old.vcpus)):
+        pieces = [vm.leaf_pieces(n, args.mmio) for vm in (old, new)]
+        for first, end, (before, after) in overlay(pieces, pieces[0].end):
+            low, high = max(base, first << rules.PAGE_SHIFT), min(base + size, end << rules.PAGE_SHIFT)
+            if low >= high:
+                continue
+            kinds = {pte: tuple(vm.effective(low, pte, n, args.mmio, args.host_mtrr) for vm in (old, new))
+                     for pte in selected}  # fmt: skip
+            changed = {pte: (was, now) for pte, (was, now) in kinds.items() if was != now}
+            if before != after or changed:
+                yield low, high - low, n, before, after, changed
+
+
+def _behaviour_changes(old: Vm, new: Vm) -> Iterator[tuple[str, str, str]]:
+    """(what happens, what the old release does, what the new one does)."""
+    state = old.vcpus[0].mtrrs
+    toggled = NoncoherentDma(0 if old.has_noncoherent_dma else 1)
+    events: tuple[tuple[str, Event], ...] = (
+        ("write of IA32_MTRR_DEF_TYPE", WriteMsr(rules.DEF_TYPE_MSR, state.def_type)),
+        ("CR0.CD toggle", SetCr0Cd(not old.vcpus[0].cr0_cd)),
+        ("last non-coherent device goes" if old.has_noncoherent_dma else "first non-coherent device comes", toggled),
+    )
+    for words, event in events:
+        was, now = ("zaps everything" if vm.apply(event)[1].done else "zaps nothing" for vm in (old, new))
+        if was != now:
+            yield words, was, now
+    was, now = ("limited by guest MTRRs" if vm.limits_level else "not limited" for vm in (old, new))
+    if was != now:
+        yield "huge pages", was, now
+
+
+def _diff_lines(old: Vm, new: Vm, leaves: list[LeafChange], behaviour: list[tuple[str, str, str]]) -> list[str]:
+    lines = [f"{old.profile} -> {new.profile}, {_kvm.setting(old)}"]
+    for base, size, vcpu, before, after, changed in leaves:
+        who = f" (vCPU {vcpu})" if len(old.vcpus) > 1 else ""
+        lines.append(f"{_common.mem(base, size)}{who}  {_kvm.leaf_text(old, before)} -> {_kvm.leaf_text(new, after)}")
+        lines += [f"  entry {pte}: {was} -> {now}" for pte, (was, now) in changed.items()]
+        lines += [] if changed else ["  no effective type changes"]
+    lines += [f"{words}: {was} -> {now}" for words, was, now in behaviour]
+    return lines if leaves or behaviour else [*lines, "no difference for this guest"]
+
+
+def _diff_json(
+    old: Vm, new: Vm, leaves: list[LeafChange], behaviour: list[tuple[str, str, str]]
+) -> dict[str, Any]:
+    return {
+        "from": _setting_json(old),
+        "to": _setting_json(new),
+        "leaves": [
+            {"base": f"0x{base:x}", "size": f"0x{size:x}", "last": f"0x{base + size - 1:x}", "vcpu": vcpu,
+             "before": _kvm.leaf_json(old, before), "after": _kvm.leaf_json(new, after),
+             "effective": {pte: {"before": was, "after": now} for pte, (was, now) in changed.items()}}
+            for base, size, vcpu, before, after, changed in leaves
+        ],
+        "behaviour": [{"what": words, "before": was, "after": now} for words, was, now in behaviour],
+    }  # fmt: skip

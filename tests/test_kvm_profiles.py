@@ -1,0 +1,237 @@
+"""From names of releases to profiles, and the table of profiles as data."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+from kvm_states import accepted, guest, types
+
+import memtype as mt
+from memtype.kvm import PROFILES, RULES, Vcpu, Vm, WriteMsr, profile
+from memtype.kvm.matrix import COLUMNS, matrix, releases
+from memtype.kvm.profiles import BACKPORTS, REFINEMENTS
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [
+        ("3.13", "kvm-3.13"), ("4.1", "kvm-3.13"), ("4.1.52", "kvm-3.13"), ("4.4", "kvm-4.4"), ("5.19", "kvm-4.4"),
+        ("6.0", "kvm-6.0"), ("6.4", "kvm-6.0"), ("6.6.99", "kvm-6.0"), ("6.7", "kvm-6.7"), ("6.8", "kvm-6.7"),
+        ("6.10", "kvm-6.7"), ("6.11", "kvm-6.11"), ("6.14", "kvm-6.11"), ("6.15", "kvm-6.11"), ("6.16", "kvm-6.16"),
+        ("7.1", "kvm-6.16"), ("7.2", "kvm-7.2"), ("7.3", "kvm-7.2"), ("8.0", "kvm-7.2"),
+        ("6.12", "kvm-6.11"), ("6.12.77", "kvm-6.11"), ("6.12.78", "kvm-6.16"), ("6.12.80", "kvm-6.16"),
+        ("debian 6.12.86-1", "kvm-6.16"), ("6.12.90+deb13-amd64", "kvm-6.16"),
+        ("ubuntu 6.8.0-135", "kvm-6.7"), ("ubuntu 6.8.0-136", "kvm-6.16"), ("ubuntu 6.8.0-140", "kvm-6.16"),
+        ("Ubuntu 6.8.0-140-generic", "kvm-6.16"), ("6.8.0-140-generic", "kvm-6.16"), ("6.8.0-31-generic", "kvm-6.7"),
+        ("ubuntu 6.8.0-136.136", "kvm-6.16"), ("ubuntu 5.15.0-91", "kvm-4.4"),
+        ("6.11-rc1", "kvm-6.11-rc"), ("6.11-rc3", "kvm-6.11-rc"), ("6.11.0-rc7", "kvm-6.11-rc"),
+        ("6.10-rc7", "kvm-6.7"),
+        ("6.12-rc1", "kvm-6.11"), ("6.16-rc1", "kvm-6.16"), ("v6.4", "kvm-6.0"), ("linux-6.4", "kvm-6.0"),
+        ("6.4.0-rc1+", "kvm-6.0"),
+        ("kvm-6.4", "kvm-6.0"), ("kvm-6.8", "kvm-6.7"), ("kvm-6.14", "kvm-6.11"), *((name, name) for name in PROFILES),
+    ],
+)  # fmt: skip
+def test_names(name, found):
+    resolved = profile(name)
+    assert resolved.name == found
+    assert profile(resolved) is resolved
+    assert Vm(name).profile == resolved
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("4.2", "wrong way round"), ("4.3.6", "not modelled"), ("4.2-rc5", "not modelled"),
+        ("4.4-rc3", "during 4.4-rc"),
+        ("3.12", "oldest release read is 3.13"), ("2.6.32", "oldest"), ("5.20", "no Linux 5.20"), ("3.20", "no Linux"),
+        ("6.11-rc8", "rc1 to rc7"), ("6.8.0-140", "ubuntu"), ("ubuntu 6.8", "ubuntu 6.8.0-140"),
+        ("5.14.0-362.el9.x86_64", "vendor"), ("6.4.0-150600.23-default", "vendor"), ("banana", "no KVM release"),
+        ("", "no KVM release"), ("6", "no KVM release"), ("kvm-6.4-rc", "which release candidate"),
+    ],
+)  # fmt: skip
+def test_names_that_are_refused_say_why(name, reason):
+    with pytest.raises(mt.InputError, match=reason) as refused:
+        profile(name)
+    assert "\n" not in str(refused.value)
+
+
+def test_not_a_string():
+    with pytest.raises(mt.InputError):
+        profile(6.4)  # type: ignore[arg-type]
+
+
+def test_profiles_are_frozen_data():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        profile("6.4").zap_nc = "ept"  # type: ignore[misc]
+    spans = [found.span for name, found in PROFILES.items() if name != "kvm-6.11-rc"]
+    assert len(set(spans)) == len(spans) == 7
+    for name, found in PROFILES.items():
+        assert found.name == name and (found.changes or name == "kvm-3.13")
+        for knob, rule in (("zap_mtrr", "mtrr"), ("zap_cd", "cd"), ("zap_nc", "nc"), ("coherent_ipat", "leaf")):
+            prefix = "kvm-leaf-coherent" if rule == "leaf" else f"kvm-zap-{rule}"
+            assert f"{prefix}-{getattr(found, knob)}" in RULES
+    assert all(rule.text and rule.source for rule in RULES.values())
+
+
+def test_every_refinement_and_backport_changes_a_knob_of_its_profile():
+    for row in REFINEMENTS:
+        base = PROFILES[row.profile]
+        assert any(getattr(base, knob) != value for knob, value in row.knobs.items()), row
+    for port in BACKPORTS:
+        name = f"{port.series[0]}.{port.series[1]}{'.0-' if port.vendor == 'ubuntu' else '.'}{port.since}"
+        before = name.replace(str(port.since), str(port.since - 1))
+        words = "ubuntu " if port.vendor == "ubuntu" else ""
+        assert profile(words + name) != profile(words + before)
+
+
+def test_doubts_are_named():
+    assert "not known for certain" in profile("4.14").notes[0] and not profile("4.15").notes
+    assert "not read" in profile("6.7").notes[0] and not profile("6.8").notes
+    assert "newer" in profile("7.4").notes[0]
+    assert "Ubuntu" in profile("ubuntu 6.11.0-9").notes[-1]
+
+
+# --- MSRs by release ----------------------------------------------------------------------------------------------
+
+
+def test_pat_was_not_checked_on_intel_before_3_19():
+    bad = 0x0200000000000000
+    assert accepted(guest("3.13"), 0x277, bad) and not accepted(guest("3.13", vendor="amd"), 0x277, bad)
+    assert not accepted(guest("3.13", load_pat=False), 0x277, bad) and not accepted(guest("3.19"), 0x277, bad)
+
+
+def test_3_13_checks_types_of_variable_ranges_alone():
+    vm = guest("3.13")
+    assert accepted(vm, 0x200, 1 << 60 | 0x106) and accepted(vm, 0x201, 1 << 60 | 0x806)
+    assert not accepted(vm, 0x200, 7) and not accepted(vm, 0x201, 0x802)  # the mask's low byte counts as a type
+    assert not accepted(vm, 0x2FF, 0x1000) and not accepted(vm, 0x250, 2)
+
+
+def test_a_range_that_3_13_let_out_of_the_address_space_matches_nothing():
+    writes = [(0x2FF, 0x806), (0x200, 1 << 40 | 0x80000000), (0x201, 0xFFFFFFFF80000800)]
+    assert types(guest("3.13", writes), 0x80000000) == "WB"
+    assert types(guest("3.13", [writes[0], (0x200, 0x80000000), writes[2]]), 0x80000000) == "UC"
+
+
+def test_msr_2f8_was_a_variable_range_up_to_4_1():
+    for release, taken in (("3.13", True), ("4.1", True), ("4.4", False), ("6.4", False)):
+        before = guest(release)
+        after, zap = before.apply(WriteMsr(0x2F8, 0))
+        assert zap.accepted is taken and zap.warned is taken and after == before
+
+
+@pytest.mark.parametrize(
+    ("release", "index", "unknown"),
+    [
+        ("5.19", 0x278, False), ("5.19", 0x280, False), ("6.0", 0x280, True), ("6.0", 0x278, False),
+        ("6.4", 0x29F, True),
+        ("6.4", 0x2A0, False), ("6.5", 0x270, True), ("6.5", 0x26F + 1, True), ("6.5", 0x260, False),
+        ("6.5", 0x2A0, True), ("6.5", 0x2FE, True), ("7.2", 0x24F, False), ("6.4", 0xFE, True), ("4.4", 0x10, True),
+    ],
+)  # fmt: skip
+def test_which_error_an_odd_index_gives(release, index, unknown):
+    zap = guest(release).apply(WriteMsr(index, 0))[1]
+    assert not zap.accepted and zap.refusal.startswith("unknown MSR") is unknown
+    ignoring = guest(release, ignore_msrs=True).apply(WriteMsr(index, 0))[1]
+    assert ignoring.accepted is unknown  # it rescues unknown MSRs alone
+    assert not guest(release, ignore_msrs=True).apply(WriteMsr(0x277, 2))[1].accepted
+
+
+def test_the_pat_that_a_vcpu_starts_with():
+    for release, vendor, value in (
+        ("4.1", "intel", 0x0007010600070106), ("4.1", "amd", 0x0007040600070406), ("4.4", "intel", 0x0007040600070406),
+        ("7.2", "amd", 0x0007040600070406),
+    ):  # fmt: skip
+        assert Vm(release, vendor).msr(0x277) == value
+    assert Vm("4.1", host_pat="xen").msr(0x277) == mt.Pat("xen").value
+
+
+def test_maxphyaddr_decides_what_is_reserved():
+    for width in (32, 36, 46, 52):
+        vm = Vm("6.4", vcpus=[Vcpu(maxphyaddr=width)])
+        assert accepted(vm, 0x200, 1 << width - 1) and not accepted(vm, 0x200, 1 << width)
+        assert accepted(vm, 0x201, 1 << width - 1) and not accepted(vm, 0x201, 1 << width)
+
+
+# --- VMs that do not exist, states that no guest holds ------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"tdp": "npt"}, "intel has ept"), ({"vendor": "amd", "tdp": "ept"}, "amd has npt"),
+        ({"vendor": "via"}, "vendor"),
+        ({"vm_type": "sev-es"}, "AMD"), ({"vm_type": "sgx"}, "vm_type"), ({"noncoherent_dma": -1}, "count"),
+        ({"disabled_quirks": {"LINT0"}}, "no quirk"), ({"vcpus": []}, "at least one"), ({"vcpus": [3]}, "no Vcpu"),
+    ],
+)  # fmt: skip
+def test_vms_that_do_not_exist(options, reason):
+    with pytest.raises(mt.InputError, match=reason):
+        Vm("6.16", **options)
+
+
+def test_vcpus_and_addresses_out_of_bounds():
+    vm = guest("6.4")
+    for bad in (1, -1, True, "0"):
+        with pytest.raises(mt.InputError, match="vCPU"):
+            vm.leaf(0, vcpu=bad)
+    for bad in (-1, 1 << 36, 1.5):
+        with pytest.raises(mt.AddressError):
+            vm.leaf(bad)
+    with pytest.raises(mt.AddressError):
+        vm.max_level(1 << 24)
+    with pytest.raises(mt.InputError, match="no event"):
+        vm.apply("pat")  # type: ignore[arg-type]
+    with pytest.raises(mt.RegisterError):
+        vm.apply(WriteMsr(0x2FF, 1 << 64))
+
+
+def test_registers_that_no_guest_can_hold():
+    for state in (mt.MtrrState(0x802), mt.MtrrState(fixed=[2] * 11), mt.MtrrState(variable=[(0x106, 0x800)])):
+        with pytest.raises(mt.RegisterError, match="guest cannot hold"):
+            Vm("6.4", vcpus=[Vcpu(state)])
+    with pytest.raises(mt.RegisterError, match="MAXPHYADDR"):
+        Vcpu(mt.MtrrState(maxphyaddr=40), maxphyaddr=36)
+
+
+def test_dumps_of_real_machines_are_taken_as_a_guests():
+    """AMD's routing bits, QEMU's filled masks and empty pairs from 8 on are not the guest's fault."""
+    amd = mt.MtrrState(0xC00, [0x1E1E1E1E1E1E1E1E] * 11, [(6, 0xFFFF80000800)] + [(0, 0)] * 9, 40, "amd")
+    vm = Vm("6.4", noncoherent_dma=True, vcpus=[Vcpu(amd)])
+    assert str(vm.leaf(0).type) == "WB" and vm.msr(0x201) == 0xFF80000800 and len(vm.vcpus[0].mtrrs.variable) == 8
+
+
+# --- who honours what ---------------------------------------------------------------------------------------------
+
+
+def test_matrix():
+    rows = {str(row): dict(zip(COLUMNS, map(str, row.cells), strict=True)) for row in matrix()}
+    assert list(rows) == ["3.13 to 4.1", "4.4 to 4.13", "4.14 to 6.10", "6.11-rc", "6.11 to 6.15", "6.16 to 7.3"]
+    coherent, noncoherent = ("intel", "ept", False), ("intel", "ept", True)
+    assert [row[coherent] for row in rows.values()] == ["-", "-", "-", "PAT", "-", "PAT*"]
+    assert [row[noncoherent] for row in rows.values()] == ["MTRR PAT", *["MTRR PAT CD*"] * 2, *["PAT"] * 3]
+    for (vendor, tdp, _), cells in ((column, [row[column] for row in rows.values()]) for column in COLUMNS):
+        if vendor == "amd":
+            assert cells == (["-", "CD*"] + ["PAT CD*"] * 4 if tdp == "npt" else ["-"] + ["CD*"] * 5)
+        elif tdp == "none":
+            assert cells == ["-"] * 6
+    assert "4.2" not in releases() and len(list(releases())) == 71
+
+
+def test_the_mask_variable():
+    for release, ept in (("5.19", None), ("6.0", 0x78), ("6.15", 0x78), ("6.12.80", 0x78), ("6.16", None)):
+        assert Vm(release).shadow_memtype_mask == ept
+        assert Vm(release, tdp="none").shadow_memtype_mask == (None if ept is None else 0)
+        assert Vm(release, "amd").shadow_memtype_mask == (None if ept is None else 0)
+
+
+def test_gates_of_the_mapping_level():
+    state = [(0x200, 3 << 30), (0x201, 0xFC0000800), (0x2FF, 0xC06)]
+    for release, options, limited in (
+        ("4.1", {"noncoherent_dma": True}, False), ("4.4", {}, True), ("5.19", {"vendor": "amd"}, True),
+        ("5.19", {"tdp": "none"}, False), ("6.0", {}, False), ("6.0", {"noncoherent_dma": True}, True),
+        ("6.0", {"noncoherent_dma": True, "vendor": "amd"}, False), ("6.10", {"noncoherent_dma": True}, True),
+        ("6.11", {"noncoherent_dma": True}, False),
+    ):  # fmt: skip
+        assert guest(release, state, **options).max_level(0) == (1 if limited else 3), (release, options)
