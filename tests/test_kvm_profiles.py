@@ -110,7 +110,8 @@ def test_3_13_checks_types_of_variable_ranges_alone():
 
 def test_a_range_that_3_13_let_out_of_the_address_space_matches_nothing():
     writes = [(0x2FF, 0x806), (0x200, 1 << 40 | 0x80000000), (0x201, 0xFFFFFFFF80000800)]
-    assert types(guest("3.13", writes), 0x80000000) == "WB"
+    vm = guest("3.13", writes)
+    assert types(vm, 0x80000000) == "WB" and vm.msr(0x200) == 1 << 40 | 0x80000000
     assert types(guest("3.13", [writes[0], (0x200, 0x80000000), writes[2]]), 0x80000000) == "UC"
 
 

@@ -55,7 +55,7 @@ class Vcpu:
         given = MtrrState(maxphyaddr=self.maxphyaddr or rules.DEFAULT_MAXPHYADDR) if self.mtrrs is None else self.mtrrs
         if self.maxphyaddr is not None and self.maxphyaddr != given.maxphyaddr:
             raise RegisterError(f"MAXPHYADDR {self.maxphyaddr} of the vCPU is not the {given.maxphyaddr} of its MTRRs")
-        state = as_guest(given)
+        state = as_guest(given) if self.order is None else given  # 3.13 lets a guest write bits out of width
         put(self, "mtrrs", state)
         put(self, "maxphyaddr", state.maxphyaddr)
         if self.pat is not None:
