@@ -106,6 +106,18 @@ MODELS = dict.fromkeys(PROFILES, "mtrr-variable") | {
 }  # fmt: skip
 
 
+def test_stretches_come_by_rising_address() -> None:
+    """The sweep merges them as they come."""
+    rng = random.Random(6)
+    several = 0
+    for _ in range(50):
+        mask = rules.page_bits(36) & ~(rng.getrandbits(36) & rng.getrandbits(36) & rng.getrandbits(36))
+        found = list(ranges.spans(profiles.CUBE, rng.getrandbits(36), mask, 36))
+        assert found == sorted(found)
+        several += len(found) > 1
+    assert several > 30
+
+
 # --- overlaps: the table of the specification, both orders -------------------------------------------------------
 
 # program: {first, second register}: what it makes of them; NONE where it gives no answer

@@ -200,7 +200,7 @@ def block_count(s: Registers) -> int:
 
 
 def blocks(base: int, mask: int, maxphyaddr: int) -> Iterator[tuple[int, int]]:
-    """The aligned blocks (start, size) that a pair denotes, in no order: one unless its mask has holes."""
+    """The aligned blocks (start, size) that a pair denotes, by rising address: one unless its mask has holes."""
     field = mask & rules.page_bits(maxphyaddr)
     size = field & -field if field else 1 << maxphyaddr
     holes = _holes(mask, maxphyaddr)

@@ -175,7 +175,7 @@ class View:
             (n, start, end - start, rules.type_of(base & rules.BASE_TYPE))
             for n, (base, mask) in enumerate(s.variable)
             if mask & rules.MASK_VALID
-            for start, end in sorted(ranges.spans(self.profile.ranges, base, mask, s.maxphyaddr))
+            for start, end in ranges.spans(self.profile.ranges, base, mask, s.maxphyaddr)
         )
 
     # --- Linux only ----------------------------------------------------------------------------------------------

@@ -63,7 +63,7 @@ INTERVALS: Final[dict[str, Callable[[int, int, int], tuple[int, int]]]] = {
 
 
 def spans(rule: str, base: int, mask: int, maxphyaddr: int) -> Iterable[tuple[int, int]]:
-    """The (start, end) stretches of a valid pair: one unless the exact cube has holes; none if empty."""
+    """The (start, end) stretches of a valid pair by rising address: several only for a cube with holes."""
     if rule == CUBE:
         return ((start, start + size) for start, size in reference.blocks(base, mask, maxphyaddr))
     start, end = INTERVALS[rule](base, mask, maxphyaddr)

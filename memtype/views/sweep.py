@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Iterator
+from itertools import groupby
 
 from memtype import rules
 from memtype.backends import reference
@@ -49,16 +51,20 @@ def _stretches(profile: Profile, s: Registers) -> Iterator[tuple[int, MemoryType
 
 def active_pairs(profile: Profile, s: Registers) -> Iterator[tuple[int, int]]:
     """(address, bit set of the pairs that match from there on), by rising address; not cut off at 2**MAXPHYADDR."""
-    turns = dict.fromkeys(_fixed_cuts(profile, s), 0)
-    for n, (base, mask) in enumerate(s.variable):
-        if mask & rules.MASK_VALID:
-            for start, end in ranges.spans(profile.ranges, base, mask, s.maxphyaddr):
-                turns[start] = turns.get(start, 0) ^ 1 << n
-                turns[end] = turns.get(end, 0) ^ 1 << n
+    turns = [_turns(profile, s, n) for n, (_, mask) in enumerate(s.variable) if mask & rules.MASK_VALID]
+    cuts = ((cut, 0) for cut in sorted(_fixed_cuts(profile, s)))
     pairs = 0
-    for cut in sorted(turns):
-        pairs ^= turns[cut]
+    for cut, here in groupby(heapq.merge(cuts, *turns), key=lambda turn: turn[0]):
+        for _, changed in here:
+            pairs ^= changed
         yield cut, pairs
+
+
+def _turns(profile: Profile, s: Registers, n: int) -> Iterator[tuple[int, int]]:
+    """Where a pair's stretches begin and end, by rising address and no sooner than asked: a cube may have many."""
+    for start, end in ranges.spans(profile.ranges, *s.variable[n], s.maxphyaddr):
+        yield start, 1 << n
+        yield end, 1 << n
 
 
 def _fixed_cuts(profile: Profile, s: Registers) -> set[int]:
