@@ -154,9 +154,10 @@ class MemoryMap:
 
     def stretch(self, address: int) -> tuple[MemoryType, int, int]:
         """(type, first byte, first byte behind) of the segment around an address of the map, unchecked."""
-        place = bisect_right(self._bases, address)
-        end = self._bases[place] if place < len(self._bases) else 1 << self.maxphyaddr
-        return self._kinds[place - 1], self._bases[place - 1], end
+        bases = self._bases
+        place = bisect_right(bases, address)
+        end = bases[place] if place < len(bases) else 1 << self.maxphyaddr
+        return self._kinds[place - 1], bases[place - 1], end
 
     def types(self, addresses: Any, out: arrays.U8Array | None = None) -> Any:
         """The types of many addresses: uint64 array-like in, uint8 of the same shape out; a scalar stays one."""

@@ -22,7 +22,7 @@ _VENDORS = {
 }  # fmt: skip
 
 _ndarray, _empty, _U64, _U8 = np.ndarray, np.empty, arrays.U64, arrays.U8
-_MOST_KNOWN = 16_384  # blocks that `MtrrState.at` remembers: about 2 MiB of memory
+_MOST_KNOWN = 16_384  # MiB that `MtrrState.at` remembers the type of: about 2 MiB of memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,21 +165,22 @@ class MtrrState:
             When `address` is not in [0, 2**maxphyaddr).
         """
         try:
-            return self._known[address >> 16]
+            return self._known[address >> 20]
         except (KeyError, TypeError):
             return self._at_slowly(address)
 
     def _at_slowly(self, address: Any) -> MemoryType:
-        """A block asked for the first time, or of several types; or no address at all."""
-        number = arrays.address(address, self.maxphyaddr)
-        found = self._map or self._resolve()
-        if not isinstance(found, MemoryMap):
-            return MemoryType(backends.active.at(self, number))
-        kind, base, end = found.stretch(number)
-        block = number >> 16
-        if block and base <= block << 16 and (block + 1) << 16 <= end:
-            if len(self._known) >= _MOST_KNOWN:
-                self._known.clear()
+        """A MiB asked for the first time, or of several types; or no address at all."""
+        if type(address) is not int or not 0 <= address < 1 << self.maxphyaddr:
+            address = arrays.address(address, self.maxphyaddr)
+        found = self._map
+        if found is None:
+            found = self._resolve()
+        if type(found) is not MemoryMap:
+            return MemoryType(backends.active.at(self, address))
+        kind, base, end = found.stretch(address)
+        block = address >> 20
+        if base <= block << 20 and block + 1 << 20 <= end and len(self._known) < _MOST_KNOWN:
             self._known[block] = kind
         return kind
 
