@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from strategies import fields, interesting_addresses, random_state, states
 from test_mtrr_vectors import state_of
 
-from memtype import AddressError, InputError, MemoryType, MtrrState, ShatteredMapError, rules
+from memtype import AddressError, InputError, MemoryType, MtrrState, ShatteredMapError, kvm, rules
 from memtype.views import View, kvm_list, overlaps, profiles, ranges, sweep
 from memtype.views.decide import decide
 from memtype.views.profiles import PROFILES
@@ -217,6 +217,22 @@ def test_types_of_kvm_executed(row: dict[str, Any]) -> None:
     view = MtrrState.from_msrs(msrs, maxphyaddr=row["maxphyaddr"]).view("kvm-6.4")
     for address, expected in row["types"].items():
         assert view.at(int(address, 16)) == view.map.at(int(address, 16)) == expected, address
+
+
+def test_a_view_is_the_guest_type_of_that_kvm() -> None:
+    """The room that models whole virtual machines answers alike, release by release."""
+    rng = random.Random(9)
+    asked = 0
+    for _ in range(60):
+        state = MtrrState(**{**fields(random_state(rng, most=8)), "vendor": "intel", "cap": None})
+        if state.problems():
+            continue
+        for release in ("3.13", "4.1", "4.4", "5.15", "6.10", "6.11"):
+            vm = kvm.Vm(release, vendor="intel", noncoherent_dma=True, vcpus=[kvm.Vcpu(mtrrs=state)])
+            for address in interesting_addresses(state, rng, 3)[:30]:
+                assert vm.guest_type(address) == state.view(f"kvm-{release}").at(address), (release, hex(address))
+                asked += 1
+    assert asked > 1000
 
 
 def test_kvm_before_4_2() -> None:
