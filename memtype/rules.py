@@ -410,3 +410,15 @@ def high_bits(maxphyaddr: int) -> int:
 def page_bits(maxphyaddr: int) -> int:
     """Bits MAXPHYADDR-1:12: ``page_bits(36) == 0xFFFFFF000``."""
     return (1 << maxphyaddr) - PAGE_SIZE
+
+
+# --- what a capture of a host reads beside the MTRRs (SDM table 2-2; APM 2 appendix A) ---------------------------
+
+CAPTURED_MSRS: Final = {
+    "intel": {0x1F2: "IA32_SMRR_PHYSBASE", 0x1F3: "IA32_SMRR_PHYSMASK", 0x982: "IA32_TME_ACTIVATE"},
+    "amd": {
+        0xC001_0010: "SYSCFG", 0xC001_0016: "IORR_BASE0", 0xC001_0017: "IORR_MASK0", 0xC001_0018: "IORR_BASE1",
+        0xC001_0019: "IORR_MASK1", 0xC001_001A: "TOP_MEM", 0xC001_001D: "TOP_MEM2",
+    },
+}  # fmt: skip
+CAPTURED_CPUID: Final = (0x0, 0x1, 0x7, 0x8000_0000, 0x8000_0008, 0x8000_001F)  # vendor, features, widths, encryption
