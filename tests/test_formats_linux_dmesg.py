@@ -372,3 +372,18 @@ uncached-minus @ 0x80000000-0x90000000
         [0x80000000, 0x90000000, "uncached-minus"],
     ]  # fmt: skip
     assert machine.mtrrs is None
+
+
+def test_a_repaired_mask_is_noted():
+    machine = mt.parse("\n".join([*LINES, "mtrr: your BIOS has configured an incorrect mask, fixing it."]))
+    assert machine.facts["mask_repaired"] is True and any("holes" in note for note in machine.notes)
+
+
+def test_a_lost_default_type_is_inferred_from_how_much_ram_is_wb():
+    """Ranges that make little of the RAM WB are no sign of a UC default."""
+    e820 = "BIOS-e820: [mem 0x0000000100000000-0x00000008ffffffff] usable"
+    headless = LINES[5:]
+    assert mt.parse("\n".join(headless)).mtrrs.at(1 << 36) == mt.MemoryType.UC
+    machine = mt.parse("\n".join([e820, *headless]))
+    assert machine.mtrrs.at(1 << 36) == mt.MemoryType.WB
+    assert any(note.startswith("default type not told: WB inferred") for note in machine.notes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from typing import Any
 
@@ -82,11 +83,12 @@ def header(machine: Machine) -> str:
     if state is None:
         return f"MTRRs not told{_width(machine.maxphyaddr, machine.vendor)}"
     on = state.def_type & rules.DEF_TYPE_E
-    fixed = state.def_type & rules.DEF_TYPE_FE and state.has_fixed
+    fixed = "on" if state.def_type & rules.DEF_TYPE_FE and state.has_fixed else "off"
     used = sum(bool(mask & rules.MASK_VALID) for _, mask in state.variable)
     return (
         f"MTRR {'on' if on else 'off'}   default {rules.type_of(state.def_type & rules.DEF_TYPE_TYPE)}"
-        f"   fixed {'on' if fixed else 'off'}   {used}/{len(state.variable)} variable used"
+        f"{' (inferred)' if 'default' in machine.inferred else ''}"
+        f"   fixed {'not told' if 'fixed' in machine.inferred else fixed}   {used}/{len(state.variable)} variable used"
         f"{_width(state.maxphyaddr, machine.vendor)}"
     )
 
@@ -97,7 +99,7 @@ def _width(maxphyaddr: int | None, vendor: str | None) -> str:
 
 def _origin(machine: Machine) -> list[str]:
     kernel = f", Linux {machine.kernel}" if machine.kernel else ""
-    return [f"{machine.source} ({machine.format}{kernel})"]
+    return [f"{os.path.basename(machine.source)} ({machine.format}{kernel})"]
 
 
 def _pat(machine: Machine) -> list[str]:

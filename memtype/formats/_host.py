@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import ModuleType
 
 from memtype import rules
 from memtype.errors import MemtypeError, ParseError
@@ -34,12 +35,15 @@ class _Host:
     refused: list[str] = field(default_factory=list)
 
     def machine(self) -> Machine:
-        log = linux_dmesg.parse(f"{self._kernel_log()}\n{self._processor()}", "/dev/kmsg")
+        processor = self._processor()
+        log = self._parsed(linux_dmesg, f"{self._kernel_log()}\n{processor}", "/dev/kmsg") or Machine()
+        if log.maxphyaddr is None:  # the log was refused
+            log = self._parsed(linux_dmesg, processor, "/proc/cpuinfo") or Machine()
         machines = [*self._registers(log), log]
         for family, path in ((proc_mtrr, "proc/mtrr"), (pat_memtype_list, "sys/kernel/debug/x86/pat_memtype_list")):
             text = self._text(path)
-            if family.sniff(text):
-                machines.append(family.parse(text, f"/{path}"))
+            if family.sniff(text) and (machine := self._parsed(family, text, f"/{path}")):
+                machines.append(machine)
         merged = merge([machine for machine in machines if machine is not log or _tells_something(log)] or [log])
         notes = list(merged.notes)
         if merged.mtrrs is None:
@@ -57,6 +61,14 @@ class _Host:
         except ParseError as error:
             self.refused.append(f"/{path} ({str(error).rpartition(': ')[2]})")
             return ""
+
+    def _parsed(self, family: ModuleType, text: str, name: str) -> Machine | None:
+        try:
+            machine: Machine = family.parse(text, name)
+        except MemtypeError as error:
+            self.refused.append(str(error))
+            return None
+        return machine
 
     def _processor(self) -> str:
         """The first processor's lines of /proc/cpuinfo: vendor and physical address width."""

@@ -29,6 +29,7 @@ _COUNTS = re.compile(
 )
 _STARTED = re.compile(r"\s*MTRR map: \d+ entries(?!.*built\s+from\s+\d+\s+variable)", re.I)
 _MAP = re.compile(rf"\s*(\d+):\s*([0-9a-f]{{9,}})-([0-9a-f]{{9,}})\s+{TYPE}\s*$", re.I)
+_REPAIRED = re.compile(r"\s*mtrr: your BIOS has configured an incorrect mask, fixing it", re.I)
 _INCONSISTENT = re.compile(
     r"\s*mtrr:\s*your CPUs had inconsistent\s+(?:(fixed|variable) MTRR|(MTRRdefType))\s+settings", re.I
 )
@@ -53,6 +54,7 @@ class Listing:
     counts: dict[str, int] = field(default_factory=dict)
     segments: list[tuple[int, int, int]] = field(default_factory=list)  # (base, last, type)
     inconsistent: list[str] = field(default_factory=list)
+    repaired: bool = False  # the kernel saw a mask with holes
     open: bool = False  # the list of variable ranges is being read
     cut: int | None = None  # line of an entry that does not end
     last_line: int = 0  # of the last line that was taken
@@ -79,6 +81,8 @@ class Listing:
             self.open = True
         elif _OFF.match(line):
             self.off = True
+        elif _REPAIRED.match(line):
+            self.repaired = True
         elif found := _INCONSISTENT.match(line):
             what = (found[1] or "deftype").lower()
             self.inconsistent += [what] if what not in self.inconsistent else []

@@ -7,6 +7,7 @@ from functools import reduce
 from typing import Any
 
 from memtype import rules
+from memtype.errors import ShatteredMapError
 from memtype.formats._notes import not_told, still_open
 from memtype.machine import Cpu, Machine
 from memtype.memory_map import MemoryMap
@@ -19,7 +20,7 @@ _INFERABLE = ("vendor", "maxphyaddr", "default", "fixed")
 def merge(machines: list[Machine]) -> Machine:
     """The machines of one paste as one; what was told goes before what was inferred."""
     formats = "+".join(dict.fromkeys(name for machine in machines for name in machine.format.split("+")))
-    return replace(reduce(_merge_two, sorted(machines, key=_uncertainty)), format=formats)
+    return replace(_default_from_ram(reduce(_merge_two, sorted(machines, key=_uncertainty))), format=formats)
 
 
 def _uncertainty(machine: Machine) -> tuple[bool, int]:
@@ -44,8 +45,7 @@ def _merge_two(better: Machine, other: Machine) -> Machine:
         inferred=inferred,
         **told,
     )
-    merged = replace(merged, cpus=tuple(_completed(cpu, merged, other, settled_by_other) for cpu in merged.cpus))
-    return _default_from_ram(merged)
+    return replace(merged, cpus=tuple(_completed(cpu, merged, other, settled_by_other) for cpu in merged.cpus))
 
 
 def _tells(machine: Machine, name: str) -> bool:
@@ -102,7 +102,11 @@ def _default_from_ram(machine: Machine) -> Machine:
     if "default" not in machine.inferred or state is None or not ram:
         return machine
     as_uc = replace(state, def_type=_bits(state.def_type, MemoryType.UC, rules.DEF_TYPE_TYPE))
-    total, covered = sum(r.size for r in ram), sum(_write_back(as_uc.map, r.base, r.size) for r in ram)
+    try:
+        memory = as_uc.map
+    except ShatteredMapError:
+        return machine
+    total, covered = sum(r.size for r in ram), sum(_write_back(memory, r.base, r.size) for r in ram)
     default = MemoryType.UC if 2 * covered > total else MemoryType.WB
     why = f"the listed ranges make {covered >> 20} of {total >> 20} MiB of RAM WB"
     cpus = tuple(

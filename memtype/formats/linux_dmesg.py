@@ -356,6 +356,8 @@ class _Reading:
             found["tom2"] = listing.tom2
         if listing.inconsistent:
             found["inconsistent"] = list(listing.inconsistent)
+        if listing.repaired:
+            found["mask_repaired"] = True
         if boot.hypervisor:
             found["hypervisor"] = boot.hypervisor
         if listing.off or listing.variable_on is not None:
@@ -379,6 +381,8 @@ class _Reading:
                 f"the processors' MTRRs differed ({', '.join(listing.inconsistent)}); "
                 "the kernel gave all of them those of the first, which are shown"
             )
+        if listing.repaired:
+            self.notes.append("the kernel found a mask with holes: /proc/mtrr then shows it repaired")
         if boot.cleanup.new:
             self.notes.append("mtrr_cleanup rewrote the variable ranges after this: shown is what firmware had left")
         if boot.cleanup.losing is not None:
