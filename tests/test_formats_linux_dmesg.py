@@ -138,11 +138,40 @@ def test_variable_ranges_disabled_means_e_is_0(word, enabled):
     assert (machine.mtrrs.at(0) == mt.MemoryType.UC) is not enabled
 
 
-@pytest.mark.parametrize("line", ["Disabled", "MTRR: Disabled", "mtrr: MTRRs disabled by BIOS"])
-def test_a_kernel_that_found_them_disabled_means_uc(line):
-    text = f"[    0.0] {line}\n[    0.0] x86/PAT: Configuration [0-7]: WB  WT  UC- UC  WB  WT  UC- UC"
-    machine = mt.parse(text)
+PAT = "x86/PAT: Configuration [0-7]: WB  WT  UC- UC  WB  WT  UC- UC"
+
+
+def test_a_kernel_that_found_them_disabled_by_firmware_means_uc():
+    machine = mt.parse(f"[    0.0] MTRRs disabled by BIOS\n[    0.0] {PAT}")
     assert machine.mtrrs.map.segments[0].type == mt.MemoryType.UC and len(machine.mtrrs.map) == 1
+
+
+@pytest.mark.parametrize("line", ["Disabled", "MTRR: Disabled", "MTRRs disabled (not available)"])
+def test_words_that_also_stand_for_no_mtrrs_at_all_decide_nothing(line):
+    machine = mt.parse(f"[    0.0] {line}\n[    0.0] {PAT}")
+    assert machine.mtrrs is None and machine.facts["mtrr_enabled"] is False
+    assert any(note.startswith("registers not told: the kernel says") for note in machine.notes)
+
+
+def test_a_list_followed_by_disabled_is_a_list():
+    lines = [line.replace("enabled:", "disabled:") for line in LINES]
+    assert mt.parse("\n".join([*lines, "Disabled"])).mtrrs.variable == SERVER.variable
+
+
+def test_words_behind_the_subsystems_name():
+    assert mt.parse("\n".join(f"[    0.000000] mtrr: {line}" for line in LINES)).mtrrs == SERVER
+
+
+def test_lines_behind_the_list_show_that_it_is_whole():
+    assert any("lack" in note for note in mt.parse("\n".join(LINES)).notes)
+    assert not any("lack" in note for note in mt.parse("\n".join([*LINES, "usb 1-1: new device"])).notes)
+
+
+def test_a_version_pasted_below_hides_nothing():
+    tail = ["Linux version 6.1 (pasted)", "address sizes : 46 bits physical, 48 bits virtual"]
+    ram = "BIOS-e820: [mem 0x0000000000100000-0x000000003fffffff] usable"
+    machine = mt.parse("\n".join(["Linux version 6.1 (x)", ram, PAT, *tail]))
+    assert machine.e820 and machine.pat is not None and machine.maxphyaddr == 46
 
 
 def test_tom2_makes_it_amd_and_forces_wb_above_4_gib():

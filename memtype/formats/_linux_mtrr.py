@@ -21,7 +21,10 @@ _VARIABLE = re.compile(
 )
 _UNUSED = re.compile(r"\s*(\d+)\s+disabled\s*$", re.I)
 _TOM2 = re.compile(r"\s*TOM2:\s*([0-9a-f]+)(?:\s+aka\s+\d+M|\s+\(WB\))?\s*$", re.I)
-_OFF = re.compile(r"\s*(?:(?:MTRR:\s*)?Disabled|(?:mtrr:\s*)?MTRRs disabled by BIOS)\s*$", re.I)
+_OFF = re.compile(r"\s*MTRRs disabled by BIOS\s*$", re.I)
+_NONE = re.compile(r"\s*MTRRs disabled \(not available\)\s*$", re.I)
+_OFF_OR_NONE = re.compile(r"\s*(?:MTRR:\s*)?Disabled\s*$")  # up to 6.4: the same words for both
+_SUBSYSTEM = re.compile(r"\s*(?:x86/)?mtrr:\s(?=\s*(?:MTRR|TOM2|[0-9A-F]{5}-|\d))", re.I)
 _COUNTS = re.compile(
     r"\s*MTRR map:\s*(\d+)\s+entries\s+\((\d+)\s+fixed\s+\+\s+(\d+)\s+variable;\s+max\s+(\d+)\),"
     r"\s+built\s+from\s+(\d+)\s+variable",
@@ -46,7 +49,9 @@ class Listing:
     default: int | None = None
     fixed_on: bool | None = None
     variable_on: bool | None = None
-    off: bool = False
+    off: bool = False  # E = 0, said in so many words
+    absent: bool = False  # the kernel says that there are none
+    off_or_absent: bool = False
     fixed: dict[int, int] = field(default_factory=dict)  # slot of rules.FIXED_RANGES: type
     variable: dict[int, tuple[int, int]] = field(default_factory=dict)
     digits: set[int] = field(default_factory=set)  # hex digits of the printed masks
@@ -62,6 +67,8 @@ class Listing:
     def take(self, number: int, line: str) -> bool:
         """Read one bare line; False where it is none of these."""
         where = f"{self.source}:{number}"
+        if subsystem := _SUBSYSTEM.match(line):
+            line = line[subsystem.end() :]
         taken = self._head(line) or self._entry(line, where) or self._newer(line, where)
         if taken:
             self.last_line = number
@@ -81,6 +88,10 @@ class Listing:
             self.open = True
         elif _OFF.match(line):
             self.off = True
+        elif _NONE.match(line):
+            self.absent = True
+        elif _OFF_OR_NONE.match(line):
+            self.off_or_absent = True
         elif _REPAIRED.match(line):
             self.repaired = True
         elif found := _INCONSISTENT.match(line):
@@ -140,12 +151,6 @@ class Listing:
     def listed(self) -> bool:
         """Whether the log has a list of variable ranges, even an empty one."""
         return self.variable_on is not None or bool(self.variable)
-
-    @property
-    def anything(self) -> bool:
-        return bool(
-            self.listed or self.off or self.counts or self.fixed or self.default is not None or self.tom2 is not None
-        )
 
     def fixed_registers(self) -> tuple[int, ...]:
         """The eleven raw values; ranges that the log lost hold a reserved type."""

@@ -28,14 +28,14 @@ NAME = "linux-dmesg"
 
 _SNIFF = re.compile(
     r"MTRR default type:(?!\s*(?:0x)?[0-9a-f]{4,}\s*$)"
-    r"|MTRR (?:fixed|variable) ranges |MTRR map: \d+ entries|MTRRs disabled by BIOS"
+    r"|MTRR (?:fixed|variable) ranges |MTRR map: \d+ entries|MTRRs disabled (?:by BIOS|\(not)|MTRR: Disabled"
     r"|BIOS-e820: |PAT:? configuration \[0-7\]|PAT enabled: cpu"
     r"|original variable MTRRs|total RAM covered:|^[^\n]*\d base [0-9A-F]{5,} mask [0-9A-F]{5,} ",
     re.I | re.M,
 )
 _BEGINS = re.compile(r"\s*(?:$|BIOS-|e820|MTRR|x86|last_pfn|DMI|tsc|\d+ (?:base|disabled))", re.I)
 _WORDS = (
-    "mtrr default type:", "mtrr fixed ranges", "mtrr variable ranges", "mtrr map:", "mtrrs disabled by bios",
+    "mtrr default type:", "mtrr fixed ranges", "mtrr variable ranges", "mtrr map:", "mtrrs disabled ", "mtrr: disabled",
     "bios-e820: ", "configuration [0-7]", "pat enabled: cpu", "original variable mtrrs", "total ram covered:", " mask ",
 )  # fmt: skip
 _OF_INTEREST = (
@@ -43,7 +43,7 @@ _OF_INTEREST = (
     "last_pfn", "disabled", " ram ", "_size", "range:", "optimal", "mask", "write-", "uncach", "xen:", " ?",
 )  # fmt: skip
 _VERSION = re.compile(r"\s*Linux version (\S+)")
-_CPU = re.compile(r"\s*(?:smpboot:\s*)?(?:CPU\d*|model name\s*|vendor_id\s*|Vendor ID\s*|\.{3} )\s*:\s*(.*)$", re.I)
+_CPU = re.compile(r"\s*(?:smpboot:\s*)?(?:CPU\d*|model name|vendor_id|Vendor ID)\s*:\s*(.*)$", re.I)
 _VENDOR = re.compile(r"\b(?:(Genuine\s?Intel|Intel|Zhaoxin|CentaurHauls|VIA)|(AuthenticAMD|AMD|Hygon\w*))\b", re.I)
 _WIDTH = re.compile(r"\s*address sizes\s*:\s*(\d{1,3}) bits physical", re.I)
 _READ_ONLY = re.compile(r"\s*(?:mtrr:\s*)?MTRRs set to read-only", re.I)
@@ -104,11 +104,11 @@ class _Boot:
 
     @property
     def worth(self) -> int:
-        """How much this boot tells: registers, then a map, then counts."""
+        """How much this boot tells: registers, then a map, counts, the PAT, RAM."""
         told = self.listing
         if told.listed or told.off or self.cleanup.original:
-            return 3
-        return 2 if told.segments else 1 if told.counts else 0
+            return 5
+        return 4 if told.segments else 3 if told.counts else 2 if self.pat.pat else 1 if self.ram.ranges else 0
 
 
 def sniff(text: str) -> bool:
@@ -121,15 +121,14 @@ def parse(text: str, source: str = "<text>") -> Machine:
     """The last boot of the log that tells the most; `Machine.facts` holds what else it prints."""
     boots = _boots(text, source)
     boot = max(reversed(boots), key=lambda boot: boot.worth)
+    boot.vendor = boot.vendor or next((other.vendor for other in boots if other.vendor), None)
+    boot.maxphyaddr = boot.maxphyaddr or next((other.maxphyaddr for other in boots if other.maxphyaddr), None)
     machine = _Reading(boot).machine()
-    if len(boots) > 1 and sum(other.worth == boot.worth for other in boots) > 1:
-        told = f"the log holds {len(boots)} boots; shown is the last that tells the most (up to line {boot.last_line})"
-        machine = _noted(machine, told)
-    return machine
-
-
-def _noted(machine: Machine, note: str) -> Machine:
-    return replace(machine, notes=(*machine.notes, note))
+    alike = sum(other.worth == boot.worth for other in boots)
+    if alike == 1:
+        return machine
+    told = f"the log holds {alike} boots; shown is the last, up to line {boot.last_line}"
+    return replace(machine, notes=(*machine.notes, told))
 
 
 def _boots(text: str, source: str) -> list[_Boot]:
@@ -147,6 +146,7 @@ def _boots(text: str, source: str) -> list[_Boot]:
         if version:
             current.kernel = version[1]
         current.take(number, line)
+    boots[-1].last_line = text.rstrip().count("\n") + 1
     return boots
 
 
@@ -360,14 +360,20 @@ class _Reading:
             found["mask_repaired"] = True
         if boot.hypervisor:
             found["hypervisor"] = boot.hypervisor
-        if listing.off or listing.variable_on is not None:
-            found["mtrr_enabled"] = bool(listing.variable_on) and not listing.off
+        off = listing.off or listing.absent or listing.off_or_absent
+        if off or listing.variable_on is not None:
+            found["mtrr_enabled"] = bool(listing.variable_on) and not off
         return found
 
     def _remarks(self, state: MtrrState | None) -> None:
         listing, boot = self.listing, self.boot
         counts = listing.counts
-        if state is None and counts and not counts["built_from"]:
+        if state is None and listing.absent:
+            self.notes.append(not_told("registers", "the kernel says that there are no MTRRs"))
+        elif state is None and listing.off_or_absent:
+            text = "the kernel says that they are disabled: there are none, or E = 0 and every address is UC"
+            self.notes.append(not_told("registers", text))
+        elif state is None and counts and not counts["built_from"]:
             self.notes.append(not_told("registers", "the kernel has no MTRRs (built from 0): a guest without them"))
         elif state is None and counts:
             made = f"{counts['map_entries']} map entries: {counts['fixed']} fixed + {counts['variable']} variable"
