@@ -22,7 +22,7 @@ _VENDORS = {
 }  # fmt: skip
 
 _ndarray, _empty, _U64, _U8 = np.ndarray, np.empty, arrays.U64, arrays.U8
-_MOST_KNOWN = 16_384  # MiB that `MtrrState.at` remembers the type of: about 2 MiB of memory
+_MOST_KNOWN = 8_192  # MiB that `MtrrState.at` remembers the type of
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +180,9 @@ class MtrrState:
             return MemoryType(backends.active.at(self, address))
         kind, base, end = found.stretch(address)
         block = address >> 20
-        if base <= block << 20 and block + 1 << 20 <= end and len(self._known) < _MOST_KNOWN:
+        if base <= block << 20 and block + 1 << 20 <= end:
+            if len(self._known) >= _MOST_KNOWN:
+                self._known.clear()
             self._known[block] = kind
         return kind
 
