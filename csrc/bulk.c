@@ -9,6 +9,15 @@ static int misfit(const uint64_t *in, size_t n, const uint8_t *out)
 	return from % sizeof(*in) != 0 || (from < to + n && to < from + n * sizeof(*in));
 }
 
+static uint64_t or_of(const uint64_t *words, size_t n)
+{
+	uint64_t seen = 0;
+
+	for (size_t i = 0; i < n; i++)
+		seen |= words[i];
+	return seen;
+}
+
 // refuse the first address above `limit`; the caller knows that there is one
 static int refuse(const uint64_t *addresses, uint64_t limit, size_t *index)
 {
@@ -38,23 +47,33 @@ int memtype_types(const memtype_tables *t, const uint64_t *addresses, size_t n, 
 	return MEMTYPE_OK;
 }
 
+static uint64_t search_map(const struct map_view *map, const uint64_t *addresses, size_t n, uint8_t *types)
+{
+	uint64_t seen = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		seen |= addresses[i];
+		types[i] = map->kinds[find_segment(map, addresses[i])];
+	}
+	return seen;
+}
+
 int memtype_map_types(const uint64_t *bases, const uint8_t *kinds, size_t count, uint32_t maxphyaddr, uint32_t isa,
 		      const uint64_t *addresses, size_t n, uint8_t *types, size_t *index)
 {
 	struct map_view map = {bases, kinds, count};
 	uint64_t limit = low_bits(maxphyaddr);
-	uint8_t checked[MEMTYPE_CHECKED_FIRST];
-	int small = n <= sizeof(checked);
+	memtype_tables t;
 
+	if (n >= MAP_TABLES_FROM && isa != MEMTYPE_PORTABLE && tables_of_map(bases, kinds, count, maxphyaddr, isa, &t) == 0)
+		return memtype_types(&t, addresses, n, types, index);
 	if (n == 0)
 		return MEMTYPE_OK;
 	if (misfit(addresses, n, types))
 		return MEMTYPE_EBUFFER;
-	if (kernels_of(isa)->map_types(&map, addresses, n, small ? checked : types) > limit)
+	if (n <= MEMTYPE_CHECKED_FIRST && or_of(addresses, n) > limit)
 		return refuse(addresses, limit, index);
-	if (small)
-		memcpy(types, checked, n);
-	return MEMTYPE_OK;
+	return search_map(&map, addresses, n, types) > limit ? refuse(addresses, limit, index) : MEMTYPE_OK;
 }
 
 // --- pages in a row ---

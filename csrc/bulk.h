@@ -36,6 +36,7 @@
 #define SHAPE_FINE 2u    /* some cube compares bits 19:12 */
 #define SHAPE_WIDE 4u    /* MAXPHYADDR > 44 (nibbles) or > 48 (septets): more windows */
 #define SHAPE_SPLIT 8u   /* fixed types differ inside a 64 KiB block */
+#define SHAPE_GFN 16u    /* the kernel is given gfns, not addresses */
 
 #define NIBBLE_WINDOWS 10u   /* bits 51:12, four at a time */
 #define NIBBLE_CUBES 8u      /* cubes per group: a byte has a bit for each */
@@ -53,6 +54,12 @@ static inline uint8_t code_type(const memtype_tables *t, unsigned code)
 }
 
 // --- one set of kernels ---
+
+// IA32_PAT and a vendor's rules folded together: the effective type of each MTRR type under each PAT entry
+struct pat_view {
+	unsigned pat_bit; // pat_shift(level)
+	uint8_t effective[16][8];
+};
 
 // a resolved map: segment i is [bases[i], bases[i + 1]) of kinds[i]
 struct map_view {
@@ -87,14 +94,25 @@ typedef uint64_t (*types_blocks)(const memtype_tables *t, const uint64_t *addres
 struct kernels {
 	// types[i] of addresses[i]; the OR of all addresses
 	uint64_t (*types)(const memtype_tables *t, const uint64_t *addresses, size_t n, uint8_t *types);
-	uint64_t (*map_types)(const struct map_view *map, const uint64_t *addresses, size_t n, uint8_t *types);
+	// types[i] = entry[types[i]] of the PAT entry that ptes[i] chooses; pat_bit is pat_shift(level)
+	void (*combine)(const struct pat_view *pat, const uint64_t *ptes, size_t n, uint8_t *types);
+	// words[i] = (words[i] & keep) | bytes[i]
+	void (*merge)(uint64_t *words, uint64_t keep, const uint8_t *bytes, size_t n);
 };
 
 extern const struct kernels portable_kernels, avx2_kernels, avx512_kernels;
-uint64_t portable_map_types(const struct map_view *map, const uint64_t *addresses, size_t n, uint8_t *types);
+void portable_combine(const struct pat_view *pat, const uint64_t *ptes, size_t n, uint8_t *types);
+void portable_merge(uint64_t *words, uint64_t keep, const uint8_t *bytes, size_t n);
+void avx2_merge(uint64_t *words, uint64_t keep, const uint8_t *bytes, size_t n);
 
 // `isa` is supported
 const struct kernels *kernels_of(uint32_t isa);
+
+// Tables that answer with the values of a map's segments: 0, or -1 where it has too many edges or one inside a page.
+#define MAP_SEGMENTS 256u
+#define MAP_TABLES_FROM 512u /* elements from which on they pay: they cost about a microsecond */
+int tables_of_map(const uint64_t *bases, const uint8_t *values, size_t count, uint32_t maxphyaddr, uint32_t isa,
+		  memtype_tables *t);
 
 // fewer than KERNEL_BLOCK addresses, by way of a padded copy
 static inline uint64_t types_part(types_blocks run, const memtype_tables *t, const uint64_t *addresses, size_t n,

@@ -48,9 +48,15 @@ INLINE void transpose(const __m256i dwords[4], __m256i plane[4])
 	plane[3] = _mm256_unpackhi_epi64(ab, cd);
 }
 
-// Bits 43:12 of 32 addresses as four planes of bytes and, if `wide`, bits 51:44 as a fifth. Two addresses share a
-// qword: one shifted down, one shifted up, so that both land on whole dwords.
-INLINE void cut(const uint64_t *addresses, int wide, __m256i plane[PLANES], __m256i *seen)
+// 4 x 8 dwords below 256 as one plane, in the order of transpose()
+INLINE __m256i pack_bytes(const __m256i dwords[4])
+{
+	return _mm256_packus_epi16(_mm256_packus_epi32(dwords[0], dwords[1]), _mm256_packus_epi32(dwords[2], dwords[3]));
+}
+
+// `down` is 12 for addresses, 0 for gfns: bits 31:0 of 32 gfns as four planes of bytes and, if `wide`, bits 39:32
+// as a fifth. Two addresses share a qword: one shifted down, one shifted up, so that both land on whole dwords.
+INLINE void cut(const uint64_t *addresses, int down, int wide, __m256i plane[PLANES], __m256i *seen)
 {
 	__m256i dwords[4], tops[4];
 
@@ -59,14 +65,12 @@ INLINE void cut(const uint64_t *addresses, int wide, __m256i plane[PLANES], __m2
 		__m256i a = load4(addresses + 8 * k), b = load4(addresses + 8 * k + 4);
 
 		*seen = _mm256_or_si256(*seen, _mm256_or_si256(a, b));
-		dwords[k] = _mm256_blend_epi32(_mm256_srli_epi64(a, 12), _mm256_slli_epi64(b, 20), 0xAA);
-		if (wide)
-			tops[k] = _mm256_blend_epi32(_mm256_srli_epi64(a, 44), _mm256_srli_epi64(b, 12), 0xAA);
+		dwords[k] = _mm256_blend_epi32(_mm256_srli_epi64(a, down), _mm256_slli_epi64(b, 32 - down), 0xAA);
+		tops[k] = _mm256_blend_epi32(_mm256_srli_epi64(a, 32 + down), _mm256_srli_epi64(b, down), 0xAA);
 	}
 	transpose(dwords, plane);
-	plane[4] = _mm256_setzero_si256();
-	if (wide) // tops are below 2^8 or the call fails, so saturation keeps them
-		plane[4] = _mm256_packus_epi16(_mm256_packus_epi32(tops[0], tops[1]), _mm256_packus_epi32(tops[2], tops[3]));
+	// tops are below 2^8 or the call fails, so saturation keeps them
+	plane[4] = wide ? pack_bytes(tops) : _mm256_setzero_si256();
 }
 
 // cut() leaves, in lane l of a plane, for each eight addresses 8k: those at 2l, 4 + 2l, 1 + 2l, 5 + 2l
@@ -149,7 +153,7 @@ INLINE __m256i types32(const memtype_tables *t, const uint64_t *addresses, uint3
 {
 	__m256i plane[PLANES], type;
 
-	cut(addresses, (shape & SHAPE_WIDE) != 0, plane, seen);
+	cut(addresses, shape & SHAPE_GFN ? 0 : PAGE_SHIFT, (shape & SHAPE_WIDE) != 0, plane, seen);
 	type = variable_types(t, plane, shape & SHAPE_FINE ? 0 : 1, shape & SHAPE_WIDE ? 5 : 4);
 	type = _mm256_blendv_epi8(type, fixed_types(t, plane[0], (shape & SHAPE_SPLIT) != 0), below_1m(t, plane));
 	return in_order(type);
@@ -190,23 +194,111 @@ INLINE uint64_t run(const memtype_tables *t, const uint64_t *addresses, size_t b
 	{ \
 		return run(t, addresses, blocks, types, stream, shape); \
 	}
-VARIANT(coarse, 0)
-VARIANT(fine, SHAPE_FINE)
-VARIANT(coarse_wide, SHAPE_WIDE)
-VARIANT(fine_wide, SHAPE_FINE | SHAPE_WIDE)
-VARIANT(coarse_split, SHAPE_SPLIT)
-VARIANT(fine_split, SHAPE_FINE | SHAPE_SPLIT)
-VARIANT(coarse_wide_split, SHAPE_WIDE | SHAPE_SPLIT)
-VARIANT(fine_wide_split, SHAPE_FINE | SHAPE_WIDE | SHAPE_SPLIT)
+VARIANT(types_plain, 0)
+VARIANT(types_fine, SHAPE_FINE)
+VARIANT(types_wide, SHAPE_WIDE)
+VARIANT(types_fine_wide, SHAPE_FINE | SHAPE_WIDE)
+VARIANT(types_split, SHAPE_SPLIT)
+VARIANT(types_fine_split, SHAPE_FINE | SHAPE_SPLIT)
+VARIANT(types_wide_split, SHAPE_WIDE | SHAPE_SPLIT)
+VARIANT(types_fine_wide_split, SHAPE_FINE | SHAPE_WIDE | SHAPE_SPLIT)
+VARIANT(types_gfn, SHAPE_GFN)
+VARIANT(types_fine_gfn, SHAPE_FINE | SHAPE_GFN)
+VARIANT(types_wide_gfn, SHAPE_WIDE | SHAPE_GFN)
+VARIANT(types_fine_wide_gfn, SHAPE_FINE | SHAPE_WIDE | SHAPE_GFN)
+VARIANT(types_split_gfn, SHAPE_SPLIT | SHAPE_GFN)
+VARIANT(types_fine_split_gfn, SHAPE_FINE | SHAPE_SPLIT | SHAPE_GFN)
+VARIANT(types_wide_split_gfn, SHAPE_WIDE | SHAPE_SPLIT | SHAPE_GFN)
+VARIANT(types_fine_wide_split_gfn, SHAPE_FINE | SHAPE_WIDE | SHAPE_SPLIT | SHAPE_GFN)
 
 static uint64_t avx2_types(const memtype_tables *t, const uint64_t *addresses, size_t n, uint8_t *types)
 {
-	static const types_blocks variants[8] = {coarse, fine, coarse_wide, fine_wide,
-						 coarse_split, fine_split, coarse_wide_split, fine_wide_split};
+	static const types_blocks variants[16] = {
+		types_plain, types_fine, types_wide, types_fine_wide,
+		types_split, types_fine_split, types_wide_split, types_fine_wide_split,
+		types_gfn, types_fine_gfn, types_wide_gfn, types_fine_wide_gfn,
+		types_split_gfn, types_fine_split_gfn, types_wide_split_gfn, types_fine_wide_split_gfn,
+	};
 
 	return types_any(variants[t->shape / SHAPE_FINE], t, addresses, n, types);
 }
 
-const struct kernels avx2_kernels = {avx2_types, portable_map_types};
+// --- PAT entries and words ---
+
+// Bits 7, 4, 3 (PAT, PCD, PWT) of 32 leaves as bytes, the PAT bit from bit 12 if `large`.
+INLINE __m256i leaf_bytes(const uint64_t *ptes, int large)
+{
+	const __m256i wanted = _mm256_set1_epi64x(0x18), pat = _mm256_set1_epi64x(0x80);
+	__m256i dwords[4];
+
+	UNROLL
+	for (unsigned k = 0; k < 4; k++) {
+		__m256i pair[2];
+
+		UNROLL
+		for (unsigned h = 0; h < 2; h++) {
+			__m256i pte = load4(ptes + 8 * k + 4 * h), from = large ? _mm256_srli_epi64(pte, 5) : pte;
+
+			pair[h] = _mm256_or_si256(_mm256_and_si256(pte, wanted), _mm256_and_si256(from, pat));
+		}
+		dwords[k] = _mm256_or_si256(pair[0], _mm256_slli_epi64(pair[1], 32));
+	}
+	return in_order(pack_bytes(dwords));
+}
+
+// entry[k] of the types, k being PAT << 2 | PCD << 1 | PWT of the leaf
+INLINE __m256i choose_entry(const __m256i entry[8], __m256i types, __m256i leaf)
+{
+	__m256i kind[8];
+
+	UNROLL
+	for (unsigned k = 0; k < 8; k++)
+		kind[k] = _mm256_shuffle_epi8(entry[k], types);
+	UNROLL
+	for (unsigned k = 0; k < 4; k++)
+		kind[k] = _mm256_blendv_epi8(kind[2 * k], kind[2 * k + 1], BIT_UP(leaf, 3));
+	kind[0] = _mm256_blendv_epi8(kind[0], kind[1], BIT_UP(leaf, 4));
+	kind[1] = _mm256_blendv_epi8(kind[2], kind[3], BIT_UP(leaf, 4));
+	return _mm256_blendv_epi8(kind[0], kind[1], leaf);
+}
+
+static AVX2 void avx2_combine(const struct pat_view *pat, const uint64_t *ptes, size_t n, uint8_t *types)
+{
+	__m256i entry[8];
+	size_t i = 0;
+
+	for (unsigned k = 0; k < 8; k++) {
+		uint8_t column[16];
+
+		for (unsigned type = 0; type < 16; type++)
+			column[type] = pat->effective[type][k];
+		entry[k] = table16(column);
+	}
+	for (; i + 32 <= n; i += 32) {
+		__m256i type = _mm256_loadu_si256((const __m256i *)(const void *)(types + i));
+		__m256i leaf = pat->pat_bit == 7 ? leaf_bytes(ptes + i, 0) : leaf_bytes(ptes + i, 1);
+
+		_mm256_storeu_si256((__m256i *)(void *)(types + i), choose_entry(entry, type, leaf));
+	}
+	portable_combine(pat, ptes + i, n - i, types + i);
+}
+
+AVX2 void avx2_merge(uint64_t *words, uint64_t keep, const uint8_t *bytes, size_t n)
+{
+	__m256i kept = _mm256_set1_epi64x((long long)keep);
+	size_t i = 0;
+
+	for (; i + 4 <= n; i += 4) {
+		__m256i word = _mm256_loadu_si256((const __m256i *)(const void *)(words + i));
+		uint32_t four;
+
+		memcpy(&four, bytes + i, 4);
+		word = _mm256_or_si256(_mm256_and_si256(word, kept), _mm256_cvtepu8_epi64(_mm_cvtsi32_si128((int)four)));
+		_mm256_storeu_si256((__m256i *)(void *)(words + i), word);
+	}
+	portable_merge(words + i, keep, bytes + i, n - i);
+}
+
+const struct kernels avx2_kernels = {avx2_types, avx2_combine, avx2_merge};
 
 #endif

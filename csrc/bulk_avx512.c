@@ -143,6 +143,7 @@ INLINE __m512i fixed_types(const uint8_t *pages, __m512i page)
 
 INLINE __m512i types64(const memtype_tables *t, const uint64_t *addresses, int universal, __m512i *seen)
 {
+	unsigned page = t->shape & SHAPE_GFN ? 0 : PAGE_SHIFT; // where the page number begins
 	__m512i in[LOADS], plane[2 * FIELDS], type;
 	uint64_t low;
 
@@ -151,11 +152,11 @@ INLINE __m512i types64(const memtype_tables *t, const uint64_t *addresses, int u
 		in[k] = _mm512_loadu_si512((const void *)(addresses + 8 * k));
 		*seen = _mm512_or_si512(*seen, in[k]);
 	}
-	cut4(in, field_shifts(universal ? 12 : 20, 7), plane);
+	cut4(in, field_shifts(page + (universal ? 0 : 8), 7), plane);
 	if (universal)
-		cut4(in, field_shifts(40, 7), plane + FIELDS);
+		cut4(in, field_shifts(page + 28, 7), plane + FIELDS);
 	type = variable_types(t, plane, universal ? SEPTET_WINDOWS : 4, &low);
-	return in_order(_mm512_mask_blend_epi8(low, type, fixed_types(t->page, cut1(in, PAGE_SHIFT))));
+	return in_order(_mm512_mask_blend_epi8(low, type, fixed_types(t->page, cut1(in, page))));
 }
 
 INLINE uint64_t run(const memtype_tables *t, const uint64_t *addresses, size_t blocks, uint8_t *restrict types,
@@ -197,6 +198,35 @@ static uint64_t avx512_types(const memtype_tables *t, const uint64_t *addresses,
 	return types_any(t->shape & (SHAPE_FINE | SHAPE_WIDE) ? universal : coarse, t, addresses, n, types);
 }
 
-const struct kernels avx512_kernels = {avx512_types, portable_map_types};
+// --- PAT entries ---
+
+// PAT << 2 | PCD << 1 | PWT of 64 leaves; bit `pat_bit` is PAT
+INLINE __m512i leaf_indexes(const uint64_t *ptes, unsigned pat_bit)
+{
+	__m512i in[LOADS], index;
+
+	UNROLL
+	for (unsigned k = 0; k < LOADS; k++)
+		in[k] = _mm512_loadu_si512((const void *)(ptes + 8 * k));
+	index = _mm512_or_si512(_mm512_and_si512(cut1(in, 3), _mm512_set1_epi8(3)),
+				_mm512_and_si512(cut1(in, pat_bit - 2), _mm512_set1_epi8(4)));
+	return in_order(index);
+}
+
+static AVX512 void avx512_combine(const struct pat_view *pat, const uint64_t *ptes, size_t n, uint8_t *types)
+{
+	size_t i = 0;
+
+	for (; i + 64 <= n; i += 64) {
+		__m512i type = _mm512_loadu_si512((const void *)(types + i));
+		__m512i row = _mm512_slli_epi16(type, 3); // types are below 16
+
+		row = _mm512_or_si512(row, leaf_indexes(ptes + i, pat->pat_bit));
+		_mm512_storeu_si512((void *)(types + i), lookup128(pat->effective[0], row));
+	}
+	portable_combine(pat, ptes + i, n - i, types + i);
+}
+
+const struct kernels avx512_kernels = {avx512_types, avx512_combine, avx2_merge};
 
 #endif

@@ -2,7 +2,7 @@
  *
  * What does not change in a call is folded into one small table first: [MTRR type or EPT bits 6:3][PAT entry].
  */
-#include "internal.h"
+#include "bulk.h"
 #include "tables.h"
 
 #define PLANE 256u
@@ -21,41 +21,57 @@ static uint64_t page_of(uint32_t maxphyaddr, uint32_t level)
 	return low_bits(maxphyaddr) & ~low_bits(12 + 9 * (level - 1));
 }
 
-static size_t first_beyond(const uint64_t *addresses, size_t n, uint64_t last)
+// the addresses of a part: as given, or the page that each leaf maps
+static const uint64_t *part_addresses(const uint64_t *addresses, const uint64_t *ptes, size_t n, uint64_t page,
+				      uint64_t *scratch)
 {
-	for (size_t i = 0; i < n; i++) {
-		if (addresses[i] > last)
-			return i;
-	}
-	return n;
+	if (addresses)
+		return addresses;
+	for (size_t i = 0; i < n; i++)
+		scratch[i] = ptes[i] & page;
+	return scratch;
 }
 
-int memtype_effective_types(const memtype_mtrrs *m, uint64_t pat, uint32_t level, const uint64_t *addresses,
+// Parts small enough that what one kernel writes, the next finds in the nearest cache.
+#define PART 1024u
+
+// MTRR types by one kernel, effective types over them by the next; the OR of all addresses
+static uint64_t effective_parts(const memtype_tables *t, const struct pat_view *view, uint64_t page,
+				const uint64_t *addresses, const uint64_t *ptes, size_t n, uint8_t *types)
+{
+	const struct kernels *kernels = kernels_of(t->isa);
+	uint64_t scratch[PART], seen = 0;
+
+	for (size_t done = 0; done < n; done += PART) {
+		size_t part = n - done < PART ? n - done : PART;
+		const uint64_t *places = part_addresses(addresses ? addresses + done : NULL, ptes + done, part, page, scratch);
+
+		seen |= kernels->types(t, places, part, types + done);
+		kernels->combine(view, ptes + done, part, types + done);
+	}
+	return seen;
+}
+
+int memtype_effective_types(const memtype_tables *t, uint64_t pat, uint32_t level, const uint64_t *addresses,
 			    const uint64_t *ptes, size_t n, uint8_t *types, size_t *index)
 {
-	const uint8_t *plane = effective_table + PLANE * 2u * (m->vendor == MEMTYPE_AMD);
-	unsigned shift = pat_shift(level);
-	uint8_t folded[16 * ENTRIES];
-	uint64_t page;
+	const uint8_t *plane = effective_table + PLANE * 2u * (t->vendor == MEMTYPE_AMD);
+	uint8_t checked[MEMTYPE_CHECKED_FIRST];
+	int small = n <= sizeof(checked);
+	struct pat_view view = {pat_shift(level), {{0}}};
 
 	if (!is_leaf_level(level))
 		return MEMTYPE_ELEVEL;
-	if (addresses) {
-		size_t beyond = first_beyond(addresses, n, low_bits(m->maxphyaddr));
-
-		if (beyond < n) {
-			*index = beyond;
-			return MEMTYPE_EADDRESS;
-		}
-	}
 	for (unsigned row = 0; row < 16; row++)
-		fold(plane, pat, row, folded + ENTRIES * row);
-	page = page_of(m->maxphyaddr, level);
-	for (size_t i = 0; i < n; i++) {
-		uint64_t address = addresses ? addresses[i] : ptes[i] & page;
-
-		types[i] = folded[ENTRIES * ((unsigned)memtype_at(m, address) & 15) + leaf_index(ptes[i], shift)];
+		fold(plane, pat, row, view.effective[row]);
+	if (effective_parts(t, &view, page_of(t->maxphyaddr, level), addresses, ptes, n, small ? checked : types) >
+	    low_bits(t->maxphyaddr)) {
+		for (*index = 0; addresses[*index] <= low_bits(t->maxphyaddr);)
+			++*index;
+		return MEMTYPE_EADDRESS;
 	}
+	if (small && n)
+		memcpy(types, checked, n);
 	return MEMTYPE_OK;
 }
 

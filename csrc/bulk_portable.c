@@ -13,23 +13,25 @@ static uint8_t type_of_address(const memtype_tables *t, uint64_t fixed_end, uint
 static uint64_t portable_types(const memtype_tables *t, const uint64_t *addresses, size_t n, uint8_t *types)
 {
 	uint64_t fixed_end = t->shape & SHAPE_FIXED ? FIXED_END : 0, seen = 0;
+	unsigned up = t->shape & SHAPE_GFN ? PAGE_SHIFT : 0;
 
 	for (size_t i = 0; i < n; i++) {
 		seen |= addresses[i];
-		types[i] = type_of_address(t, fixed_end, addresses[i]);
+		types[i] = type_of_address(t, fixed_end, addresses[i] << up);
 	}
 	return seen;
 }
 
-uint64_t portable_map_types(const struct map_view *map, const uint64_t *addresses, size_t n, uint8_t *types)
+void portable_combine(const struct pat_view *pat, const uint64_t *ptes, size_t n, uint8_t *types)
 {
-	uint64_t seen = 0;
-
-	for (size_t i = 0; i < n; i++) {
-		seen |= addresses[i];
-		types[i] = map->kinds[find_segment(map, addresses[i])];
-	}
-	return seen;
+	for (size_t i = 0; i < n; i++)
+		types[i] = pat->effective[types[i] & 15][leaf_index(ptes[i], pat->pat_bit)];
 }
 
-const struct kernels portable_kernels = {portable_types, portable_map_types};
+void portable_merge(uint64_t *words, uint64_t keep, const uint8_t *bytes, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		words[i] = (words[i] & keep) | bytes[i];
+}
+
+const struct kernels portable_kernels = {portable_types, portable_combine, portable_merge};

@@ -121,7 +121,7 @@ typedef struct memtype_tables {
 	uint32_t maxphyaddr;
 	uint32_t cubes, groups;
 	uint32_t shape;      /* which variant of the kernel the state needs */
-	uint32_t reserved;
+	uint32_t vendor;
 	uint64_t base[MEMTYPE_MAX_CUBES], mask[MEMTYPE_MAX_CUBES];
 	uint8_t code[MEMTYPE_MAX_CUBES];
 	uint8_t final_type[16];
@@ -200,8 +200,9 @@ int memtype_ept_types(const uint64_t *eptes, size_t n, uint8_t *types, size_t *m
 /* --- registers and entries to effective types in one pass (bulk_effective.c) --- */
 
 /* types[i] = effective type of an access through leaf ptes[i] to addresses[i]. With addresses NULL the address
- * is the first byte of the page that the leaf maps; its bits at and above maxphyaddr are ignored. */
-int memtype_effective_types(const memtype_mtrrs *m, uint64_t pat, uint32_t level, const uint64_t *addresses,
+ * is the first byte of the page that the leaf maps; its bits at and above maxphyaddr are ignored. Refused
+ * addresses as in memtype_types. */
+int memtype_effective_types(const memtype_tables *t, uint64_t pat, uint32_t level, const uint64_t *addresses,
 			    const uint64_t *ptes, size_t n, uint8_t *types, size_t *index);
 
 /* types[i] = effective type of a guest access through guest leaf ptes[i] of `level` and EPT leaf eptes[i]. */
@@ -211,15 +212,16 @@ int memtype_effective_ept_types(uint64_t pat, uint32_t level, uint32_t cr0_cd, c
 /* --- leaves of a hypervisor's page tables (kvm_leaf.c) --- */
 
 /* A map of gfns to leaf bits: piece i is [bases[i], bases[i+1]) with bits[i]; bases[0] is 0, the last piece ends
- * at 2^(maxphyaddr - 12). EADDRESS names the first gfn beyond in *index, and nothing is written. */
+ * at 2^(maxphyaddr - 12). EADDRESS names the first gfn beyond in *index. Of at most MEMTYPE_CHECKED_FIRST gfns
+ * nothing is then written; of more, every element holds its old or its new value. */
 
 /* out[i] = the bits of gfns[i]. */
 int memtype_leaf_bits(const uint64_t *bases, const uint64_t *bits, size_t count, uint32_t maxphyaddr,
-		      const uint64_t *gfns, size_t n, uint64_t *out, size_t *index);
+		      uint32_t isa, const uint64_t *gfns, size_t n, uint64_t *out, size_t *index);
 
 /* sptes[i] gets the bits of gfns[i] within `field` (0x78: EPT memory type and IPAT); its other bits stay. */
 int memtype_leaf_fill(const uint64_t *bases, const uint64_t *bits, size_t count, uint64_t field, uint32_t maxphyaddr,
-		      const uint64_t *gfns, size_t n, uint64_t *sptes, size_t *index);
+		      uint32_t isa, const uint64_t *gfns, size_t n, uint64_t *sptes, size_t *index);
 
 /* --- cdef end --- */
 

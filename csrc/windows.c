@@ -49,17 +49,23 @@ static uint8_t code_of(uint64_t encoding)
 	return encoding < 8 ? codes[encoding] : CODE_RESERVED;
 }
 
-// [4 GiB, TOM2) as aligned blocks: up to 1 TiB - 8 MiB that is 8 + 17 of them, never more than 49
-static unsigned add_tom2(const memtype_mtrrs *m, memtype_tables *t, unsigned n)
+// the largest aligned block that starts at `a` and ends by `end` > a
+static uint64_t block_at(uint64_t a, uint64_t end)
 {
-	uint64_t a = GIB4, end = tom2_limit(m);
+	uint64_t block = a ? a & -a : UINT64_C(1) << 63;
 
+	while (block > end - a)
+		block >>= 1;
+	return block;
+}
+
+// [a, end) as aligned blocks: [4 GiB, 7 GiB) is [4 GiB, 6 GiB) and [6 GiB, 7 GiB)
+static unsigned add_blocks(memtype_tables *t, unsigned n, uint64_t a, uint64_t end, uint8_t code)
+{
 	while (a < end) {
-		uint64_t block = a & -a;
+		uint64_t block = block_at(a, end);
 
-		while (block > end - a)
-			block >>= 1;
-		n = add_cube(t, n, a, page_bits(m->maxphyaddr) & ~(block - 1), CODE_TOM2);
+		n = add_cube(t, n, a, page_bits(t->maxphyaddr) & ~(block - 1), code);
 		a += block;
 	}
 	return n;
@@ -74,7 +80,7 @@ static unsigned collect(const memtype_mtrrs *m, memtype_tables *t)
 			n = add_cube(t, n, m->base[i], m->mask[i] & page_bits(m->maxphyaddr),
 				     code_of(m->base[i] & BASE_TYPE));
 	}
-	return add_tom2(m, t, n);
+	return add_blocks(t, n, GIB4, tom2_limit(m), CODE_TOM2); // at most 49
 }
 
 // cube j changes no answer beside cube i: i matches wherever j does, and its code swallows j's
@@ -143,21 +149,32 @@ static uint32_t split_shape(const uint8_t *page)
 	return 0;
 }
 
-static uint32_t fill_fixed(const memtype_mtrrs *m, memtype_tables *t)
+// the types of the 88 fixed ranges, page by page
+static void expand_fixed(const uint8_t *fixed, uint8_t *page)
 {
-	uint32_t shape;
-
-	for (unsigned i = 0; i < 88; i++)
-		t->fixed[i] = fixed_type(m, i);
 	for (unsigned i = 0; i < 8; i++)
-		memset(t->page + 16 * i, t->fixed[i], 16);
+		memset(page + 16 * i, fixed[i], 16);
 	for (unsigned i = 0; i < 16; i++)
-		memset(t->page + 128 + 4 * i, t->fixed[8 + i], 4);
-	memcpy(t->page + 192, t->fixed + 24, 64);
-	shape = split_shape(t->page);
-	for (unsigned i = 0; i < 16 && !shape; i++) // one entry per block is all that the kernel reads
+		memset(page + 128 + 4 * i, fixed[8 + i], 4);
+	memcpy(page + 192, fixed + 24, 64);
+}
+
+// t->fixed and t->page are filled; without a split one entry per 64 KiB block is all that the kernel reads
+static uint32_t fixed_shape(memtype_tables *t)
+{
+	uint32_t shape = split_shape(t->page);
+
+	for (unsigned i = 0; i < 16 && !shape; i++)
 		t->fixed[i] = t->page[16 * i];
 	return SHAPE_FIXED | shape;
+}
+
+static uint32_t fill_fixed(const memtype_mtrrs *m, memtype_tables *t)
+{
+	for (unsigned i = 0; i < 88; i++)
+		t->fixed[i] = fixed_type(m, i);
+	expand_fixed(t->fixed, t->page);
+	return fixed_shape(t);
 }
 
 // --- window tables ---
@@ -280,26 +297,133 @@ static void fill_final(memtype_tables *t, uint8_t default_type)
 	t->final_type[CODE_WP & 15] = MEMTYPE_WP;
 }
 
-void memtype_tables_build(const memtype_mtrrs *m, uint32_t isa, memtype_tables *t)
+// the cubes, the shape below 1 MiB and the final types are there: the rest for `isa`
+static void finish(memtype_tables *t, uint32_t isa)
 {
-	int on = (m->def_type & DEF_TYPE_E) != 0;
-
-	t->isa = isa;
-	t->maxphyaddr = m->maxphyaddr;
-	t->reserved = 0;
-	t->cubes = on ? minimise(t, collect(m, t)) : 0;
-	t->shape = on && fixed_ranges_on(m) ? fill_fixed(m, t) : 0;
+	t->isa = isa == MEMTYPE_AVX512 && t->cubes > SEPTET_GROUPS * SEPTET_CUBES ? (uint32_t)MEMTYPE_AVX2 : isa;
 	t->shape |= compared_bits(t) & (FIXED_END - 1) ? SHAPE_FINE : 0;
-	fill_final(t, on ? type_or_undefined(m->def_type & BASE_TYPE) : (uint8_t)MEMTYPE_UC);
-	if (isa == MEMTYPE_AVX512 && t->cubes > SEPTET_GROUPS * SEPTET_CUBES)
-		t->isa = MEMTYPE_AVX2;
 	if (t->isa == MEMTYPE_AVX512) {
-		t->shape |= m->maxphyaddr > 48 ? SHAPE_WIDE : 0;
+		t->shape |= t->maxphyaddr > 48 ? SHAPE_WIDE : 0;
 		fill_septets(t);
 		if (t->groups == 1)
 			decode_to_types(t);
 	} else {
-		t->shape |= m->maxphyaddr > 44 ? SHAPE_WIDE : 0;
+		t->shape |= t->maxphyaddr > 44 ? SHAPE_WIDE : 0;
 		fill_nibbles(t);
 	}
+}
+
+void memtype_tables_build(const memtype_mtrrs *m, uint32_t isa, memtype_tables *t)
+{
+	int on = (m->def_type & DEF_TYPE_E) != 0;
+
+	t->maxphyaddr = m->maxphyaddr;
+	t->vendor = m->vendor;
+	t->cubes = on ? minimise(t, collect(m, t)) : 0;
+	t->shape = on && fixed_ranges_on(m) ? fill_fixed(m, t) : 0;
+	fill_final(t, on ? type_or_undefined(m->def_type & BASE_TYPE) : (uint8_t)MEMTYPE_UC);
+	finish(t, isa);
+}
+
+// --- maps: disjoint segments, so a code only has to name a value ---
+
+#define MAP_CUBES 128u /* beyond so many a search is as fast */
+
+static unsigned count_blocks(uint64_t a, uint64_t end)
+{
+	unsigned n = 0;
+
+	for (; a < end; n++)
+		a += block_at(a, end);
+	return n;
+}
+
+// The index of `value` in t->final_type[1 .. *used], entered if new; 16 if there is no room.
+static unsigned value_index(memtype_tables *t, unsigned *used, uint8_t value)
+{
+	for (unsigned i = 1; i <= *used; i++) {
+		if (t->final_type[i] == value)
+			return i;
+	}
+	if (*used == 15)
+		return 16;
+	t->final_type[++*used] = value;
+	return *used;
+}
+
+// pages below 1 MiB, where they have the layout of the fixed ranges; else 0, and cubes must say it
+static uint32_t fill_map_fixed(const uint64_t *bases, const uint8_t *values, size_t count, memtype_tables *t)
+{
+	uint8_t expanded[256];
+	size_t i = 0;
+
+	if (count < 2 || bases[1] >= FIXED_END)
+		return 0;
+	for (unsigned p = 0; p < 256; p++) {
+		while (i + 1 < count && bases[i + 1] <= (uint64_t)p << PAGE_SHIFT)
+			i++;
+		t->page[p] = values[i];
+	}
+	for (unsigned k = 0; k < 88; k++)
+		t->fixed[k] = t->page[k < 8 ? 16 * k : k < 24 ? 128 + 4 * (k - 8) : 192 + (k - 24)];
+	expand_fixed(t->fixed, expanded);
+	return memcmp(expanded, t->page, sizeof(expanded)) == 0 ? fixed_shape(t) : 0;
+}
+
+// [from, to) of segment i, as far as cubes have to say it: with fixed ranges nothing that ends by 1 MiB, and what
+// lies around 1 MiB may reach down to 0
+static int map_segment(const uint64_t *bases, size_t count, size_t i, const memtype_tables *t, uint64_t *from, uint64_t *to)
+{
+	int fixed = (t->shape & SHAPE_FIXED) != 0;
+
+	*to = i + 1 < count ? bases[i + 1] : low_bits(t->maxphyaddr) + 1;
+	*from = fixed && bases[i] <= FIXED_END ? 0 : bases[i];
+	return !fixed || *to > FIXED_END;
+}
+
+// t->final_type[1 ..] = the values that occur; the one that would need most cubes also as [0], the default, and
+// returned. 0 where there are too many values or cubes, or an edge inside a page.
+static unsigned map_values(const uint64_t *bases, const uint8_t *values, size_t count, memtype_tables *t)
+{
+	unsigned blocks[16] = {0}, used = 0, most = 1, total = 0;
+	uint64_t from, to;
+
+	for (size_t i = 0; i < count; i++) {
+		unsigned index = value_index(t, &used, values[i]);
+
+		if (index == 16 || (bases[i] & (PAGE_SIZE - 1)) != 0)
+			return 0;
+		if (map_segment(bases, count, i, t, &from, &to))
+			blocks[index] += count_blocks(from, to);
+	}
+	for (unsigned i = 1; i <= used; i++) {
+		most = blocks[i] > blocks[most] ? i : most;
+		total += blocks[i];
+	}
+	t->final_type[0] = t->final_type[most];
+	return total - blocks[most] > MAP_CUBES ? 0 : most;
+}
+
+int tables_of_map(const uint64_t *bases, const uint8_t *values, size_t count, uint32_t maxphyaddr, uint32_t isa,
+		  memtype_tables *t)
+{
+	unsigned most, n = 0, used = 15;
+	uint64_t from, to;
+
+	if (count > MAP_SEGMENTS)
+		return -1;
+	t->maxphyaddr = maxphyaddr;
+	t->shape = fill_map_fixed(bases, values, count, t);
+	most = map_values(bases, values, count, t);
+	if (!most)
+		return -1;
+	for (size_t i = 0; i < count; i++) {
+		unsigned index = value_index(t, &used, values[i]);
+
+		if (index != most && map_segment(bases, count, i, t, &from, &to))
+			n = add_blocks(t, n, from, to, (uint8_t)(CODE_TOM2 | index));
+	}
+	t->cubes = minimise(t, n);
+	finish(t, isa);
+	return 0;
 }

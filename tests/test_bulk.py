@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from strategies import random_state
 
 import memtype as mt
-from memtype import AddressError, MtrrState, backends
-from memtype.backends import reference
+from memtype import AddressError, MtrrState, backends, rules
+from memtype.backends import python, reference
 
 native = pytest.importorskip("memtype.backends.native", reason="the C core is not built")
 ffi, lib = native.ffi, native.lib
@@ -176,17 +176,94 @@ def test_the_first_refused_address_is_named(isa: str, n: int, core: Any) -> None
             assert caught.value.index == place
 
 
-@pytest.mark.parametrize("isa", ISAS)
-def test_maps_answer_as_their_state_does(isa: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(native, "_isa", native._ISAS[isa])
+@pytest.fixture(params=KERNELS)
+def through(request: pytest.FixtureRequest, core: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The native backend made to use one instruction set, the emulated one too."""
+    ffi, functions = core(request.param)
+    monkeypatch.setattr(native, "_isa", native._ISAS.get(request.param, lib.MEMTYPE_AVX512))
+    for name, value in {
+        "ffi": ffi, "lib": functions, "_new": ffi.new_allocator(should_clear_after_alloc=False),
+        "_from": ffi.from_buffer, "_NULL": ffi.NULL, "_types": functions.memtype_types,
+        "_resolve_map": functions.memtype_resolve_map,
+        "_U64S": ffi.typeof("uint64_t[]"), "_U8S": ffi.typeof("uint8_t[]"),
+        "_TABLES": ffi.typeof("memtype_tables *"), "_MAP": ffi.typeof("memtype_map *"),
+    }.items():  # fmt: skip
+        monkeypatch.setattr(native, name, value)
+    return native
+
+
+COUNT = 1237  # tables pay from 512 on; no multiple of a block
+
+
+def test_maps_answer_as_their_state_does(through: Any) -> None:
     for seed in range(60):
         s = nasty(seed)
         try:
             m = s.map
         except mt.ShatteredMapError:
             continue
-        addresses = scattered(s, seed, 777)
-        assert m.types(addresses).tolist() == expected(s, addresses)
+        addresses = scattered(s, seed, COUNT, low=seed % 3 / 2)
+        want = np.empty(COUNT, np.uint8)
+        python.map_types(*m.as_arrays(), s.maxphyaddr, addresses, want)
+        assert np.array_equal(m.types(addresses), want)
+
+
+def test_maps_of_any_shape(through: Any) -> None:
+    """Edges inside pages, odd layouts below 1 MiB, all twelve types and more values than tables hold."""
+    rng = random.Random(5)
+    for seed in range(80):
+        grain = rng.choice((1, 0x800, 0x1000, 0x4000, 1 << 30))
+        tops = (1 << rng.choice((18, 20, 21, 33, 40)) for _ in range(seed))
+        cuts = sorted({rng.randrange(top) // grain * grain for top in tops} | {0})
+        kinds = [rng.randrange(12 if seed % 2 else 40) for _ in cuts]
+        bases, values = np.array(cuts, np.uint64), np.array(kinds, np.uint8)
+        steps = np.arange(COUNT, dtype=np.uint64)
+        near = bases[steps % np.uint64(bases.size)] + steps % np.uint64(3)
+        addresses = np.where(steps % np.uint64(2), near - (near > 0), steps << np.uint64(10))
+        out, want = np.empty(COUNT, np.uint8), np.empty(COUNT, np.uint8)
+        through.map_types(bases, values, 40, addresses, out)
+        python.map_types(bases, values, 40, addresses, want)
+        assert np.array_equal(out, want), seed
+
+
+@pytest.mark.parametrize("count", [COUNT, 5000])
+def test_leaf_bits_and_fills(through: Any, count: int) -> None:
+    rng = np.random.default_rng(count)
+    for bits_of in ([0x30, 0x70, 0, 8], list(range(0, 0x80, 8)), [0x98, 0x18, 1 << 12]):
+        for width in (36, 46, 52):
+            edges = [*rng.integers(0, 1 << width - 12, 9).tolist(), 0, 0xA0, 0xC0]
+            pieces = np.unique(np.array(edges, np.uint64))
+            bits = rng.choice(np.array(bits_of, np.uint64), pieces.size)
+            gfns = rng.integers(0, 1 << rng.choice([8, width - 12]), count, np.uint64)
+            sptes = rng.integers(0, 1 << 64, count, np.uint64)
+            out, want = sptes.copy(), sptes.copy()
+            for field in (0x78, 0x1098):
+                through.leaf_fill(pieces, bits, field, width, gfns, out)
+                python.leaf_fill(pieces, bits, field, width, gfns, want)
+                assert np.array_equal(out, want)
+            through.leaf_bits(pieces, bits, width, gfns, out)
+            python.leaf_bits(pieces, bits, width, gfns, want)
+            assert np.array_equal(out, want)
+            gfns[count - 2] |= np.uint64(1 << width - 12)
+            before = out.copy()
+            with pytest.raises(AddressError) as caught:
+                through.leaf_fill(pieces, bits, 0x78, width, gfns, out)
+            assert caught.value.index == count - 2
+            assert np.array_equal(out[count // 4096 * 4096 :], before[count // 4096 * 4096 :])
+
+
+@pytest.mark.parametrize("level", [1, 2, 3])
+def test_effective_types_of_addresses_and_entries(through: Any, level: int) -> None:
+    rng = np.random.default_rng(level)
+    for seed in (2, 3, 4, 7, 10):
+        s = nasty(seed)
+        ptes = rng.integers(0, 1 << 64, COUNT, np.uint64)
+        for addresses in (scattered(s, seed, COUNT), None):
+            for pat in (rules.PAT_RESET, 0x0407050600070106, int(rng.integers(0, 1 << 64, dtype=np.uint64))):
+                out, want = np.empty(COUNT, np.uint8), np.empty(COUNT, np.uint8)
+                through.effective_types(s, pat, level, addresses, ptes, out)
+                python.effective_types(s, pat, level, addresses, ptes, want)
+                assert np.array_equal(out, want)
 
 
 def test_pages_in_a_row_with_and_without_a_map() -> None:

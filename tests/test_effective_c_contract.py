@@ -15,8 +15,14 @@ def out():
     return ffi.new("uint8_t[4]", UNTOUCHED), ffi.new("size_t *", 77)
 
 
+def tables(**values):
+    made = ffi.new("memtype_tables *")
+    lib.memtype_tables_build(ffi.new("memtype_mtrrs *", {"maxphyaddr": 40, **values}), lib.MEMTYPE_PORTABLE, made)
+    return made
+
+
 def test_nothing_needs_no_memory():
-    m, (_, index) = ffi.new("memtype_mtrrs *", {"maxphyaddr": 40}), out()
+    t, (_, index) = tables(), out()
     null = ffi.NULL
     assert lib.memtype_pat_valids(null, 0, null) == lib.MEMTYPE_OK
     assert lib.memtype_pat_indexes(1, null, 0, null) == lib.MEMTYPE_OK
@@ -24,7 +30,7 @@ def test_nothing_needs_no_memory():
     assert lib.memtype_effective_array(0, 0, null, 1, null, 0, 0, null, index) == lib.MEMTYPE_OK
     assert lib.memtype_effective_ept_array(0, null, 1, null, 0, null, 0, 0, null, index) == lib.MEMTYPE_OK
     assert lib.memtype_effective_npt_array(0, 0, null, 1, null, 0, null, 0, 0, null, index) == lib.MEMTYPE_OK
-    assert lib.memtype_effective_types(m, 0, 1, null, null, 0, null, index) == lib.MEMTYPE_OK
+    assert lib.memtype_effective_types(t, 0, 1, null, null, 0, null, index) == lib.MEMTYPE_OK
     assert lib.memtype_effective_ept_types(0, 1, 0, null, null, 0, null) == lib.MEMTYPE_OK
     assert index[0] == 77
     assert lib.memtype_ept_types(null, 0, null, index) == lib.MEMTYPE_OK
@@ -33,11 +39,11 @@ def test_nothing_needs_no_memory():
 
 @pytest.mark.parametrize("level", [0, 4, 0xFFFFFFFF])
 def test_other_levels_are_refused_and_nothing_is_written(level):
-    m, (types, index) = ffi.new("memtype_mtrrs *", {"maxphyaddr": 40}), out()
+    t, (types, index) = tables(), out()
     assert lib.memtype_pat_index(0x98, level) == lib.MEMTYPE_ELEVEL
     assert lib.memtype_pat_indexes(level, [0] * 4, 4, types) == lib.MEMTYPE_ELEVEL
     assert lib.memtype_pat_types(0, level, [0] * 4, 4, types) == lib.MEMTYPE_ELEVEL
-    assert lib.memtype_effective_types(m, 0, level, ffi.NULL, [0] * 4, 4, types, index) == lib.MEMTYPE_ELEVEL
+    assert lib.memtype_effective_types(t, 0, level, ffi.NULL, [0] * 4, 4, types, index) == lib.MEMTYPE_ELEVEL
     assert lib.memtype_effective_ept_types(0, level, 0, [0] * 4, [0] * 4, 4, types) == lib.MEMTYPE_ELEVEL
     assert bytes(ffi.buffer(types)) == UNTOUCHED
     assert index[0] == 77
@@ -66,9 +72,9 @@ def test_what_is_no_input_is_named_and_nothing_is_written(bad):
 
 
 def test_an_address_beyond_the_width_is_named_and_nothing_is_written():
-    m, (types, index) = ffi.new("memtype_mtrrs *", {"maxphyaddr": 40}), out()
+    t, (types, index) = tables(), out()
     places = [0, (1 << 40) - 1, 5, 1 << 40]
-    assert lib.memtype_effective_types(m, 0, 1, places, [0] * 4, 4, types, index) == lib.MEMTYPE_EADDRESS
+    assert lib.memtype_effective_types(t, 0, 1, places, [0] * 4, 4, types, index) == lib.MEMTYPE_EADDRESS
     assert index[0] == 3
     assert bytes(ffi.buffer(types)) == UNTOUCHED
 
@@ -76,9 +82,9 @@ def test_an_address_beyond_the_width_is_named_and_nothing_is_written():
 @pytest.mark.parametrize("width", [20, 21, 29, 30, 36, 52])
 @pytest.mark.parametrize("level", [1, 2, 3])
 def test_address_bits_of_an_entry_above_the_width_are_ignored(width, level):
-    m, (types, index) = ffi.new("memtype_mtrrs *", {"maxphyaddr": width, "def_type": 0x806}), out()
+    t, (types, index) = tables(maxphyaddr=width, def_type=0x806), out()
     ptes = [(1 << 64) - 1 & ~0x1098] * 4
-    assert lib.memtype_effective_types(m, rules.PAT_RESET, level, ffi.NULL, ptes, 4, types, index) == lib.MEMTYPE_OK
+    assert lib.memtype_effective_types(t, rules.PAT_RESET, level, ffi.NULL, ptes, 4, types, index) == lib.MEMTYPE_OK
     assert bytes(ffi.buffer(types)) == b"\x06" * 4
 
 

@@ -321,7 +321,7 @@ def effective_types(
 ) -> None:
     index = ffi.new("size_t *")
     places = ffi.NULL if addresses is None else _in(addresses)
-    status = lib.memtype_effective_types(registers(s), pat, level, places, _in(ptes), ptes.size, _out(out), index)
+    status = lib.memtype_effective_types(tables(s), pat, level, places, _in(ptes), ptes.size, _out(out), index)
     if status and addresses is not None:
         raise _refused(addresses, index[0], s.maxphyaddr)
 
@@ -340,7 +340,7 @@ def leaf_bits(
 ) -> None:
     index = ffi.new("size_t *")
     status = lib.memtype_leaf_bits(
-        _in(bases), _in(bits), bases.size, maxphyaddr, _in(gfns), gfns.size, _out64(out), index
+        _in(bases), _in(bits), bases.size, maxphyaddr, _isa, _in(gfns), gfns.size, _out64(out), index
     )
     if status:
         raise _gfn_refused(gfns, index[0], maxphyaddr)
@@ -356,7 +356,7 @@ def leaf_fill(
 ) -> None:
     index = ffi.new("size_t *")
     status = lib.memtype_leaf_fill(
-        _in(bases), _in(bits), bases.size, field, maxphyaddr, _in(gfns), gfns.size, _out64(sptes), index
+        _in(bases), _in(bits), bases.size, field, maxphyaddr, _isa, _in(gfns), gfns.size, _out64(sptes), index
     )
     if status:
         raise _gfn_refused(gfns, index[0], maxphyaddr)
