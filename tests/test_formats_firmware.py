@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from dump_samples import BSD, COREBOOT, EDK2, INTELTOOL, windbg, xen_record
+from dump_samples import BSD, COREBOOT, EDK2, INTELTOOL, LINUXBIOS, XEN, windbg, xen_record
 
 import memtype as mt
 from memtype import formats, rules
@@ -103,6 +103,39 @@ def test_old_linuxbios_lines_need_no_masks(corpus):
     assert {"default", "maxphyaddr", "fixed"} <= set(machine.inferred)
 
 
+def test_other_processors_copies_are_no_other_solution():
+    copies = COREBOOT + "[DEBUG]  MTRR: 0 base 0x0000000080000000 mask 0x0000000f80000000 type 0\n" * 3
+    machine, one = mt.parse(copies), mt.parse(COREBOOT)
+    assert (machine.mtrrs, machine.facts, machine.notes) == (one.mtrrs, one.facts, one.notes)
+
+
+def test_another_value_begins_another_solution():
+    more = COREBOOT + "[DEBUG]  MTRR: 0 base 0x0000000040000000 mask 0x0000000fc0000000 type 0\n"
+    machine = mt.parse(more)
+    assert machine.mtrrs.variable == ((0x40000000, 0xFC0000800),)
+    assert any("3 MTRR solutions" in note for note in machine.notes)
+
+
+def test_old_coreboot_paints_the_fixed_ranges():
+    text = "Setting fixed MTRRs(0-88) Type: UC\nSetting fixed MTRRs(0-16) Type: WB, RdMEM, WrMEM\n"
+    text += "Setting fixed MTRRs(24-88) Type: WP\nCPU physical address size: 36 bits\n" + LINUXBIOS
+    state = mt.parse(text).mtrrs
+    assert state.fixed[0] == state.fixed[1] == 0x1E1E1E1E1E1E1E1E and state.fixed[2] == 0
+    assert state.vendor == "amd" and state.maxphyaddr == 36
+    assert [str(state.at(a)) for a in (0x9FFFF, 0xA0000, 0xC0000, 1 << 20, 1 << 30, 0x60000000, 1 << 31)] == [
+        "WB", "UC", "WP", "WB", "UC", "WB", "UC"]  # fmt: skip
+
+
+def test_wc_removed_is_told_and_the_counts_are_the_final_ones():
+    text = COREBOOT.replace(
+        "[DEBUG]  MTRR: default type WB/UC MTRR counts: 1/1.",
+        "[DEBUG]  MTRR: Removing WRCOMB type. WB/UC MTRR counts: 9/13 > 8.\n"
+        "[DEBUG]  MTRR: default type WB/UC MTRR counts: 1/1.",
+    )
+    facts = mt.parse(text).facts
+    assert facts["wc_removed"] and facts["counts_wb_uc"] == [1, 1]
+
+
 # --- inteltool ----------------------------------------------------------------------------------------------------
 
 
@@ -184,6 +217,13 @@ def test_xen_console(corpus):
     assert (state.def_type, state.maxphyaddr, len(state.variable)) == (0xC06, 40, 8)
     assert [str(state.at(a)) for a in (0x9FFFF, 0xA0000, 0xC0000, 0x7FFFFFFF, 0x80000000, 1 << 32)] == [
         "WB", "UC", "WP", "WB", "UC", "WB"]  # fmt: skip
+
+
+def test_xen_lines_behind_time_stamps():
+    plain = mt.parse(XEN)
+    stamped = "\n".join(f"(XEN) [2026-01-01 10:00:00]{line[5:]}" for line in XEN.splitlines())
+    assert mt.parse(stamped).mtrrs == plain.mtrrs
+    assert plain.mtrrs.tom2 == 0x180000000 and str(plain.mtrrs.at(1 << 32)) == "WB"
 
 
 def test_xen_save_record_of_eight_equal_pairs_warns():

@@ -179,6 +179,18 @@ def test_plain_mapping():
     assert machine.mtrrs == mt.MtrrState(0x806, variable=STATE.variable, maxphyaddr=40)
 
 
+def test_json_lines_give_a_state_each(corpus):
+    for path in sorted((corpus / "linux-maps").glob("*.jsonl")):
+        rows = [json.loads(line) for line in path.read_text().splitlines()]
+        machine = mt.load(path)
+        assert "msr-json" in machine.format.split("+") and len(machine.cpus) == len(rows)
+        for row, cpu in zip(rows, machine.cpus):
+            registers = {int(index, 16): int(value, 16) for index, value in row["regs"].items()}
+            held = cpu.mtrrs.msrs()
+            assert all(held.get(index, value) == value for index, value in registers.items())
+            assert held[0x2FF] == registers[0x2FF]
+
+
 @pytest.mark.parametrize(("text", "message"), [
     ('{"a": [{"index": 767, "data": 1180591620717411303424}]}', "IA32_MTRR_DEF_TYPE = '11805\\d+' is not a 64"),
     ('{"a": [{"index": 767, "data": -1}]}', "IA32_MTRR_DEF_TYPE = '-1' is not a 64-bit value"),

@@ -10,16 +10,25 @@ from memtype.errors import ParseError
 from memtype.formats import _registers as reg
 
 
-def load(text: str, source: str) -> Any:
-    """The value that the text holds."""
+def load(text: str, source: str, several: bool = False) -> Any:
+    """The value that the text holds; with `several`, JSON Lines are read too, as a list."""
     try:
         return json.loads(text)
     except json.JSONDecodeError as error:
+        if several and error.msg == "Extra data" and "\n" in text[: error.pos]:
+            return [_line(line, number, source) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
         raise ParseError(f"{source}:{error.lineno}: not JSON: {error.msg} (column {error.colno})") from None
     except RecursionError:
         raise ParseError(f"{source}: JSON nested too deeply") from None
     except ValueError as error:
         raise ParseError(f"{source}: not JSON: {reg.quoted(error)}") from None
+
+
+def _line(line: str, number: int, source: str) -> Any:
+    try:
+        return json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise reg.refusal(source, number, f"not JSON: {reg.quoted(error)}") from None
 
 
 def objects(value: Any) -> Iterator[dict[str, Any]]:

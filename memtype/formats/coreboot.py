@@ -27,12 +27,14 @@ _RANGE = re.compile(rf"^\s*{_HEX} - {_HEX} size {_HEX} type (\d+)\s*$", re.I)
 _FIXED = re.compile(rf"{_WHO}MTRR: Fixed MSR {_HEX} {_HEX}\s*$", re.I)
 _PAIR = re.compile(rf"{_WHO}MTRR: (\d+) base {_HEX} mask {_HEX} type (\d+)\s*$", re.I)
 _DEFAULT = re.compile(r"MTRR: (WB|UC) selected as default type")
-_COUNTS = re.compile(r"MTRR: (?:default type|Removing WRCOMB type\.) WB/UC MTRR counts: (\d+)/(\d+)")
+_COUNTS = re.compile(r"MTRR: default type WB/UC MTRR counts: (\d+)/(\d+)")
+_NO_WC = re.compile(r"MTRR: Removing WRCOMB type\.")
 _WIDTH = re.compile(r"CPU physical address size: (\d+) bits")
 _CUT = re.compile(r"MTRR: (?:Fixed MSR|\d+ base) ")
 _OLD = re.compile(
     r"Setting variable MTRR (\d+), base:\s*(\d+)MB, range:\s*(\d+)MB, type (UC|WC|WT|WP|WB)(?:\s|$)", re.I
 )  # LinuxBIOS and coreboot before 2012
+_OLD_FIXED = re.compile(r"Setting fixed MTRRs\((\d+)-(\d+)\) Type: (UC|WC|WT|WP|WB)((?:, (?:Rd|Wr)MEM)*)", re.I)
 _SHOWN = re.compile(
     rf"^\s*{_HEX}: (?:(IA32_MTRR(?:CAP|_DEF_TYPE|_FIX\w+))|PHYBASE(\d+)|PHYMASK(\d+))(?::.*)?\s*$", re.I
 )  # display_mtrrs()
@@ -56,6 +58,8 @@ class _Solution:
     counts: list[int] | None = None
     default: str | None = None
     width: int | None = None
+    no_wc: bool = False
+    painted: dict[int, int] = field(default_factory=dict)  # number of a fixed range: its byte
 
 
 def sniff(text: str) -> bool:
@@ -81,9 +85,15 @@ def parse(text: str, source: str = "<text>") -> Machine:
 
 
 def _restarts(line: str, solution: _Solution) -> bool:
-    """Whether an excerpt's next solution begins here although its headline is missing."""
+    """Whether another solution begins here without a headline: a register again, with other values.
+
+    The same values again are another processor's copy.
+    """
     pair = _PAIR.search(line)
-    return bool(pair and solution.default and int(pair[2][:9]) == 0 and 0 in solution.pairs and solution.ranges)
+    if not pair or not solution.pairs:
+        return False
+    known = solution.pairs.get(int(pair[2][:4]))
+    return known is not None and known[:2] != tuple(int(pair[i][:20], 16) for i in (3, 4))
 
 
 def _take(found: _Solution, line: str, number: int, source: str) -> None:
@@ -105,9 +115,15 @@ def _take(found: _Solution, line: str, number: int, source: str) -> None:
     elif match := _OLD.search(line):
         n = _pair_number(match[1], source, number)
         base, size = (reg.number(match[i], source, number, "megabytes", 44, base=10) << 20 for i in (2, 3))
+        if size < rules.PAGE_SIZE or size & (size - 1) or base + size > 1 << rules.MAX_MAXPHYADDR:
+            raise reg.refusal(source, number, f"base 0x{base:x} range 0x{size:x}: no register holds this")
         _put(found, n, (base, -size, int(MemoryType.parse(match[4]))), number, source)
     elif match := _SHOWN.match(line):
         _shown(found, match, number, source)
+    elif match := _OLD_FIXED.search(line):
+        _paint(found, match, number, source)
+    elif _NO_WC.search(line):
+        found.no_wc = True
     elif match := _COUNTS.search(line):
         found.counts = [reg.number(match[i], source, number, "count", 32, base=10) for i in (1, 2)]
     elif match := _DEFAULT.search(line):
@@ -139,6 +155,21 @@ def _shown(found: _Solution, match: re.Match[str], number: int, source: str) -> 
         index = 2 * _pair_number(match[3] or match[4], source, number)
         index += rules.PHYSBASE0 if match[3] else rules.PHYSMASK0
     found.shown[index] = reg.number(match[1], source, number, rules.msr_name(index))
+
+
+def _paint(found: _Solution, match: re.Match[str], number: int, source: str) -> None:
+    """Fixed ranges `first` up to, not with, `end` of the 88."""
+    first, end = (reg.number(match[i], source, number, "fixed range", base=10) for i in (1, 2))
+    if not first <= end <= len(rules.FIXED_RANGES):
+        raise reg.refusal(source, number, f"fixed ranges {first}-{end} are not within 0-{len(rules.FIXED_RANGES)}")
+    routing = match[4].lower()
+    kind = int(MemoryType.parse(match[3]))
+    kind |= rules.AMD_RDMEM if "rd" in routing else 0
+    kind |= rules.AMD_WRMEM if "wr" in routing else 0
+    found.painted |= dict.fromkeys(range(first, end), kind)
+    if len(found.painted) == len(rules.FIXED_RANGES):
+        kinds = bytes(found.painted[n] for n in range(len(rules.FIXED_RANGES)))
+        found.fixed[0] = {i: int.from_bytes(kinds[8 * n : 8 * n + 8], "little") for n, i in enumerate(rules.FIXED_MSRS)}
 
 
 def _put(found: _Solution, n: int, entry: tuple[int, int, int], number: int, source: str) -> None:
@@ -222,6 +253,8 @@ def _facts(found: _Solution) -> dict[str, object]:
         for n, (base, mask, kind) in sorted(found.pairs.items())
         if mask >= 0
     ]
+    if found.no_wc:
+        facts["wc_removed"] = True
     for name, value in (("phys_bits", found.width), ("counts_wb_uc", found.counts), ("default", found.default)):
         if value is not None:
             facts[name] = value

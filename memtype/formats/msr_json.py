@@ -37,7 +37,7 @@ def sniff(text: str) -> bool:
 
 def parse(text: str, source: str = "<text>") -> Machine:
     """Every MSR list or mapping; CPUID entries beside them tell the width and the vendor."""
-    value = _json.load(text, source)
+    value = _json.load(text, source, several=True)
     lists: list[dict[int, int]] = []
     maps: list[dict[int, int]] = []
     widths: set[int] = set()
