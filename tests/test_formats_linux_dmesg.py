@@ -158,6 +158,22 @@ def test_a_list_followed_by_disabled_is_a_list():
     assert mt.parse("\n".join([*lines, "Disabled"])).mtrrs.variable == SERVER.variable
 
 
+def test_a_log_pasted_on_one_line():
+    assert mt.parse(" ".join(f"[    0.000000] {line}" for line in LINES)).mtrrs == SERVER
+
+
+def test_carriage_returns_alone_end_lines_too():
+    assert mt.parse("\r".join(LINES)).mtrrs == SERVER
+
+
+def test_lscpu_or_cpuinfo_above_proc_mtrr_gives_vendor_and_width():
+    lscpu = ["Vendor ID:           AuthenticAMD", "Address sizes:       43 bits physical, 48 bits virtual"]
+    listing = "reg00: base=0x080000000 ( 2048MB), size= 2048MB, count=1: uncachable"
+    state = mt.parse("\n".join([*lscpu, listing])).mtrrs
+    assert (state.vendor, state.maxphyaddr) == ("amd", 43)
+    assert state.variable == ((0x80000000, 0x7FF80000800),)
+
+
 def test_words_behind_the_subsystems_name():
     assert mt.parse("\n".join(f"[    0.000000] mtrr: {line}" for line in LINES)).mtrrs == SERVER
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -111,7 +112,8 @@ def edges(state: MtrrState) -> list[int]:
 
 def deciders(state: MtrrState, segment: Segment, all_edges: list[int]) -> str:
     """Who decides a segment, in a few words: ``reg2 over reg0``, ``fixed``, ``default``."""
-    samples = [segment.base, *(edge for edge in all_edges if segment.base < edge < segment.end)]
+    inner = all_edges[bisect_right(all_edges, segment.base) : bisect_left(all_edges, segment.end)]
+    samples = [segment.base, *inner]
     return " + ".join(_grouped(dict.fromkeys(_decider(state, address) for address in samples)))
 
 

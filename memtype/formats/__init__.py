@@ -59,7 +59,7 @@ def parse(text: str | bytes, source: str = "<text>") -> Machine:
     """
     if isinstance(text, bytes):
         return _parse_bytes(text, source)
-    checked_text(text, source)
+    text = checked_text(text, source)
     machines, refusals = [], []
     for family in families():
         if not family.sniff(text):

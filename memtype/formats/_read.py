@@ -53,13 +53,18 @@ def text_of(data: bytes, source: str) -> str:
 
 
 def checked_text(text: str, source: str) -> str:
-    """`text`, once it is known to be text: no NUL, no line over 1 MiB (but JSON may be one line)."""
+    """`text`, once it is known to be text: no NUL, no line over 1 MiB (but JSON may be one line).
+
+    A text without line feeds, as some serial loggers write it, gets them for its carriage returns.
+    """
     if len(text) > MAX_BYTES:
         raise _too_large(source, f"{len(text)} characters")
     nul = text.find("\0")
     if nul >= 0:
         line = text.count("\n", 0, nul) + 1
         raise ParseError(f"{source}:{line}: NUL byte at offset {nul}: binary, not a text dump")
+    if "\r" in text and "\n" not in text:
+        text = text.replace("\r", "\n")
     if not _JSON.match(text):
         _check_lines(text, source)
     return text

@@ -30,21 +30,26 @@ _SNIFF = re.compile(
     r"MTRR default type:(?!\s*(?:0x)?[0-9a-f]{4,}\s*$)"
     r"|MTRR (?:fixed|variable) ranges |MTRR map: \d+ entries|MTRRs disabled (?:by BIOS|\(not)|MTRR: Disabled"
     r"|BIOS-e820: |PAT:? configuration \[0-7\]|PAT enabled: cpu"
+    r"|address sizes\s*:\s*\d+ bits physical"
     r"|original variable MTRRs|total RAM covered:|^[^\n]*\d base [0-9A-F]{5,} mask [0-9A-F]{5,} ",
     re.I | re.M,
 )
 _BEGINS = re.compile(r"\s*(?:$|BIOS-|e820|MTRR|x86|last_pfn|DMI|tsc|\d+ (?:base|disabled))", re.I)
 _WORDS = (
     "mtrr default type:", "mtrr fixed ranges", "mtrr variable ranges", "mtrr map:", "mtrrs disabled ", "mtrr: disabled",
-    "bios-e820: ", "configuration [0-7]", "pat enabled: cpu", "original variable mtrrs", "total ram covered:", " mask ",
+    "bios-e820: ", "configuration [0-7]", "pat enabled: cpu", "address sizes",
+    "original variable mtrrs", "total ram covered:", " mask ",
 )  # fmt: skip
 _OF_INTEREST = (
     "mtrr", "tom2", "e820", "pat", "linux version", "cpu", "vendor", "model name", "address sizes", "hypervisor",
     "last_pfn", "disabled", " ram ", "_size", "range:", "optimal", "mask", "write-", "uncach", "xen:", " ?",
 )  # fmt: skip
+_STAMP = re.compile(r"(?=\[\s*\d+\.\d{6}\])")
 _VERSION = re.compile(r"\s*Linux version (\S+)")
 _CPU = re.compile(r"\s*(?:smpboot:\s*)?(?:CPU\d*|model name|vendor_id|Vendor ID)\s*:\s*(.*)$", re.I)
-_VENDOR = re.compile(r"\b(?:(Genuine\s?Intel|Intel|Zhaoxin|CentaurHauls|VIA)|(AuthenticAMD|AMD|Hygon\w*))\b", re.I)
+_VENDOR = re.compile(
+    r"\b(?:(Genuine\s?Intel|Intel|Zhaoxin|CentaurHauls|VIA (?:Nano|C\d|Eden))|(AuthenticAMD|AMD|Hygon\w*))\b", re.I
+)
 _WIDTH = re.compile(r"\s*address sizes\s*:\s*(\d{1,3}) bits physical", re.I)
 _READ_ONLY = re.compile(r"\s*(?:mtrr:\s*)?MTRRs set to read-only", re.I)
 _HYPERVISOR = re.compile(r"\s*Hypervisor detected:\s*(\S.*)$")
@@ -153,7 +158,7 @@ def _boots(text: str, source: str) -> list[_Boot]:
 def _unwrapped(text: str) -> Iterator[tuple[int, str]]:
     """Bare lines but the hypervisor's own; a line that a mail program broke in two is one again."""
     pending: tuple[int, str] | None = None
-    for number, raw in enumerate(text.split("\n"), 1):
+    for number, raw in _rows(text):
         if (pending is None and not holds(raw, *_OF_INTEREST)) or "(XEN)" in raw:
             continue
         line = bare(raw)
@@ -169,6 +174,15 @@ def _unwrapped(text: str) -> Iterator[tuple[int, str]]:
             yield number, line
     if pending is not None:
         yield pending
+
+
+def _rows(text: str) -> Iterator[tuple[int, str]]:
+    """Numbered lines; where a log was pasted on one line, its time stamps part it."""
+    for number, row in enumerate(text.split("\n"), 1):
+        if row.count("[ ") > 1:
+            yield from ((number, part) for part in _STAMP.split(row) if part)
+        else:
+            yield number, row
 
 
 def _continues(raw: str, line: str) -> bool:
