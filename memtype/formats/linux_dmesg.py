@@ -2,6 +2,11 @@
 
 Kernels up to 6.4 list the registers. Later ones print a counts line, and the list and the resulting map only with
 ``mtrr=debug``. mtrr_cleanup's list stands in where a log has lost the kernel's own.
+
+`Machine.facts` repeats what else the kernel prints: ``map_entries fixed variable max built_from`` (the counts line),
+``segments`` ([base, end, name], end exclusive), ``pat`` (names), ``pat_msr_old pat_msr_new``, ``tom2``,
+``mtrr_enabled``, ``inconsistent``, ``mask_repaired``, ``mtrr_trim_e820_updates`` ([base, end]), ``losing_mb``,
+``total_ram_covered_mb``, ``cleanup_original cleanup_new cleanup_table cleanup_optimal cleanup_result``, ``hypervisor``.
 """
 
 from __future__ import annotations
