@@ -90,3 +90,21 @@ def test_the_bit_of_a_fault() -> None:
     ]:
         assert lib.memtype_msr_fault(index, value, 40, lib.MEMTYPE_INTEL, bit) == fault
         assert bit[0] == place
+
+
+def test_leaves_are_written_whole_or_not_at_all() -> None:
+    index, sptes = ffi.new("size_t *", 77), ffi.new("uint64_t[3]", [(1 << 64) - 1] * 3)
+    bases, bits, isa = [0, 0x100], [0x30, 0x00], lib.MEMTYPE_PORTABLE
+    for fill in (
+        lambda gfns: lib.memtype_leaf_fill(bases, bits, 2, 0x78, 40, isa, gfns, len(gfns), sptes, index),
+        lambda gfns: lib.memtype_leaf_bits(bases, bits, 2, 40, isa, gfns, len(gfns), sptes, index),
+    ):
+        assert fill([0, 1 << 28, 1 << 63]) == lib.MEMTYPE_EADDRESS
+        assert index[0] == 1 and list(sptes) == [(1 << 64) - 1] * 3
+    gfns = [0xFF, 0x100, (1 << 28) - 1]
+    assert lib.memtype_leaf_fill(bases, bits, 2, 0x78, 40, isa, gfns, 3, sptes, index) == lib.MEMTYPE_OK
+    assert list(sptes) == [(1 << 64) - 1 - 0x48, (1 << 64) - 1 - 0x78, (1 << 64) - 1 - 0x78]
+    index[0] = 77
+    assert lib.memtype_leaf_fill(bases, bits, 2, 0x78, 40, isa, ffi.NULL, 0, ffi.NULL, index) == lib.MEMTYPE_OK
+    assert lib.memtype_leaf_bits(bases, bits, 2, 40, isa, ffi.NULL, 0, ffi.NULL, index) == lib.MEMTYPE_OK
+    assert index[0] == 77

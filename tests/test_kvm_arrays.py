@@ -46,8 +46,8 @@ def test_fill_takes_strides_and_touches_the_field_alone(vm):
 
 
 def test_a_refusal_writes_nothing(vm):
-    beyond = [0, 1 << 24, 5]
-    for bad, index in ((beyond, 1), ([3, -1], 1), ([[0, 1], [2, 1 << 40]], 3)):
+    late = [7] * 9000 + [1 << 24]  # longer than what the kernels check before they write
+    for bad, index in (([0, 1 << 24, 5], 1), ([3, -1], 1), ([[0, 1], [2, 1 << 40]], 3), (late, 9000)):
         out = np.full(np.shape(bad), 7, np.uint64)
         with pytest.raises(AddressError) as refused:
             vm.leaf_bits(bad, out=out)

@@ -82,14 +82,15 @@ def random_vm(rng: random.Random, name: str | None = None, vcpus: int | None = N
     """Any VM that exists, its MTRRs programmed in any order."""
     name = name or rng.choice(list(PROFILES))
     vendor, tdp = rng.choice((("intel", "ept"), ("intel", "ept"), ("intel", "none"), ("amd", "npt"), ("amd", "none")))
-    tdx = tdp == "ept" and PROFILES[name].tdx and rng.random() < 0.2
+    tdx = tdp == "ept" and bool(PROFILES[name].tdx) and rng.random() < 0.2
     quirks = [q for q in ("IGNORE_GUEST_PAT", "CD_NW_CLEARED") if rng.random() < 0.3]
     cpus = [
         Vcpu(None if rng.random() < 0.2 else random_mtrrs(rng), None, rng.random() < 0.3 and not tdx,
              cpuid_mtrr=rng.random() < 0.8, maxphyaddr=MAXPHYADDR)
         for _ in range(vcpus or rng.choice((1, 1, 2, 3)))
     ]  # fmt: skip
-    return Vm(name, vendor, tdp, rng.random() < 0.7, cpus, "tdx" if tdx else "normal", rng.random() < 0.8, quirks)
+    kind, snoop = ("tdx", True) if tdx else ("normal", rng.random() < 0.8)
+    return Vm(name, vendor, tdp, rng.random() < 0.7, cpus, kind, snoop, quirks)
 
 
 seeds = st.integers(0, 2**63).map(random.Random)

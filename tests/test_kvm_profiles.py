@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import pickle
 
 import pytest
 from kvm_states import accepted, guest, types
@@ -170,6 +171,23 @@ def test_maxphyaddr_decides_what_is_reserved():
 def test_vms_that_do_not_exist(options, reason):
     with pytest.raises(mt.InputError, match=reason):
         Vm("6.16", **options)
+
+
+def test_tdx_needs_self_snoop_up_to_7_1():
+    assert Vm("7.2", vm_type="tdx", self_snoop=False).leaf(0).bits == 0x30
+    for release in ("6.16", "7.0", "6.12.80", "ubuntu 6.8.0-140"):
+        with pytest.raises(mt.InputError, match="TDX"):
+            Vm(release, vm_type="tdx", self_snoop=False)
+    with pytest.raises(mt.InputError, match="TDX"):
+        Vm("6.12.80", vm_type="tdx")  # the quirk was taken over, TDX was not
+
+
+def test_a_vm_is_a_value():
+    vm = guest("6.4", [(0x2FF, 0xC06)], noncoherent_dma=True)
+    assert pickle.loads(pickle.dumps(vm)) == vm and hash(vm) == hash(pickle.loads(pickle.dumps(vm)))
+    assert Vm("6.4", vcpus=Vcpu(maxphyaddr=36)) == Vm("6.4", vcpus=[Vcpu(maxphyaddr=36)]) != Vm("6.8")
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        vm.vendor = "amd"  # type: ignore[misc]
 
 
 def test_vcpus_and_addresses_out_of_bounds():

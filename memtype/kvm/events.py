@@ -100,7 +100,7 @@ class WriteMsr:
         refusal = msrs.refusal(p, self.index, self.value, found.maxphyaddr, vm.vendor, vm.load_pat)
         kind = msrs.kind_of(self.index)
         if refusal and refusal.startswith("unknown") and vm.ignore_msrs:
-            return Outcome(vm, (), ("kvm-refused",))
+            return Outcome(vm, (), ("kvm-ignored",))
         if refusal:
             return Outcome(vm, (), ("kvm-refused",), msrs.as_host(refusal) if self.host_initiated else refusal)
         if kind == "unknown":  # MSR 0x2f8 up to 4.1: a WARN and no register of the guest's
@@ -248,11 +248,13 @@ def _leaf_rules(before: Vm, outcome: Outcome) -> tuple[str, ...]:
 
 
 def _changes(before: Vm, after: Vm) -> Iterable[LeafChange]:
-    for n in range(len(before.vcpus)):
-        old, new = before.leaf_pieces(n), after.leaf_pieces(n)
-        for first, end, (was, now) in overlay([old, new], old.end):
-            if was != now:
-                yield LeafChange(first, end, was, now, n)
+    seen: dict[tuple[Vcpu, Vcpu], list[tuple[int, int, int, int]]] = {}  # vCPUs alike are compared once
+    for n, pair in enumerate(zip(before.vcpus, after.vcpus, strict=True)):
+        if pair not in seen:
+            old, new = before.leaf_pieces(n), after.leaf_pieces(n)
+            both = overlay([old, new], old.end)
+            seen[pair] = [(first, end, was, now) for first, end, (was, now) in both if was != now]
+        yield from (LeafChange(*change, n) for change in seen[pair])
 
 
 def _surviving(before: Vm, after: Vm, done: list[Range]) -> Pieces[frozenset[int]]:

@@ -73,7 +73,7 @@ class Profile:
     initial_pat : "host" (Intel) or "reset"
     has_memtype_mask : the release has the variable shadow_memtype_mask
     mmio_zero_page, mmio_host_pat, mmio_e820 : clauses of the host-MMIO test
-    tdx : TDX guests exist
+    tdx : whether TDX guests exist: "", "self-snoop" (only on hosts that have it), "yes"
     changes : what made this profile differ from the one before
     notes : what is interpolated or not known
     """
@@ -108,7 +108,7 @@ class Profile:
     mmio_zero_page: bool
     mmio_host_pat: bool
     mmio_e820: bool
-    tdx: bool
+    tdx: str
     changes: tuple[Commit, ...] = ()
     notes: tuple[str, ...] = field(default=(), compare=False)
     release: str = field(default="", compare=False)
@@ -154,7 +154,7 @@ _KVM_3_13: Final[dict[str, Any]] = {
     "mmio_zero_page": False,
     "mmio_host_pat": False,
     "mmio_e820": False,
-    "tdx": False,
+    "tdx": "",
 }
 _KVM_4_4: Final[dict[str, Any]] = {
     **_KVM_3_13,
@@ -214,10 +214,11 @@ _KVM_6_16: Final[dict[str, Any]] = {
     "quirk_semantics": "or",
     "quirks": frozenset({CD_NW_CLEARED, IGNORE_GUEST_PAT}),
     "has_memtype_mask": False,
-    "tdx": True,
+    "tdx": "self-snoop",
 }
 _KVM_7_2: Final[dict[str, Any]] = {
     **_KVM_6_16,
+    "tdx": "yes",
     "nested_svm_pat": "quirk",
     "quirks": frozenset(QUIRK_BITS),
 }
@@ -334,9 +335,9 @@ class Backport:
 
 
 BACKPORTS: Final = (
-    Backport("stable", (6, 12), 78, "kvm-6.16", {"has_memtype_mask": True},
+    Backport("stable", (6, 12), 78, "kvm-6.16", {"has_memtype_mask": True, "tdx": ""},
              "6.12.78 took c9c1e20b4c7d; shadow_memtype_mask still gates it, which nobody can observe"),
-    Backport("ubuntu", (6, 8), 136, "kvm-6.16", {"has_memtype_mask": True},
+    Backport("ubuntu", (6, 8), 136, "kvm-6.16", {"has_memtype_mask": True, "tdx": ""},
              "Ubuntu 6.8.0-136.136 took c9c1e20b4c7d, 0a7b73559b39 and e1548088ff54"),
     Backport("stable", (4, 4), 262, None, {"g_pat_follows": True},
              "4.4.262 has 15038e147247; an earlier 4.4.y may have it too"),
@@ -416,6 +417,8 @@ RULES: Final = {
         Rule("kvm-zap-nc-count", "only the first and the last non-coherent device matter",
              "kvm_arch_register_noncoherent_dma(), every release"),
         Rule("kvm-zap-quirk", "disabling a quirk zaps nothing", "KVM_CAP_DISABLE_QUIRKS, every release"),
+        Rule("kvm-ignored", "ignore_msrs is set: a write of an unknown MSR is dropped",
+             "module parameter ignore_msrs, every release"),
         Rule("kvm-refused", "a refused write changes nothing", "kvm_set_msr_common(), every release"),
     )
 }  # fmt: skip

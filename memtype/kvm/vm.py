@@ -104,6 +104,7 @@ class Vm:
     host_pat: Pat = None  # type: ignore[assignment]
     ignore_msrs: bool = False
     _leaves: Pieces[frozenset[int]] | None = field(default=None, compare=False, repr=False)
+    _fresh: Pieces[frozenset[int]] | None = field(default=None, init=False, compare=False, repr=False)
 
     def __init__(
         self,
@@ -111,7 +112,7 @@ class Vm:
         vendor: str = "intel",
         tdp: str | None = None,
         noncoherent_dma: int | bool = False,
-        vcpus: Iterable[Vcpu] | None = None,
+        vcpus: Iterable[Vcpu] | Vcpu | None = None,
         vm_type: str = "normal",
         self_snoop: bool = True,
         disabled_quirks: Iterable[str] = (),
@@ -125,16 +126,18 @@ class Vm:
         put(self, "vendor", vendor_name(vendor))
         put(self, "tdp", _paging(tdp, self.vendor))
         put(self, "noncoherent_dma", device_count(noncoherent_dma))
-        put(self, "vm_type", _vm_type(vm_type, self))
         put(self, "self_snoop", bool(self_snoop))
+        put(self, "vm_type", _vm_type(vm_type, self))
         put(self, "disabled_quirks", quirk_names(disabled_quirks))
         put(self, "load_pat", bool(load_pat))
         put(self, "host_pat", as_pat(_linux_pat(self.profile) if host_pat is None else host_pat))
         put(self, "ignore_msrs", bool(ignore_msrs))
-        put(self, "vcpus", tuple(self._settled(vcpu) for vcpu in ([Vcpu()] if vcpus is None else vcpus)))
+        given = [vcpus or Vcpu()] if vcpus is None or isinstance(vcpus, Vcpu) else vcpus
+        put(self, "vcpus", tuple(self._settled(vcpu) for vcpu in given))
         if not self.vcpus:
             raise InputError("a VM has at least one vCPU")
         put(self, "_leaves", _leaves)
+        put(self, "_fresh", None)
 
     def _settled(self, vcpu: Vcpu) -> Vcpu:
         """The vCPU with the PAT that this release starts it with, if it has none; its MTRRs checked."""
@@ -315,10 +318,12 @@ class Vm:
         if isinstance(gfns, int) and not isinstance(gfns, bool):
             return self.leaf(gfns << rules.PAGE_SHIFT, bool(mmio), vcpu).bits
         given = arrays.uint64(gfns, "gfns")
+        width = self.vcpu(vcpu).maxphyaddr
+        if out is not None:
+            _refuse_beyond(given, width)
         out = arrays.output(out, given.shape, arrays.U64, given)
         written = arrays.contiguous(out)
         pages = _page_kinds(mmio, given)
-        width = self.vcpu(vcpu).maxphyaddr
         backends.active.leaf_bits(*self._arrays_for(given, mmio is True, vcpu), width, given, written)
         if pages is not None:
             np.copyto(written, np.uint64(self.encode(self.decide(self.vcpu(vcpu), True)[0] or WB_PAT)), where=pages)
@@ -336,6 +341,7 @@ class Vm:
         """
         given = arrays.uint64(gfns, "gfns")
         arrays.output(sptes, given.shape, arrays.U64, given)
+        _refuse_beyond(given, self.vcpu(vcpu).maxphyaddr)
         pages = _page_kinds(mmio, given)
         if pages is not None:
             bits = self.leaf_bits(given, pages, vcpu)
@@ -429,8 +435,12 @@ class Vm:
 
     def fresh_leaves(self) -> Pieces[frozenset[int]]:
         """For every gfn the bits of the leaves that faults would make now, one vCPU or another."""
-        layers = overlay([self.leaf_pieces(n) for n in range(len(self.vcpus))], self.gfn_end)
-        return Pieces(((first, frozenset(values) - {None}) for first, _, values in layers), self.gfn_end)
+        if self._fresh is None:
+            different = {vcpu: n for n, vcpu in enumerate(self.vcpus)}
+            layers = overlay([self.leaf_pieces(n) for n in different.values()], self.gfn_end)
+            made = Pieces(((first, frozenset(values) - {None}) for first, _, values in layers), self.gfn_end)
+            object.__setattr__(self, "_fresh", made)
+        return self._fresh  # type: ignore[return-value]
 
     def existing_leaves(self) -> Pieces[frozenset[int]]:
         """For every gfn the bits of the leaves that may exist: made since the page was last zapped, by any vCPU."""
@@ -461,6 +471,12 @@ class Vm:
 def _mtrr_bits(engine: str, vcpu: Vcpu) -> Pieces[int]:
     types = guest_mtrr.pieces(engine, vcpu)
     return Pieces(((first, kind << rules.EPT_TYPE_SHIFT) for first, _, kind in types), types.end)
+
+
+def _refuse_beyond(gfns: U64Array, width: int) -> None:
+    """Raise before anything is written: the kernels check large arrays only as they go."""
+    if gfns.size and int(gfns.max()) >> (width - rules.PAGE_SHIFT):
+        arrays.refuse_gfns(gfns, width)
 
 
 def _page_kinds(mmio: Any, gfns: U64Array) -> Any:
@@ -506,6 +522,8 @@ def _vm_type(vm_type: str, vm: Vm) -> str:
         raise InputError(f"vm_type {vm_type!r} is not one of {', '.join(VM_TYPES)}")
     if vm_type == "tdx" and (vm.tdp != "ept" or not vm.profile.tdx):
         raise InputError(f"a TDX guest needs Intel, EPT and 6.16 or later, not {vm.vendor}, tdp {vm.tdp}, {vm.profile}")
+    if vm_type == "tdx" and vm.profile.tdx == "self-snoop" and not vm.self_snoop:
+        raise InputError(f"{vm.profile} enables TDX only on a host with self-snoop")
     if vm_type.startswith("sev") and vm.tdp != "npt":
         raise InputError(f"a {vm_type} guest needs AMD and NPT, not {vm.vendor}, tdp {vm.tdp}")
     return vm_type
