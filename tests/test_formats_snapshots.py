@@ -179,6 +179,19 @@ def test_plain_mapping():
     assert machine.mtrrs == mt.MtrrState(0x806, variable=STATE.variable, maxphyaddr=40)
 
 
+@pytest.mark.parametrize("shape", [
+    lambda a, b: [{"cpu": 2, "msrs": a}, {"cpu": 7, "msrs": b}],
+    lambda a, b: {"2": a, "7": b},
+    lambda a, b: {"hosts": {"cpu2": {"list": [{"index": i, "data": v} for i, v in a.items()]},
+                            "cpu7": {"list": [{"index": i, "data": v} for i, v in b.items()]}}},
+    lambda a, b: {"cpu 2": {str(int(i, 16)): v for i, v in a.items()}, "vcpu_7": b},
+])  # fmt: skip
+def test_numbers_of_processors_in_json(shape):
+    one, other = {"0x2ff": "0x806", "0x277": "0x6"}, {"0x2ff": "0x800"}
+    machine = mt.parse(json.dumps(shape(one, other)))
+    assert [(cpu.number, cpu.mtrrs.def_type) for cpu in machine.cpus] == [(2, 0x806), (7, 0x800)]
+
+
 def test_json_lines_give_a_state_each(corpus):
     for path in sorted((corpus / "linux-maps").glob("*.jsonl")):
         rows = [json.loads(line) for line in path.read_text().splitlines()]

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
 from memtype.errors import ParseError
 from memtype.formats import _registers as reg
+
+_CPU_KEYS = ("cpu", "vcpu", "number", "vcpu_id", "cpu_id")
+_CPU_KEY = re.compile(r"(?:v?cpu[ _-]?)?([0-9]{1,6})", re.I)
 
 
 def load(text: str, source: str, several: bool = False) -> Any:
@@ -31,14 +35,15 @@ def _line(line: str, number: int, source: str) -> Any:
         raise reg.refusal(source, number, f"not JSON: {reg.quoted(error)}") from None
 
 
-def objects(value: Any) -> Iterator[dict[str, Any]]:
-    """Every object and, as ``{"": [...]}``, every list in it, in the text's order.
+def objects(value: Any) -> Iterator[tuple[int | None, dict[str, Any]]]:
+    """Every object and, as ``{"": [...]}``, every list in it, in the text's order, with the processor it is about.
 
-    JSON inside strings, and inside lists of bytes, is opened.
+    The processor is that of the nearest member ``"cpu": N`` (or ``vcpu``, ``number``), or key ``"N"`` or ``"cpuN"``
+    around it; None without one. JSON inside strings, and inside lists of bytes, is opened.
     """
-    todo = [value]
+    todo: list[tuple[int | None, Any]] = [(None, value)]
     while todo:
-        item = todo.pop()
+        cpu, item = todo.pop()
         if isinstance(item, list) and item[:1] == [ord("{")]:
             item = _characters(item)
         if isinstance(item, str) and item.lstrip()[:1] in ("{", "["):
@@ -47,11 +52,22 @@ def objects(value: Any) -> Iterator[dict[str, Any]]:
             except (ValueError, RecursionError):
                 continue
         if isinstance(item, dict):
-            yield item
-            todo.extend(reversed(list(item.values())))
+            cpu = next((item[key] for key in _CPU_KEYS if _is_cpu(item.get(key))), cpu)
+            yield cpu, item
+            found = [(_cpu_of(key, cpu), inner) for key, inner in item.items()]
+            todo.extend(reversed(found))
         elif isinstance(item, list):
-            yield {"": item}
-            todo.extend(reversed(item))
+            yield cpu, {"": item}
+            todo.extend((cpu, inner) for inner in reversed(item))
+
+
+def _is_cpu(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < reg.MAX_CPUS
+
+
+def _cpu_of(key: str, cpu: int | None) -> int | None:
+    match = _CPU_KEY.fullmatch(key)
+    return int(match[1]) if match and _is_cpu(int(match[1])) else cpu
 
 
 def _characters(items: list[Any]) -> Any:

@@ -180,7 +180,8 @@ def widest(registers: Iterable[Mapping[int, int]], notes: list[str]) -> int:
     top = max(base & ~rules.high_bits(rules.MAX_MAXPHYADDR) for base in bases).bit_length()
     filled = {_filled_width(mask) for mask in masks if not mask & rules.MASK_VALID} - {None}
     if not any(mask & rules.MASK_VALID for mask in masks):
-        notes.append(not_told("maxphyaddr", f"no mask implies it: {width} assumed (SDM 4.1.4)"))
+        width = max(rules.DEFAULT_MAXPHYADDR, width)
+        notes.append(not_told("maxphyaddr", f"no mask to infer it from: {width} assumed"))
     elif width == rules.MAX_MAXPHYADDR and len(filled) == 1:
         width = filled.pop() or width
         notes.append(not_told("maxphyaddr", f"QEMU filled the masks from bit {width} on, as an unused one shows"))

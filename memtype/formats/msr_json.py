@@ -25,8 +25,11 @@ _VENDORS = {b"GenuineIntel": "intel", b"AuthenticAMD": "amd", b"HygonGenuine": "
 _NUMBERS = "|".join(f"{index}|0x0*{index:x}" for index in sorted(reg.KNOWN_MSRS))
 _SNIFF_LIST = re.compile(rf'\\?"(?:{"|".join(_INDEX_KEYS)})\\?"\s*:\s*(?:\\?")?(?:{_NUMBERS})\b', re.I)
 _HEX_NUMBERS = "|".join(f"{index:x}" for index in sorted(reg.KNOWN_MSRS))
-_SNIFF_MAP = re.compile(rf'"(?:0x0*(?:{_HEX_NUMBERS})|(?:IA32_|MSR_)*MTRR\w+)"\s*:', re.I)
+_SNIFF_MAP = re.compile(rf'"(?:0x0*(?:{_HEX_NUMBERS})|767|(?:IA32_|MSR_)*MTRR\w+)"\s*:', re.I)
 _OTHERS = re.compile(r'"schema"\s*:\s*"memtype/|"env\.(?:mtrr_|pat")')
+
+
+_Found = tuple[int | None, dict[int, int]]  # processor, where one is named; its registers
 
 
 def sniff(text: str) -> bool:
@@ -38,22 +41,21 @@ def sniff(text: str) -> bool:
 def parse(text: str, source: str = "<text>") -> Machine:
     """Every MSR list or mapping; CPUID entries beside them tell the width and the vendor."""
     value = _json.load(text, source, several=True)
-    lists: list[dict[int, int]] = []
-    maps: list[dict[int, int]] = []
+    lists: list[_Found] = []
+    maps: list[_Found] = []
     widths: set[int] = set()
     vendors: set[str] = set()
-    for item in _json.objects(value):
+    for cpu, item in _json.objects(value):
         if "" in item:
             found = _list(item[""], source)
             if found:
-                lists.append(found)
+                lists.append((cpu, found))
         else:
             found = _mapping(item, source)
             if found:
-                maps.append(found)
+                maps.append((cpu, found))
             _cpuid(item, widths, vendors, source)
-    chosen = lists or maps
-    registers = dict(enumerate(_by_processor(chosen)))
+    registers = _by_processor(lists or maps)
     facts: dict[str, object] = {"vcpus": len(registers)}
     maker = vendors.pop() if len(vendors) == 1 else None
     width = min(widths, default=None)
@@ -97,20 +99,26 @@ def _mapping(item: dict[str, Any], source: str) -> dict[int, int]:
 
 
 def _key(key: str, source: str) -> int:
-    if re.fullmatch(r"0x[0-9a-f]+", key, re.I):
-        return reg.number(key, source, 0, "MSR index", 32)
+    if re.fullmatch(r"0x[0-9a-f]+|[0-9]{3,10}", key, re.I):
+        return reg.number(key, source, 0, "MSR index", 32, base=10)
     named = reg.msr_index(key) if re.search("mtrr|pat|syscfg|tom2|top_mem2", key, re.I) else None
     return -1 if named is None else named
 
 
-def _by_processor(found: list[dict[int, int]]) -> list[dict[int, int]]:
-    """Lists put together as long as they name different registers: long lists are kept in pieces."""
-    cpus: list[dict[int, int]] = []
-    for msrs in found:
-        if cpus and not cpus[-1].keys() & msrs.keys():
-            cpus[-1].update(msrs)
-        else:
-            cpus.append(dict(msrs))
+def _by_processor(found: list[_Found]) -> dict[int, dict[int, int]]:
+    """Registers by processor. Where no number stands at a list, one that names a register again begins the next.
+
+    Long lists are kept in pieces, so pieces of one processor are put together.
+    """
+    cpus: dict[int, dict[int, int]] = {}
+    last = -1
+    for cpu, msrs in found:
+        if cpu is None:
+            cpu = last if last in cpus and not cpus[last].keys() & msrs.keys() else last + 1
+        elif cpu in cpus and cpus[cpu].keys() & msrs.keys():
+            cpu = max(cpus) + 1  # the number was not a processor's
+        cpus.setdefault(cpu, {}).update(msrs)
+        last = cpu
     return cpus
 
 
