@@ -266,3 +266,20 @@ def test_kvm_structure_never_surprises(entries):
 def test_our_own_stream_reads_like_qemus():
     machine = mt.parse(migration_stream([(0x80000000, 0xFF80000800)]))
     assert (machine.mtrrs, machine.pat.value) == (STATE, MSRS[4][1])
+
+
+def test_show_calls_filled_masks_nothing_odd(corpus, capsys):
+    from memtype.cli import main
+
+    assert main(["show", str(corpus / "qemu" / "kvm-fw-pc-seabios-2G-phys36.migration.bin.gz")]) == 0
+    out, err = capsys.readouterr()
+    assert "reg0  [mem 0x0000000080000000-0x00000000ffffffff]" in out
+    assert "odd" not in out and "problem" not in err and "QEMU filled the masks" in err
+
+
+def test_story_the_snapshot_that_lost_its_registers():
+    """What a restore from KVM's index list changes: everything the variable ranges made, and the fixed ones."""
+    saved = mt.parse(cloud_hypervisor(MSRS)).mtrrs
+    restored = mt.parse(cloud_hypervisor([entry for entry in MSRS if entry[0] in (0x10, 0x277, 0x2FF)])).mtrrs
+    changed = [a for a in (0, 0x9F000, 0x100000, 0x80000000, 1 << 32) if saved.at(a) != restored.at(a)]
+    assert changed == [0, 0x9F000, 0x80000000]

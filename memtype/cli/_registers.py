@@ -51,7 +51,7 @@ def _pair(number: int, base: int, mask: int, width: int) -> Pair:
 
 def _odd(base: int, mask: int, field: int, width: int) -> Iterable[str]:
     if not mask & rules.MASK_VALID:
-        if base or mask:
+        if base or mask & ~rules.high_bits(width):  # QEMU fills bits 51:MAXPHYADDR of unused masks too
             yield f"disabled (V = 0), yet holds {hexadecimal(base)}/{hexadecimal(mask)}: not looked at"
         return
     bits = rules.page_bits(width)
