@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass, field
 
 from memtype import rules
 from memtype.errors import ParseError
@@ -42,54 +43,67 @@ def parse(text: str, source: str = "<text>") -> Machine:
     return _records(text, source) if _RECORD.search(text) else _console(text, source)
 
 
+@dataclass(slots=True)
+class _Console:
+    """What the hypervisor's lines told so far."""
+
+    source: str
+    msrs: dict[int, int] = field(default_factory=dict)
+    inconsistent: list[str] = field(default_factory=list)
+    enabled: dict[str, bool] = field(default_factory=dict)
+    fixed: bytearray = field(default_factory=lambda: bytearray(b"\xff" * len(rules.FIXED_RANGES)))
+    kind: int | None = None
+    tom2: int = 0
+
+    def take(self, line: str, number: int) -> None:
+        where = f"{self.source}:{number}"
+        if match := _INCONSISTENT.search(line):
+            self.inconsistent.append((match[1] or match[2]).lower())
+        elif match := _DEFAULT.search(line):
+            self.kind = mtrr_type(match["type"], where)
+        elif match := _SECTION.search(line):
+            self.enabled[match["what"]] = match["on"] == "enabled"
+        elif match := _FIXED.match(line):
+            kind = mtrr_type(match["type"], where)
+            _paint(self.fixed, int(match["first"], 16), int(match["last"], 16), kind, where)
+        elif match := _PAIR.match(line):
+            self._pair(match, number, where)
+        elif match := _OFF.match(line):
+            n = _pair_number(match["n"], self.source, number)
+            self.msrs |= {rules.PHYSBASE0 + 2 * n: 0, rules.PHYSMASK0 + 2 * n: 0}
+        elif match := _TOM2.search(line):
+            self.tom2 = reg.number(match["tom2"], self.source, number, "TOM2")
+
+    def _pair(self, match: re.Match[str], number: int, where: str) -> None:
+        n = _pair_number(match["n"], self.source, number)
+        base, mask = (reg.number(match[name], self.source, number, f"{name} of range {n}") for name in ("base", "mask"))
+        self.msrs[rules.PHYSBASE0 + 2 * n] = base | mtrr_type(match["type"], where)
+        self.msrs[rules.PHYSMASK0 + 2 * n] = mask | rules.MASK_VALID
+
+
 def _console(text: str, source: str) -> Machine:
-    msrs: dict[int, int] = {}
-    notes: list[str] = []
-    facts: dict[str, object] = {}
-    flags = {"fixed": False, "variable": False}
-    fixed = bytearray(b"\xff" * len(rules.FIXED_RANGES))
-    kind, tom2 = None, 0
+    told = _Console(source)
     for number, raw in enumerate(text.split("\n"), 1):
         at = raw.find(_PREFIX)
-        if not 0 <= at <= reg.LONGEST_LINE - len(raw) + at:
-            continue
-        line, where = " " + " ".join(bare(raw[at:]).split()), f"{source}:{number}"
-        inconsistent = _INCONSISTENT.search(line)
-        if inconsistent:
-            found = facts.setdefault("inconsistent", [])
-            assert isinstance(found, list)
-            found.append((inconsistent[1] or inconsistent[2]).lower())
-        elif match := _DEFAULT.search(line):
-            kind = mtrr_type(match["type"], where)
-        elif match := _SECTION.search(line):
-            flags[match["what"]] = match["on"] == "enabled"
-        elif match := _FIXED.match(line):
-            _paint(fixed, int(match["first"], 16), int(match["last"], 16), mtrr_type(match["type"], where), where)
-        elif match := _PAIR.match(line):
-            n = _pair_number(match["n"], source, number)
-            base = reg.number(match["base"], source, number, f"base of range {n}")
-            mask = reg.number(match["mask"], source, number, f"mask of range {n}")
-            msrs[rules.PHYSBASE0 + 2 * n] = base | mtrr_type(match["type"], where)
-            msrs[rules.PHYSMASK0 + 2 * n] = mask | rules.MASK_VALID
-        elif match := _OFF.match(line):
-            n = _pair_number(match["n"], source, number)
-            msrs |= {rules.PHYSBASE0 + 2 * n: 0, rules.PHYSMASK0 + 2 * n: 0}
-        elif match := _TOM2.search(line):
-            tom2 = reg.number(match["tom2"], source, number, "TOM2")
-    if kind is None:
+        if at >= 0 and len(raw) <= reg.LONGEST_LINE:
+            told.take(" " + " ".join(bare(raw[at:]).split()), number)
+    facts: dict[str, object] | None = {"inconsistent": told.inconsistent} if told.inconsistent else None
+    if told.kind is None:
         if not facts:
             raise reg.refusal(source, 0, "no whole MTRR line of Xen in it")
         note = not_told("registers", "Xen printed none")
         return Machine(format=NAME, facts=facts, notes=(note,), inferred=("vendor",))
-    _fixed_registers(msrs, fixed, flags["fixed"], notes)
+    notes: list[str] = []
+    fixed_on, variable_on = told.enabled.get("fixed", False), told.enabled.get("variable", False)
+    _fixed_registers(told.msrs, told.fixed, fixed_on, notes)
     # Xen prints "enabled" for FE alone above the fixed lines, for E above the variable ones
-    msrs[rules.DEF_TYPE_MSR] = kind | flags["fixed"] * rules.DEF_TYPE_FE | flags["variable"] * rules.DEF_TYPE_E
-    if tom2:
-        msrs[rules.SYSCFG_MSR] = rules.SYSCFG_TOM2_EN | rules.SYSCFG_TOM2_FORCE_WB
-        msrs[rules.TOP_MEM2_MSR] = tom2
+    told.msrs[rules.DEF_TYPE_MSR] = told.kind | fixed_on * rules.DEF_TYPE_FE | variable_on * rules.DEF_TYPE_E
+    if told.tom2:
+        told.msrs[rules.SYSCFG_MSR] = rules.SYSCFG_TOM2_EN | rules.SYSCFG_TOM2_FORCE_WB
+        told.msrs[rules.TOP_MEM2_MSR] = told.tom2
     maker = _VENDOR.search(text)
     vendor = None if maker is None else "amd" if maker["amd"] else "intel"
-    return reg.machine_of({0: msrs}, NAME, source, notes, vendor=vendor, facts=facts or None)
+    return reg.machine_of({0: told.msrs}, NAME, source, notes, vendor=vendor, facts=facts)
 
 
 def _paint(fixed: bytearray, first: int, last: int, kind: int, where: str) -> None:
