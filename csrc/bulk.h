@@ -45,6 +45,30 @@
 #define SEPTET_CUBES 7u      /* bit 7 of the byte says "below 1 MiB" */
 #define SEPTET_GROUPS 8u
 
+static inline uint8_t code_of(uint64_t encoding)
+{
+	static const uint8_t codes[8] = {CODE_UC, CODE_WC, CODE_RESERVED, CODE_RESERVED,
+					 CODE_WT, CODE_WP, CODE_WB, CODE_RESERVED};
+
+	return encoding < 8 ? codes[encoding] : CODE_RESERVED;
+}
+
+static inline void fill_final(uint8_t final_type[16], uint8_t default_type)
+{
+	memset(final_type, MEMTYPE_UNDEFINED, 16);
+	final_type[CODE_NONE & 15] = default_type;
+	final_type[CODE_WB & 15] = MEMTYPE_WB;
+	final_type[CODE_WT & 15] = MEMTYPE_WT;
+	final_type[CODE_WC & 15] = MEMTYPE_WC;
+	final_type[CODE_WP & 15] = MEMTYPE_WP;
+}
+
+// the type where no range matches and E is 1; all types are UC where E is 0
+static inline uint8_t plain_type(const memtype_mtrrs *m)
+{
+	return m->def_type & DEF_TYPE_E ? type_or_undefined(m->def_type & BASE_TYPE) : (uint8_t)MEMTYPE_UC;
+}
+
 // what survived the windows -> type
 static inline uint8_t code_type(const memtype_tables *t, unsigned code)
 {
@@ -91,6 +115,14 @@ static inline size_t find_segment(const struct map_view *map, uint64_t address)
 typedef uint64_t (*types_blocks)(const memtype_tables *t, const uint64_t *addresses, size_t blocks, uint8_t *types,
 				 int stream);
 
+// One state of a fleet, not worth tables: its ranges as 32-bit keys, address >> 20, matched one by one.
+struct fleet_row {
+	uint32_t base[MEMTYPE_MAX_VARIABLE], mask[MEMTYPE_MAX_VARIABLE], code[MEMTYPE_MAX_VARIABLE];
+	uint32_t count;
+	uint32_t tom2; // key of TOM2, 0 where it is off
+	uint8_t final_type[16];
+};
+
 struct kernels {
 	// types[i] of addresses[i]; the OR of all addresses
 	uint64_t (*types)(const memtype_tables *t, const uint64_t *addresses, size_t n, uint8_t *types);
@@ -98,12 +130,16 @@ struct kernels {
 	void (*combine)(const struct pat_view *pat, const uint64_t *ptes, size_t n, uint8_t *types);
 	// words[i] = (words[i] & keep) | bytes[i]
 	void (*merge)(uint64_t *words, uint64_t keep, const uint8_t *bytes, size_t n);
+	// types[i] of addresses[i], fixed ranges aside; the OR of all addresses; *low says whether one is below 1 MiB.
+	// NULL where matching one by one is all there is.
+	uint64_t (*row)(const struct fleet_row *row, const uint64_t *addresses, size_t n, uint8_t *types, int *low);
 };
 
 extern const struct kernels portable_kernels, avx2_kernels, avx512_kernels;
 void portable_combine(const struct pat_view *pat, const uint64_t *ptes, size_t n, uint8_t *types);
 void portable_merge(uint64_t *words, uint64_t keep, const uint8_t *bytes, size_t n);
 void avx2_merge(uint64_t *words, uint64_t keep, const uint8_t *bytes, size_t n);
+uint64_t avx2_row(const struct fleet_row *row, const uint64_t *addresses, size_t n, uint8_t *types, int *low);
 
 // `isa` is supported
 const struct kernels *kernels_of(uint32_t isa);

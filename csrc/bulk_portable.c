@@ -34,4 +34,4 @@ void portable_merge(uint64_t *words, uint64_t keep, const uint8_t *bytes, size_t
 		words[i] = (words[i] & keep) | bytes[i];
 }
 
-const struct kernels portable_kernels = {portable_types, portable_combine, portable_merge};
+const struct kernels portable_kernels = {portable_types, portable_combine, portable_merge, NULL};

@@ -148,6 +148,21 @@ int memtype_map_types(const uint64_t *bases, const uint8_t *kinds, size_t count,
 int memtype_map_page_types(const uint64_t *bases, const uint8_t *kinds, size_t count, uint32_t maxphyaddr,
 			   uint64_t first_gfn, size_t n, uint8_t *types);
 
+/* --- many register files at once (fleet.c) --- */
+
+/* `states` register files as columns: element i of each array, pairs i * pairs + j, fixed i * 11 + j. */
+typedef struct memtype_fleet {
+	size_t states, pairs; /* pairs <= MEMTYPE_MAX_VARIABLE */
+	const uint64_t *def_type, *fixed, *base, *mask, *cap, *syscfg, *tom2;
+	const uint32_t *vendor, *maxphyaddr;
+} memtype_fleet;
+
+/* types[i * n + j] = type in state i of addresses[i * step + j]; step is n, or 0 where all states share n
+ * addresses. EADDRESS and EREGISTERS name the first refused element, or state, in *index. Of at most
+ * MEMTYPE_CHECKED_FIRST answers nothing is then written; of more, the rows before it are. */
+int memtype_fleet_types(const memtype_fleet *f, uint32_t isa, const uint64_t *addresses, size_t step, size_t n,
+			uint8_t *types, size_t *index);
+
 /* --- IA32_PAT and page-table entries (pat.c): level 1 maps 4 KiB, 2 maps 2 or 4 MiB, 3 maps 1 GiB --- */
 
 /* 1 where hardware takes `pat` as IA32_PAT, 0 where it raises #GP; and for an array. */

@@ -41,14 +41,6 @@ static unsigned add_cube(memtype_tables *t, unsigned n, uint64_t base, uint64_t 
 	return n + 1;
 }
 
-static uint8_t code_of(uint64_t encoding)
-{
-	static const uint8_t codes[8] = {CODE_UC, CODE_WC, CODE_RESERVED, CODE_RESERVED,
-					 CODE_WT, CODE_WP, CODE_WB, CODE_RESERVED};
-
-	return encoding < 8 ? codes[encoding] : CODE_RESERVED;
-}
-
 // the largest aligned block that starts at `a` and ends by `end` > a
 static uint64_t block_at(uint64_t a, uint64_t end)
 {
@@ -287,16 +279,6 @@ static uint64_t compared_bits(const memtype_tables *t)
 	return compared;
 }
 
-static void fill_final(memtype_tables *t, uint8_t default_type)
-{
-	memset(t->final_type, MEMTYPE_UNDEFINED, sizeof(t->final_type));
-	t->final_type[CODE_NONE & 15] = default_type;
-	t->final_type[CODE_WB & 15] = MEMTYPE_WB;
-	t->final_type[CODE_WT & 15] = MEMTYPE_WT;
-	t->final_type[CODE_WC & 15] = MEMTYPE_WC;
-	t->final_type[CODE_WP & 15] = MEMTYPE_WP;
-}
-
 // the cubes, the shape below 1 MiB and the final types are there: the rest for `isa`
 static void finish(memtype_tables *t, uint32_t isa)
 {
@@ -321,7 +303,7 @@ void memtype_tables_build(const memtype_mtrrs *m, uint32_t isa, memtype_tables *
 	t->vendor = m->vendor;
 	t->cubes = on ? minimise(t, collect(m, t)) : 0;
 	t->shape = on && fixed_ranges_on(m) ? fill_fixed(m, t) : 0;
-	fill_final(t, on ? type_or_undefined(m->def_type & BASE_TYPE) : (uint8_t)MEMTYPE_UC);
+	fill_final(t->final_type, plain_type(m));
 	finish(t, isa);
 }
 

@@ -29,6 +29,7 @@ from memtype.errors import (
     ShatteredMapError,
 )
 from memtype.explanation import Explanation
+from memtype.fleet import StateArray, types_of_states
 from memtype.formats import load, parse
 from memtype.formats._emit import emit
 from memtype.machine import Cpu, Machine
@@ -63,6 +64,7 @@ __all__ = [
     "RegisterError",
     "Segment",
     "ShatteredMapError",
+    "StateArray",
     "Want",
     "alias",
     "backend",
@@ -87,5 +89,6 @@ __all__ = [
     "parse",
     "pat_valid",
     "range_registers",
+    "types_of_states",
     "want",
 ]

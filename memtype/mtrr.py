@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from memtype import arrays, backends, explanation, rules
+from memtype import arrays, backends, explanation, parallel, rules
 from memtype.errors import RegisterError, ShatteredMapError
 from memtype.memory_map import MemoryMap
 from memtype.types import MemoryType
@@ -195,7 +195,7 @@ class MtrrState:
         object.__setattr__(self, "_map", resolved)
         return resolved
 
-    def types(self, addresses: Any, out: arrays.U8Array | None = None) -> Any:
+    def types(self, addresses: Any, out: arrays.U8Array | None = None, threads: int = 1) -> Any:
         """The types of many addresses.
 
         Parameters
@@ -203,7 +203,10 @@ class MtrrState:
         addresses : array-like of unsigned integers, any shape
             Physical addresses in bytes; made uint64.
         out : uint8 array of the same shape, optional
-            Written and returned.
+            Written and returned. After an `AddressError` nothing is written to it up to 4096 addresses; of a larger
+            one the contents are then unspecified.
+        threads : int
+            How many threads may share an array of more than some 10^5 addresses.
 
         Returns
         -------
@@ -216,7 +219,7 @@ class MtrrState:
         AddressError
             For the first address outside [0, 2**maxphyaddr); `.index` is its flat place.
         """
-        if type(addresses) is _ndarray and addresses.dtype is _U64:
+        if threads == 1 and type(addresses) is _ndarray and addresses.dtype is _U64:
             # the common case in as few steps as there are; whatever is odd about it falls through
             if out is None:
                 made = _empty(addresses.shape, _U8)
@@ -234,7 +237,8 @@ class MtrrState:
         given = arrays.uint64(addresses)
         out = arrays.output(out, given.shape, arrays.U8, given)
         written = arrays.contiguous(out)
-        backends.active.types(self, given, written)
+        places, kinds = given.reshape(-1), written.reshape(-1)
+        parallel.run(lambda a, b: backends.active.types(self, places[a:b], kinds[a:b]), given.size, threads)
         return arrays.deliver(written, out)
 
     def page_types(self, first_gfn: int, count: int, out: arrays.U8Array | None = None) -> arrays.U8Array:

@@ -14,9 +14,9 @@ PACKAGE = Path(__file__).resolve().parent.parent / "memtype"
 FLOORS = [
     {"types", "errors"},
     {"rules"},
-    {"arrays"},
+    {"arrays", "parallel"},
     {"backends"},
-    {"mtrr", "pat", "memory_map", "effective", "explanation", "views", "machine", "ept", "want", "pipelines"},
+    {"mtrr", "pat", "memory_map", "effective", "explanation", "fleet", "views", "machine", "ept", "want", "pipelines"},
     {"kvm", "analysis"},
     {"formats", "embed", "scale", "plot"},
     {"cli"},

@@ -172,6 +172,25 @@ def page_types(s: Registers, first_gfn: int, out: arrays.U8Array) -> None:
         lib.memtype_page_types(tables(s), first_gfn, out.size, _out(out))
 
 
+def fleet_types(fleet: Any, addresses: arrays.U64Array, out: arrays.U8Array) -> None:
+    made, index = ffi.new("memtype_fleet *"), ffi.new("size_t *")
+    columns = [_in(getattr(fleet, column)) for column in _COLUMNS]
+    for column, data in zip(_COLUMNS, columns, strict=True):
+        setattr(made, column, data)
+    kinds, widths = ffi.from_buffer("uint32_t[]", fleet.vendor), ffi.from_buffer("uint32_t[]", fleet.maxphyaddr)
+    made.vendor, made.maxphyaddr = kinds, widths
+    made.states, made.pairs = fleet.base.shape
+    count = addresses.shape[-1]
+    step = count if addresses.ndim == 2 else 0
+    if lib.memtype_fleet_types(made, _isa, _in(addresses), step, count, _out(out), index):
+        state, place = divmod(index[0], count)
+        address = addresses[state, place] if step else addresses[place]
+        raise arrays.address_beyond(int(address), int(fleet.maxphyaddr[state]), index[0])
+
+
+_COLUMNS = ("def_type", "fixed", "base", "mask", "cap", "syscfg", "tom2")
+
+
 def map_types(
     bases: arrays.U64Array, kinds: arrays.U8Array, maxphyaddr: int, addresses: arrays.U64Array, out: arrays.U8Array
 ) -> None:

@@ -18,9 +18,9 @@ from memtype.backends.reference import Registers, msr_fault, pat_index, pat_vali
 
 __all__ = [
     "at", "effective", "effective_array", "effective_ept", "effective_ept_array", "effective_ept_types",
-    "effective_npt", "effective_npt_array", "effective_pcd_pwt", "effective_types", "ept_types", "leaf_bits",
-    "leaf_fill", "map_types", "msr_fault", "name", "page_types", "pat_index", "pat_indexes", "pat_types", "pat_valid",
-    "pat_valids", "prepare", "resolve", "resolve_packed", "types", "types_at_once",
+    "effective_npt", "effective_npt_array", "effective_pcd_pwt", "effective_types", "ept_types", "fleet_types",
+    "leaf_bits", "leaf_fill", "map_types", "msr_fault", "name", "page_types", "pat_index", "pat_indexes", "pat_types",
+    "pat_valid", "pat_valids", "prepare", "resolve", "resolve_packed", "types", "types_at_once",
     "xen_ept_type",
 ]  # fmt: skip
 
@@ -54,6 +54,18 @@ def types(s: Registers, addresses: arrays.U64Array, out: arrays.U8Array) -> None
     pages, places = np.unique(addresses.reshape(-1) >> np.uint64(rules.PAGE_SHIFT), return_inverse=True)
     answers = [reference.at(s, int(page) << rules.PAGE_SHIFT) for page in pages]
     out.reshape(-1)[:] = np.array(answers, arrays.U8)[places] if answers else 0
+
+
+def fleet_types(fleet: Any, addresses: arrays.U64Array, out: arrays.U8Array) -> None:
+    """Each state on its own; all addresses are checked before the first is answered."""
+    rows = addresses if addresses.ndim == 2 else np.broadcast_to(addresses, out.shape)
+    beyond = rows >> fleet.maxphyaddr[:, None].astype(np.uint64) != 0
+    if beyond.any():
+        place = int(np.argmax(beyond))
+        row = place // out.shape[1]
+        raise arrays.address_beyond(int(rows.reshape(-1)[place]), int(fleet.maxphyaddr[row]), place)
+    for number in range(len(fleet)):
+        types(fleet[number], np.ascontiguousarray(rows[number]), out[number])
 
 
 def page_types(s: Registers, first_gfn: int, out: arrays.U8Array) -> None:
