@@ -56,7 +56,7 @@ def number(text: str) -> int:
     if hexadecimal:
         return int(hexadecimal[1] or hexadecimal[2], 16)
     sized = re.fullmatch(r"(\d+)([KMGTP]?)(?:i?B)?", word, re.I)
-    if not sized:
+    if not sized or len(sized[1]) > 40:
         raise InputError(f"{text!r} is not an address or size (0xe0000000, 4G, fee00000h)")
     return int(sized[1]) * _UNITS[sized[2].upper()]
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from memtype import rules
 from memtype.errors import ParseError
+from memtype.formats._values import decimal
 
 _UNIT = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 _LIST = re.compile(r"\s*(original|New) variable MTRRs\s*$", re.I)
@@ -64,10 +65,13 @@ class Cleanup:
         return True
 
     def _register(self, found: re.Match[str], where: str) -> None:
-        base, size = int(found[2]) * _UNIT[found[3].upper()], int(found[4]) * _UNIT[found[5].upper()]
-        index = int(found[1])
-        if index >= rules.MAX_VARIABLE or size <= 0 or base + size > 1 << rules.MAX_MAXPHYADDR:
-            raise ParseError(f"{where}: reg {index}, 0x{base:x}+0x{size:x}: beyond what a register holds")
+        base, size = (
+            decimal(found[n], where, what, 1 << rules.MAX_MAXPHYADDR) * _UNIT[found[n + 1].upper()]
+            for n, what in ((2, "base"), (4, "range"))
+        )
+        index = decimal(found[1], where, "variable range", rules.MAX_VARIABLE)
+        if size <= 0 or base + size > 1 << rules.MAX_MAXPHYADDR:
+            raise ParseError(f"{where}: 0x{base:x}+0x{size:x} is empty or beyond 2**{rules.MAX_MAXPHYADDR}")
         assert self._list is not None
         self._list[index] = base, size, found[6]
 

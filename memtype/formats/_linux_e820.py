@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from memtype import rules
 from memtype.errors import ParseError
+from memtype.formats._values import register
 from memtype.machine import RamRange
 
 _BIOS = re.compile(
@@ -65,9 +66,9 @@ def ends_trimming(line: str) -> bool:
 def _span(found: re.Match[str], where: str) -> tuple[int, int]:
     """[base, end): the older form prints the end exclusive, the newer one inclusive."""
     if found["base"]:
-        base, end = int(found["base"], 16), int(found["last"], 16) + 1
+        base, end = register(found["base"], where, "base"), register(found["last"], where, "end") + 1
     else:
-        base, end = int(found["from"], 16), int(found["to"], 16)
-    if end < base or end > 1 << 64:
-        raise ParseError(f"{where}: RAM range 0x{base:x}-0x{end:x} is not within 2**64")
+        base, end = register(found["from"], where, "base"), register(found["to"], where, "end")
+    if end < base:
+        raise ParseError(f"{where}: RAM range 0x{base:x}-0x{end:x} is empty")
     return base, end

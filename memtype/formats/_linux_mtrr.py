@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from memtype import rules
 from memtype.errors import ParseError
-from memtype.formats._values import RESERVED, mtrr_type, register
+from memtype.formats._values import RESERVED, decimal, mtrr_type, register
 
 TYPE = r"(uncachable|write-combining|write-through|write-protect|write-back|\?)"
 
@@ -107,7 +107,7 @@ class Listing:
         elif found := _VARIABLE.match(line):
             self._variable(found, where)
         elif self.open and (found := _UNUSED.match(line)):
-            self._put(int(found[1]), (0, 0), where)
+            self._put(found[1], (0, 0), where)
         elif found := _TOM2.match(line):
             self.tom2 = register(found[1], where, "TOM2")
         else:
@@ -116,7 +116,7 @@ class Listing:
 
     def _newer(self, line: str, where: str) -> bool:
         if found := _COUNTS.match(line):
-            self.counts = {name: int(word[:9]) for name, word in zip(COUNTS, found.groups())}
+            self.counts = {name: decimal(word, where, name, 1 << 32) for name, word in zip(COUNTS, found.groups())}
             self.open = False
         elif self.counts and (found := _MAP.match(line)):
             base, last = (register(word, where, "address") for word in found.groups()[1:3])
@@ -139,11 +139,10 @@ class Listing:
         mask = register(found[4], where, "mask")
         self.open = True
         self.digits.add(len(found[4]))
-        self._put(int(found[1]), (base | mtrr_type(found[5].lower(), where), mask | rules.MASK_VALID), where)
+        self._put(found[1], (base | mtrr_type(found[5].lower(), where), mask | rules.MASK_VALID), where)
 
-    def _put(self, index: int, pair: tuple[int, int], where: str) -> None:
-        if index >= rules.MAX_VARIABLE:
-            raise ParseError(f"{where}: variable range {index}; MTRRCAP.VCNT allows {rules.MAX_VARIABLE}")
+    def _put(self, number: str, pair: tuple[int, int], where: str) -> None:
+        index = decimal(number, where, "variable range", rules.MAX_VARIABLE)
         if self.variable.setdefault(index, pair) != pair:
             raise ParseError(f"{where}: variable range {index} is listed twice, with different values")
 

@@ -25,7 +25,20 @@ def mtrr_type(word: str, where: str) -> int:
 
 def register(text: str, where: str, what: str) -> int:
     """A hexadecimal register value of at most 64 bits."""
-    value = int(text, 16)
-    if value >> 64:
-        raise ParseError(f"{where}: {what} = 0x{value:x} is not a 64-bit value")
-    return value
+    digits = text.lstrip("0") or "0"
+    if len(digits) > 16:
+        raise ParseError(f"{where}: {what} = 0x{quoted(digits)} is not a 64-bit value")
+    return int(digits, 16)
+
+
+def decimal(text: str, where: str, what: str, limit: int) -> int:
+    """A decimal number below `limit`."""
+    digits = text.lstrip("0") or "0"
+    if len(digits) > len(str(limit)) or int(digits) >= limit:
+        raise ParseError(f"{where}: {what} {quoted(digits)} is not below {limit}")
+    return int(digits)
+
+
+def quoted(word: str) -> str:
+    """The word, cut where it is longer than an error message should be."""
+    return word if len(word) <= SHOWN else f"{word[:SHOWN]}... ({len(word)} digits)"

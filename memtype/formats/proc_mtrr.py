@@ -9,7 +9,7 @@ from memtype import rules
 from memtype.errors import ParseError
 from memtype.formats._lines import holds, lines
 from memtype.formats._notes import not_told
-from memtype.formats._values import mtrr_type
+from memtype.formats._values import decimal, mtrr_type, register
 from memtype.machine import Cpu, Machine
 from memtype.mtrr import MtrrState
 from memtype.types import MemoryType
@@ -40,9 +40,9 @@ def parse(text: str, source: str = "<text>") -> Machine:
     for place, (number, line) in enumerate(rows):
         match = _LINE.match(line)
         if match:
-            register, entry = _entry(match, f"{source}:{number}")
-            if found.setdefault(register, entry) != entry:
-                raise ParseError(f"{source}:{number}: reg{register:02} is listed twice, with different values")
+            index, entry = _entry(match, f"{source}:{number}")
+            if found.setdefault(index, entry) != entry:
+                raise ParseError(f"{source}:{number}: reg{index:02} is listed twice, with different values")
         elif place == len(rows) - 1:
             cut = f"line {number} is cut off and left out: {line.strip()[:60]!r}"
         else:
@@ -53,22 +53,22 @@ def parse(text: str, source: str = "<text>") -> Machine:
 
 
 def _entry(match: re.Match[str], where: str) -> tuple[int, tuple[int, int, int]]:
-    register, base, size = int(match["reg"]), int(match["base"], 16), int(match["size"]) * _UNIT[match["unit"].upper()]
-    if register >= rules.MAX_VARIABLE:
-        raise ParseError(f"{where}: reg{register}: MTRRCAP.VCNT allows {rules.MAX_VARIABLE}")
+    index = decimal(match["reg"], where, "variable range", rules.MAX_VARIABLE)
+    base = register(match["base"], where, "base")
+    size = decimal(match["size"], where, "size", 1 << rules.MAX_MAXPHYADDR) * _UNIT[match["unit"].upper()]
     if base + size > 1 << rules.MAX_MAXPHYADDR:
         raise ParseError(f"{where}: 0x{base:x}+0x{size:x} is beyond 2**{rules.MAX_MAXPHYADDR}")
     if size < rules.PAGE_SIZE or size & (size - 1) or base % rules.PAGE_SIZE:
         raise ParseError(f"{where}: base 0x{base:x} size 0x{size:x}: no register holds this")
-    return register, (base, size, mtrr_type(match["type"] or match["old"], where))
+    return index, (base, size, mtrr_type(match["type"] or match["old"], where))
 
 
 def _machine(found: dict[int, tuple[int, int, int]], cut: str | None) -> Machine:
     top = max(base + size for base, size, _ in found.values())
     width = max(rules.DEFAULT_MAXPHYADDR, (top - 1).bit_length())
     variable = [(0, 0)] * (max(found) + 1)
-    for register, (base, size, kind) in found.items():
-        variable[register] = base | kind, rules.page_bits(width) & ~(size - 1) | rules.MASK_VALID
+    for index, (base, size, kind) in found.items():
+        variable[index] = base | kind, rules.page_bits(width) & ~(size - 1) | rules.MASK_VALID
     default, why = infer_default(kind for _, _, kind in found.values())
     notes = [
         not_told("default", f"{default} inferred ({why})"),
