@@ -393,7 +393,7 @@ def vendor_name(vendor: str) -> str:
     try:
         return _VENDORS[vendor.lower()]
     except (KeyError, AttributeError):
-        raise RegisterError(f"vendor {str(vendor)[:40]!r} is neither intel nor amd") from None
+        raise RegisterError(f"vendor {vendor!r:.60} is neither intel nor amd") from None
 
 
 def _word(value: Any, what: str) -> int:
