@@ -270,6 +270,8 @@ class TestZaps:
         for release, warned in (("4.4", False), ("5.15", False), ("5.19", True), ("6.4", True), ("6.10", True)):
             zap = guest(release, [(0x2FF, 0x806)], noncoherent_dma=True).apply(WriteMsr(0x202, GIB | 1))[1]
             assert zap.done == [] and zap.warned is warned, release
+        zap = guest("6.4", [(0x2FF, 0x806)], noncoherent_dma=True).apply(WriteMsr(0x202, 1))[1]
+        assert zap.calls == () and zap.warned  # from gfn 0 to gfn 0 is inverted too
         vm = guest("6.4", [(0x2FF, 0x806), (0x203, 0)], noncoherent_dma=True)
         zap = vm.apply(WriteMsr(0x202, GIB | 1))[1]
         assert zap.done == [(0x40000, 1 << 24)] and not zap.warned  # a mask of 0 that was written has its extension
@@ -289,6 +291,52 @@ class TestZaps:
         for release in ("6.11", "6.16"):
             newer = no_quirk(guest(release, noncoherent_dma=True), "CD_NW_CLEARED")
             assert newer.apply(SetCr0Cd(True))[1].done == []
+
+    @pytest.mark.parametrize(
+        ("release", "zapping"),
+        [
+            ("4.1", set()), ("4.4", {"ept", "npt", "none"}), ("6.6", {"ept", "npt", "none"}), ("6.7", {"ept"}),
+            ("6.10", {"ept"}), ("6.11", set()), ("6.16", set()), ("7.2", set()),
+        ],
+    )  # fmt: skip
+    def test_39_cd_by_paging(self, release, zapping):
+        for vendor, tdp in (("intel", "ept"), ("amd", "npt"), ("intel", "none"), ("amd", "none")):
+            for dma in (False, True):
+                vm = no_quirk(guest(release, vendor=vendor, tdp=tdp, noncoherent_dma=dma), "CD_NW_CLEARED")
+                done = vm.apply(SetCr0Cd(True))[1].done
+                assert done == ([EVERYTHING] if dma and tdp in zapping else []), (vendor, tdp, dma)
+
+    @pytest.mark.parametrize(
+        ("release", "zapping"),
+        [
+            ("4.1", set()), ("4.4", {"ept", "npt"}), ("6.6", {"ept", "npt"}), ("6.7", {"ept"}), ("6.10", {"ept"}),
+            ("6.11", set()), ("6.11-rc1", set()), ("6.12.80", set()), ("7.2", set()),
+        ],
+    )  # fmt: skip
+    def test_38_mtrr_write_by_paging(self, release, zapping):
+        for vendor, tdp in (("intel", "ept"), ("amd", "npt"), ("intel", "none"), ("amd", "none")):
+            for dma in (False, True):
+                vm = guest(release, vendor=vendor, tdp=tdp, noncoherent_dma=dma)
+                done = vm.apply(WriteMsr(0x2FF, 0x806, host_initiated=dma))[1].done
+                assert done == ([EVERYTHING] if dma and tdp in zapping else []), (vendor, tdp, dma)
+
+    @pytest.mark.parametrize(
+        ("release", "zapping"),
+        [
+            ("4.1", set()), ("6.6", set()), ("6.7", {("intel", "ept")}), ("6.11", {("intel", "ept")}),
+            ("6.11-rc1", set()), ("6.15", {("intel", "ept")}),
+            ("6.16", {("intel", "ept"), ("intel", "none"), ("amd", "none")}),
+            ("6.12.80", {("intel", "ept"), ("intel", "none"), ("amd", "none")}),
+        ],
+    )  # fmt: skip
+    def test_40_noncoherent_dma_by_paging(self, release, zapping):
+        for vendor, tdp in (("intel", "ept"), ("amd", "npt"), ("intel", "none"), ("amd", "none")):
+            for count in (0, 1, 2):
+                vm = guest(release, vendor=vendor, tdp=tdp, noncoherent_dma=count)
+                toggled = vm.apply(NoncoherentDma(0 if count else 1))[1].done
+                assert toggled == ([EVERYTHING] if (vendor, tdp) in zapping else []), (vendor, tdp, count)
+        without = guest(release, self_snoop=False).apply(NoncoherentDma(True))[1].done
+        assert bool(without) is (("intel", "ept") in zapping or release == "6.11-rc1")
 
     def test_40_noncoherent_dma(self):
         after, zap = guest("6.4", [(0x2FF, 0x800)]).apply(NoncoherentDma(1))

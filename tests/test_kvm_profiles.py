@@ -57,6 +57,12 @@ def test_names_that_are_refused_say_why(name, reason):
     assert "\n" not in str(refused.value)
 
 
+def test_names_in_words():
+    assert str(profile("6.4")) == "Linux 6.4 (kvm-6.0)" and str(profile("kvm-6.8")) == "Linux 6.8 (kvm-6.7)"
+    assert str(profile("ubuntu 6.8.0-140")) == "Ubuntu 6.8.0-140 (kvm-6.16)"
+    assert str(PROFILES["kvm-4.4"]) == "kvm-4.4"
+
+
 def test_not_a_string():
     with pytest.raises(mt.InputError):
         profile(6.4)  # type: ignore[arg-type]

@@ -114,7 +114,8 @@ class Profile:
     release: str = field(default="", compare=False)
 
     def __str__(self) -> str:
-        return f"Linux {self.release} ({self.name})" if self.release else self.name
+        vendor = "Linux " if self.release[:1].isdigit() else ""
+        return f"{vendor}{self.release} ({self.name})" if self.release else self.name
 
 
 CD_NW_CLEARED: Final = "CD_NW_CLEARED"
