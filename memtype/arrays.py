@@ -35,7 +35,7 @@ def uint64(values: Any, what: str = "addresses") -> U64Array:
     """
     if type(values) is np.ndarray and values.dtype is U64 and values.flags.c_contiguous and values.flags.aligned:
         return values
-    array = np.asarray(values)
+    array = _array(values, what)
     if array.size == 0 and not isinstance(values, np.ndarray):
         return np.zeros(array.shape, U64)  # an empty list is float64 to numpy
     if array.dtype == object or (array.dtype.kind == "f" and not isinstance(values, np.ndarray)):
@@ -46,6 +46,13 @@ def uint64(values: Any, what: str = "addresses") -> U64Array:
         index = int(np.argmax(array.reshape(-1) < 0))
         raise AddressError(f"{what}[{index}] = {int(array.reshape(-1)[index])} is negative", index)
     return np.require(array, U64, ["C", "A"])
+
+
+def _array(values: Any, what: str) -> NDArray[Any]:
+    try:
+        return np.asarray(values)
+    except ValueError:
+        raise ArrayError(f"{what}: rows of unequal length make no array") from None
 
 
 def _from_integers(values: Any, what: str) -> U64Array:
@@ -179,7 +186,7 @@ def types(values: Any, what: str) -> U8Array:
     InputError
         For a name that is no type, or a number that is no byte; the text names its flat place.
     """
-    array = np.asarray(values)
+    array = _array(values, what)
     if array.dtype.kind in "US":
         codes = [int(MemoryType.parse(str(word))) for word in array.reshape(-1)]
         return np.array(codes, U8).reshape(array.shape)
@@ -198,7 +205,9 @@ def types(values: Any, what: str) -> U8Array:
 
 def flags(values: Any, what: str) -> U8Array:
     """Any array-like of bool, or of 0 and 1, as C-contiguous uint8, shape kept."""
-    array = np.asarray(values)
+    array = _array(values, what)
+    if array.size == 0 and not isinstance(values, np.ndarray):
+        return np.zeros(array.shape, U8)
     if array.dtype.kind not in "biu":
         raise ArrayError(f"{what}: dtype {array.dtype} is not bool; give bool, or 0 and 1")
     flat = array.reshape(-1)

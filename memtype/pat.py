@@ -232,7 +232,7 @@ def as_pat(pat: Pat | int | str | None) -> Pat:
 
 def check_level(level: Any) -> int:
     """The level of a leaf."""
-    if isinstance(level, bool) or level not in rules.LEAF_SHIFTS:
+    if isinstance(level, bool) or not hasattr(level, "__index__") or int(level) not in rules.LEAF_SHIFTS:
         raise InputError(f"level {level!r}: leaves are at level 1 (4 KiB), 2 (2 or 4 MiB) or 3 (1 GiB)")
     return int(level)
 

@@ -59,6 +59,7 @@ def test_every_integer_array_is_taken(number: int, question: str) -> None:
         ["0"],
         [None],
         np.zeros(2, "m8[s]"),
+        [[1, 2], [3]],
     ],
 )
 def test_other_arrays_are_refused(bad: Any) -> None:

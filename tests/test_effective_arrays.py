@@ -87,12 +87,13 @@ def test_out_is_written_and_returned():
     strided = np.full(6, 0xEE, np.uint8)
     mt.effective_ept([6, 6, 6], False, [0, 1, 6], out=strided[::2])
     assert strided.tolist() == [0, 0xEE, 1, 0xEE, 6, 0xEE]
+    assert mt.effective_ept([], [], []).shape == (0,)
     single = np.array(0xEE, np.uint8)
     assert mt.effective("UC", "WC", out=single) is single
     assert int(single) == 1
 
 
-@pytest.mark.parametrize("bad", [np.zeros(3), np.zeros(3, bool), np.array([6], object), [1.5], [None]])
+@pytest.mark.parametrize("bad", [np.zeros(3), np.zeros(3, bool), np.array([6], object), [1.5], [None], [[6], [6, 6]]])
 def test_arrays_of_other_dtypes_are_refused(bad):
     for call in (
         lambda: mt.effective(bad, "WB"),

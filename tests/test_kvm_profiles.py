@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import pickle
 
+import numpy as np
 import pytest
 from kvm_states import accepted, guest, types
 
@@ -26,6 +27,7 @@ from memtype.kvm.profiles import BACKPORTS, REFINEMENTS
         ("ubuntu 6.8.0-135", "kvm-6.7"), ("ubuntu 6.8.0-136", "kvm-6.16"), ("ubuntu 6.8.0-140", "kvm-6.16"),
         ("Ubuntu 6.8.0-140-generic", "kvm-6.16"), ("6.8.0-140-generic", "kvm-6.16"), ("6.8.0-31-generic", "kvm-6.7"),
         ("ubuntu 6.8.0-136.136", "kvm-6.16"), ("ubuntu 5.15.0-91", "kvm-4.4"),
+        ("6.11-rc", "kvm-6.11-rc"), ("6.12.78-rc1", "kvm-6.16"),
         ("6.11-rc1", "kvm-6.11-rc"), ("6.11-rc3", "kvm-6.11-rc"), ("6.11.0-rc7", "kvm-6.11-rc"),
         ("6.10-rc7", "kvm-6.7"),
         ("6.12-rc1", "kvm-6.11"), ("6.16-rc1", "kvm-6.16"), ("v6.4", "kvm-6.0"), ("linux-6.4", "kvm-6.0"),
@@ -48,6 +50,7 @@ def test_names(name, found):
         ("3.12", "oldest release read is 3.13"), ("2.6.32", "oldest"), ("5.20", "no Linux 5.20"), ("3.20", "no Linux"),
         ("6.11-rc8", "rc1 to rc7"), ("6.8.0-140", "ubuntu"), ("ubuntu 6.8", "ubuntu 6.8.0-140"),
         ("5.14.0-362.el9.x86_64", "vendor"), ("6.4.0-150600.23-default", "vendor"), ("banana", "no KVM release"),
+        ("6.8.0-1030-aws", "count their updates apart"), ("ubuntu 6.8.0-1008", "count their updates apart"),
         ("", "no KVM release"), ("6", "no KVM release"), ("kvm-6.4-rc", "which release candidate"),
     ],
 )  # fmt: skip
@@ -208,8 +211,27 @@ def test_vcpus_and_addresses_out_of_bounds():
         vm.max_level(1 << 24)
     with pytest.raises(mt.InputError, match="no event"):
         vm.apply("pat")  # type: ignore[arg-type]
-    with pytest.raises(mt.RegisterError):
-        vm.apply(WriteMsr(0x2FF, 1 << 64))
+    for index, value in ((0x2FF, 1 << 64), (0x2FF, -1), (0x2FF, "0xc06"), (-1, 0), (1 << 32, 0), ("0x2ff", 0)):
+        with pytest.raises(mt.RegisterError, match="bit number"):
+            WriteMsr(index, value)  # type: ignore[arg-type]
+    with pytest.raises(mt.InputError, match="by its number"):
+        vm.msr("0x277")  # type: ignore[arg-type]
+    for pages in (0, -1, 1.5):
+        with pytest.raises(mt.InputError, match="count of pages"):
+            vm.huge_page_consistent(0, pages)  # type: ignore[arg-type]
+    with pytest.raises(mt.AddressError):
+        vm.huge_page_consistent((1 << 24) - 1, 2)
+
+
+def test_numbers_of_numpy_are_numbers():
+    """A narrow gfn must not wrap when it becomes an address."""
+    vm = guest("6.4", [(0x200, 0xC0000000), (0x201, 0xFC0000800), (0x2FF, 0x806)], noncoherent_dma=True)
+    for gfn in (np.int32(0xC0000), np.uint32(0xC0000), np.uint64(0xC0000)):
+        assert vm.leaf_bits(gfn, vcpu=np.int64(0)) == 0 and isinstance(vm.leaf_bits(gfn), int)
+        assert vm.max_level(gfn) == 3 and vm.huge_page_consistent(gfn, np.int64(512))
+        assert vm.possible_leaves(gfn) == {(mt.MemoryType.UC, False)}
+    written, zap = vm.apply(WriteMsr(np.uint16(0x277), np.uint64(0x0606060606060606)))
+    assert zap.accepted and written.msr(0x277) == 0x0606060606060606
 
 
 def test_registers_that_no_guest_can_hold():

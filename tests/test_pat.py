@@ -152,7 +152,7 @@ def test_the_walk_never_uses_the_upper_half():
     assert Pat("linux").walk_type(0x18, pcide=True) is mt.MemoryType.WB
 
 
-@pytest.mark.parametrize("level", [0, 4, -1, "1", None, True, 1.5])
+@pytest.mark.parametrize("level", [0, 4, -1, "1", None, True, 1.5, [1]])
 def test_other_levels_are_refused(level):
     for call in (Pat().index, Pat().types_of):
         for entries in (0x98, [0x98]):

@@ -288,7 +288,7 @@ def _every_release(args: argparse.Namespace, machine: Any, words: list[str]) -> 
     rows: list[tuple[Any, ...]] = [("release", "zaps", "pages", "stale pages", "refused")]
     payload = []
     for name in chosen:
-        vm, events = _events(_kvm.make_vm(args, name if "rc" not in name else f"kvm-{name}", machine), words)
+        vm, events = _events(_kvm.make_vm(args, name, machine), words)
         done = replay(vm, events, memory)
         rows.append((str(vm.profile), done.zaps, done.pages, pages(done.stale), len(done.refused)))
         payload.append({"kernel": name, "profile": vm.profile.name, "zaps": done.zaps, "pages": done.pages,

@@ -92,11 +92,15 @@ class WriteMsr:
     vcpu: int = 0
     host_initiated: bool = False
 
+    def __post_init__(self) -> None:
+        for name, bits in (("index", 32), ("value", 64)):
+            given = getattr(self, name)
+            if not hasattr(given, "__index__") or not 0 <= given < 1 << bits:
+                raise RegisterError(f"MSR {name} {given!r} is no {bits}-bit number")
+            object.__setattr__(self, name, int(given))
+
     def perform(self, vm: Vm) -> Outcome:
-        found = vm.vcpu(self.vcpu)
-        if not 0 <= self.index < 1 << 32 or not 0 <= self.value < 1 << 64:
-            raise RegisterError(f"MSR 0x{self.index:x} = 0x{self.value:x} is no 32-bit index and 64-bit value")
-        p = vm.profile
+        found, p = vm.vcpu(self.vcpu), vm.profile
         refusal = msrs.refusal(p, self.index, self.value, found.maxphyaddr, vm.vendor, vm.load_pat)
         kind = msrs.kind_of(self.index)
         if refusal and refusal.startswith("unknown") and vm.ignore_msrs:

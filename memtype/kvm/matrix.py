@@ -82,8 +82,7 @@ def matrix() -> list[Row]:
     """The whole table; neighbouring releases that honour the same stand in one row."""
     rows: list[Row] = []
     for name in releases():
-        release = f"kvm-{name}" if name.endswith("rc") else name
-        cells = tuple(honored(release, *column) for column in COLUMNS)
+        cells = tuple(honored(name, *column) for column in COLUMNS)
         if rows and rows[-1].cells == cells and not name.endswith("rc") and not rows[-1].last.endswith("rc"):
             rows[-1] = Row(rows[-1].first, name, cells)
         else:

@@ -98,6 +98,8 @@ def read(vcpu: Vcpu, index: int) -> int:
     InputError
         For an MSR that is no MTRR of KVM's (#GP).
     """
+    if not hasattr(index, "__index__"):
+        raise InputError(f"RDMSR {index!r}: an MSR is named by its number")
     if index == rules.MTRRCAP:
         return MTRRCAP
     kind = kind_of(index)

@@ -19,6 +19,7 @@ _NAME = re.compile(
 _UBUNTU_FLAVOUR = re.compile(
     r"(\d+)(?:\.[\d.]+)?(?:~[\w.]+)?(?:[-+.](?:generic|lowlatency|aws|azure|gcp|oracle|oem|kvm|virtual)\w*)?"
 )
+_FLAVOURS_FROM = 1000  # Ubuntu's aws, azure, gcp, ... begin at 1001; generic and lowlatency stay far below
 _RHEL_OR_SLES = re.compile(r"\.el\d|\.fc\d|-default|\.amzn", re.IGNORECASE)
 
 
@@ -46,17 +47,17 @@ def profile(name: str | Profile) -> Profile:
     rest = found["rest"] or ""
     release = int(found["major"]), int(found["minor"])
     if rest.lower() == "rc" or (word == "kvm" and rest and not rest.lower().startswith("rc")):
-        if name.strip().lower() != "kvm-6.11-rc":
+        if (release, rest.lower()) != ((6, 11), "rc"):
             raise InputError(f"{name!r} names no KVM release: which release candidate?")
         return _named(profiles.PROFILES["kvm-6.11-rc"], "6.11-rc")
     if _RHEL_OR_SLES.search(name):
         raise InputError(f"{name}: what this vendor took over early is not known; ask for an upstream release")
     candidate = re.match(r"rc(\d+)(?![\w.])", rest.lower())
-    if candidate:
+    if candidate and not int(found["patch"] or 0):  # 6.12.78-rc1 has what 6.12.78 got
         return _candidate(release, int(candidate[1]))
     update = _ubuntu_update(word, found["patch"], rest)
     if update is not None:
-        return _resolve(release, "ubuntu", update, f"Ubuntu {release[0]}.{release[1]}.0-{update}")
+        return _ubuntu(release, update)
     text = f"{release[0]}.{release[1]}" + (f".{found['patch']}" if found["patch"] is not None else "")
     return _resolve(release, "stable", int(found["patch"] or 0), text)
 
@@ -73,6 +74,13 @@ def _ubuntu_update(word: str, patch: str | None, rest: str) -> int | None:
     if not re.search("[a-z]", rest):
         raise InputError(f"-{rest} is a vendor's update: say 'ubuntu ...-{rest}', or leave it away for upstream's")
     return int(found[1])
+
+
+def _ubuntu(release: tuple[int, int], update: int) -> Profile:
+    text = f"Ubuntu {release[0]}.{release[1]}.0-{update}"
+    if update >= _FLAVOURS_FROM and ("ubuntu", release) in {(port.vendor, port.series) for port in profiles.BACKPORTS}:
+        raise InputError(f"{text}: cloud kernels count their updates apart; name the generic kernel instead")
+    return _resolve(release, "ubuntu", update, text)
 
 
 def _candidate(release: tuple[int, int], number: int) -> Profile:

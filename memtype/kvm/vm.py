@@ -115,7 +115,7 @@ class Vm:
         vcpus: Iterable[Vcpu] | Vcpu | None = None,
         vm_type: str = "normal",
         self_snoop: bool = True,
-        disabled_quirks: Iterable[str] = (),
+        disabled_quirks: Iterable[str] | None = (),
         load_pat: bool = True,
         host_pat: Pat | int | str | None = None,
         ignore_msrs: bool = False,
@@ -209,7 +209,8 @@ class Vm:
 
     def vcpu(self, number: int) -> Vcpu:
         """That vCPU. Raises `InputError` where there is none."""
-        if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number < len(self.vcpus):
+        known = hasattr(number, "__index__") and not isinstance(number, bool)
+        if not known or not 0 <= number < len(self.vcpus):
             raise InputError(f"vCPU {number!r}: the VM has vCPUs 0 to {len(self.vcpus) - 1}")
         return self.vcpus[number]
 
@@ -262,9 +263,13 @@ class Vm:
 
     def huge_page_consistent(self, gfn: int, pages: int, vcpu: int = 0) -> bool:
         """KVM's test whether the guest's MTRRs allow one leaf for `pages` pages; True without such a test."""
-        found = self._at(gfn << rules.PAGE_SHIFT, vcpu)
+        found = self.vcpu(vcpu)
+        gpa = _gpa(gfn)
+        if not hasattr(pages, "__index__") or pages < 1:
+            raise InputError(f"{pages!r} is no count of pages")
+        arrays.refuse_pages(gpa >> rules.PAGE_SHIFT, int(pages), found.maxphyaddr)
         return self.profile.huge_page_check == "no" or guest_mtrr.consistent(
-            self.profile.mtrr_engine, found, gfn << rules.PAGE_SHIFT, pages
+            self.profile.mtrr_engine, found, gpa, int(pages)
         )
 
     @property
@@ -275,12 +280,13 @@ class Vm:
 
     def max_level(self, gfn: int, vcpu: int = 0) -> int:
         """The largest level (1: 4 KiB, 2: 2 MiB, 3: 1 GiB) that the guest's MTRRs leave to the page of `gfn`."""
-        self._at(gfn << rules.PAGE_SHIFT, vcpu)
+        gpa = _gpa(gfn)
+        self._at(gpa, vcpu)
         if not self.limits_level:
             return MAX_LEVEL
         for level in range(MAX_LEVEL, 1, -1):
             pages = 512 ** (level - 1)
-            if self.huge_page_consistent(gfn & -pages, pages, vcpu):
+            if self.huge_page_consistent(gpa >> rules.PAGE_SHIFT & -pages, pages, vcpu):
                 return level
         return 1
 
@@ -315,8 +321,8 @@ class Vm:
         AddressError
             For the first gfn outside [0, 2**(MAXPHYADDR - 12)); `.index` is its flat place. Nothing is written.
         """
-        if isinstance(gfns, int) and not isinstance(gfns, bool):
-            return self.leaf(gfns << rules.PAGE_SHIFT, bool(mmio), vcpu).bits
+        if out is None and isinstance(gfns, (int, np.integer)) and not isinstance(gfns, bool):
+            return self.leaf(_gpa(gfns), bool(mmio), vcpu).bits
         given = arrays.uint64(gfns, "gfns")
         width = self.vcpu(vcpu).maxphyaddr
         if out is not None:
@@ -448,7 +454,7 @@ class Vm:
 
     def possible_leaves(self, gfn: int) -> set[tuple[MemoryType, bool]]:
         """(type, IPAT) of the leaves that may exist for a page; several where it matters who faulted, and when."""
-        self._at(gfn << rules.PAGE_SHIFT, 0)
+        self._at(_gpa(gfn), 0)
         return {(leaf.type, leaf.ipat) for leaf in map(self.decode, self.existing_leaves().at(gfn))}
 
     def stale(self) -> list[Range]:
@@ -483,13 +489,16 @@ def _page_kinds(mmio: Any, gfns: U64Array) -> Any:
     """`mmio` as an array of bool of the gfns' shape, or None where it is one bool."""
     if isinstance(mmio, bool):
         return None
-    flags = np.asarray(mmio)
-    if flags.dtype != np.bool_:
-        raise InputError(f"mmio: dtype {flags.dtype} is not bool")
+    flags = arrays.flags(mmio, "mmio").view(np.bool_)
     try:
         return np.broadcast_to(flags, gfns.shape)
     except ValueError:
         raise InputError(f"mmio: shape {flags.shape} does not fit gfns {gfns.shape}") from None
+
+
+def _gpa(gfn: Any) -> int:
+    """The first byte of a page, whatever integer its number is; no integer is left for `arrays.address` to refuse."""
+    return int(gfn) << rules.PAGE_SHIFT if hasattr(gfn, "__index__") else gfn  # type: ignore[no-any-return]
 
 
 def device_count(value: int | bool) -> int:
@@ -498,9 +507,9 @@ def device_count(value: int | bool) -> int:
     return int(value)
 
 
-def quirk_names(names: Iterable[str]) -> frozenset[str]:
+def quirk_names(names: Iterable[str] | None) -> frozenset[str]:
     """The quirks about memory types, with or without KVM_X86_QUIRK_ before them."""
-    given = [names] if isinstance(names, str) else names
+    given = [names] if isinstance(names, str) else () if names is None else names
     plain = {str(name).upper().removeprefix("KVM_X86_QUIRK_") for name in given}
     unknown = plain - profiles.QUIRK_BITS.keys()
     if unknown:
