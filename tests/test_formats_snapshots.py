@@ -120,10 +120,15 @@ def test_broken_streams(corpus):
         (stream[:-7], "no device description at its end: cut off"),
         (stream.replace(b"\x03cpu\x00\x00\x00\x00", b"\x03cpX\x00\x00\x00\x00"), "cpu section 0 does not match"),
         (b"QEVM" + bytes(100), "no device description"),
-        (gzip.compress(b"QEVM" + bytes(300 << 20), 1), "unpacks to more than 256 MiB"),
     ):
         with pytest.raises(mt.ParseError, match=f"^s: .*{message}"):
             qemu_migration.parse_bytes(data, "s")
+
+
+def test_what_unpacks_to_too_much_is_refused(monkeypatch):
+    monkeypatch.setattr(qemu_migration, "MAX_UNPACKED", 1 << 20)
+    with pytest.raises(mt.ParseError, match=r"^s: unpacks to more than 1 MiB$"):
+        qemu_migration.parse_bytes(gzip.compress(b"QEVM" + bytes(2 << 20)), "s")
 
 
 def test_a_walk_that_misses_the_footer_is_refused(corpus):
