@@ -498,7 +498,7 @@ def _page_kinds(mmio: Any, gfns: U64Array) -> Any:
 
 def _gpa(gfn: Any) -> int:
     """The first byte of a page, whatever integer its number is; no integer is left for `arrays.address` to refuse."""
-    return int(gfn) << rules.PAGE_SHIFT if hasattr(gfn, "__index__") else gfn  # type: ignore[no-any-return]
+    return int(gfn) << rules.PAGE_SHIFT if hasattr(gfn, "__index__") else gfn
 
 
 def device_count(value: int | bool) -> int:
