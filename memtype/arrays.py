@@ -6,6 +6,7 @@ aligned here, before any C call.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -13,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memtype import rules
-from memtype.errors import AddressError, ArrayError, InputError
+from memtype.errors import AddressError, ArrayError, InputError, RegisterError
 from memtype.types import MemoryType
 
 U64 = np.dtype(np.uint64)
@@ -108,16 +109,34 @@ def refuse_addresses(addresses: U64Array, maxphyaddr: int) -> None:
 
 def address(value: Any, maxphyaddr: int) -> int:
     """One address as an ``int``. Raises `AddressError` for what is no integer or not in [0, 2**MAXPHYADDR)."""
-    if isinstance(value, bool) or not hasattr(value, "__index__"):
-        raise AddressError(f"address {value!r} is not an integer")
-    number = int(value.__index__())
+    number = integer(value, "address")
     if not 0 <= number < 1 << maxphyaddr:
         raise address_beyond(number, maxphyaddr)
     return number
 
 
+def integer(value: Any, what: str) -> int:
+    """Any integer but a bool, numpy's too, as an ``int``."""
+    try:
+        if not isinstance(value, (bool, np.bool_)):
+            return operator.index(value)
+    except TypeError:
+        pass
+    raise AddressError(f"{what} {value!r:.60} is not an integer")
+
+
+def check_maxphyaddr(width: Any) -> int:
+    if isinstance(width, bool) or not hasattr(width, "__index__"):
+        raise RegisterError(f"MAXPHYADDR {width!r} is not an integer")
+    if not rules.MIN_MAXPHYADDR <= width <= rules.MAX_MAXPHYADDR:
+        raise RegisterError(f"MAXPHYADDR {width} is not within {rules.MIN_MAXPHYADDR} to {rules.MAX_MAXPHYADDR}")
+    return int(width)
+
+
 def refuse_pages(first_gfn: int, count: int, maxphyaddr: int) -> None:
     """Raise for the first page of [first_gfn, first_gfn + count) that lies outside [0, 2**MAXPHYADDR)."""
+    if count < 0:
+        raise AddressError(f"count {count} is negative")
     pages = 1 << (maxphyaddr - rules.PAGE_SHIFT)
     if count and not 0 <= first_gfn <= pages - count:
         bad = first_gfn if first_gfn < 0 else max(first_gfn, pages)

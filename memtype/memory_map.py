@@ -33,6 +33,9 @@ class Segment:
         return self.base + self.size
 
 
+_put = object.__setattr__
+
+
 class MemoryMap:
     """Sorted, disjoint segments that cover [0, 2**maxphyaddr); neighbours differ in type.
 
@@ -57,29 +60,37 @@ class MemoryMap:
 
     def __init__(self, bases: Sequence[int], types: Sequence[int], maxphyaddr: int) -> None:
         """From parallel lists as a backend's `resolve` gives them; `from_segments` is the public way."""
-        self.maxphyaddr = maxphyaddr
-        self._bases = bases
-        self._types = types
+        _put(self, "maxphyaddr", maxphyaddr)
+        _put(self, "_bases", bases)
+        _put(self, "_types", types)
 
     @classmethod
     def packed(cls, packed: Any, maxphyaddr: int) -> MemoryMap:
         """From what a backend's `resolve_packed` gives; taken apart when somebody looks."""
         made = cls.__new__(cls)
-        made._packed = packed
-        made.maxphyaddr = maxphyaddr
+        _put(made, "_packed", packed)
+        _put(made, "maxphyaddr", maxphyaddr)
         return made
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise AttributeError(f"a MemoryMap is immutable: {name!r} cannot be set")
+
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError(f"a MemoryMap is immutable: {name!r} cannot be deleted")
 
     def __getattr__(self, name: str) -> Any:
         # Reached for a slot that is not filled yet: what others are made from is made once, on first use.
         if name in ("_bases", "_types"):
             packed = self._packed
-            self._bases, self._types = packed if isinstance(packed, tuple) else backends.load("native").unpack(packed)
+            bases, types = packed if isinstance(packed, tuple) else backends.load("native").unpack(packed)
+            _put(self, "_bases", bases)
+            _put(self, "_types", types)
         elif name == "_kinds":
-            self._kinds = tuple(map(MemoryType, self._types))
+            _put(self, "_kinds", tuple(map(MemoryType, self._types)))
         elif name == "_segments":
-            self._segments = self._make_segments()
+            _put(self, "_segments", self._make_segments())
         elif name == "_arrays":
-            self._arrays = np.array(self._bases, arrays.U64), np.array(self._types, arrays.U8)
+            _put(self, "_arrays", (np.array(self._bases, arrays.U64), np.array(self._types, arrays.U8)))
         else:
             raise AttributeError(f"'MemoryMap' object has no attribute '{name}'")
         return getattr(self, name)
@@ -101,10 +112,11 @@ class MemoryMap:
         InputError
             For segments that overlap, are empty, or leave the address space.
         """
+        maxphyaddr = arrays.check_maxphyaddr(maxphyaddr)
         runs: list[tuple[int, MemoryType]] = []
         end = 0
         filler = _as_type(gap)
-        for base, size, kind in sorted(segments, key=lambda segment: segment[0]):
+        for base, size, kind in sorted(_triples(segments), key=lambda segment: segment[0]):
             if size <= 0 or base < 0 or base + size > 1 << maxphyaddr:
                 raise InputError(f"segment 0x{base:x}+0x{size:x} is not within [0, 2**{maxphyaddr})")
             if base < end:
@@ -148,8 +160,8 @@ class MemoryMap:
 
     def at(self, address: int) -> MemoryType:
         """The type of one address. Raises `AddressError` outside [0, 2**maxphyaddr)."""
-        if not 0 <= address < 1 << self.maxphyaddr:
-            raise arrays.address_beyond(address, self.maxphyaddr)
+        if type(address) is not int or not 0 <= address < 1 << self.maxphyaddr:
+            address = arrays.address(address, self.maxphyaddr)
         return self._kinds[bisect_right(self._bases, address) - 1]
 
     def stretch(self, address: int) -> tuple[MemoryType, int, int]:
@@ -172,6 +184,7 @@ class MemoryMap:
 
     def uniform(self, base: int, size: int) -> MemoryType:
         """The one type of [base, base + size), or MIXED."""
+        base, size = arrays.integer(base, "base"), arrays.integer(size, "size")
         if size <= 0 or base < 0 or base + size > 1 << self.maxphyaddr:
             raise InputError(f"range 0x{base:x}+0x{size:x} is not within [0, 2**{self.maxphyaddr})")
         first = bisect_right(self._bases, base) - 1
@@ -183,5 +196,17 @@ class MemoryMap:
         return self._arrays
 
 
+def _triples(segments: Any) -> Iterator[tuple[int, int, Any]]:
+    """(base, size, type) with integers as such; anything else is named."""
+    if not isinstance(segments, Iterable):
+        raise InputError(f"segments = {segments!r:.60} is not a list of (base, size, type)")
+    for index, segment in enumerate(segments):
+        try:
+            base, size, kind = segment
+        except (TypeError, ValueError):
+            raise InputError(f"segment {index}: {segment!r:.60} is not (base, size, type)") from None
+        yield arrays.integer(base, f"segment {index}: base"), arrays.integer(size, f"segment {index}: size"), kind
+
+
 def _as_type(kind: MemoryType | str | int) -> MemoryType:
-    return kind if isinstance(kind, MemoryType) else MemoryType.parse(kind)
+    return kind if isinstance(kind, MemoryType) else arrays.memory_type(kind, "type")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from memtype import arrays, backends, explanation, parallel, rules
+from memtype.arrays import check_maxphyaddr
 from memtype.errors import RegisterError, ShatteredMapError
 from memtype.memory_map import MemoryMap
 from memtype.types import MemoryType
@@ -22,6 +23,12 @@ _VENDORS = {
 }  # fmt: skip
 
 _ndarray, _empty, _U64, _U8 = np.ndarray, np.empty, arrays.U64, arrays.U8
+_STATE_MSRS = frozenset(
+    (
+        rules.MTRRCAP, rules.DEF_TYPE_MSR, rules.SYSCFG_MSR, rules.TOP_MEM2_MSR, *rules.FIXED_MSRS,
+        *range(rules.PHYSBASE0, rules.PHYSBASE0 + 2 * rules.NUMBERED_PAIRS),
+    )
+)  # fmt: skip
 _MOST_KNOWN = 8_192  # MiB that `MtrrState.at` remembers the type of
 
 
@@ -83,14 +90,14 @@ class MtrrState:
     _native: Any = field(default=None, init=False, repr=False, compare=False)
     _tables: Any = field(default=None, init=False, repr=False, compare=False)
     _map: Any = field(default=None, init=False, repr=False, compare=False)  # MemoryMap, or why there is none
-    # What `at` has learnt: the type of 64 KiB blocks that have one, by number. Never block 0: True >> 16 is 0.
+    # What `at` has learnt: the type of whole MiB that have one, by number. Never block 0: True >> 20 is 0.
     _known: dict[int, MemoryType] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         # tuple() and int() take lists, iterators and numpy integers
         put = object.__setattr__
         put(self, "fixed", tuple(_word(v, rules.msr_name(i)) for v, i in _zip_fixed(self.fixed)))
-        put(self, "variable", tuple(_pair(n, pair) for n, pair in enumerate(self.variable)))
+        put(self, "variable", tuple(_pair(n, pair) for n, pair in enumerate(_sequence(self.variable, "variable"))))
         put(self, "def_type", _word(self.def_type, rules.msr_name(rules.DEF_TYPE_MSR)))
         put(self, "syscfg", _word(self.syscfg, rules.msr_name(rules.SYSCFG_MSR)))
         put(self, "tom2", _word(self.tom2, rules.msr_name(rules.TOP_MEM2_MSR)))
@@ -130,7 +137,10 @@ class MtrrState:
         >>> MtrrState.from_msrs({0x2FF: 0x806, 0x200: 0x80000000, 0x201: 0xFF80000800}).maxphyaddr
         40
         """
-        registers = dict(msrs) if isinstance(msrs, Mapping) else _read_all(msrs, vendor_name(vendor))
+        if not isinstance(msrs, Mapping) and not callable(msrs):
+            raise RegisterError(f"registers {msrs!r:.60} are neither a mapping nor a function of the index")
+        found = msrs if isinstance(msrs, Mapping) else _read_all(msrs, vendor_name(vendor))
+        registers = {index: _word(value, rules.msr_name(index)) for index, value in found.items() if _is_mtrr(index)}
         def_type = _need(registers, rules.DEF_TYPE_MSR)
         pairs = [n for n in range(rules.NUMBERED_PAIRS) if _pair_indexes(n) & registers.keys()]
         variable = [
@@ -180,7 +190,7 @@ class MtrrState:
             return MemoryType(backends.active.at(self, address))
         kind, base, end = found.stretch(address)
         block = address >> 20
-        if base <= block << 20 and block + 1 << 20 <= end:
+        if block and base <= block << 20 and block + 1 << 20 <= end:
             if len(self._known) >= _MOST_KNOWN:
                 self._known.clear()
             self._known[block] = kind
@@ -243,6 +253,8 @@ class MtrrState:
 
     def page_types(self, first_gfn: int, count: int, out: arrays.U8Array | None = None) -> arrays.U8Array:
         """The types of `count` 4 KiB pages from `first_gfn` on (gfn = address >> 12): uint8[count]."""
+        first_gfn, count = arrays.integer(first_gfn, "first_gfn"), arrays.integer(count, "count")
+        arrays.refuse_pages(first_gfn, count, self.maxphyaddr)
         out = arrays.output(out, (count,), arrays.U8)
         written = arrays.contiguous(out)
         backends.active.page_types(self, first_gfn, written)
@@ -339,6 +351,9 @@ def msr_valid(
 
 def refused(index: int, value: int, maxphyaddr: int, vendor: str) -> str | None:
     """Why hardware refuses the value, in words that name the bit and the limit; None where it takes it."""
+    if isinstance(index, bool) or not hasattr(index, "__index__") or not 0 <= index < 1 << 32:
+        raise RegisterError(f"register index {index!r:.60} is not a 32-bit number")
+    index = int(index)
     word = _word(value, rules.msr_name(index))
     fault = backends.active.msr_fault(index, word, maxphyaddr, vendor)
     if fault is None:
@@ -380,14 +395,6 @@ def infer_maxphyaddr(masks: Iterable[int]) -> int:
     return max(top, rules.MIN_MAXPHYADDR) if top > rules.PAGE_SHIFT else rules.CPUID_ABSENT_MAXPHYADDR
 
 
-def check_maxphyaddr(width: Any) -> int:
-    if isinstance(width, bool) or not hasattr(width, "__index__"):
-        raise RegisterError(f"MAXPHYADDR {width!r} is not an integer")
-    if not rules.MIN_MAXPHYADDR <= width <= rules.MAX_MAXPHYADDR:
-        raise RegisterError(f"MAXPHYADDR {width} is not within {rules.MIN_MAXPHYADDR} to {rules.MAX_MAXPHYADDR}")
-    return int(width)
-
-
 def vendor_name(vendor: str) -> str:
     """"intel" or "amd" from any spelling, CPUID strings included."""
     try:
@@ -405,6 +412,12 @@ def _word(value: Any, what: str) -> int:
     return number
 
 
+def _sequence(values: Any, what: str) -> Iterable[Any]:
+    if not isinstance(values, Iterable) or isinstance(values, (str, bytes, Mapping)):
+        raise RegisterError(f"{what} = {values!r:.60} is not a sequence of registers")
+    return values
+
+
 def _pair(n: int, pair: Any) -> tuple[int, int]:
     try:
         base, mask = pair
@@ -414,7 +427,7 @@ def _pair(n: int, pair: Any) -> tuple[int, int]:
 
 
 def _zip_fixed(fixed: Iterable[int]) -> list[tuple[int, int]]:
-    values = tuple(fixed)
+    values = tuple(_sequence(fixed, "fixed"))
     if len(values) != len(rules.FIXED_MSRS):
         raise RegisterError(f"{len(values)} fixed-range registers; there are {len(rules.FIXED_MSRS)}")
     return list(zip(values, rules.FIXED_MSRS, strict=True))
@@ -422,6 +435,11 @@ def _zip_fixed(fixed: Iterable[int]) -> list[tuple[int, int]]:
 
 def _pair_indexes(n: int) -> set[int]:
     return {rules.PHYSBASE0 + 2 * n, rules.PHYSMASK0 + 2 * n}
+
+
+def _is_mtrr(index: Any) -> bool:
+    """Whether a register of a dump is one that a state holds; what else is in the dump may be anything."""
+    return index in _STATE_MSRS
 
 
 def _need(registers: Mapping[int, int], index: int) -> int:
@@ -432,7 +450,7 @@ def _need(registers: Mapping[int, int], index: int) -> int:
 
 def _read_all(read: Callable[[int], int], vendor: str) -> dict[int, int]:
     """Every register that MTRRCAP says exists, through a reader."""
-    cap = read(rules.MTRRCAP)
+    cap = _word(read(rules.MTRRCAP), rules.msr_name(rules.MTRRCAP))
     pairs = min(cap & rules.MTRRCAP_VCNT, rules.NUMBERED_PAIRS)
     wanted = [rules.DEF_TYPE_MSR, *range(rules.PHYSBASE0, rules.PHYSBASE0 + 2 * pairs)]
     wanted += rules.FIXED_MSRS if cap & rules.MTRRCAP_FIX else ()

@@ -14,8 +14,9 @@ from types import TracebackType
 from typing import Final
 
 from memtype import rules
+from memtype.arrays import check_maxphyaddr
 from memtype.errors import LiveReadRefused, RegisterError
-from memtype.mtrr import MtrrState, check_maxphyaddr
+from memtype.mtrr import MtrrState
 from memtype.pat import Pat
 
 DEVICE: Final = "/dev/kvm"

@@ -12,10 +12,11 @@ from dataclasses import replace
 from typing import Any
 
 from memtype import formats
+from memtype.arrays import check_maxphyaddr
 from memtype.errors import InputError
 from memtype.formats._notes import not_told, still_open
 from memtype.machine import Cpu, Machine
-from memtype.mtrr import check_maxphyaddr, vendor_name
+from memtype.mtrr import vendor_name
 
 Execute = Callable[[str, dict[str, Any]], Any]
 

@@ -57,8 +57,10 @@ def parse(text: str | bytes, source: str = "<text>") -> Machine:
     >>> machine.format, str(machine.mtrrs.at(0x80000000))
     ('proc-mtrr', 'UC')
     """
-    if isinstance(text, bytes):
-        return _parse_bytes(text, source)
+    if isinstance(text, (bytes, bytearray, memoryview)):
+        return _parse_bytes(bytes(text), source)
+    if not isinstance(text, str):
+        raise ParseError(f"{source}: a dump is text or bytes, not {type(text).__name__}")
     text = checked_text(text, source)
     machines, refusals = [], []
     for family in families():

@@ -21,9 +21,12 @@ _BOMS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codec
 
 def read_bytes(path: str | os.PathLike[str]) -> tuple[str, bytes]:
     """(name for messages, content) of a file, or of standard input for "-"."""
-    if os.fspath(path) == "-":
+    if not isinstance(path, (str, bytes, os.PathLike)):
+        raise ParseError(f"{path!r:.60} is not the name of a file")
+    path = os.fsdecode(path)
+    if path == "-":
         return "<stdin>", _limited(_read_stdin(), "<stdin>")
-    name = os.fspath(path)
+    name = path
     try:
         mode = os.stat(name)
         if stat.S_ISDIR(mode.st_mode):

@@ -8,12 +8,13 @@ from dataclasses import replace
 from typing import Any
 
 from memtype import rules
+from memtype.arrays import check_maxphyaddr
 from memtype.errors import InputError, ParseError
 from memtype.formats._lines import bare
 from memtype.formats._notes import not_told, still_open
 from memtype.formats.proc_mtrr import infer_default
 from memtype.machine import Cpu, Machine
-from memtype.mtrr import MtrrState, check_maxphyaddr, infer_maxphyaddr
+from memtype.mtrr import MtrrState, infer_maxphyaddr
 from memtype.pat import Pat
 from memtype.types import MemoryType
 

@@ -107,9 +107,10 @@ class View:
 
     def page_types(self, first_gfn: int, count: int, out: arrays.U8Array | None = None) -> arrays.U8Array:
         """The types of `count` 4 KiB pages from `first_gfn` on: uint8[count]."""
+        first_gfn, count = arrays.integer(first_gfn, "first_gfn"), arrays.integer(count, "count")
+        arrays.refuse_pages(first_gfn, count, self.state.maxphyaddr)
         out = arrays.output(out, (count,), arrays.U8)
         written = arrays.contiguous(out)
-        arrays.refuse_pages(first_gfn, count, self.state.maxphyaddr)
         try:
             self._fill(first_gfn, written)
         except ShatteredMapError:

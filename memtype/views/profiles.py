@@ -85,6 +85,8 @@ def profile(name: str) -> Profile:
     InputError
         For an unknown name, and for a KVM release whose behaviour is not known.
     """
+    if not isinstance(name, str):
+        raise InputError(f"view {name!r:.60} is not a name")
     word = name.strip().lower().replace("_", "-")
     word = _ALIASES.get(word, word)
     if word in PROFILES:
