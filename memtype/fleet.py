@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from memtype import arrays, backends, parallel, rules
+from memtype.arrays import check_maxphyaddr
 from memtype.errors import ArrayError, RegisterError
-from memtype.mtrr import MtrrState, check_maxphyaddr, vendor_name
+from memtype.mtrr import MtrrState, vendor_name
 
 
 @dataclass(frozen=True, slots=True, eq=False)
