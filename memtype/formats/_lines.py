@@ -24,6 +24,7 @@ _PREFIX = re.compile(
         )
     )
 )
+_MOST_PREFIXES = 16  # loggers behind one another; a line of nothing else must not take long
 
 
 def holds(text: str, *words: str) -> bool:
@@ -43,9 +44,10 @@ def bare(line: str) -> str:
     if "\x1b" in line:
         line = _ANSI.sub("", line)
     line = line.replace("\r", "").rstrip()
-    while True:
+    for _ in range(_MOST_PREFIXES):
         rest = line.lstrip()
         found = _PREFIX.match(rest)
         if not found:
             return line
         line = rest[found.end() :].removeprefix(" ")
+    return line
