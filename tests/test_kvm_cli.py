@@ -237,6 +237,8 @@ def test_vcpus_that_differ(run, tmp_path, monkeypatch):
     answer = json.loads(run("kvm", "--kernel", "6.4", "--ncdma", "--json", "two.txt")[1])
     assert [leaf["type"] for leaf in answer["map"][0]["vcpus"]] == ["WB", "UC"]
     assert "vCPU 1" in run("zap", "--kernel", "6.4", "--ncdma", "--event", "vcpu1 mtrr:default=wb", "two.txt")[1]
+    loaded = run("zap", "--kernel", "6.4", "--ncdma", "old.txt", "two.txt")[1]
+    assert "loading two.txt (vCPU 1): no leaf changes; zaps everything" in loaded
     monkeypatch.setattr(formats, "load_or_host", lambda source: Machine(source=source))
     status, _, err = run("kvm", "--kernel", "6.4", "none.txt")
     assert status == 2 and "none.txt does not tell the MTRRs" in err

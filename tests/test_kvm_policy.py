@@ -209,6 +209,16 @@ class TestLeaf:
         after, zap = vm.apply(DisableQuirks({"IGNORE_GUEST_PAT"}, checked=False))
         assert zap.accepted and leaf(after) == ("WB", 1)
 
+    def test_29_quirks_are_assigned_up_to_6_15_and_added_from_6_16_on(self):
+        vm = guest("6.4", noncoherent_dma=True, cr0_cd=True, disabled_quirks={"CD_NW_CLEARED"})
+        assert leaf(vm) == ("UC", 1) and leaf(vm.apply(DisableQuirks(set()))[0]) == ("WB", 1)
+        vm = no_quirk(no_quirk(guest("6.16"), "IGNORE_GUEST_PAT"), "CD_NW_CLEARED")
+        assert leaf(vm) == leaf(vm.apply(DisableQuirks(set()))[0]) == ("WB", 0)
+
+    def test_29_disabling_the_quirk_zaps_nothing(self):
+        after, zap = guest("6.16").apply(DisableQuirks({"IGNORE_GUEST_PAT"}))
+        assert zap.done == [] and zap.stale == after.stale() == [(0, 1 << 24)]
+
     def test_30_tdx(self):
         assert leaf(guest("6.16", vm_type="tdx")) == ("WB", 0)
 

@@ -51,8 +51,9 @@ def run(args: argparse.Namespace) -> int:
     vm = _kvm.make_vm(args, _kvm.find_profile(args.kernel), machine)
     vm, events = _events(vm, words)
     if len(args.states) == 2:
-        events.append(SetMtrrs(_new_state(args.states[1], args)))
-        words.append(f"loading {args.states[1]}")
+        loaded = _new_states(args.states[1], args, len(vm.vcpus))
+        events += loaded
+        words += [f"loading {args.states[1]}" + (f" (vCPU {e.vcpu})" if e.vcpu is not None else "") for e in loaded]
     done = replay(vm, events, number(args.memory) if args.memory else None)
     if args.json:
         _common.print_json("zap", _json(vm, done, words))
@@ -66,11 +67,16 @@ def run(args: argparse.Namespace) -> int:
     return 1 if done.stale or done.refused else 0
 
 
-def _new_state(source: str, args: argparse.Namespace) -> MtrrState:
-    state = _common.read_machine(source).mtrrs
-    if state is None:
+def _new_states(source: str, args: argparse.Namespace, vcpus: int) -> list[SetMtrrs]:
+    """The new dump as events: one for all vCPUs, or one for each where its processors differ."""
+    states = [cpu.mtrrs for cpu in _common.read_machine(source).cpus if cpu.mtrrs is not None]
+    if not states:
         raise InputError(f"{source} does not tell the MTRRs")
-    return state if args.maxphyaddr is None else dataclasses.replace(state, maxphyaddr=args.maxphyaddr)
+    if args.maxphyaddr is not None:
+        states = [dataclasses.replace(state, maxphyaddr=args.maxphyaddr) for state in states]
+    if len(states) != vcpus or len(set(states)) == 1:
+        return [SetMtrrs(states[0])]
+    return [SetMtrrs(state, n) for n, state in enumerate(states)]
 
 
 # --- events in words --------------------------------------------------------------------------------------------
