@@ -151,6 +151,14 @@ class TestHugePages:
         assert self.levels(vm, *places) == [False, False, True, True, True, True]
         assert [vm.max_level(gfn) for gfn in (0, 0x300, 2 * GIB >> 12, (3 * GIB >> 12) + 5)] == [1, 2, 3, 3]
 
+    def test_20_inside_the_fixed_ranges(self, release):
+        """Slots are walked up to the end of the range: what lies behind it does not matter."""
+        vm = guest(release, [*FIRMWARE, (0x2FF, 0xC06)])
+        assert vm.huge_page_consistent(0x9C, 4) and vm.huge_page_consistent(0x80, 32)
+        assert not vm.huge_page_consistent(0x9C, 5) and vm.huge_page_consistent(0xC0, 64)
+        assert not vm.huge_page_consistent(0xC0, 65)  # WP, then nothing but the default behind 1 MiB
+        assert vm.huge_page_consistent(0, 0x80)
+
     def test_21_raw_types_differ(self, release):
         vm = guest(release, [*pair(0, 6, 4 * GIB), *pair(1, 3 * GIB, GIB), (0x2FF, 0x800)])
         assert self.levels(vm, (3 * GIB, 2 << 20)) == [False]
@@ -246,6 +254,7 @@ class TestLeaf:
         vm = guest("6.4", [(0x2FF, 0x800)], tdp="none", noncoherent_dma=True)
         assert vm.leaf(0).bits == 0 and vm.shadow_memtype_mask == 0
         assert str(vm.effective(0, pat="UC")) == "WB"
+        assert vm.apply(WriteMsr(0x277, PAT & ~0xFF))[1].needed == []
         vm = written(vm, [(0x277, PAT & ~0xFF)])
         assert {str(vm.effective(0, pat=p)) for p in ("WB", "WT", "UC-")} == {"UC"}
 
