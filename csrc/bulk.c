@@ -9,15 +9,6 @@ static int misfit(const uint64_t *in, size_t n, const uint8_t *out)
 	return from % sizeof(*in) != 0 || (from < to + n && to < from + n * sizeof(*in));
 }
 
-static uint64_t or_of(const uint64_t *words, size_t n)
-{
-	uint64_t seen = 0;
-
-	for (size_t i = 0; i < n; i++)
-		seen |= words[i];
-	return seen;
-}
-
 // refuse the first address above `limit`; the caller knows that there is one
 static int refuse(const uint64_t *addresses, uint64_t limit, size_t *index)
 {
@@ -71,7 +62,7 @@ int memtype_map_types(const uint64_t *bases, const uint8_t *kinds, size_t count,
 		return MEMTYPE_OK;
 	if (misfit(addresses, n, types))
 		return MEMTYPE_EBUFFER;
-	if (n <= MEMTYPE_CHECKED_FIRST && or_of(addresses, n) > limit)
+	if (n <= MEMTYPE_CHECKED_FIRST && kernels_of(isa)->or_words(addresses, n) > limit)
 		return refuse(addresses, limit, index);
 	return search_map(&map, addresses, n, types) > limit ? refuse(addresses, limit, index) : MEMTYPE_OK;
 }
@@ -104,19 +95,20 @@ int memtype_page_types(const memtype_tables *t, uint64_t first_gfn, size_t n, ui
 	return MEMTYPE_OK;
 }
 
-int memtype_map_page_types(const uint64_t *bases, const uint8_t *kinds, size_t count, uint32_t maxphyaddr,
-			   uint64_t first_gfn, size_t n, uint8_t *types)
+int memtype_map_page_types(const memtype_map *map, uint32_t maxphyaddr, uint64_t first_gfn, size_t n, uint8_t *types)
 {
-	struct map_view map = {bases, kinds, count};
+	struct map_view view = {map->bases, map->types, map->count};
 	size_t i, done = 0;
 
+	if (n == 0)
+		return MEMTYPE_OK;
 	if (!pages_fit(first_gfn, n, maxphyaddr))
 		return MEMTYPE_EADDRESS;
-	for (i = find_segment(&map, first_gfn << PAGE_SHIFT); done < n; i++) { // a page has the type of its first byte
-		uint64_t end = i + 1 < count ? (bases[i + 1] + PAGE_SIZE - 1) >> PAGE_SHIFT : first_gfn + n;
+	for (i = find_segment(&view, first_gfn << PAGE_SHIFT); done < n; i++) { // a page has the type of its first byte
+		uint64_t end = i + 1 < map->count ? (map->bases[i + 1] + PAGE_SIZE - 1) >> PAGE_SHIFT : first_gfn + n;
 		size_t upto = end - first_gfn < n ? (size_t)(end - first_gfn) : n;
 
-		memset(types + done, kinds[i], upto - done);
+		memset(types + done, map->types[i], upto - done);
 		done = upto;
 	}
 	return MEMTYPE_OK;

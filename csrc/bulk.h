@@ -130,6 +130,10 @@ struct kernels {
 	void (*combine)(const struct pat_view *pat, const uint64_t *ptes, size_t n, uint8_t *types);
 	// words[i] = (words[i] & keep) | bytes[i]
 	void (*merge)(uint64_t *words, uint64_t keep, const uint8_t *bytes, size_t n);
+	// the OR of all words
+	uint64_t (*or_words)(const uint64_t *words, size_t n);
+	// out[i] = in[i] & mask
+	void (*mask_words)(uint64_t *out, const uint64_t *in, uint64_t mask, size_t n);
 	// types[i] of addresses[i], fixed ranges aside; the OR of all addresses; *low says whether one is below 1 MiB.
 	// NULL where matching one by one is all there is.
 	uint64_t (*row)(const struct fleet_row *row, const uint64_t *addresses, size_t n, uint8_t *types, int *low);
@@ -138,7 +142,11 @@ struct kernels {
 extern const struct kernels portable_kernels, avx2_kernels, avx512_kernels;
 void portable_combine(const struct pat_view *pat, const uint64_t *ptes, size_t n, uint8_t *types);
 void portable_merge(uint64_t *words, uint64_t keep, const uint8_t *bytes, size_t n);
+uint64_t portable_or_words(const uint64_t *words, size_t n);
+void portable_mask_words(uint64_t *out, const uint64_t *in, uint64_t mask, size_t n);
 void avx2_merge(uint64_t *words, uint64_t keep, const uint8_t *bytes, size_t n);
+uint64_t avx2_or_words(const uint64_t *words, size_t n);
+void avx2_mask_words(uint64_t *out, const uint64_t *in, uint64_t mask, size_t n);
 uint64_t avx2_row(const struct fleet_row *row, const uint64_t *addresses, size_t n, uint8_t *types, int *low);
 
 // `isa` is supported

@@ -305,6 +305,28 @@ AVX2 void avx2_merge(uint64_t *words, uint64_t keep, const uint8_t *bytes, size_
 	portable_merge(words + i, keep, bytes + i, n - i);
 }
 
+AVX2 uint64_t avx2_or_words(const uint64_t *words, size_t n)
+{
+	__m256i seen = _mm256_setzero_si256(), more = seen;
+	size_t i = 0;
+
+	for (; i + 8 <= n; i += 8) {
+		seen = _mm256_or_si256(seen, load4(words + i));
+		more = _mm256_or_si256(more, load4(words + i + 4));
+	}
+	return or_lanes(_mm256_or_si256(seen, more)) | portable_or_words(words + i, n - i);
+}
+
+AVX2 void avx2_mask_words(uint64_t *out, const uint64_t *in, uint64_t mask, size_t n)
+{
+	__m256i kept = _mm256_set1_epi64x((long long)mask);
+	size_t i = 0;
+
+	for (; i + 4 <= n; i += 4)
+		_mm256_storeu_si256((__m256i *)(void *)(out + i), _mm256_and_si256(load4(in + i), kept));
+	portable_mask_words(out + i, in + i, mask, n - i);
+}
+
 // --- fleets ---
 
 // keys from 4 GiB up to `tom2`, which is above it
@@ -369,6 +391,8 @@ AVX2 uint64_t avx2_row(const struct fleet_row *row, const uint64_t *addresses, s
 	return or_lanes(seen);
 }
 
-const struct kernels avx2_kernels = {avx2_types, avx2_combine, avx2_merge, avx2_row};
+const struct kernels avx2_kernels = {
+	avx2_types, avx2_combine, avx2_merge, avx2_or_words, avx2_mask_words, avx2_row,
+};
 
 #endif

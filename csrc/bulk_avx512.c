@@ -227,6 +227,8 @@ static AVX512 void avx512_combine(const struct pat_view *pat, const uint64_t *pt
 	portable_combine(pat, ptes + i, n - i, types + i);
 }
 
-const struct kernels avx512_kernels = {avx512_types, avx512_combine, avx2_merge, avx2_row};
+const struct kernels avx512_kernels = {
+	avx512_types, avx512_combine, avx2_merge, avx2_or_words, avx2_mask_words, avx2_row,
+};
 
 #endif

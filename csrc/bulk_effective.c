@@ -21,17 +21,6 @@ static uint64_t page_of(uint32_t maxphyaddr, uint32_t level)
 	return low_bits(maxphyaddr) & ~low_bits(12 + 9 * (level - 1));
 }
 
-// the addresses of a part: as given, or the page that each leaf maps
-static const uint64_t *part_addresses(const uint64_t *addresses, const uint64_t *ptes, size_t n, uint64_t page,
-				      uint64_t *scratch)
-{
-	if (addresses)
-		return addresses;
-	for (size_t i = 0; i < n; i++)
-		scratch[i] = ptes[i] & page;
-	return scratch;
-}
-
 // Parts small enough that what one kernel writes, the next finds in the nearest cache.
 #define PART 1024u
 
@@ -44,8 +33,10 @@ static uint64_t effective_parts(const memtype_tables *t, const struct pat_view *
 
 	for (size_t done = 0; done < n; done += PART) {
 		size_t part = n - done < PART ? n - done : PART;
-		const uint64_t *places = part_addresses(addresses ? addresses + done : NULL, ptes + done, part, page, scratch);
+		const uint64_t *places = addresses ? addresses + done : scratch;
 
+		if (!addresses)
+			kernels->mask_words(scratch, ptes + done, page, part);
 		seen |= kernels->types(t, places, part, types + done);
 		kernels->combine(view, ptes + done, part, types + done);
 	}

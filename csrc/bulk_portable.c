@@ -34,4 +34,21 @@ void portable_merge(uint64_t *words, uint64_t keep, const uint8_t *bytes, size_t
 		words[i] = (words[i] & keep) | bytes[i];
 }
 
-const struct kernels portable_kernels = {portable_types, portable_combine, portable_merge, NULL};
+uint64_t portable_or_words(const uint64_t *words, size_t n)
+{
+	uint64_t seen = 0;
+
+	for (size_t i = 0; i < n; i++)
+		seen |= words[i];
+	return seen;
+}
+
+void portable_mask_words(uint64_t *out, const uint64_t *in, uint64_t mask, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		out[i] = in[i] & mask;
+}
+
+const struct kernels portable_kernels = {
+	portable_types, portable_combine, portable_merge, portable_or_words, portable_mask_words, NULL,
+};

@@ -49,15 +49,6 @@ static void match_each(const memtype_mtrrs *m, const uint64_t *addresses, size_t
 	}
 }
 
-static int any_beyond(const memtype_mtrrs *m, const uint64_t *addresses, size_t n)
-{
-	uint64_t seen = 0;
-
-	for (size_t j = 0; j < n; j++)
-		seen |= addresses[j];
-	return seen > low_bits(m->maxphyaddr);
-}
-
 static int state_types(const memtype_mtrrs *m, uint32_t isa, const uint64_t *addresses, size_t n, uint8_t *types)
 {
 	const struct kernels *kernels = kernels_of(isa);
@@ -65,7 +56,7 @@ static int state_types(const memtype_mtrrs *m, uint32_t isa, const uint64_t *add
 	int low = 0;
 
 	if (!kernels->row || build_row(m, &row)) {
-		if (any_beyond(m, addresses, n))
+		if (kernels->or_words(addresses, n) > low_bits(m->maxphyaddr))
 			return MEMTYPE_EADDRESS;
 		match_each(m, addresses, n, types, 0);
 		return MEMTYPE_OK;

@@ -42,44 +42,42 @@ static int leaf_tables(const struct leaf_map *map, uint32_t isa, uint64_t keep, 
 	return 0;
 }
 
-// a part of words[i] = (words[i] & keep) | the bits of gfns[i]; nothing is written where a gfn is beyond
-static int fill_part(const struct leaf_map *map, const memtype_tables *t, const uint64_t *gfns, size_t n, uint64_t keep,
-		     uint64_t *words)
+// words[i] = (words[i] & keep) | the bits of gfns[i], by search
+static void fill_by_search(const struct leaf_map *map, const uint64_t *gfns, size_t n, uint64_t keep, uint64_t *words)
 {
-	uint64_t last = low_bits(map->maxphyaddr - PAGE_SHIFT), seen = 0;
-	uint8_t bytes[MEMTYPE_CHECKED_FIRST];
-
-	if (t) {
-		if (kernels_of(t->isa)->types(t, gfns, n, bytes) > last)
-			return MEMTYPE_EADDRESS;
-		kernels_of(t->isa)->merge(words, keep, bytes, n);
-		return MEMTYPE_OK;
-	}
-	for (size_t i = 0; i < n; i++)
-		seen |= gfns[i];
-	if (seen > last)
-		return MEMTYPE_EADDRESS;
 	for (size_t i = 0; i < n; i++)
 		words[i] = (words[i] & keep) | (map->bits[piece_of(map->bases, map->count, gfns[i])] & ~keep);
-	return MEMTYPE_OK;
+}
+
+// the same by tables, in parts that stay in the nearest cache
+static void fill_by_tables(const memtype_tables *t, const uint64_t *gfns, size_t n, uint64_t keep, uint64_t *words)
+{
+	const struct kernels *kernels = kernels_of(t->isa);
+	uint8_t bytes[1024];
+
+	for (size_t done = 0; done < n; done += sizeof(bytes)) {
+		size_t part = n - done < sizeof(bytes) ? n - done : sizeof(bytes);
+
+		kernels->types(t, gfns + done, part, bytes);
+		kernels->merge(words + done, keep, bytes, part);
+	}
 }
 
 static int fill(const struct leaf_map *map, uint32_t isa, const uint64_t *gfns, size_t n, uint64_t keep,
 		uint64_t *words, size_t *index)
 {
-	memtype_tables tables, *t = n >= MAP_TABLES_FROM && leaf_tables(map, isa, keep, &tables) == 0 ? &tables : NULL;
+	uint64_t last = low_bits(map->maxphyaddr - PAGE_SHIFT);
+	memtype_tables t;
 
-	for (size_t done = 0; done < n;) {
-		size_t part = n - done < MEMTYPE_CHECKED_FIRST ? n - done : MEMTYPE_CHECKED_FIRST;
-
-		if (fill_part(map, t, gfns + done, part, keep, words + done)) {
-			while (gfns[done] <= low_bits(map->maxphyaddr - PAGE_SHIFT))
-				done++;
-			*index = done;
-			return MEMTYPE_EADDRESS;
-		}
-		done += part;
+	if (kernels_of(isa)->or_words(gfns, n) > last) { // SPTEs are live: look at all gfns before touching one
+		for (*index = 0; gfns[*index] <= last;)
+			++*index;
+		return MEMTYPE_EADDRESS;
 	}
+	if (n >= MAP_TABLES_FROM && leaf_tables(map, isa, keep, &t) == 0)
+		fill_by_tables(&t, gfns, n, keep, words);
+	else
+		fill_by_search(map, gfns, n, keep, words);
 	return MEMTYPE_OK;
 }
 

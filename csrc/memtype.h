@@ -142,11 +142,10 @@ int memtype_types(const memtype_tables *t, const uint64_t *addresses, size_t n, 
 /* types[i] = type of page first_gfn + i. Pages beyond 2^maxphyaddr: EADDRESS, nothing is written. */
 int memtype_page_types(const memtype_tables *t, uint64_t first_gfn, size_t n, uint8_t *types);
 
-/* The same two for a resolved map of `count` segments (memtype_resolve) below 2^maxphyaddr. */
+/* The same two for a resolved map of segments (memtype_resolve, memtype_resolve_map) below 2^maxphyaddr. */
 int memtype_map_types(const uint64_t *bases, const uint8_t *kinds, size_t count, uint32_t maxphyaddr, uint32_t isa,
 		      const uint64_t *addresses, size_t n, uint8_t *types, size_t *index);
-int memtype_map_page_types(const uint64_t *bases, const uint8_t *kinds, size_t count, uint32_t maxphyaddr,
-			   uint64_t first_gfn, size_t n, uint8_t *types);
+int memtype_map_page_types(const memtype_map *map, uint32_t maxphyaddr, uint64_t first_gfn, size_t n, uint8_t *types);
 
 /* --- many register files at once (fleet.c) --- */
 
@@ -227,8 +226,7 @@ int memtype_effective_ept_types(uint64_t pat, uint32_t level, uint32_t cr0_cd, c
 /* --- leaves of a hypervisor's page tables (kvm_leaf.c) --- */
 
 /* A map of gfns to leaf bits: piece i is [bases[i], bases[i+1]) with bits[i]; bases[0] is 0, the last piece ends
- * at 2^(maxphyaddr - 12). EADDRESS names the first gfn beyond in *index. Of at most MEMTYPE_CHECKED_FIRST gfns
- * nothing is then written; of more, every element holds its old or its new value. */
+ * at 2^(maxphyaddr - 12). EADDRESS names the first gfn beyond in *index, and nothing is written. */
 
 /* out[i] = the bits of gfns[i]. */
 int memtype_leaf_bits(const uint64_t *bases, const uint64_t *bits, size_t count, uint32_t maxphyaddr,

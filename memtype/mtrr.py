@@ -253,6 +253,12 @@ class MtrrState:
 
     def page_types(self, first_gfn: int, count: int, out: arrays.U8Array | None = None) -> arrays.U8Array:
         """The types of `count` 4 KiB pages from `first_gfn` on (gfn = address >> 12): uint8[count]."""
+        if type(first_gfn) is int and type(out) is _ndarray and out.dtype is _U8 and out.shape == (count,):
+            found = self._map
+            if found is None:
+                found = self._resolve()
+            if backends.active.pages_at_once(found, first_gfn, out):
+                return out
         first_gfn, count = arrays.integer(first_gfn, "first_gfn"), arrays.integer(count, "count")
         arrays.refuse_pages(first_gfn, count, self.maxphyaddr)
         out = arrays.output(out, (count,), arrays.U8)

@@ -43,7 +43,7 @@ def test_nothing_needs_no_memory() -> None:
     assert lib.memtype_types(t, ffi.NULL, 0, ffi.NULL, index) == lib.MEMTYPE_OK
     assert lib.memtype_page_types(t, 1 << 60, 0, ffi.NULL) == lib.MEMTYPE_OK
     assert lib.memtype_map_types(zero, b"\0", 1, 40, 0, ffi.NULL, 0, ffi.NULL, index) == lib.MEMTYPE_OK
-    assert lib.memtype_map_page_types(zero, b"\0", 1, 40, 1 << 60, 0, ffi.NULL) == lib.MEMTYPE_OK
+    assert lib.memtype_map_page_types(ffi.new("memtype_map *"), 40, 1 << 60, 0, ffi.NULL) == lib.MEMTYPE_OK
     assert index[0] == 77
 
 

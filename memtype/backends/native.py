@@ -56,7 +56,7 @@ _isa = _ISAS[isa]
 
 # Structs that C fills come from here: what C does not write, nobody reads.
 _new = ffi.new_allocator(should_clear_after_alloc=False)
-_types, _resolve_map = lib.memtype_types, lib.memtype_resolve_map
+_types, _resolve_map, _pages = lib.memtype_types, lib.memtype_resolve_map, lib.memtype_map_page_types
 _from, _NULL = ffi.from_buffer, ffi.NULL
 _U64S, _U8S = ffi.typeof("uint64_t[]"), ffi.typeof("uint8_t[]")
 _TABLES, _MAP = ffi.typeof("memtype_tables *"), ffi.typeof("memtype_map *")
@@ -166,10 +166,19 @@ def page_types(s: Registers, first_gfn: int, out: arrays.U8Array) -> None:
     """By the segments of the map where there is one: one fill for each."""
     arrays.refuse_pages(first_gfn, out.size, s.maxphyaddr)
     made = _new(_MAP)
-    if lib.memtype_resolve_map(registers(s), made) == lib.MEMTYPE_OK:
-        lib.memtype_map_page_types(made.bases, made.types, made.count, s.maxphyaddr, first_gfn, out.size, _out(out))
+    if _resolve_map(registers(s), made) == 0:
+        lib.memtype_map_page_types(made, s.maxphyaddr, first_gfn, out.size, _out(out))
     else:
         lib.memtype_page_types(tables(s), first_gfn, out.size, _out(out))
+
+
+def pages_at_once(found: Any, first_gfn: int, out: NDArray[Any]) -> bool:
+    """`page_types` by a map as `resolve_packed` left it; False as in `types_at_once`."""
+    try:
+        status: int = _pages(found._packed, found.maxphyaddr, first_gfn, out.size, _from(_U8S, out, True))
+    except (AttributeError, TypeError, OverflowError, ValueError, BufferError):
+        return False
+    return status == 0
 
 
 def fleet_types(fleet: Any, addresses: arrays.U64Array, out: arrays.U8Array) -> None:

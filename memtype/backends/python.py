@@ -19,9 +19,9 @@ from memtype.backends.reference import Registers, msr_fault, pat_index, pat_vali
 __all__ = [
     "at", "effective", "effective_array", "effective_ept", "effective_ept_array", "effective_ept_types",
     "effective_npt", "effective_npt_array", "effective_pcd_pwt", "effective_types", "ept_types", "fleet_types",
-    "leaf_bits", "leaf_fill", "map_types", "msr_fault", "name", "page_types", "pat_index", "pat_indexes", "pat_types",
-    "pat_valid", "pat_valids", "prepare", "resolve", "resolve_packed", "types", "types_at_once",
-    "xen_ept_type",
+    "leaf_bits", "leaf_fill", "map_types", "msr_fault", "name", "page_types", "pages_at_once", "pat_index",
+    "pat_indexes", "pat_types", "pat_valid", "pat_valids", "prepare", "resolve", "resolve_packed", "types",
+    "types_at_once", "xen_ept_type",
 ]  # fmt: skip
 
 name = "python"
@@ -34,6 +34,11 @@ def prepare(s: Registers) -> None:
 
 def types_at_once(s: Registers, addresses: arrays.U64Array, out: arrays.U8Array) -> bool:
     """The short way for plain arrays, which this backend has not: False, and nothing written."""
+    return False
+
+
+def pages_at_once(found: Any, first_gfn: int, out: arrays.U8Array) -> bool:
+    """Likewise for pages in a row."""
     return False
 
 

@@ -325,8 +325,6 @@ class Vm:
             return self.leaf(_gpa(gfns), bool(mmio), vcpu).bits
         given = arrays.uint64(gfns, "gfns")
         width = self.vcpu(vcpu).maxphyaddr
-        if out is not None:
-            _refuse_beyond(given, width)
         out = arrays.output(out, given.shape, arrays.U64, given)
         written = arrays.contiguous(out)
         pages = _page_kinds(mmio, given)
@@ -347,7 +345,6 @@ class Vm:
         """
         given = arrays.uint64(gfns, "gfns")
         arrays.output(sptes, given.shape, arrays.U64, given)
-        _refuse_beyond(given, self.vcpu(vcpu).maxphyaddr)
         pages = _page_kinds(mmio, given)
         if pages is not None:
             bits = self.leaf_bits(given, pages, vcpu)
@@ -477,12 +474,6 @@ class Vm:
 def _mtrr_bits(engine: str, vcpu: Vcpu) -> Pieces[int]:
     types = guest_mtrr.pieces(engine, vcpu)
     return Pieces(((first, kind << rules.EPT_TYPE_SHIFT) for first, _, kind in types), types.end)
-
-
-def _refuse_beyond(gfns: U64Array, width: int) -> None:
-    """Raise before anything is written: the kernels check large arrays only as they go."""
-    if gfns.size and int(gfns.max()) >> (width - rules.PAGE_SHIFT):
-        arrays.refuse_gfns(gfns, width)
 
 
 def _page_kinds(mmio: Any, gfns: U64Array) -> Any:

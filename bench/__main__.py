@@ -1,0 +1,97 @@
+"""``python -m bench``: goal, figure and verdict side by side.
+
+One process, the same pre-touched buffers, every candidate once a round in turn, the first round discarded, the
+minimum of each candidate, ratios of minima. Other load on the machine shifts figures; ratios hold to about 5 %.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import platform
+import time
+from pathlib import Path
+from typing import Any
+
+import memtype as mt
+from bench.jobs import Job, jobs
+
+
+def measure(job: Job, rounds: int) -> dict[str, float]:
+    """The least nanoseconds per element of each candidate."""
+    best: dict[str, float] = {}
+    names = list(job.candidates)
+    for number in range(rounds + 1):
+        turn = number % len(names)  # nobody always runs behind the same neighbour
+        for name in names[turn:] + names[:turn]:
+            call, elements = job.candidates[name]
+            start = time.perf_counter_ns()
+            call()
+            took = (time.perf_counter_ns() - start) / elements
+            if number:
+                best[name] = min(took, best.get(name, took))
+    return best
+
+
+def judge(job: Job, times: dict[str, float]) -> list[dict[str, Any]]:
+    found = []
+    for goal in job.goals:
+        try:
+            figure = goal.figure(times)
+        except KeyError as missing:
+            found.append({"goal": goal.text, "figure": None, "verdict": f"no {missing.args[0]} here"})
+            continue
+        other = goal.isa not in ("", mt.isa)
+        verdict = f"goal is for {goal.isa}" if other else "met" if goal.met(figure) else "MISSED"
+        found.append({"goal": goal.text, "figure": round(figure, 3), "unit": goal.unit.strip(), "verdict": verdict})
+    return found
+
+
+def machine() -> str:
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return f"{names[0] if names else platform.processor() or platform.machine()} x {max(len(names), 1)}"
+
+
+def show(job: Job, times: dict[str, float], verdicts: list[dict[str, Any]]) -> None:
+    print(f"\n{job.name}")
+    for name, took in times.items():
+        print(f"    {name:<24}{took:>12.3f} ns")
+    for name, why in job.skipped.items():
+        print(f"    {name:<24}     skipped: {why}")
+    for verdict in verdicts:
+        figure = "-" if verdict["figure"] is None else f"{verdict['figure']:.2f} {verdict['unit']}"
+        print(f"  {verdict['goal']:<42}{figure:>12}   {verdict['verdict']}")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="smaller inputs, fewer rounds")
+    parser.add_argument("--json", action="store_true", help="one JSON document, to keep as history")
+    parser.add_argument("--only", default="", metavar="TEXT", help="jobs whose name holds TEXT")
+    options = parser.parse_args()
+    rounds = 5 if options.quick else 20
+    head = {
+        "schema": "memtype/1", "date": datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
+        "machine": machine(), "isa": mt.isa, "python": platform.python_version(), "rounds": rounds,
+    }  # fmt: skip
+    if not options.json:
+        print("\n".join(f"{key}: {value}" for key, value in head.items() if key != "schema"))
+    results = []
+    for job in jobs(options.quick, rounds):
+        if options.only not in job.name:
+            continue
+        times = measure(job, rounds)
+        verdicts = judge(job, times)
+        results.append({"job": job.name, "ns": times, "goals": verdicts, "skipped": job.skipped})
+        if not options.json:
+            show(job, times, verdicts)
+    if options.json:
+        print(json.dumps({**head, "jobs": results}, indent=1))
+    return int(any(goal["verdict"] == "MISSED" for result in results for goal in result["goals"]))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
