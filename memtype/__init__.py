@@ -2,6 +2,9 @@
 
 from memtype import kvm
 from memtype.analysis.alias import Alias, alias
+from memtype.analysis.check import Finding, Report, check
+from memtype.analysis.conflicts import Conflict, conflicts
+from memtype.analysis.diff import Change, Diff, diff
 from memtype.analysis.page_type import PageType, page_type
 from memtype.backends import active as _active
 from memtype.effective import effective, effective_npt, effective_pcd_pwt, effective_types
@@ -48,8 +51,12 @@ __all__ = [
     "ArrayError",
     "BackendMismatch",
     "BackendUnavailable",
+    "Change",
+    "Conflict",
     "Cpu",
+    "Diff",
     "Explanation",
+    "Finding",
     "InputError",
     "LiveReadRefused",
     "Machine",
@@ -62,12 +69,16 @@ __all__ = [
     "ParseError",
     "Pat",
     "RegisterError",
+    "Report",
     "Segment",
     "ShatteredMapError",
     "StateArray",
     "Want",
     "alias",
     "backend",
+    "check",
+    "conflicts",
+    "diff",
     "effective",
     "effective_ept",
     "effective_ept_types",

@@ -1,0 +1,267 @@
+"""What is wrong with a machine's memory types: RAM that is not WB, cached devices, processors that disagree."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from memtype import arrays, rules
+from memtype.analysis.diff import diff_cpus
+from memtype.errors import InputError, ShatteredMapError
+from memtype.machine import Cpu, Machine
+from memtype.memory_map import MemoryMap
+from memtype.mtrr import MtrrState
+from memtype.types import MemoryType
+
+REQUIREMENTS = ("snp",)
+PLATFORMS = ("bare", "tdx")
+_CACHED = frozenset({MemoryType.WB, MemoryType.WT, MemoryType.WP, MemoryType.MIXED})
+_MOST = 64  # findings of one rule; the last then says how many more there are
+
+Span = tuple[int, int]  # (base, size)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is wrong ("error", "warning") or worth knowing ("note"), and the rule that says so.
+
+    `base` and `size` tell the range it is about, None where it is about no range.
+    """
+
+    rule: str
+    severity: str
+    text: str
+    base: int | None = None
+    size: int | None = None
+
+    @property
+    def last(self) -> int | None:
+        """The last byte, inclusive."""
+        return None if self.base is None or self.size is None else self.base + self.size - 1
+
+    @property
+    def source(self) -> str:
+        """Where the rule stands."""
+        return rules.RULES[self.rule].source
+
+    def __str__(self) -> str:
+        place = "" if self.base is None else f"[mem 0x{self.base:016x}-0x{self.last:016x}] "
+        return f"{self.severity}: {place}{self.text}  [{self.rule}: {self.source}]"
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The findings, worst first. True where none is an error or a warning."""
+
+    findings: tuple[Finding, ...]
+
+    def __bool__(self) -> bool:
+        return all(finding.severity == "note" for finding in self.findings)
+
+    def __iter__(self) -> Iterator[Finding]:
+        return iter(self.findings)
+
+    def __len__(self) -> int:
+        return len(self.findings)
+
+
+def check(
+    machine: Machine | MtrrState,
+    mmio: Iterable[Span] = (),
+    ram: Iterable[Span] = (),
+    require: str | None = None,
+    platform: str = "bare",
+) -> Report:
+    """Look for what is wrong.
+
+    Parameters
+    ----------
+    machine : Machine or MtrrState
+        A parsed dump, or bare registers.
+    mmio : iterable of (base, size)
+        Device ranges, which no cacheable type may cover.
+    ram : iterable of (base, size)
+        RAM beside what the dump's own map (e820) lists.
+    require : {"snp"}, optional
+        What the machine is meant for: "snp" needs the same registers in every processor.
+    platform : {"bare", "tdx"}
+        "tdx": the registers are those of a TDX guest.
+
+    Returns
+    -------
+    Report, true where nothing is wrong; iterating over it gives the findings.
+
+    Raises
+    ------
+    InputError
+        For a dump that tells neither MTRRs nor a map, or a range outside the address space.
+
+    Examples
+    --------
+    >>> state = MtrrState(0xC06, (0x0606060606060606,) * 11, maxphyaddr=36)
+    >>> print(*check(state, mmio=[(0xFEE00000, 0x1000)]))
+    error: [mem 0x00000000fee00000-0x00000000fee00fff] device registers are WB  [check-mmio: SDM 3A 12.3.1, 12.11]
+    """
+    if isinstance(machine, MtrrState):
+        machine = Machine(cpus=(Cpu(0, machine),), vendor=machine.vendor, maxphyaddr=machine.maxphyaddr)
+    _known(require, (None, *REQUIREMENTS), "require")
+    _known(platform, PLATFORMS, "platform")
+    if machine.mtrrs is None and machine.printed_map is None:
+        raise InputError(f"{machine.source}: neither MTRRs nor a map in it: nothing to check")
+    found = [*_registers(machine), *_cpus(machine, require), *_platform(machine, platform)]
+    spans = [*_usable(machine), *ram], list(mmio)
+    found += _ranges(machine, *spans, platform == "tdx")
+    order = {"error": 0, "warning": 1, "note": 2}
+    return Report(tuple(sorted(found, key=lambda finding: order[finding.severity])))
+
+
+def _known(value: str | None, names: tuple[str | None, ...], what: str) -> None:
+    if value not in names:
+        raise InputError(f"{what} = {value!r}: one of {', '.join(name for name in names if name)} is known")
+
+
+# --- registers and processors -------------------------------------------------------------------------------------
+
+
+def _registers(machine: Machine) -> Iterator[Finding]:
+    """Values that hardware refuses, each once however many processors hold it."""
+    told: dict[str, list[int]] = {}
+    for cpu in machine.cpus:
+        problems = [*(cpu.mtrrs.problems() if cpu.mtrrs else ()), *(cpu.pat.problems() if cpu.pat else ())]
+        for problem in problems:
+            told.setdefault(str(problem), []).append(cpu.number)
+    for text, cpus in told.items():
+        yield Finding("check-register", "error", text + ("" if len(machine.cpus) == 1 else f" (CPU {_list(cpus)})"))
+
+
+def _cpus(machine: Machine, require: str | None) -> Iterator[Finding]:
+    told = sum(cpu.mtrrs is not None for cpu in machine.cpus)
+    if require == "snp" and told < 2:
+        yield Finding("check-snp", "warning", "one processor told: whether all hold the same registers stays open")
+    groups: dict[int, tuple[str, bool, list[int]]] = {}
+    try:
+        for _, other, difference in diff_cpus(machine):
+            groups.setdefault(id(difference), (difference.summary, bool(difference), []))[2].append(other.number)
+    except ShatteredMapError as error:
+        yield Finding("check-cpus", "error", f"the processors hold different registers, and {error}")
+        return
+    if what := (machine.facts or {}).get("inconsistent"):
+        text = f"the kernel found the processors' MTRRs different ({', '.join(map(str, _several(what)))})"
+        yield Finding("check-snp" if require == "snp" else "check-cpus", "error", text)
+    for summary, in_effect, cpus in groups.values():
+        text = f"CPU {_list(cpus)} and the first: {summary}"
+        if require == "snp":
+            yield Finding("check-snp", "error", text)
+        else:
+            yield Finding("check-cpus", "error" if in_effect else "note", text)
+    if require == "snp" and told > 1 and not groups:
+        yield Finding("check-snp", "note", f"all {told} processors hold the same MTRRs")
+    if require == "snp" and (routed := _routed(machine)):
+        yield Finding("check-snp", "note", routed)
+
+
+def _several(what: object) -> list[object]:
+    return list(what) if isinstance(what, (list, tuple)) else [what]
+
+
+def _routed(machine: Machine) -> str | None:
+    """What the extra bits of AMD's fixed ranges mean, where the dump shows them."""
+    state = machine.mtrrs
+    held = {entry for value in state.fixed for entry in value.to_bytes(8, "little")} if state else set()
+    shown = sorted(entry for entry in held if entry & rules.AMD_FIXED_ROUTING)
+    words = [f"{entry:02x} = {_routing(entry)}{rules.type_of(entry & 7)}" for entry in shown]
+    return f"fixed-range bytes: {', '.join(words)}" if words else None
+
+
+def _routing(entry: int) -> str:
+    bits = (("RdMem", rules.AMD_RDMEM), ("WrMem", rules.AMD_WRMEM))
+    return "".join(f"{name} + " for name, bit in bits if entry & bit)
+
+
+def _platform(machine: Machine, platform: str) -> Iterator[Finding]:
+    state = machine.mtrrs
+    if platform == "tdx":
+        yield Finding("check-tdx", "note", "do not program the MTRRs; treat private memory as WB, with E = 0 too")
+    elif state is not None and not state.def_type & rules.DEF_TYPE_E:
+        yield Finding("check-off", "warning", "the MTRRs are off: every address is UC, RAM too")
+
+
+# --- ranges -------------------------------------------------------------------------------------------------------
+
+
+def _ranges(machine: Machine, ram: list[Span], mmio: list[Span], all_wb: bool) -> Iterator[Finding]:
+    try:
+        memory = machine.mtrrs.map if machine.mtrrs is not None else machine.printed_map
+    except ShatteredMapError as error:
+        yield Finding("check-shattered", "warning", f"no range was checked: {error}")
+        return
+    assert memory is not None
+    limit = 1 << memory.maxphyaddr
+    for base, size in (*ram, *mmio):
+        if arrays.integer(base, "base") < 0 or arrays.integer(size, "size") <= 0 or base + size > limit:
+            raise InputError(f"range 0x{base:x}+0x{size:x} is not within [0, 2**{memory.maxphyaddr})")
+    if all_wb:
+        memory = MemoryMap.from_segments([(0, limit, MemoryType.WB)], memory.maxphyaddr)
+    start = rules.FIXED_END if "fixed" in machine.inferred and machine.mtrrs is not None else 0
+    off = machine.mtrrs is not None and not machine.mtrrs.def_type & rules.DEF_TYPE_E and not all_wb
+    yield from _most([] if off else _uncached_ram(memory, ram, start))
+    yield from _most([] if all_wb else _cached_devices(memory, mmio))
+    yield from _most(_undefined(memory, start))
+
+
+def _uncached_ram(memory: MemoryMap, ram: list[Span], start: int) -> Iterator[Finding]:
+    for base, size, kind in _inside(memory, _joined(ram), start):
+        if kind is not MemoryType.WB:
+            yield Finding("check-ram", "warning", f"RAM is {kind}, not WB", base, size)
+
+
+def _cached_devices(memory: MemoryMap, mmio: list[Span]) -> Iterator[Finding]:
+    for base, size, kind in _inside(memory, _joined(mmio), 0):
+        if kind in _CACHED:
+            yield Finding("check-mmio", "error", f"device registers are {kind}", base, size)
+
+
+def _undefined(memory: MemoryMap, start: int) -> Iterator[Finding]:
+    for segment in memory:
+        if segment.type is MemoryType.UNDEFINED and segment.end > start:
+            base = max(segment.base, start)
+            text = "the type is undefined (a reserved type, or ranges that overlap)"
+            yield Finding("check-undefined", "error", text, base, segment.end - base)
+
+
+def _inside(memory: MemoryMap, spans: list[Span], start: int) -> Iterator[tuple[int, int, MemoryType]]:
+    """Each span cut at the map's borders, from `start` on."""
+    for base, size in spans:
+        here, end = max(base, start), base + size
+        while here < end:
+            kind, _, behind = memory.stretch(here)
+            yield here, min(behind, end) - here, kind
+            here = min(behind, end)
+
+
+def _joined(spans: list[Span]) -> list[Span]:
+    """The spans rising, touching and overlapping ones as one."""
+    found: list[Span] = []
+    for base, size in sorted(spans):
+        if found and base <= found[-1][0] + found[-1][1]:
+            first = found[-1][0]
+            found[-1] = first, max(found[-1][1], base + size - first)
+        else:
+            found.append((base, size))
+    return found
+
+
+def _usable(machine: Machine) -> list[Span]:
+    return [(r.base, r.size) for r in machine.e820 if r.kind.lower() in rules.E820_RAM]
+
+
+def _most(findings: Iterable[Finding]) -> list[Finding]:
+    found = list(findings)
+    if len(found) <= _MOST:
+        return found
+    last = found[_MOST]
+    return [*found[:_MOST], Finding(last.rule, last.severity, f"and {len(found) - _MOST} more such ranges")]
+
+
+def _list(numbers: list[int]) -> str:
+    return ", ".join(map(str, numbers[:8])) + (f" and {len(numbers) - 8} more" if len(numbers) > 8 else "")

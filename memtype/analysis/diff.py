@@ -1,0 +1,226 @@
+"""Two register files: do they mean the same? Which registers differ, which ranges, from which type to which."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from memtype import rules
+from memtype.errors import InputError
+from memtype.machine import Cpu, Machine
+from memtype.memory_map import MemoryMap
+from memtype.mtrr import MtrrState
+from memtype.pat import Pat
+from memtype.types import MemoryType
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Bytes [base, base + size) that are `old` in the first and `new` in the second."""
+
+    base: int
+    size: int
+    old: MemoryType
+    new: MemoryType
+
+    @property
+    def last(self) -> int:
+        """The last byte, inclusive."""
+        return self.base + self.size - 1
+
+    def __str__(self) -> str:
+        return f"[mem 0x{self.base:016x}-0x{self.last:016x}] {self.old} -> {self.new}"
+
+
+@dataclass(frozen=True, slots=True)
+class RegisterChange:
+    """A register that differs; None where one side does not have it."""
+
+    name: str
+    old: int | None
+    new: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class PatChange:
+    """An entry of IA32_PAT that differs."""
+
+    entry: int
+    old: MemoryType
+    new: MemoryType
+
+
+@dataclass(frozen=True, slots=True)
+class Diff:
+    """What differs between two register files, and what that means. False where they are equal in effect.
+
+    Attributes
+    ----------
+    changes : ranges whose memory type differs, rising; iterating over the `Diff` gives them
+    pat : entries of IA32_PAT that differ; compared where both tell it
+    registers : MTRRs that differ, in effect or not; None where one side has only a map
+    notes : what could not be compared
+    """
+
+    changes: tuple[Change, ...] = ()
+    pat: tuple[PatChange, ...] = ()
+    registers: tuple[RegisterChange, ...] | None = None
+    notes: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.changes or self.pat)
+
+    def __iter__(self) -> Iterator[Change]:
+        return iter(self.changes)
+
+    def __len__(self) -> int:
+        return len(self.changes)
+
+    @property
+    def summary(self) -> str:
+        """One line: ``registers differ in 3 places, memory map identical``."""
+        counted = "registers not compared" if self.registers is None else _count(len(self.registers))
+        told = f"memory map differs in {_ranges(len(self.changes))}" if self.changes else "memory map identical"
+        return f"{counted}, {told}" + (f", PAT differs in {_entries(len(self.pat))}" if self.pat else "")
+
+
+def diff(a: MtrrState | MemoryMap | Machine, b: MtrrState | MemoryMap | Machine) -> Diff:
+    """Compare two register files, maps or dumps by what they mean.
+
+    Addresses below both widths are compared. A dump that holds only a printed map is compared with the other's
+    registers as the printing program reads them; where one dump does not tell its fixed ranges, the first MiB is
+    left out.
+
+    Raises
+    ------
+    InputError
+        For a dump that tells neither registers nor a map.
+    ShatteredMapError
+        Where registers differ and holey masks make more segments than a map may hold.
+
+    Examples
+    --------
+    >>> before = MtrrState(0x806, variable=[(0x80000000, 0xF80000800)], maxphyaddr=36)
+    >>> after = MtrrState(0x806, variable=[(0, 0), (0x80000000, 0xFC0000800)], maxphyaddr=36)
+    >>> [str(change) for change in diff(before, after)]
+    ['[mem 0x00000000c0000000-0x00000000ffffffff] UC -> WB']
+    >>> bool(diff(before, before))
+    False
+    """
+    first, second = _machine(a), _machine(b)
+    left, right = first.mtrrs, second.mtrrs
+    registers = register_changes(left, right) if left is not None and right is not None else None
+    notes = []
+    same = registers == () and left is not None and right is not None and _context(left) == _context(right)
+    changes: tuple[Change, ...] = ()
+    if not same:
+        maps, view = _maps(first, second)
+        start = rules.FIXED_END if _low_unknown(first, second) else 0
+        if start:
+            notes.append("the first MiB is not compared: one side does not tell its fixed ranges")
+        if view:
+            notes.append(f"one side tells only a map: compared as {view} reads the registers")
+        if maps[0].maxphyaddr != maps[1].maxphyaddr:
+            widths = f"{maps[0].maxphyaddr} and {maps[1].maxphyaddr}"
+            notes.append(f"MAXPHYADDR {widths}: compared below 2**{min(m.maxphyaddr for m in maps)}")
+        changes = tuple(map_changes(*maps, start))
+    return Diff(changes, _pat_changes(first.pat, second.pat), registers, tuple(notes))
+
+
+def diff_cpus(machine: Machine) -> list[tuple[Cpu, Cpu, Diff]]:
+    """Every processor that holds other registers than the first, as (first, other, difference)."""
+    told = [cpu for cpu in machine.cpus if cpu.mtrrs is not None]
+    found: dict[tuple[MtrrState | None, Pat | None], Diff] = {}  # many processors, few different register files
+    listed = []
+    for cpu in told[1:]:
+        key = cpu.mtrrs, cpu.pat
+        if key == (told[0].mtrrs, told[0].pat):
+            continue
+        if key not in found:
+            found[key] = diff(replace(machine, cpus=(told[0],)), replace(machine, cpus=(cpu,)))
+        listed.append((told[0], cpu, found[key]))
+    return listed
+
+
+def register_changes(a: MtrrState, b: MtrrState) -> tuple[RegisterChange, ...]:
+    """The MTRRs that hold other values; unused pairs beyond the shorter list are no difference."""
+    left, right = _registers(a), _registers(b)
+    names = dict.fromkeys((*left, *right))
+    pairs = [(name, left.get(name), right.get(name)) for name in names]
+    return tuple(RegisterChange(*pair) for pair in pairs if (pair[1] or 0) != (pair[2] or 0))
+
+
+def map_changes(a: MemoryMap, b: MemoryMap, start: int = 0) -> Iterator[Change]:
+    """Ranges from `start` on, below both widths, whose types differ; neighbours with the same pair are one."""
+    limit = 1 << min(a.maxphyaddr, b.maxphyaddr)
+    edges = sorted({s.base for memory in (a, b) for s in memory if start < s.base < limit} | {start})
+    held: Change | None = None
+    for base, end in zip(edges, [*edges[1:], limit], strict=True):
+        old, new = a.at(base), b.at(base)
+        if held and (held.old, held.new) == (old, new):
+            held = replace(held, size=end - held.base)
+            continue
+        if held:
+            yield held
+        held = Change(base, end - base, old, new) if old != new else None
+    if held:
+        yield held
+
+
+def _registers(state: MtrrState) -> dict[str, int]:
+    found = {name: value for name, _, value in state._registers()}
+    return found | {"SYSCFG": state.syscfg, "TOP_MEM2": state.tom2}
+
+
+def _context(state: MtrrState) -> tuple[object, ...]:
+    """What decides beside the registers."""
+    return state.maxphyaddr, state.vendor, state.has_fixed
+
+
+def _machine(given: MtrrState | MemoryMap | Machine) -> Machine:
+    if isinstance(given, Machine):
+        return given
+    if isinstance(given, MtrrState):
+        return Machine(cpus=(Cpu(0, given),), vendor=given.vendor, maxphyaddr=given.maxphyaddr)
+    if isinstance(given, MemoryMap):
+        return Machine(printed_map=given)
+    raise InputError(f"{given!r:.60} is neither a register file, nor a map, nor a dump")
+
+
+def _maps(first: Machine, second: Machine) -> tuple[tuple[MemoryMap, MemoryMap], str | None]:
+    """Both maps, and the view that they were made with where registers meet a printed map."""
+    view = next((m.printed_view for m in (first, second) if m.mtrrs is None and m.printed_map is not None), None)
+    return (_map(first, view), _map(second, view)), view
+
+
+def _map(machine: Machine, view: str | None) -> MemoryMap:
+    if machine.mtrrs is not None:
+        return machine.mtrrs.map if view is None else machine.mtrrs.view(view).map
+    if machine.printed_map is None:
+        raise InputError(f"{machine.source}: neither MTRRs nor a map in it: nothing to compare")
+    return machine.printed_map
+
+
+def _low_unknown(first: Machine, second: Machine) -> bool:
+    return any("fixed" in m.inferred and m.mtrrs is not None for m in (first, second)) and not all(
+        "fixed" in m.inferred for m in (first, second)
+    )
+
+
+def _pat_changes(a: Pat | None, b: Pat | None) -> tuple[PatChange, ...]:
+    if a is None or b is None:
+        return ()
+    pairs = enumerate(zip(a.types, b.types, strict=True))
+    return tuple(PatChange(entry, old, new) for entry, (old, new) in pairs if old != new)
+
+
+def _count(registers: int) -> str:
+    return "same registers" if not registers else f"registers differ in {registers} place{'s' * (registers > 1)}"
+
+
+def _ranges(count: int) -> str:
+    return f"{count} range{'s' * (count > 1)}"
+
+
+def _entries(count: int) -> str:
+    return f"{count} entr{'ies' if count > 1 else 'y'}"

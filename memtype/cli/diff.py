@@ -1,0 +1,155 @@
+"""``memtype diff``: do two or more dumps, or the processors of one, mean the same?"""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from memtype.analysis.diff import Change, Diff, PatChange, RegisterChange, diff, diff_cpus
+from memtype.cli import _common
+from memtype.errors import InputError
+from memtype.machine import Machine
+
+HELP = "compare dumps, or the processors of one (--cpus), by what their registers mean"
+EXAMPLE = "memtype diff before.json after.json"
+_ONE = "the dump tells one processor: nothing to compare it with"
+_SHOWN = 40  # registers listed of each comparison; --json has them all
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    words = "two or more dumps, each compared with the next (- is standard input); with --cpus one"
+    parser.add_argument("inputs", nargs="*", metavar="DUMP", help=words)
+    parser.add_argument("--cpus", action="store_true", help="compare the processors of one dump with its first")
+    _common.add_json(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    compared, said = _cpus(args.inputs) if args.cpus else _dumps(args.inputs)
+    if args.json:
+        same = not any(difference for _, _, difference in compared)
+        listed = [_json(*item) for item in compared]
+        _common.print_json("diff", {"same_map": same, "comparisons": listed, "notes": said})
+    else:
+        print("\n".join(line for item in compared for line in _text(*item)) or _alone(said))
+        _common.notes(said)
+    return 1 if any(difference for _, _, difference in compared) else 0
+
+
+def _alone(said: list[str]) -> str:
+    return "one processor, nothing to compare" if _ONE in said else "all processors hold the same"
+
+
+Comparison = tuple[str, str, Diff]
+
+
+def _dumps(names: list[str]) -> tuple[list[Comparison], list[str]]:
+    if len(names) < 2:
+        raise InputError("diff needs two dumps, or --cpus and one")
+    if names.count("-") > 1:
+        raise InputError("standard input can be one of the dumps only")
+    machines = [_common.read_machine(name) for name in names]
+    compared = [
+        (first, second, diff(a, b))
+        for first, second, a, b in zip(names, names[1:], machines, machines[1:], strict=False)
+    ]
+    return compared, [*_assumed(names, machines), *_notes(compared)]
+
+
+def _cpus(names: list[str]) -> tuple[list[Comparison], list[str]]:
+    if len(names) > 1:
+        raise InputError(f"--cpus looks at one dump, not {len(names)}")
+    machine = _common.read_machine(names[0] if names else None)
+    told = sum(cpu.mtrrs is not None for cpu in machine.cpus)
+    if told == 0:
+        raise InputError(f"{machine.source}: the dump does not tell the MTRRs")
+    notes = list(machine.notes)
+    if told == 1:
+        notes.append(_ONE)
+    groups: dict[int, tuple[str, list[int], Diff]] = {}
+    for first, other, difference in diff_cpus(machine):
+        groups.setdefault(id(difference), (f"CPU {first.number}", [], difference))[1].append(other.number)
+    compared = [(first, _cpu_list(numbers), difference) for first, numbers, difference in groups.values()]
+    return compared, notes + _notes(compared)
+
+
+def _cpu_list(numbers: list[int]) -> str:
+    """``_cpu_list([1, 2, 3, 7]) == 'CPU 1-3,7'``."""
+    runs: list[list[int]] = []
+    for number in sorted(numbers):
+        if runs and runs[-1][-1] == number - 1:
+            runs[-1][1:] = [number]
+        else:
+            runs.append([number])
+    return "CPU " + ",".join("-".join(map(str, run)) for run in runs)
+
+
+def _assumed(names: list[str], machines: list[Machine]) -> list[str]:
+    """What was not told, so that a difference may be the dump's and not the machine's."""
+    return [
+        f"{name}: {note}"
+        for name, machine in zip(names, machines, strict=True)
+        for note in machine.notes
+        if any(note.lower().startswith(word) for word in ("default type", "fixed ranges", "registers"))
+    ]
+
+
+def _notes(compared: list[Comparison]) -> list[str]:
+    return list(dict.fromkeys(note for _, _, difference in compared for note in difference.notes))
+
+
+def _text(first: str, second: str, difference: Diff) -> list[str]:
+    found = [f"{first} -> {second}: {difference.summary}"]
+    found += _register_lines(difference.registers)
+    if difference.pat:
+        found += _common.columns([(f"PA{p.entry}", p.old, "->", p.new) for p in difference.pat], "  ").splitlines()
+    if difference.changes:
+        found += _common.columns([_row(change) for change in difference.changes]).splitlines()
+    return found
+
+
+def _register_lines(registers: tuple[RegisterChange, ...] | None) -> list[str]:
+    if not registers:
+        return []
+    rows = [(r.name, _value(r.old), "->", _value(r.new)) for r in registers[:_SHOWN]]
+    more = [f"  and {len(registers) - _SHOWN} more"] if len(registers) > _SHOWN else []
+    return _common.columns(rows, "  ").splitlines() + more
+
+
+def _row(change: Change) -> tuple[Any, ...]:
+    return _common.mem(change.base, change.size), _common.size_text(change.size), f"{change.old} -> {change.new}"
+
+
+def _value(value: int | None) -> str:
+    return "none" if value is None else _common.hexadecimal(value, 16)
+
+
+# --- JSON -----------------------------------------------------------------------------------------------------------
+
+
+def _json(first: str, second: str, difference: Diff) -> dict[str, Any]:
+    return {
+        "from": first,
+        "to": second,
+        "same_registers": None if difference.registers is None else not difference.registers,
+        "same_map": not difference.changes,
+        "same_pat": not difference.pat,
+        "registers": [_register_json(register) for register in difference.registers or ()],
+        "pat": [_pat_json(entry) for entry in difference.pat],
+        "changes": [_change_json(change) for change in difference.changes],
+    }
+
+
+def _register_json(register: RegisterChange) -> dict[str, Any]:
+    hexed = {key: None if value is None else _value(value) for key, value in
+             (("old", register.old), ("new", register.new))}  # fmt: skip
+    return {"name": register.name, **hexed}
+
+
+def _pat_json(entry: PatChange) -> dict[str, Any]:
+    return {"entry": entry.entry, "old": str(entry.old), "new": str(entry.new)}
+
+
+def _change_json(change: Change) -> dict[str, Any]:
+    hexed = {"base": change.base, "size": change.size, "last": change.last}
+    named = {key: _common.hexadecimal(value) for key, value in hexed.items()}
+    return {**named, "old": str(change.old), "new": str(change.new)}
