@@ -147,8 +147,6 @@ void portable_mask_words(uint64_t *out, const uint64_t *in, uint64_t mask, size_
 void avx2_merge(uint64_t *words, uint64_t keep, const uint8_t *bytes, size_t n);
 uint64_t avx2_or_words(const uint64_t *words, size_t n);
 void avx2_mask_words(uint64_t *out, const uint64_t *in, uint64_t mask, size_t n);
-uint64_t avx2_row(const struct fleet_row *row, const uint64_t *addresses, size_t n, uint8_t *types, int *low);
-
 // `isa` is supported
 const struct kernels *kernels_of(uint32_t isa);
 

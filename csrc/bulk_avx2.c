@@ -373,7 +373,7 @@ INLINE __m256i row32(const struct fleet_row *row, const uint64_t *addresses, __m
 	return in_order(final_types(row->final_type, pack_bytes(codes)));
 }
 
-AVX2 uint64_t avx2_row(const struct fleet_row *row, const uint64_t *addresses, size_t n, uint8_t *types, int *low)
+static AVX2 uint64_t avx2_row(const struct fleet_row *row, const uint64_t *addresses, size_t n, uint8_t *types, int *low)
 {
 	__m256i seen = _mm256_setzero_si256(), below = seen;
 	uint64_t in[32] = {0};

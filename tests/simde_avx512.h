@@ -18,3 +18,17 @@ static inline long long emulated_reduce_or_epi64(simde__m512i a)
 #ifndef _mm512_stream_si512
 #define _mm512_stream_si512(to, a) simde_mm512_store_si512(to, a)
 #endif
+
+#ifndef _mm512_cvtepi32_epi8
+static inline simde__m128i emulated_cvtepi32_epi8(simde__m512i a)
+{
+	uint32_t lanes[16];
+	uint8_t bytes[16];
+
+	simde_mm512_storeu_si512(lanes, a);
+	for (int i = 0; i < 16; i++)
+		bytes[i] = (uint8_t)lanes[i];
+	return simde_mm_loadu_si128(bytes);
+}
+#define _mm512_cvtepi32_epi8(a) emulated_cvtepi32_epi8(a)
+#endif

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from strategies import random_state
 
 import memtype as mt
-from memtype import AddressError, MtrrState, backends, rules
+from memtype import AddressError, MtrrState, StateArray, backends, rules
 from memtype.backends import python, reference
 
 native = pytest.importorskip("memtype.backends.native", reason="the C core is not built")
@@ -250,6 +250,19 @@ def test_leaf_bits_and_fills(through: Any, count: int) -> None:
                 through.leaf_fill(pieces, bits, 0x78, width, gfns, out)
             assert caught.value.index == count - 2
             assert np.array_equal(out, before)
+
+
+@pytest.mark.parametrize("count", [1, 31, 63, 64, 65, 200])
+def test_fleets(through: Any, count: int) -> None:
+    states = [nasty(seed) for seed in range(40)]
+    fleet = StateArray.of(states)
+    shares = (0, 0.02, 1)
+    rows = [scattered(s, seed, count, low=shares[seed % 3]) for seed, s in enumerate(states)]
+    given, out = np.array(rows), np.full((40, count), 0xEE, np.uint8)
+    want = out.copy()
+    through.fleet_types(fleet, given, out)
+    python.fleet_types(fleet, given, want)
+    assert np.array_equal(out, want)
 
 
 @pytest.mark.parametrize("level", [1, 2, 3])
