@@ -25,6 +25,7 @@ from memtype.kvm import (
     guest_mtrr,
     replay,
 )
+from memtype.kvm.ranges import Pieces, overlay
 
 LEGAL = (0, 1, 4, 5, 6)
 PAT_TYPES = ("UC", "WC", "WT", "WP", "WB", "UC-")
@@ -401,3 +402,31 @@ def test_leaf_bits_and_fill_equal_the_leaf_page_by_page(rng):
         assert np.array_equal(sptes & ~np.uint64(0x78), kept & ~np.uint64(0x78))
         assert (sptes & np.uint64(0x78)).tolist() == (
             expected if vm.tdp == "ept" else (kept & np.uint64(0x78)).tolist())  # fmt: skip
+
+
+def test_overlaid_pieces_are_each_layers_own():
+    rng = random.Random(1)
+    for _ in range(200):
+        layers = []
+        for _ in range(rng.randint(1, 4)):
+            end = rng.randint(1, 40)
+            starts = {0, *(rng.randrange(end) for _ in range(rng.randint(0, 6)))}
+            layers.append(Pieces([(start, rng.randint(0, 3)) for start in sorted(starts)], end))
+        end = rng.randint(1, 45)
+        both = overlay(layers, end)
+        for gfn in range(end):
+            assert both.at(gfn) == tuple(layer.at(gfn) if gfn < layer.end else None for layer in layers)
+
+
+def test_events_do_not_check_registers_again(monkeypatch):
+    """Each write of a trace would otherwise cost the checks of every register of every vCPU."""
+    vm = Vm("6.4", noncoherent_dma=True, vcpus=[Vcpu(maxphyaddr=36)] * 4)
+
+    def never(*_: object) -> None:
+        raise AssertionError("checked again")
+
+    monkeypatch.setattr("memtype.kvm.msrs.check_state", never)
+    everything = MtrrState(0xC06, maxphyaddr=36)
+    events = [WriteMsr(0x2FF, 0xC06, vcpu=3), SetCr0Cd(True), NoncoherentDma(0), DisableQuirks("CD_NW_CLEARED")]
+    done = replay(vm, [*events, SetMtrrs(everything)])
+    assert not done.refused and done.vm.msr(0x2FF, vcpu=2) == 0xC06

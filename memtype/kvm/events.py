@@ -17,7 +17,7 @@ from memtype.kvm import guest_mtrr, msrs, profiles
 from memtype.kvm.profiles import CD_NW_CLEARED, GFN_ALL, IGNORE_GUEST_PAT
 from memtype.kvm.ranges import Pieces, Range, clip, contains, overlay, subtract, union
 from memtype.kvm.vcpu import Vcpu, as_guest, with_msr
-from memtype.kvm.vm import Vm, device_count, quirk_names
+from memtype.kvm.vm import Vm, altered, device_count, quirk_names
 from memtype.mtrr import MtrrState
 
 EVERYTHING: Range = (0, GFN_ALL)
@@ -192,7 +192,7 @@ class NoncoherentDma:
     count: int
 
     def perform(self, vm: Vm) -> Outcome:
-        after = dataclasses.replace(vm, noncoherent_dma=device_count(self.count))
+        after = altered(vm, noncoherent_dma=device_count(self.count))
         if after.has_noncoherent_dma == vm.has_noncoherent_dma:
             return Outcome(after, (), ("kvm-zap-nc-count",))
         ept = vm.tdp == "ept"
@@ -221,7 +221,7 @@ class DisableQuirks:
             text = f"{', '.join(sorted(beyond))} cannot be disabled for this VM: KVM_CAP_DISABLE_QUIRKS2 gives -EINVAL"
             return Outcome(vm, (), ("kvm-refused",), text)
         kept = vm.disabled_quirks if vm.profile.quirk_semantics == "or" else frozenset()
-        return Outcome(dataclasses.replace(vm, disabled_quirks=kept | asked), (), ("kvm-zap-quirk",))
+        return Outcome(altered(vm, disabled_quirks=kept | asked), (), ("kvm-zap-quirk",))
 
 
 Event = WriteMsr | SetMtrrs | SetCr0Cd | NoncoherentDma | DisableQuirks
@@ -240,7 +240,7 @@ def apply(vm: Vm, event: Event) -> tuple[Vm, Zap]:
         subtract(clip(done, vm.gfn_end), needed), changes, outcome.reasons or _leaf_rules(vm, outcome), outcome.rules,
         outcome.refusal, outcome.warned,
     )  # fmt: skip
-    return dataclasses.replace(outcome.vm, _leaves=_surviving(vm, outcome.vm, done)), zap
+    return altered(outcome.vm, _leaves=_surviving(vm, outcome.vm, done)), zap
 
 
 def _leaf_rules(before: Vm, outcome: Outcome) -> tuple[str, ...]:
@@ -253,7 +253,10 @@ def _leaf_rules(before: Vm, outcome: Outcome) -> tuple[str, ...]:
 
 def _changes(before: Vm, after: Vm) -> Iterable[LeafChange]:
     seen: dict[tuple[Vcpu, Vcpu], list[tuple[int, int, int, int]]] = {}  # vCPUs alike are compared once
+    shared = [(vm.noncoherent_dma, vm.disabled_quirks) for vm in (before, after)]
     for n, pair in enumerate(zip(before.vcpus, after.vcpus, strict=True)):
+        if pair[0] is pair[1] and shared[0] == shared[1]:
+            continue
         if pair not in seen:
             old, new = before.leaf_pieces(n), after.leaf_pieces(n)
             both = overlay([old, new], old.end)
@@ -270,4 +273,4 @@ def _surviving(before: Vm, after: Vm, done: list[Range]) -> Pieces[frozenset[int
 
 
 def _with_vcpu(vm: Vm, number: int, vcpu: Vcpu) -> Vm:
-    return dataclasses.replace(vm, vcpus=(*vm.vcpus[:number], vcpu, *vm.vcpus[number + 1 :]))
+    return altered(vm, vcpus=(*vm.vcpus[:number], vcpu, *vm.vcpus[number + 1 :]))

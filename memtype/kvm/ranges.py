@@ -81,4 +81,16 @@ class Pieces(Generic[T]):
 def overlay(layers: Sequence[Pieces[Any]], end: int) -> Pieces[tuple[Any, ...]]:
     """All layers at once; a layer that ends early gives None behind its end."""
     cuts = sorted({start for layer in layers for start in (*layer.starts, layer.end) if start < end} | {0})
-    return Pieces(((cut, tuple(layer.at(cut) if cut < layer.end else None for layer in layers)) for cut in cuts), end)
+    return Pieces(zip(cuts, zip(*(_along(layer, cuts) for layer in layers), strict=True), strict=True), end)
+
+
+def _along(layer: Pieces[T], cuts: Sequence[int]) -> Iterator[T | None]:
+    """The layer's value at each of the ascending `cuts`, None behind its end: one pass over both."""
+    value: T | None = None
+    upcoming = iter([*zip(layer.starts, layer.values, strict=True), (layer.end, None), (1 << 64, None)])
+    start, following = next(upcoming)
+    for cut in cuts:
+        while start <= cut:
+            value = following
+            start, following = next(upcoming)
+        yield value

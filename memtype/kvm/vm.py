@@ -470,6 +470,15 @@ class Vm:
         return apply(self, event)
 
 
+def altered(vm: Vm, **fields: Any) -> Vm:
+    """The VM with these fields, which were checked before: a trace of many writes checks each vCPU's registers once."""
+    made = object.__new__(Vm)
+    kept = fields if fields.keys() == {"_leaves"} else {"_fresh": None, **fields}
+    for field_ in dataclasses.fields(Vm):
+        object.__setattr__(made, field_.name, kept.get(field_.name, getattr(vm, field_.name)))
+    return made
+
+
 @lru_cache(maxsize=256)
 def _mtrr_bits(engine: str, vcpu: Vcpu) -> Pieces[int]:
     types = guest_mtrr.pieces(engine, vcpu)
