@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from memtype import MemoryType, MtrrState, rules
+from memtype import MemoryType, MtrrState, ShatteredMapError, rules
 
 pytestmark = pytest.mark.usefixtures("backend")
 
@@ -124,3 +124,16 @@ def test_tom2_decides_the_default_alone() -> None:
             assert got == list(expected)
         else:
             assert got == [0, 5, 0, 0, 0]
+
+
+def test_a_map_holds_65536_segments_and_no_more() -> None:
+    """Fifteen holes above bit 12: every other page below 256 MiB, 32,768 of them."""
+    mask = rules.page_bits(36) & ~0xFFFE000 | rules.MASK_VALID
+    even = MtrrState(0x800, variable=[(0x0006, mask)], maxphyaddr=36)
+    odd = MtrrState(0x800, variable=[(0x1006, mask)], maxphyaddr=36)
+    assert len(even.map) == 65_536
+    assert [str(s.type) for s in even.map.segments[:2]] == ["WB", "UC"]
+    with pytest.raises(ShatteredMapError, match="more than 65536 segments"):
+        odd.map  # noqa: B018
+    assert [odd.at(a) for a in (0, 0x1000, 0x2000, 0xFFFF000, 0x10000000)] == [0, 6, 0, 6, 0]
+    assert odd.types([0, 0x1000, 0x2000, 0xFFFF000, 0x10000000]).tolist() == [0, 6, 0, 6, 0]
