@@ -85,15 +85,15 @@ int memtype_at(const memtype_mtrrs *m, uint64_t address);
  * the arrays' contents then unspecified. */
 int memtype_resolve(const memtype_mtrrs *m, uint64_t *bases, uint8_t *types, size_t capacity, size_t *count);
 
-/* A map with room for whatever masks without holes can make: 88 fixed ranges, 2 edges for each pair and TOM2. */
-#define MEMTYPE_MAP_CAPACITY 602
+/* A map with room for what real machines make of their registers: small, since states keep one. */
+#define MEMTYPE_MAP_CAPACITY 64
 typedef struct memtype_map {
 	size_t count;
 	uint64_t bases[MEMTYPE_MAP_CAPACITY];
 	uint8_t types[MEMTYPE_MAP_CAPACITY];
 } memtype_map;
 
-/* The same into one struct. */
+/* The same into one struct; ESHATTERED where it is too small. */
 int memtype_resolve_map(const memtype_mtrrs *m, memtype_map *map);
 
 /* --- instruction sets (dispatch.c) --- */

@@ -61,6 +61,7 @@ _from, _NULL = ffi.from_buffer, ffi.NULL
 _U64S, _U8S = ffi.typeof("uint64_t[]"), ffi.typeof("uint8_t[]")
 _TABLES, _MAP = ffi.typeof("memtype_tables *"), ffi.typeof("memtype_map *")
 _HEAD = struct.Struct("=15Q4I")  # memtype_mtrrs up to base[]
+_LARGE_MAP = 1024  # segments; more than any masks without holes make
 _PAIRS_BYTES = 8 * lib.MEMTYPE_MAX_VARIABLE
 
 
@@ -132,11 +133,11 @@ def resolve_packed(s: Registers) -> Any:
     made = _new(_MAP)
     if _resolve_map(registers(s), made) == 0:
         return made
-    bases, kinds = _new(_U64S, rules.MAP_SEGMENT_LIMIT), _new(_U8S, rules.MAP_SEGMENT_LIMIT)
-    count = ffi.new("size_t *")
-    if lib.memtype_resolve(registers(s), bases, kinds, rules.MAP_SEGMENT_LIMIT, count) != lib.MEMTYPE_OK:
-        raise reference.shattered()
-    return ffi.unpack(bases, count[0]), ffi.unpack(kinds, count[0])
+    for capacity in (_LARGE_MAP, rules.MAP_SEGMENT_LIMIT):
+        bases, kinds, count = _new(_U64S, capacity), _new(_U8S, capacity), ffi.new("size_t *")
+        if lib.memtype_resolve(registers(s), bases, kinds, capacity, count) == lib.MEMTYPE_OK:
+            return ffi.unpack(bases, count[0]), ffi.unpack(kinds, count[0])
+    raise reference.shattered()
 
 
 def unpack(packed: Any) -> tuple[list[int], list[int]]:
