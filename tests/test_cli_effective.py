@@ -142,7 +142,7 @@ def test_pat_under_nested_paging_gives_both_answers(run):
 
 
 def test_pat_without_arguments_lists_the_layouts(run, monkeypatch):
-    monkeypatch.setattr("memtype.cli._common._is_pipe_or_file", lambda stream: False)
+    monkeypatch.setattr("memtype.cli._common.piped", lambda: False)
     text = run("pat")
     for name, value in rules.PAT_LAYOUTS.items():
         assert f"0x{value:016x} ({name})" in text

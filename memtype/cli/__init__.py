@@ -7,7 +7,9 @@ A verb module has ``HELP`` (one line), ``EXAMPLE`` (a command that runs), ``add_
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
+import os
 import pkgutil
 import sys
 from types import ModuleType
@@ -76,6 +78,12 @@ def _with_default_verb(argv: list[str]) -> list[str]:
     return [DEFAULT_VERB, *argv]
 
 
+def _drop_output() -> None:
+    """Nobody takes the rest: leave nothing for the interpreter to flush, and complain of, at its end."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run one verb; errors made by this package end in one line on stderr and the documented exit status."""
     try:
@@ -89,8 +97,12 @@ def main(argv: list[str] | None = None) -> int:
         print(f"memtype: error: {error}", file=sys.stderr)
         return 2
     except BrokenPipeError:
-        sys.stderr.close()
+        _drop_output()
         return 0
+    except OSError as error:  # reading wraps its own: this is standard output
+        _drop_output()
+        print(f"memtype: error: cannot write the answer: {error.strerror or error}", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         return 130
     return status

@@ -30,7 +30,7 @@ def read_machine(source: str | None) -> Machine:
     """The machine that `source` names: a file, "-" or a pipe, else this host, else the built-in sample."""
     from memtype import formats
 
-    if source is None and not sys.stdin.isatty() and _is_pipe_or_file(sys.stdin):
+    if source is None and piped():
         source = "-"
     machine = formats.load_or_host(source)
     if source is None:
@@ -38,13 +38,13 @@ def read_machine(source: str | None) -> Machine:
     return machine
 
 
-def _is_pipe_or_file(stream: Any) -> bool:
-    """Whether standard input was given on purpose: not a terminal, not /dev/null."""
+def piped() -> bool:
+    """Whether standard input was given on purpose: not closed, not a terminal, not /dev/null."""
     import stat
 
     try:
-        mode = os.fstat(stream.fileno()).st_mode
-    except (OSError, ValueError):
+        mode = os.fstat(sys.stdin.fileno()).st_mode
+    except (AttributeError, OSError, ValueError):  # closed from the start, or no real file
         return False
     return stat.S_ISFIFO(mode) or stat.S_ISREG(mode)
 

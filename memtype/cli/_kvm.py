@@ -50,7 +50,7 @@ def guest_machine(args: argparse.Namespace, source: str | None) -> Machine | Non
 
 def _piped() -> bool:
     """Whether something waits on standard input; an empty pipe is no input."""
-    if sys.stdin.isatty() or not _common._is_pipe_or_file(sys.stdin):
+    if not _common.piped():
         return False
     return bool(sys.stdin.buffer.peek(1))  # type: ignore[union-attr]
 

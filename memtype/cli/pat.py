@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -39,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
     if len(words) == 8:
         words = [" ".join(words)]  # eight types without quotes
     if not words:
-        words = ["-"] if not sys.stdin.isatty() and _common._is_pipe_or_file(sys.stdin) else list(rules.PAT_LAYOUTS)
+        words = ["-"] if _common.piped() else list(rules.PAT_LAYOUTS)
     pats = [_read(word) for word in words]
     if args.json:
         seated = {} if where is None else {"seat": where[0]}

@@ -14,13 +14,20 @@ _PREFIX = re.compile(
             r"(?:kern|user|daemon|syslog)\s*:\s*\w+\s*:\s?",  # dmesg -x
             r"\[[<+ ]*\d+\.\d+(?:\s*<\s*\+?\d+\.\d+)?\s*>?\](?:\s?\[\s*[TC]\d+\])?:?",  # [    0.000000], deltas, caller
             rf"\[[^\[\]]{{0,40}}{_CLOCK}[^\[\]]{{0,40}}\]",  # dmesg -T, in any language
-            rf"[^\[\]()]{{0,60}}{_CLOCK}[^\[\]()]{{0,80}}?\bkernel(?:\[\d+\])?:",  # syslog, journalctl: any language
+            # syslog, journalctl: any language; a host that has no name yet; RFC 5424's empty fields
+            rf"[^\[\]()]{{0,60}}{_CLOCK}[^\[\]()]{{0,80}}?(?:\(none\)[^\[\]()]{{0,40}}?)?"
+            r"\bkernel(?:\[\d+\])?(?::|(?: -){3})",
+            r"\d{9,10}\.\d{6}\s(?=\S+ kernel:)",  # journalctl -o short-unix
+            r"[\w.-]{1,64} kernel(?:\[\d+\])?:",  # the host of short-unix and short-monotonic
+            r"(?:[\w./-]{1,80}[:-]){1,2}(?=\[\s*\d+\.\d+\])",  # grep -n, grep over several files
+            r"\d{1,7}\s+(?=\[\s*\d+\.\d+\])",  # cat -n
+            r"[\w.-]{1,40}\s*\|\s(?=\s*\[\s*\d+\.\d+\])",  # docker compose
             rf"\d{{4}}-\d{{2}}-\d{{2}}[T ]{_CLOCK}(?:[.,]\d{{1,9}})?(?:Z|[+-]\d{{2}}:?\d{{2}})?",  # ISO 8601
             r"kernel:",
             r"\(XEN\)|\(d\d+\)",  # a hypervisor's console
             r"\[(?:EMERG|ALERT|CRIT|ERROR|WARN|NOTE|INFO|DEBUG|SPEW)\s*\]",  # coreboot's levels
             r"[\w:]+: missed message \{",  # a debug console that came up late
-            r"[|>]\s",  # quoted in a mail
+            r">[> ]{0,20}|\|\s",  # quoted in a mail
         )
     )
 )
