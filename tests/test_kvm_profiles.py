@@ -84,6 +84,20 @@ def test_profiles_are_frozen_data():
     assert all(rule.text and rule.source for rule in RULES.values())
 
 
+def test_every_knob_that_a_profile_changes_is_cited():
+    """Against the last release of the span before it; a row cites no knob that it leaves alone."""
+    before = {"kvm-4.4": "4.1", "kvm-6.0": "5.19", "kvm-6.7": "6.6", "kvm-6.11": "6.10", "kvm-6.11-rc": "6.11",
+              "kvm-6.16": "6.15", "kvm-7.2": "7.1"}  # fmt: skip
+    about = {"name", "span", "first", "changes", "notes", "release"}
+    knobs = [field.name for field in dataclasses.fields(PROFILES["kvm-4.4"]) if field.name not in about]
+    assert before.keys() | {"kvm-3.13"} == PROFILES.keys()
+    for name, last in before.items():
+        new, old = PROFILES[name], profile(last)
+        cited = {knob for change in new.changes for knob in change.knobs}
+        assert cited == {knob for knob in knobs if getattr(new, knob) != getattr(old, knob)}, name
+        assert all(change.id and change.subject for change in new.changes)
+
+
 def test_every_refinement_and_backport_changes_a_knob_of_its_profile():
     for row in REFINEMENTS:
         base = PROFILES[row.profile]

@@ -17,10 +17,14 @@ from memtype.types import MemoryType
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """A change as it is cited."""
+    """A change as it is cited, and the knobs of its profile that it set.
+
+    Where no commit is known `id` is the release whose source shows the change.
+    """
 
     id: str
     subject: str
+    knobs: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return f'{self.id} ("{self.subject}")'
@@ -123,7 +127,7 @@ IGNORE_GUEST_PAT: Final = "IGNORE_GUEST_PAT"
 NESTED_SVM_SHARED_PAT: Final = "NESTED_SVM_SHARED_PAT"
 QUIRK_BITS: Final = {CD_NW_CLEARED: 1 << 1, IGNORE_GUEST_PAT: 1 << 9, NESTED_SVM_SHARED_PAT: 1 << 11}
 
-MTRRCAP: Final = 0x508  # VCNT 8, FIX, WC; KVM_NR_VAR_MTRR is 8 in every release read
+MTRRCAP: Final = 0x508  # VCNT 8, FIX, WC; KVM_NR_VAR_MTRR is 8 in every release read (10 was reverted: 0d234daf7e0a)
 VARIABLE_PAIRS: Final = 8
 GFN_ALL: Final = (1 << 52) - 1  # the end of "everything" as KVM passes it: ~0 >> 12
 
@@ -231,19 +235,31 @@ PROFILES: Final = {
         Profile(
             "kvm-4.4", "4.4 to 5.19", (4, 4), **_KVM_4_4,
             changes=(
-                Commit("b18d5431acc7", "KVM: x86: fix CR0.CD virtualization"),
-                Commit("fb279950ba02", "KVM: vmx: obey KVM_QUIRK_CD_NW_CLEARED"),
-                Commit("879ae1880449", "KVM: x86: obey KVM_X86_QUIRK_CD_NW_CLEARED in kvm_set_cr0()"),
-                Commit("10dc331ff5e7", "KVM: MTRR: fix memory type handling if MTRR is completely disabled"),
-                Commit("e24dea2afc6a", "KVM: MTRR: treat memory as writeback if MTRR is disabled in guest CPUID"),
+                Commit("b18d5431acc7", "KVM: x86: fix CR0.CD virtualization", ("cd_quirk_off", "zap_cd")),
+                Commit("fb279950ba02", "KVM: vmx: obey KVM_QUIRK_CD_NW_CLEARED", ("cd_quirk_on", "quirks")),
+                Commit("879ae1880449", "KVM: x86: obey KVM_X86_QUIRK_CD_NW_CLEARED in kvm_set_cr0()", ("zap_cd",)),
+                Commit("10dc331ff5e7", "KVM: MTRR: fix memory type handling if MTRR is completely disabled",
+                       ("mtrr_engine",)),
+                Commit("e24dea2afc6a", "KVM: MTRR: treat memory as writeback if MTRR is disabled in guest CPUID",
+                       ("mtrr_engine",)),
+                Commit("by 4.2.8", "KVM: MTRR: remove MSR 0x2f8", ("msr_2f8",)),
+                Commit("4.4", "MTRR code rewritten (4.1 against 4.4)",
+                       ("mtrr_engine", "huge_page_check", "zap_mtrr", "extended_mask")),
+                Commit("4.4", "other differences in the source (4.1 against 4.4)",
+                       ("cd_reaches_vmcb", "quirk_semantics", "initial_pat", "mmio_zero_page")),
             ),
         ),
         Profile(
             "kvm-6.0", "6.0 to 6.6", (6, 0), **_KVM_6_0,
             changes=(
                 Commit("d5e90a699875",
-                       "KVM: x86/mmu: Restrict mapping level based on guest MTRR iff they're used"),
-                Commit("38bf9d7bf277", "KVM: x86/mmu: Add shadow mask for effective host MTRR memtype"),
+                       "KVM: x86/mmu: Restrict mapping level based on guest MTRR iff they're used",
+                       ("huge_page_check",)),
+                Commit("38bf9d7bf277", "KVM: x86/mmu: Add shadow mask for effective host MTRR memtype",
+                       ("has_memtype_mask",)),
+                Commit("6.0", "host PAT entry 0 must be WB (series 20220715230016.3762909; 5.19 against 6.1)",
+                       ("host_pat_check",)),
+                Commit("6.0", "MSRs 0x280 to 0x29f leave the MTRR code (5.19 against 6.1)", ("msr_dispatch",)),
             ),
         ),
         Profile(
@@ -251,19 +267,22 @@ PROFILES: Final = {
             changes=(
                 Commit("6590a37e7ec6", "KVM: x86/mmu: Add helpers to return if KVM honors guest MTRRs"),
                 Commit("c0ad4a14c5af",
-                       "KVM: x86/mmu: Zap SPTEs when CR0.CD is toggled iff guest MTRRs are honored"),
-                Commit("a1596812cce1", "KVM: x86/mmu: Zap SPTEs on MTRR update iff guest MTRRs are honored"),
+                       "KVM: x86/mmu: Zap SPTEs when CR0.CD is toggled iff guest MTRRs are honored", ("zap_cd",)),
+                Commit("a1596812cce1", "KVM: x86/mmu: Zap SPTEs on MTRR update iff guest MTRRs are honored",
+                       ("zap_mtrr",)),
                 Commit("539c103e2a13",
-                       "KVM: x86/mmu: Zap KVM TDP when noncoherent DMA assignment starts/stops"),
+                       "KVM: x86/mmu: Zap KVM TDP when noncoherent DMA assignment starts/stops", ("zap_nc",)),
                 Commit("10ed442fefdd",
-                       "KVM: VMX: drop IPAT in memtype when CD=1 for KVM_X86_QUIRK_CD_NW_CLEARED"),
+                       "KVM: VMX: drop IPAT in memtype when CD=1 for KVM_X86_QUIRK_CD_NW_CLEARED", ("cd_quirk_on",)),
             ),
         ),
         Profile(
             "kvm-6.11", "6.11 to 6.15", (6, 11), **_KVM_6_11,
             changes=(
-                Commit("0a7b73559b39", "KVM: x86: Remove VMX support for virtualizing guest MTRR memtypes"),
-                Commit("e1548088ff54", "KVM: VMX: Drop support for forcing UC memory when guest CR0.CD=1"),
+                Commit("0a7b73559b39", "KVM: x86: Remove VMX support for virtualizing guest MTRR memtypes",
+                       ("mtrr_engine", "honors_guest_mtrr", "huge_page_check", "zap_mtrr", "extended_mask")),
+                Commit("e1548088ff54", "KVM: VMX: Drop support for forcing UC memory when guest CR0.CD=1",
+                       ("cd_quirk_on", "cd_quirk_off", "zap_cd")),
                 Commit("9d70f3fec144",
                        'Revert "KVM: VMX: Always honor guest PAT on CPUs that support self-snoop"'),
             ),
@@ -271,7 +290,8 @@ PROFILES: Final = {
         Profile(
             "kvm-6.11-rc", "6.11-rc1 to 6.11-rc7", (6, 11), **_KVM_6_11_RC,
             changes=(
-                Commit("377b2f359d1f", "KVM: VMX: Always honor guest PAT on CPUs that support self-snoop"),
+                Commit("377b2f359d1f", "KVM: VMX: Always honor guest PAT on CPUs that support self-snoop",
+                       ("coherent_ipat", "zap_nc")),
             ),
             notes=("never in a final release; the reverted code was deduced from its series, not read",),
         ),
@@ -279,14 +299,21 @@ PROFILES: Final = {
             "kvm-6.16", "6.16 to 7.1", (6, 16), **_KVM_6_16,
             changes=(
                 Commit("c9c1e20b4c7d",
-                       "KVM: x86: Introduce Intel specific quirk KVM_X86_QUIRK_IGNORE_GUEST_PAT"),
-                Commit("3fee4837ef40", "KVM: x86: remove shadow_memtype_mask"),
-                Commit("90fe64a94d54", "KVM: TDX: Always honor guest PAT on TDX enabled guests"),
+                       "KVM: x86: Introduce Intel specific quirk KVM_X86_QUIRK_IGNORE_GUEST_PAT",
+                       ("coherent_ipat", "zap_nc", "quirks")),
+                Commit("3fee4837ef40", "KVM: x86: remove shadow_memtype_mask", ("has_memtype_mask",)),
+                Commit("90fe64a94d54", "KVM: TDX: Always honor guest PAT on TDX enabled guests", ("tdx",)),
+                Commit("6.16", "disabling quirks adds up, within what is supported (6.14 against 6.16)",
+                       ("quirk_semantics",)),
             ),
         ),
         Profile(
             "kvm-7.2", "7.2 and later", (7, 2), **_KVM_7_2,
-            changes=(Commit("20260407, v8", "series: own gPAT for L2, KVM_X86_QUIRK_NESTED_SVM_SHARED_PAT"),),
+            changes=(
+                Commit("20260407, v8", "series: own gPAT for L2, KVM_X86_QUIRK_NESTED_SVM_SHARED_PAT",
+                       ("nested_svm_pat", "quirks")),
+                Commit("7.2", "the check of self-snoop is gone from tdx.c (7.0 against 7.2)", ("tdx",)),
+            ),
         ),
     )
 }  # fmt: skip
