@@ -175,6 +175,7 @@ def test_trace_under_every_release(run, tmp_path):
         (["kvm", "--kernel", "6.4", "--at", "64T"], "MAXPHYADDR"), (["kvm", "diff", "6.4"], "two releases"),
         (["kvm", "matrix", "x"], "no dump"), (["kvm", "a", "b"], "2 dumps"), (["kvm", "--vm-type", "sev-es"], "AMD"),
         (["kvm", "diff", "6.4", "4.3"], "4.3"), (["kvm", "--kernel", "6.4", "--pat", "CD9"], "CD9"),
+        (["kvm", "--mtrr", "vb"], "error: 'vb' is not"), (["kvm", "--at", "64T"], "error: address 0x400000000000"),
     ],
 )  # fmt: skip
 def test_refusals_are_one_line(run, words, reason):

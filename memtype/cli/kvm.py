@@ -133,12 +133,12 @@ def _stretch_json(vm: Vm, s: Stretch, args: argparse.Namespace) -> dict[str, Any
 def _every_profile(args: argparse.Namespace, machine: Machine | None) -> int:
     """One line per profile; profiles that such a VM does not exist under are left out, and named."""
     rows: list[tuple[Any, ...]] = [("release", "leaf", "effective", "rule")]
-    payload, left_out, conflicts = [], [], 0
+    payload, left_out, conflicts = [], {}, 0
     for name, known in PROFILES.items():
         try:
             vm = _kvm.make_vm(args, name, machine)
         except InputError as error:
-            left_out.append(f"{known.span}: {error}")
+            left_out[known.span] = str(error)
             continue
         found = list(_stretches(vm, args))
         conflicts += any(s.conflict for s in found)
@@ -149,13 +149,14 @@ def _every_profile(args: argparse.Namespace, machine: Machine | None) -> int:
         shown = [_stretch_json(vm, s, args) for s in found]
         payload.append({**_setting_json(vm), "releases": known.span, "map": shown})
     if not payload:
-        raise InputError(left_out[-1])
+        same = len(set(left_out.values())) == 1  # then it is not about any release
+        raise InputError(left_out[known.span] if same else f"{known.span}: {left_out[known.span]}")
     if args.json:
         _common.print_json("kvm", {"profiles": payload})
     else:
         print(_common.columns(rows))
     given = [] if machine is not None or args.mtrr is not None else ["no dump given: the MTRRs are as KVM creates them"]
-    _common.notes([*left_out, *given])
+    _common.notes([*(f"{span}: {reason}" for span, reason in left_out.items()), *given])
     return 1 if conflicts else 0
 
 
