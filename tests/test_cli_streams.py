@@ -8,6 +8,8 @@ import sys
 
 import pytest
 
+from memtype.cli import verbs
+
 LOG = "reg00: base=0x080000000 ( 2048MB), size= 2048MB, count=1: uncachable\n"
 
 
@@ -42,3 +44,16 @@ def test_a_full_disk_is_one_line():
 def test_a_closed_pipe_is_no_error(line):
     status, _, error = shell(line, LOG)
     assert status == 0 and "rror" not in error
+
+
+@pytest.mark.parametrize("verb", sorted(verbs()))
+def test_the_example_of_every_verb_runs_as_printed(verb, tmp_path):
+    (tmp_path / "dmesg").write_text("#!/bin/sh\nprintf '%s' '" + LOG + "'\n")
+    (tmp_path / "memtype").write_text(f'#!/bin/sh\nexec {sys.executable} -m memtype "$@"\n')
+    for tool in tmp_path.iterdir():
+        tool.chmod(0o755)
+    done = subprocess.run(
+        ["sh", "-c", f"PATH={tmp_path}:$PATH; {verbs()[verb].EXAMPLE}"],
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert done.returncode in (0, 1) and done.stdout and "rror" not in done.stderr

@@ -299,3 +299,16 @@ def test_each_corpus_file_is_claimed_by_its_family_alone(corpus):
         else:
             assert claims - linux == ({"msr-list"} if "@@MSRS" in text else set()), path.name
     assert len(files) > 200
+
+
+def test_xen_says_that_the_processors_differed():
+    text = """\
+(XEN) MTRR default type: write-back
+(XEN) MTRR fixed ranges disabled:
+(XEN) MTRR variable ranges enabled:
+(XEN)   0 base 0080000000 mask ff80000000 uncachable
+(XEN) mtrr: your CPUs had inconsistent variable MTRR settings
+"""
+    machine = mt.parse(text)
+    assert machine.facts == {"inconsistent": ["variable"]}
+    assert any(note.startswith("the processors' MTRRs differed (variable)") for note in machine.notes)

@@ -12,7 +12,7 @@ from memtype.cli import _common
 from memtype.types import MemoryType
 
 HELP = "'conflicting memory types' in a log, overlaps in pat_memtype_list: who, which pair, is it harmful"
-EXAMPLE = "memtype alias --pair uc- wc"
+EXAMPLE = "dmesg | memtype alias -"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

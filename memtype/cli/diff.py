@@ -11,7 +11,7 @@ from memtype.errors import InputError
 from memtype.machine import Machine
 
 HELP = "compare dumps, or the processors of one (--cpus), by what their registers mean"
-EXAMPLE = "memtype diff before.json after.json"
+EXAMPLE = "dmesg | memtype diff --cpus -"
 _ONE = "the dump tells one processor: nothing to compare it with"
 _SHOWN = 40  # registers listed of each comparison; --json has them all
 

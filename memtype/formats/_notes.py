@@ -18,6 +18,14 @@ def not_told(name: str, text: str) -> str:
     return _OPENING[name] + text
 
 
+def differed(what: Iterable[str]) -> str:
+    """The note on a kernel's "your CPUs had inconsistent MTRR settings"."""
+    return (
+        f"the processors' MTRRs differed ({', '.join(dict.fromkeys(what))}); "
+        "the kernel gave all of them those of the first, which are shown"
+    )
+
+
 def still_open(notes: Iterable[str], told: Iterable[str]) -> list[str]:
     """`notes` without those on what is in `told`."""
     answered = tuple(_OPENING[name] for name in told)

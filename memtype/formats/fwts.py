@@ -6,7 +6,7 @@ import re
 
 from memtype import rules
 from memtype.formats import _registers as reg
-from memtype.formats._notes import not_told
+from memtype.formats._notes import differed, not_told
 from memtype.formats._values import mtrr_type
 from memtype.machine import Machine
 
@@ -69,7 +69,7 @@ def _row(match: re.Match[str], number: int, source: str) -> tuple[int, tuple[int
 
 
 def _machine(rows: dict[int, tuple[int, int, int]], inconsistent: list[str], source: str) -> Machine:
-    notes = [not_told("fixed", reg.NO_FIXED)]
+    notes = [not_told("fixed", reg.NO_FIXED), *([differed(inconsistent)] if inconsistent else [])]
     width = reg.assumed_width((first + size for first, size, _ in rows.values()), notes)
     msrs = dict.fromkeys(range(rules.PHYSBASE0, rules.PHYSBASE0 + 2 * (max(rows) + 1)), 0)
     pairs = []

@@ -21,7 +21,7 @@ from memtype.formats import _linux_e820, _linux_mtrr
 from memtype.formats._lines import bare, holds
 from memtype.formats._linux_cleanup import Cleanup
 from memtype.formats._linux_pat import PatLine
-from memtype.formats._notes import not_told
+from memtype.formats._notes import differed, not_told
 from memtype.formats._values import RESERVED, mtrr_type
 from memtype.formats.proc_mtrr import infer_default
 from memtype.machine import Cpu, Machine
@@ -402,10 +402,7 @@ class _Reading:
         if state is not None and RESERVED in (*listing.fixed.values(), *(base & 0xFF for base, _ in state.variable)):
             self.notes.append(f'the log prints "?" for a reserved type: kept as {RESERVED}, it decides nothing')
         if listing.inconsistent:
-            self.notes.append(
-                f"the processors' MTRRs differed ({', '.join(listing.inconsistent)}); "
-                "the kernel gave all of them those of the first, which are shown"
-            )
+            self.notes.append(differed(listing.inconsistent))
         if listing.repaired:
             self.notes.append("the kernel found a mask with holes: /proc/mtrr then shows it repaired")
         if boot.cleanup.new:

@@ -9,7 +9,7 @@ from memtype import rules
 from memtype.errors import ParseError
 from memtype.formats import _registers as reg
 from memtype.formats._lines import bare
-from memtype.formats._notes import not_told
+from memtype.formats._notes import differed, not_told
 from memtype.formats._values import mtrr_type
 from memtype.machine import Machine
 
@@ -93,7 +93,7 @@ def _console(text: str, source: str) -> Machine:
             raise reg.refusal(source, 0, "no whole MTRR line of Xen in it")
         note = not_told("registers", "Xen printed none")
         return Machine(format=NAME, facts=facts, notes=(note,), inferred=("vendor",))
-    notes: list[str] = []
+    notes = [differed(told.inconsistent)] if told.inconsistent else []
     fixed_on, variable_on = told.enabled.get("fixed", False), told.enabled.get("variable", False)
     _fixed_registers(told.msrs, told.fixed, fixed_on, notes)
     # Xen prints "enabled" for FE alone above the fixed lines, for E above the variable ones
