@@ -265,6 +265,9 @@ def test_diff_of_releases(run, state):
     assert status == 0 and "no difference for this guest" in out
     status, out, _ = run("kvm", "diff", "4.13", "4.15", "--vendor", "amd", "--mtrr", "wb", "--guest-pat", "linux")
     assert status == 1 and "entry WC: " in out
+    # a PAT without WT: an entry of it cannot be selected, so there is nothing to compare
+    status, out, err = run("kvm", "diff", "4.13", "4.15", "--tdp", "npt", "--guest-pat", "windows")
+    assert status == 1 and "entry WC: WT -> WC+" in out and "entry WT" not in out and "error" not in err
     answer = json.loads(run("kvm", "diff", "6.4", "6.12", "--ncdma", "--json", state)[1])
     assert answer["leaves"][0]["last"] == "0xffffffff" and answer["leaves"][0]["effective"]["WB"] == {
         "before": "UC", "after": "WB"}  # fmt: skip

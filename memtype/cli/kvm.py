@@ -237,8 +237,8 @@ def _leaf_changes(old: Vm, new: Vm, args: argparse.Namespace) -> Iterator[LeafCh
     base, size = _common.span(args.at) if args.at else (0, old.gfn_end << rules.PAGE_SHIFT)
     old.leaf(base)
     old.leaf(base + size - 1)
-    selected = [str(MemoryType.parse(args.pat))] if args.pat else _PTE_TYPES
     for n in range(len(old.vcpus)):
+        selected = [str(MemoryType.parse(args.pat))] if args.pat else _selectable(old, new, n)
         pieces = [vm.leaf_pieces(n, args.mmio) for vm in (old, new)]
         for first, end, (before, after) in overlay(pieces, pieces[0].end):
             low, high = max(base, first << rules.PAGE_SHIFT), min(base + size, end << rules.PAGE_SHIFT)
@@ -249,6 +249,13 @@ def _leaf_changes(old: Vm, new: Vm, args: argparse.Namespace) -> Iterator[LeafCh
             changed = {pte: (was, now) for pte, (was, now) in kinds.items() if was != now}
             if before != after or changed:
                 yield low, high - low, n, before, after, changed
+
+
+def _selectable(old: Vm, new: Vm, vcpu: int) -> list[str]:
+    """The types to compare entries of; where hardware runs on another PAT than the guest's, those the guest's has."""
+    held = [vm.vcpus[vcpu].pat for vm in (old, new)]
+    follows = all(vm.hardware_pat(vcpu) == pat for vm, pat in zip((old, new), held, strict=True))
+    return [kind for kind in _PTE_TYPES if follows or all(pat and pat.slots(kind) for pat in held)]
 
 
 def _behaviour_changes(old: Vm, new: Vm) -> Iterator[tuple[str, str, str]]:
