@@ -349,3 +349,15 @@ def test_every_holey_mask_of_the_corpus_is_shown_right(cli, corpus):
             assert f"[mem 0x{segment.base:016x}-0x{segment.last:016x}]" in out
         seen += 1
     assert seen >= 1
+
+
+def test_a_map_of_thousands_of_segments_is_cut_in_text_and_whole_in_json(tmp_path, capsys):
+    state = mt.MtrrState(0x806, variable=[(0, 0x3F_FF00_1000 | 0x800)], maxphyaddr=38)
+    path = tmp_path / "holey.json"
+    path.write_text(mt.emit(mt.Machine(cpus=(mt.Cpu(0, state),), maxphyaddr=38), "json"))
+    assert main(["show", str(path)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(state.map) == 4096 and lines[-1] == f"and {4096 - 512} more segments (--json lists them all)"
+    assert len(lines) < 530
+    assert main(["show", str(path), "--json"]) == 0
+    assert len(json.loads(capsys.readouterr().out)["map"]) == 4096

@@ -28,6 +28,7 @@ from memtype.mtrr import MtrrState
 
 HELP = "show a dump: registers in use, PAT, memory map, what is odd, what is missing (the default verb)"
 EXAMPLE = "dmesg | memtype show -"
+_MOST_ROWS = 512  # of a map: what holey masks shatter is nothing to read
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -152,7 +153,7 @@ def _printed_differs(machine: Machine, state: MtrrState) -> list[str]:
 
 def _map_lines(memory: MemoryMap, state: MtrrState | None) -> list[str]:
     edges = [] if state is None else _registers.edges(state)
-    return columns(
+    rows = columns(
         [
             (
                 mem(segment.base, segment.size),
@@ -160,9 +161,11 @@ def _map_lines(memory: MemoryMap, state: MtrrState | None) -> list[str]:
                 segment.type,
                 "as printed" if state is None else _registers.deciders(state, segment, edges),
             )
-            for segment in memory
+            for segment in memory.segments[:_MOST_ROWS]
         ]
     ).splitlines()
+    left = len(memory) - _MOST_ROWS
+    return [*rows, f"and {left} more segments (--json lists them all)"] if left > 0 else rows
 
 
 def _cpu_lines(machine: Machine) -> list[str]:
