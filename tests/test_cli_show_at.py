@@ -361,3 +361,12 @@ def test_a_map_of_thousands_of_segments_is_cut_in_text_and_whole_in_json(tmp_pat
     assert len(lines) < 530
     assert main(["show", str(path), "--json"]) == 0
     assert len(json.loads(capsys.readouterr().out)["map"]) == 4096
+
+
+def test_what_show_prints_as_json_is_a_dump_again(tmp_path, capsys):
+    machine = mt.Machine(cpus=(mt.Cpu(0, STATE, mt.Pat("linux")), mt.Cpu(1, HOLEY)), maxphyaddr=36, vendor="intel")
+    path = tmp_path / "dump.json"
+    path.write_text(mt.emit(machine, "json"))
+    assert main(["show", str(path), "--json"]) == 0
+    again = mt.parse(capsys.readouterr().out)
+    assert again.cpus == machine.cpus

@@ -288,3 +288,12 @@ def test_story_the_snapshot_that_lost_its_registers():
     restored = mt.parse(cloud_hypervisor([entry for entry in MSRS if entry[0] in (0x10, 0x277, 0x2FF)])).mtrrs
     changed = [a for a in (0, 0x9F000, 0x100000, 0x80000000, 1 << 32) if saved.at(a) != restored.at(a)]
     assert changed == [0, 0x9F000, 0x80000000]
+
+
+def test_a_mapping_may_tell_width_and_vendor_beside_its_registers():
+    msrs = {"0x2ff": "0x806", "0x200": "0x80000000", "0x201": "0xff80000800"}
+    for told in ({"maxphyaddr": 46, "vendor": "amd"}, {"cpu": {"maxphyaddr": 46, "vendor": "AuthenticAMD"}}):
+        machine = mt.parse(json.dumps({"schema": "memtype/1", **told, "msrs": msrs}))
+        assert (machine.maxphyaddr, machine.vendor, machine.mtrrs.maxphyaddr) == (46, "amd", 46)
+    with pytest.raises(mt.ParseError, match="MAXPHYADDR 99"):
+        mt.parse(json.dumps({"maxphyaddr": 99, "msrs": msrs}))

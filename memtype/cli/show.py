@@ -21,6 +21,7 @@ from memtype.cli._common import (
     size_text,
 )  # fmt: skip
 from memtype.errors import RegisterError, ShatteredMapError
+from memtype.formats import own_json
 from memtype.formats._emit import FORMS, emit
 from memtype.machine import Machine
 from memtype.memory_map import MemoryMap
@@ -221,7 +222,7 @@ def as_json(machine: Machine) -> dict[str, Any]:
     found["map"] = None if memory is None else _map_json(memory, state)
     found["cpus"] = _cpus_json(machine)
     found["e820"] = [{**span_json(r.base, r.size), "kind": r.kind} for r in machine.e820]
-    return found | {"notes": said}
+    return found | {"notes": said, "machine": own_json.dump(machine)}
 
 
 def span_json(base: int, size: int) -> dict[str, str]:

@@ -127,5 +127,5 @@ def _parse_bytes(data: bytes, source: str) -> Machine:
 def _unknown(text: str, source: str) -> ParseError:
     if not text.strip():
         return ParseError(f"{source}: empty")
-    names = ", ".join(family.NAME for family in families())
+    names = ", ".join(dict.fromkeys(family.NAME for family in families()))
     return ParseError(f"{source}: none of the known formats ({names})")

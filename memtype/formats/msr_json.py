@@ -6,14 +6,16 @@ strings, as cloud-hypervisor nests it, is opened. A list that names a register a
 
 from __future__ import annotations
 
+import contextlib
 import re
 from typing import Any
 
 from memtype import rules
-from memtype.errors import ParseError
-from memtype.formats import _json
+from memtype.errors import InputError, ParseError
+from memtype.formats import _json, own_json
 from memtype.formats import _registers as reg
 from memtype.machine import Machine
+from memtype.mtrr import vendor_name
 
 NAME = "msr-json"
 
@@ -26,14 +28,15 @@ _NUMBERS = "|".join(f"{index}|0x0*{index:x}" for index in sorted(reg.KNOWN_MSRS)
 _SNIFF_LIST = re.compile(rf'\\?"(?:{"|".join(_INDEX_KEYS)})\\?"\s*:\s*(?:\\?")?(?:{_NUMBERS})\b', re.I)
 _HEX_NUMBERS = "|".join(f"{index:x}" for index in sorted(reg.KNOWN_MSRS))
 _SNIFF_MAP = re.compile(rf'"(?:0x0*(?:{_HEX_NUMBERS})|767|(?:IA32_|MSR_)*MTRR\w+)"\s*:', re.I)
-_OTHERS = re.compile(r'"schema"\s*:\s*"memtype/|"env\.(?:mtrr_|pat")')
+_OTHERS = re.compile(r'"env\.(?:mtrr_|pat")')
+_WIDTH_KEYS = ("maxphyaddr", "phys_bits", "physbits", "phys-bits")
 
 
 _Found = tuple[int | None, dict[int, int]]  # processor, where one is named; its registers
 
 
 def sniff(text: str) -> bool:
-    if text.lstrip()[:1] not in ("{", "[") or _OTHERS.search(text):
+    if text.lstrip()[:1] not in ("{", "[") or _OTHERS.search(text) or own_json.sniff(text):
         return False
     return _SNIFF_LIST.search(text) is not None or _SNIFF_MAP.search(text) is not None
 
@@ -55,6 +58,7 @@ def parse(text: str, source: str = "<text>") -> Machine:
             if found:
                 maps.append((cpu, found))
             _cpuid(item, widths, vendors, source)
+            _told(item, widths, vendors, source)
     registers = _by_processor(lists or maps)
     facts: dict[str, object] = {"vcpus": len(registers)}
     maker = vendors.pop() if len(vendors) == 1 else None
@@ -120,6 +124,16 @@ def _by_processor(found: list[_Found]) -> dict[int, dict[int, int]]:
         cpus.setdefault(cpu, {}).update(msrs)
         last = cpu
     return cpus
+
+
+def _told(item: dict[str, Any], widths: set[int], vendors: set[str], source: str) -> None:
+    """Width and vendor where an object names them beside its registers."""
+    width = next((item[key] for key in _WIDTH_KEYS if key in item), None)
+    if isinstance(width, (int, str)) and not isinstance(width, bool) and width:
+        widths.add(reg.told_width(width, source, 0))
+    if isinstance(item.get("vendor"), str):
+        with contextlib.suppress(InputError):
+            vendors.add(vendor_name(item["vendor"]))
 
 
 def _cpuid(item: dict[str, Any], widths: set[int], vendors: set[str], source: str) -> None:
