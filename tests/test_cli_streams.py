@@ -57,3 +57,9 @@ def test_the_example_of_every_verb_runs_as_printed(verb, tmp_path):
         stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60,
     )  # fmt: skip
     assert done.returncode in (0, 1) and done.stdout and "rror" not in done.stderr
+
+
+def test_a_word_that_is_neither_verb_nor_file_is_named_as_both():
+    status, out, error = shell("memtype frobnicate --json")
+    assert (status, out) == (2, "") and error.startswith("memtype: error: 'frobnicate' is neither a verb (alias, at, ")
+    assert error.endswith(") nor a file\n")

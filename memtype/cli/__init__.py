@@ -15,7 +15,7 @@ import sys
 from types import ModuleType
 from typing import Any
 
-from memtype.errors import LiveReadRefused, MemtypeError
+from memtype.errors import InputError, LiveReadRefused, MemtypeError
 
 DEFAULT_VERB = "show"
 
@@ -75,6 +75,8 @@ def _with_default_verb(argv: list[str]) -> list[str]:
     """``memtype FILE`` is ``memtype show FILE``; options alone go to show too, but for the parser's own."""
     if argv and (argv[0] in verbs() or argv[0] in ("-h", "--help", "--version")):
         return argv
+    if argv and argv[0].isalpha() and not os.path.exists(argv[0]):
+        raise InputError(f"{argv[0]!r} is neither a verb ({', '.join(sorted(verbs()))}) nor a file")
     return [DEFAULT_VERB, *argv]
 
 
