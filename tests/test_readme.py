@@ -27,6 +27,8 @@ def dump(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     )  # fmt: skip
     path = tmp_path / "dump.txt"
     path.write_text(mt.emit(state, "dmesg"))
+    for name in ("before.json", "after.json"):
+        (tmp_path / name).write_text(mt.emit(state, "json"))
     monkeypatch.chdir(tmp_path)
     return path
 
