@@ -155,6 +155,16 @@ def saved_msrs(pairs: int, vendor: str = "intel") -> tuple[int, ...]:
     return (*FIXED_MSRS, PAT_MSR, *variable, *amd, DEF_TYPE_MSR)
 
 
+# What SeaBIOS leaves to a guest: on, default WB; below 1 MiB RAM WB, the VGA window UC, ROM WP.
+VM_START: Final[dict[int, int]] = {
+    DEF_TYPE_MSR: DEF_TYPE_E | DEF_TYPE_FE | MemoryType.WB,
+    PAT_MSR: PAT_RESET,
+    **dict.fromkeys(FIXED_MSRS[:2], 0x0606_0606_0606_0606),
+    FIXED_MSRS[2]: 0,
+    **dict.fromkeys(FIXED_MSRS[3:], 0x0505_0505_0505_0505),
+}
+
+
 _NAMES: Final = {
     MTRRCAP: "IA32_MTRRCAP",
     PAT_MSR: "IA32_PAT",

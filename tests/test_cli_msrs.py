@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from memtype import MtrrState, rules
+from memtype import MtrrState, parse, rules
 from memtype.cli import main
 
 
@@ -35,3 +35,17 @@ def test_counts_that_cannot_be(count: str, capsys: pytest.CaptureFixture[str]) -
         raise SystemExit(main(["msrs", f"--vcnt={count}"]))
     told = capsys.readouterr()
     assert stop.value.code == 2 and told.out == "" and told.err.count("\n") == 1
+
+
+def test_what_a_monitor_sets_is_a_legal_state_with_ram_write_back(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["msrs", "--vm", "--vcnt", "8"]) == 0
+    told = capsys.readouterr()
+    machine = parse(told.out)
+    state = machine.mtrrs
+    assert state is not None and state.def_type == 0xC06 and not state.problems()
+    assert state.types([0, 0x9FFFF, 0xA0000, 0xC0000, 0x100000, 4 << 30]).tolist() == [6, 6, 0, 5, 6, 6]
+    assert machine.pat is not None and machine.pat.value == rules.PAT_RESET
+    assert "DEF_TYPE 0" in told.err
+    assert main(["msrs", "--vm", "--json"]) == 0
+    listed = json.loads(capsys.readouterr().out)["msrs"]
+    assert {"index": "0x2ff", "name": "IA32_MTRR_DEF_TYPE", "value": "0x0000000000000c06"} in listed
