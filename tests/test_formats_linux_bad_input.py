@@ -146,7 +146,9 @@ sys.exit(main(sys.argv[1:]))
 
 
 def run(arguments: list[str], **more: object) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
+    # A sanitizer reserves more address space than the limit: the child goes without it, and without the C core.
+    environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "MEMTYPE_BACKEND": "python"}
+    environment.pop("LD_PRELOAD", None)
     return subprocess.run(
         [sys.executable, "-c", CODE, *arguments], capture_output=True, text=True, timeout=60, env=environment, **more
     )  # type: ignore[call-overload]
