@@ -99,6 +99,34 @@ def columns(rows: list[tuple[Any, ...]], indent: str = "") -> str:
     return "\n".join(indent + "  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in cells)
 
 
+# Colours that the colour-blind can tell apart; the letters always say it too.
+_COLOURS = {
+    "UC|CD": "red",
+    "UC-": "magenta",
+    r"WC\+?": "cyan",
+    "WT|WP": "yellow",
+    "WB": "blue",
+    r"\?\?|mixed": "green",
+}
+
+
+def say(text: str) -> None:
+    """Print an answer. On a terminal, with the ``cli`` extra, memory types stand out in colour, but for NO_COLOR."""
+    if not sys.stdout.isatty():
+        print(text)
+        return
+    try:
+        from rich.console import Console
+        from rich.text import Text
+    except ImportError:
+        print(text)
+        return
+    shown = Text(text)
+    for words, colour in _COLOURS.items():
+        shown.highlight_regex(rf"(?<![\w.=+-])(?:{words})(?![\w+-])", colour)
+    Console(highlight=False).print(shown, soft_wrap=True)
+
+
 def print_json(verb: str, payload: dict[str, Any]) -> None:
     """Addresses and MSR values in `payload` are hex strings already; types become their short names."""
     json.dump(_plain({"schema": SCHEMA, "verb": verb, **payload}), sys.stdout, indent=2)

@@ -35,7 +35,8 @@ def run(args: argparse.Namespace) -> int:
         listed = [_json(conflict) for conflict in found]
         _common.print_json("alias", {"source": machine.source, "conflicts": listed, "notes": said})
     else:
-        print("\n".join(line for conflict in found for line in _text(conflict)) or "no conflicting memory types found")
+        lines = [line for conflict in found for line in _text(conflict)]
+        _common.say("\n".join(lines or ["no conflicting memory types found"]))
         _common.notes(said)
     return 1 if found else 0
 

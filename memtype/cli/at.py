@@ -16,6 +16,7 @@ from memtype.cli._common import (
     notes,
     print_json,
     read_machine,
+    say,
     size_text,
     span,
 )  # fmt: skip
@@ -54,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
         print_json("at", {**payload, "notes": lookup.notes})
         return 0
     for answer in answers:
-        print("\n".join(_text(answer, pats, lookup)))
+        say("\n".join(_text(answer, pats, lookup)))
     notes(lookup.notes)
     return 0
 

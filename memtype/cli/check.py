@@ -42,7 +42,8 @@ def run(args: argparse.Namespace) -> int:
         payload = {"source": machine.source, "ok": not bad, "findings": [_json(finding) for finding in findings]}
         _common.print_json("check", {**payload, "notes": said})
     else:
-        print("\n".join([*map(str, findings), f"{bad} finding{'s' * (bad > 1)}" if bad else "nothing wrong found"]))
+        total = f"{bad} finding{'s' * (bad > 1)}" if bad else "nothing wrong found"
+        _common.say("\n".join([*map(str, findings), total]))
         _common.notes(said)
     return 1 if bad else 0
 

@@ -30,7 +30,7 @@ def run(args: argparse.Namespace) -> int:
         listed = [_json(*item) for item in compared]
         _common.print_json("diff", {"same_map": same, "comparisons": listed, "notes": said})
     else:
-        print("\n".join(line for item in compared for line in _text(*item)) or _alone(said))
+        _common.say("\n".join(line for item in compared for line in _text(*item)) or _alone(said))
         _common.notes(said)
     return 1 if any(difference for _, _, difference in compared) else 0
 

@@ -55,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         _common.print_json("kvm", {**_setting_json(vm), "map": [_stretch_json(vm, s, args) for s in stretches]})
     else:
-        print(_text(vm, stretches, args))
+        _common.say(_text(vm, stretches, args))
     _common.notes(_kvm.notes(machine, args.mtrr is not None, vm))
     return 1 if conflicts else 0
 
@@ -223,7 +223,7 @@ def _diff(args: argparse.Namespace) -> int:
     if args.json:
         _common.print_json("kvm", _diff_json(old, new, leaves, behaviour))
     else:
-        print("\n".join(_diff_lines(old, new, leaves, behaviour)))
+        _common.say("\n".join(_diff_lines(old, new, leaves, behaviour)))
     given = [] if machine is not None or args.mtrr is not None else ["no dump given: the MTRRs are as KVM creates them"]
     _common.notes([*old.profile.notes, *new.profile.notes, *given])
     return 1 if leaves or behaviour else 0

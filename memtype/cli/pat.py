@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
         seated = {} if where is None else {"seat": where[0]}
         _common.print_json("pat", {**seated, "pats": [_payload(pat, where) for pat in pats], **_why_json(args)})
     else:
-        print("\n\n".join(_text(pat, where) for pat in pats) + _why_text(args))
+        _common.say("\n\n".join(_text(pat, where) for pat in pats) + _why_text(args))
     return 0 if all(pat.valid for pat in pats) else 1
 
 

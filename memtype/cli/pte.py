@@ -65,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
         why = {"why": why_json(used)} if used else {}
         _common.print_json("pte", _payload(value, pat, vendor, readings) | why)
     else:
-        print(_text(value, pat, readings) + (why_text(used) if used else ""))
+        _common.say(_text(value, pat, readings) + (why_text(used) if used else ""))
     _common.notes([*(machine.notes if machine is not None else ()), *_notes(value, origin, state)])
     return 0
 

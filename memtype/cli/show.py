@@ -18,6 +18,7 @@ from memtype.cli._common import (
     notes,
     print_json,
     read_machine,
+    say,
     size_text,
 )  # fmt: skip
 from memtype.errors import RegisterError, ShatteredMapError
@@ -47,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
         print_json("show", as_json(machine))
         return 0
     said = [*machine.notes]
-    print("\n".join(text(machine, said)))
+    say("\n".join(text(machine, said)))
     notes(said)
     return 0
 

@@ -81,7 +81,7 @@ def run(args: argparse.Namespace) -> int:
             pages += [table.text() for table in _TABLES[section](vendors)]
         else:
             pages.append(_refutation(vendors) if section == "refute" else _cr0(vendors))
-    print("\n\n".join(pages))
+    _common.say("\n\n".join(pages))
     return 0
 
 

@@ -62,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
         why = {"why": why_json(used)} if used else {}
         _common.print_json("want", _payload(answer, base, size) | why)
     else:
-        print(_text(answer, where, instead) + (why_text(used) if used else ""))
+        _common.say(_text(answer, where, instead) + (why_text(used) if used else ""))
     told = machine.notes if machine is not None and needs_dump else ()
     _common.notes([*told, *([origin] if origin.startswith("no PAT") else [])])
     return 0 if answer else 1

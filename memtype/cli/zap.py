@@ -10,7 +10,7 @@ from typing import Any
 
 from memtype import rules
 from memtype.cli import _common, _kvm
-from memtype.cli._common import number
+from memtype.cli._common import number, say
 from memtype.errors import InputError, MemtypeError, ParseError
 from memtype.kvm import DisableQuirks, NoncoherentDma, Replay, SetCr0Cd, SetMtrrs, Vm, WriteMsr, Zap, replay
 from memtype.kvm.events import Event
@@ -58,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         _common.print_json("zap", _json(vm, done, words))
     else:
-        print(_text(vm, done, words))
+        say(_text(vm, done, words))
         if args.why:
             cited = [rule for step in done.steps for rule in step.zap.reasons + step.zap.rules]
             print("\n".join(_kvm.sources(cited)))
