@@ -64,7 +64,7 @@ def effective(
     [[6, 0, 1], [0, 0, 1]]
     """
     maker, cd = vendor_name(vendor), bool(cr0_cd)
-    pat = pat if cr0_pg else _paging_off(pat)
+    pat = pat if cr0_pg else paging_off(pat)
     if out is None and arrays.is_scalar(mtrr) and arrays.is_scalar(pat):
         codes = arrays.type_code(mtrr, "mtrr"), arrays.type_code(pat, "pat")
         return arrays.KINDS[backends.active.effective(maker, cd, *codes)]
@@ -72,7 +72,7 @@ def effective(
     return arrays.combined(backends.active.effective_array, seats, out, maker, cd)
 
 
-def _paging_off(pat: Any) -> Any:
+def paging_off(pat: Any) -> Any:
     """WB in the shape of what would have counted."""
     return MemoryType.WB if arrays.is_scalar(pat) else np.full(np.shape(pat), MemoryType.WB, arrays.U8)
 

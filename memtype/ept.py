@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memtype import arrays, backends, rules
-from memtype.effective import _paging_off, same_shape
+from memtype.effective import paging_off, same_shape
 from memtype.errors import InputError
 from memtype.pat import Pat, as_pat, check_level
 from memtype.types import MemoryType
@@ -58,7 +58,7 @@ def effective_ept(
     (<MemoryType.WC: 1>, <MemoryType.WB: 6>, <MemoryType.UNDEFINED: 10>)
     """
     cd = bool(cr0_cd)
-    pat = pat if cr0_pg else _paging_off(pat)
+    pat = pat if cr0_pg else paging_off(pat)
     if out is None and arrays.is_scalar(ept_type) and arrays.is_scalar(ipat) and arrays.is_scalar(pat):
         kind = arrays.type_code(ept_type, "ept_type")
         return arrays.KINDS[backends.active.effective_ept(kind, _flag(ipat), arrays.type_code(pat, "pat"), cd)]

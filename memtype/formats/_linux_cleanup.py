@@ -39,7 +39,6 @@ class Cleanup:
     result: str | None = None
     covered: int | None = None
     losing: int | None = None
-    blank: bool = False
     _list: dict[int, tuple[int, int, str]] | None = None
 
     def take(self, number: int, line: str) -> bool:
@@ -58,9 +57,7 @@ class Cleanup:
             self.result = "not_found"
         elif found := _LOSING.match(line):
             self.losing = int(found[1])
-        elif _BLANK.match(line):
-            self.blank = True
-        else:
+        elif not _BLANK.match(line):  # it belongs here, yet tells nothing that the registers do not
             return False
         return True
 

@@ -38,7 +38,6 @@ _INCONSISTENT = re.compile(
 )
 
 COUNTS = ("map_entries", "fixed", "variable", "max", "built_from")
-MAX_DIGITS = 16  # of a 64-bit value
 
 
 @dataclass(slots=True)

@@ -28,7 +28,6 @@ class PatLine:
     old: int | None = None
     absent: bool = False
     cut: bool = False
-    skipped: bool = False
 
     def take(self, number: int, line: str) -> bool:
         """Read one bare line; False where it is none of these."""
@@ -40,9 +39,7 @@ class PatLine:
             self.pat = Pat(register(found[2], where, "IA32_PAT"))
         elif _NONE.match(line):
             self.absent = True
-        elif _SKIPPED.match(line):
-            self.skipped = True
-        else:
+        elif not _SKIPPED.match(line):  # it belongs here, yet names no value
             return False
         return True
 

@@ -16,7 +16,6 @@ NAME = "qemu-json"
 _SECTION = re.compile(r"cpu \((\d{1,9})\)")
 _SNIFF = re.compile(r'"env\.(?:mtrr_(?:var|fixed|deftype)|pat)(?:\[\d+\])?"\s*:')
 _ELEMENT = re.compile(r"(.*)\[(\d{1,4})\]")
-PAIRS = 8  # QEMU's MSR_MTRRcap_VCNT: the stream holds no MTRRCAP
 
 
 def sniff(text: str) -> bool:

@@ -8,7 +8,6 @@ from typing import Any, Generic, TypeVar
 
 Range = tuple[int, int]  # [first gfn, first gfn behind it)
 T = TypeVar("T")
-S = TypeVar("S")
 
 
 def union(ranges: Iterable[Range]) -> list[Range]:
