@@ -79,7 +79,8 @@ static inline uint8_t code_type(const memtype_tables *t, unsigned code)
 
 // --- one set of kernels ---
 
-// IA32_PAT and a vendor's rules folded together: the effective type of each MTRR type under each PAT entry
+// IA32_PAT and the rules that combine it folded together: the effective type of each row under each PAT entry. Rows
+// are MTRR types, or bits 6:3 of an EPT leaf.
 struct pat_view {
 	unsigned pat_bit; // pat_shift(level)
 	uint8_t effective[16][8];
@@ -126,27 +127,29 @@ struct fleet_row {
 struct kernels {
 	// types[i] of addresses[i]; the OR of all addresses
 	uint64_t (*types)(const memtype_tables *t, const uint64_t *addresses, size_t n, uint8_t *types);
-	// types[i] = entry[types[i]] of the PAT entry that ptes[i] chooses; pat_bit is pat_shift(level)
-	void (*combine)(const struct pat_view *pat, const uint64_t *ptes, size_t n, uint8_t *types);
-	// words[i] = (words[i] & keep) | bytes[i]
-	void (*merge)(uint64_t *words, uint64_t keep, const uint8_t *bytes, size_t n);
+	// types[i] = effective type of an access to places[i] & page through ptes[i]; the OR of all places & page
+	uint64_t (*effective)(const memtype_tables *t, const struct pat_view *pat, const uint64_t *places, uint64_t page,
+			      const uint64_t *ptes, size_t n, uint8_t *types);
+	// types[i] = effective type of an access through guest leaf ptes[i] and EPT leaf eptes[i]
+	void (*effective_ept)(const struct pat_view *pat, const uint64_t *eptes, const uint64_t *ptes, size_t n,
+			      uint8_t *types);
+	// words[i] = (words[i] & keep) | what the tables (SHAPE_GFN) say of gfns[i]; the OR of all gfns.
+	// NULL where a search is as good.
+	uint64_t (*fill)(const memtype_tables *t, const uint64_t *gfns, size_t n, uint64_t keep, uint64_t *words);
 	// the OR of all words
 	uint64_t (*or_words)(const uint64_t *words, size_t n);
-	// out[i] = in[i] & mask
-	void (*mask_words)(uint64_t *out, const uint64_t *in, uint64_t mask, size_t n);
 	// types[i] of addresses[i], fixed ranges aside; the OR of all addresses; *low says whether one is below 1 MiB.
 	// NULL where matching one by one is all there is.
 	uint64_t (*row)(const struct fleet_row *row, const uint64_t *addresses, size_t n, uint8_t *types, int *low);
 };
 
 extern const struct kernels portable_kernels, avx2_kernels, avx512_kernels;
-void portable_combine(const struct pat_view *pat, const uint64_t *ptes, size_t n, uint8_t *types);
-void portable_merge(uint64_t *words, uint64_t keep, const uint8_t *bytes, size_t n);
+uint64_t portable_effective(const memtype_tables *t, const struct pat_view *pat, const uint64_t *places, uint64_t page,
+			    const uint64_t *ptes, size_t n, uint8_t *types);
+void portable_effective_ept(const struct pat_view *pat, const uint64_t *eptes, const uint64_t *ptes, size_t n,
+			    uint8_t *types);
 uint64_t portable_or_words(const uint64_t *words, size_t n);
-void portable_mask_words(uint64_t *out, const uint64_t *in, uint64_t mask, size_t n);
-void avx2_merge(uint64_t *words, uint64_t keep, const uint8_t *bytes, size_t n);
 uint64_t avx2_or_words(const uint64_t *words, size_t n);
-void avx2_mask_words(uint64_t *out, const uint64_t *in, uint64_t mask, size_t n);
 // `isa` is supported
 const struct kernels *kernels_of(uint32_t isa);
 

@@ -268,43 +268,6 @@ INLINE __m256i choose_entry(const __m256i entry[8], __m256i types, __m256i leaf)
 	return _mm256_blendv_epi8(kind[0], kind[1], leaf);
 }
 
-static AVX2 void avx2_combine(const struct pat_view *pat, const uint64_t *ptes, size_t n, uint8_t *types)
-{
-	__m256i entry[8];
-	size_t i = 0;
-
-	for (unsigned k = 0; k < 8; k++) {
-		uint8_t column[16];
-
-		for (unsigned type = 0; type < 16; type++)
-			column[type] = pat->effective[type][k];
-		entry[k] = table16(column);
-	}
-	for (; i + 32 <= n; i += 32) {
-		__m256i type = _mm256_loadu_si256((const __m256i *)(const void *)(types + i));
-		__m256i leaf = pat->pat_bit == 7 ? leaf_bytes(ptes + i, 0) : leaf_bytes(ptes + i, 1);
-
-		_mm256_storeu_si256((__m256i *)(void *)(types + i), choose_entry(entry, type, leaf));
-	}
-	portable_combine(pat, ptes + i, n - i, types + i);
-}
-
-AVX2 void avx2_merge(uint64_t *words, uint64_t keep, const uint8_t *bytes, size_t n)
-{
-	__m256i kept = _mm256_set1_epi64x((long long)keep);
-	size_t i = 0;
-
-	for (; i + 4 <= n; i += 4) {
-		__m256i word = _mm256_loadu_si256((const __m256i *)(const void *)(words + i));
-		uint32_t four;
-
-		memcpy(&four, bytes + i, 4);
-		word = _mm256_or_si256(_mm256_and_si256(word, kept), _mm256_cvtepu8_epi64(_mm_cvtsi32_si128((int)four)));
-		_mm256_storeu_si256((__m256i *)(void *)(words + i), word);
-	}
-	portable_merge(words + i, keep, bytes + i, n - i);
-}
-
 AVX2 uint64_t avx2_or_words(const uint64_t *words, size_t n)
 {
 	__m256i seen = _mm256_setzero_si256(), more = seen;
@@ -315,16 +278,6 @@ AVX2 uint64_t avx2_or_words(const uint64_t *words, size_t n)
 		more = _mm256_or_si256(more, load4(words + i + 4));
 	}
 	return or_lanes(_mm256_or_si256(seen, more)) | portable_or_words(words + i, n - i);
-}
-
-AVX2 void avx2_mask_words(uint64_t *out, const uint64_t *in, uint64_t mask, size_t n)
-{
-	__m256i kept = _mm256_set1_epi64x((long long)mask);
-	size_t i = 0;
-
-	for (; i + 4 <= n; i += 4)
-		_mm256_storeu_si256((__m256i *)(void *)(out + i), _mm256_and_si256(load4(in + i), kept));
-	portable_mask_words(out + i, in + i, mask, n - i);
 }
 
 // --- fleets ---
@@ -392,7 +345,7 @@ static AVX2 uint64_t avx2_row(const struct fleet_row *row, const uint64_t *addre
 }
 
 const struct kernels avx2_kernels = {
-	avx2_types, avx2_combine, avx2_merge, avx2_or_words, avx2_mask_words, avx2_row,
+	avx2_types, portable_effective, portable_effective_ept, NULL, avx2_or_words, avx2_row,
 };
 
 #endif

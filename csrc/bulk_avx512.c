@@ -213,20 +213,6 @@ INLINE __m512i leaf_indexes(const uint64_t *ptes, unsigned pat_bit)
 	return in_order(index);
 }
 
-static AVX512 void avx512_combine(const struct pat_view *pat, const uint64_t *ptes, size_t n, uint8_t *types)
-{
-	size_t i = 0;
-
-	for (; i + 64 <= n; i += 64) {
-		__m512i type = _mm512_loadu_si512((const void *)(types + i));
-		__m512i row = _mm512_slli_epi16(type, 3); // types are below 16
-
-		row = _mm512_or_si512(row, leaf_indexes(ptes + i, pat->pat_bit));
-		_mm512_storeu_si512((void *)(types + i), lookup128(pat->effective[0], row));
-	}
-	portable_combine(pat, ptes + i, n - i, types + i);
-}
-
 // --- fleets ---
 
 #define KEYS 4u /* vectors of 16 keys in a turn of 64 addresses */
@@ -305,7 +291,7 @@ static AVX512 uint64_t avx512_row(const struct fleet_row *row, const uint64_t *a
 }
 
 const struct kernels avx512_kernels = {
-	avx512_types, avx512_combine, avx2_merge, avx2_or_words, avx2_mask_words, avx512_row,
+	avx512_types, portable_effective, portable_effective_ept, NULL, avx2_or_words, avx512_row,
 };
 
 #endif

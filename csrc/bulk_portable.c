@@ -13,25 +13,33 @@ static uint8_t type_of_address(const memtype_tables *t, uint64_t fixed_end, uint
 static uint64_t portable_types(const memtype_tables *t, const uint64_t *addresses, size_t n, uint8_t *types)
 {
 	uint64_t fixed_end = t->shape & SHAPE_FIXED ? FIXED_END : 0, seen = 0;
-	unsigned up = t->shape & SHAPE_GFN ? PAGE_SHIFT : 0;
 
 	for (size_t i = 0; i < n; i++) {
 		seen |= addresses[i];
-		types[i] = type_of_address(t, fixed_end, addresses[i] << up);
+		types[i] = type_of_address(t, fixed_end, addresses[i]);
 	}
 	return seen;
 }
 
-void portable_combine(const struct pat_view *pat, const uint64_t *ptes, size_t n, uint8_t *types)
+uint64_t portable_effective(const memtype_tables *t, const struct pat_view *pat, const uint64_t *places, uint64_t page,
+			    const uint64_t *ptes, size_t n, uint8_t *types)
 {
-	for (size_t i = 0; i < n; i++)
-		types[i] = pat->effective[types[i] & 15][leaf_index(ptes[i], pat->pat_bit)];
+	uint64_t fixed_end = t->shape & SHAPE_FIXED ? FIXED_END : 0, seen = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		uint64_t address = places[i] & page;
+
+		seen |= address;
+		types[i] = pat->effective[type_of_address(t, fixed_end, address)][leaf_index(ptes[i], pat->pat_bit)];
+	}
+	return seen;
 }
 
-void portable_merge(uint64_t *words, uint64_t keep, const uint8_t *bytes, size_t n)
+void portable_effective_ept(const struct pat_view *pat, const uint64_t *eptes, const uint64_t *ptes, size_t n,
+			    uint8_t *types)
 {
 	for (size_t i = 0; i < n; i++)
-		words[i] = (words[i] & keep) | bytes[i];
+		types[i] = pat->effective[eptes[i] >> 3 & 15][leaf_index(ptes[i], pat->pat_bit)];
 }
 
 uint64_t portable_or_words(const uint64_t *words, size_t n)
@@ -43,12 +51,6 @@ uint64_t portable_or_words(const uint64_t *words, size_t n)
 	return seen;
 }
 
-void portable_mask_words(uint64_t *out, const uint64_t *in, uint64_t mask, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		out[i] = in[i] & mask;
-}
-
 const struct kernels portable_kernels = {
-	portable_types, portable_combine, portable_merge, portable_or_words, portable_mask_words, NULL,
+	portable_types, portable_effective, portable_effective_ept, NULL, portable_or_words, NULL,
 };

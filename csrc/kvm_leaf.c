@@ -28,7 +28,7 @@ static int leaf_tables(const struct leaf_map *map, uint32_t isa, uint64_t keep, 
 	uint64_t addresses[MAP_SEGMENTS];
 	uint8_t values[MAP_SEGMENTS];
 
-	if (isa == MEMTYPE_PORTABLE || map->count > MAP_SEGMENTS)
+	if (!kernels_of(isa)->fill || map->count > MAP_SEGMENTS)
 		return -1;
 	for (size_t i = 0; i < map->count; i++) {
 		if ((map->bits[i] & ~keep) > 0xFF)
@@ -49,20 +49,6 @@ static void fill_by_search(const struct leaf_map *map, const uint64_t *gfns, siz
 		words[i] = (words[i] & keep) | (map->bits[piece_of(map->bases, map->count, gfns[i])] & ~keep);
 }
 
-// the same by tables, in parts that stay in the nearest cache
-static void fill_by_tables(const memtype_tables *t, const uint64_t *gfns, size_t n, uint64_t keep, uint64_t *words)
-{
-	const struct kernels *kernels = kernels_of(t->isa);
-	uint8_t bytes[1024];
-
-	for (size_t done = 0; done < n; done += sizeof(bytes)) {
-		size_t part = n - done < sizeof(bytes) ? n - done : sizeof(bytes);
-
-		kernels->types(t, gfns + done, part, bytes);
-		kernels->merge(words + done, keep, bytes, part);
-	}
-}
-
 static int fill(const struct leaf_map *map, uint32_t isa, const uint64_t *gfns, size_t n, uint64_t keep,
 		uint64_t *words, size_t *index)
 {
@@ -75,7 +61,7 @@ static int fill(const struct leaf_map *map, uint32_t isa, const uint64_t *gfns, 
 		return MEMTYPE_EADDRESS;
 	}
 	if (n >= MAP_TABLES_FROM && leaf_tables(map, isa, keep, &t) == 0)
-		fill_by_tables(&t, gfns, n, keep, words);
+		kernels_of(t.isa)->fill(&t, gfns, n, keep, words);
 	else
 		fill_by_search(map, gfns, n, keep, words);
 	return MEMTYPE_OK;

@@ -220,7 +220,7 @@ int memtype_effective_types(const memtype_tables *t, uint64_t pat, uint32_t leve
 			    const uint64_t *ptes, size_t n, uint8_t *types, size_t *index);
 
 /* types[i] = effective type of a guest access through guest leaf ptes[i] of `level` and EPT leaf eptes[i]. */
-int memtype_effective_ept_types(uint64_t pat, uint32_t level, uint32_t cr0_cd, const uint64_t *eptes,
+int memtype_effective_ept_types(uint64_t pat, uint32_t level, uint32_t cr0_cd, uint32_t isa, const uint64_t *eptes,
 				const uint64_t *ptes, size_t n, uint8_t *types);
 
 /* --- leaves of a hypervisor's page tables (kvm_leaf.c) --- */

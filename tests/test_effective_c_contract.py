@@ -31,7 +31,7 @@ def test_nothing_needs_no_memory():
     assert lib.memtype_effective_ept_array(0, null, 1, null, 0, null, 0, 0, null, index) == lib.MEMTYPE_OK
     assert lib.memtype_effective_npt_array(0, 0, null, 1, null, 0, null, 0, 0, null, index) == lib.MEMTYPE_OK
     assert lib.memtype_effective_types(t, 0, 1, null, null, 0, null, index) == lib.MEMTYPE_OK
-    assert lib.memtype_effective_ept_types(0, 1, 0, null, null, 0, null) == lib.MEMTYPE_OK
+    assert lib.memtype_effective_ept_types(0, 1, 0, lib.MEMTYPE_PORTABLE, null, null, 0, null) == lib.MEMTYPE_OK
     assert index[0] == 77
     assert lib.memtype_ept_types(null, 0, null, index) == lib.MEMTYPE_OK
     assert index[0] == 0
@@ -44,7 +44,7 @@ def test_other_levels_are_refused_and_nothing_is_written(level):
     assert lib.memtype_pat_indexes(level, [0] * 4, 4, types) == lib.MEMTYPE_ELEVEL
     assert lib.memtype_pat_types(0, level, [0] * 4, 4, types) == lib.MEMTYPE_ELEVEL
     assert lib.memtype_effective_types(t, 0, level, ffi.NULL, [0] * 4, 4, types, index) == lib.MEMTYPE_ELEVEL
-    assert lib.memtype_effective_ept_types(0, level, 0, [0] * 4, [0] * 4, 4, types) == lib.MEMTYPE_ELEVEL
+    assert lib.memtype_effective_ept_types(0, level, 0, lib.MEMTYPE_PORTABLE, [0] * 4, [0] * 4, 4, types) == lib.MEMTYPE_ELEVEL
     assert bytes(ffi.buffer(types)) == UNTOUCHED
     assert index[0] == 77
 

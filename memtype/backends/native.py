@@ -358,7 +358,7 @@ def effective_types(
 def effective_ept_types(
     pat: int, level: int, cr0_cd: bool, eptes: arrays.U64Array, ptes: arrays.U64Array, out: arrays.U8Array
 ) -> None:
-    lib.memtype_effective_ept_types(pat, level, cr0_cd, _in(eptes), _in(ptes), ptes.size, _out(out))
+    lib.memtype_effective_ept_types(pat, level, cr0_cd, _isa, _in(eptes), _in(ptes), ptes.size, _out(out))
 
 
 # --- leaves of a hypervisor's page tables ------------------------------------------------------------------------
