@@ -116,14 +116,6 @@ static inline size_t find_segment(const struct map_view *map, uint64_t address)
 typedef uint64_t (*types_blocks)(const memtype_tables *t, const uint64_t *addresses, size_t blocks, uint8_t *types,
 				 int stream);
 
-// One state of a fleet, not worth tables: its ranges as 32-bit keys, address >> 20, matched one by one.
-struct fleet_row {
-	uint32_t base[MEMTYPE_MAX_VARIABLE], mask[MEMTYPE_MAX_VARIABLE], code[MEMTYPE_MAX_VARIABLE];
-	uint32_t count;
-	uint32_t tom2; // key of TOM2, 0 where it is off
-	uint8_t final_type[16];
-};
-
 struct kernels {
 	// types[i] of addresses[i]; the OR of all addresses
 	uint64_t (*types)(const memtype_tables *t, const uint64_t *addresses, size_t n, uint8_t *types);
@@ -138,9 +130,6 @@ struct kernels {
 	uint64_t (*fill)(const memtype_tables *t, const uint64_t *gfns, size_t n, uint64_t keep, uint64_t *words);
 	// the OR of all words
 	uint64_t (*or_words)(const uint64_t *words, size_t n);
-	// types[i] of addresses[i], fixed ranges aside; the OR of all addresses; *low says whether one is below 1 MiB.
-	// NULL where matching one by one is all there is.
-	uint64_t (*row)(const struct fleet_row *row, const uint64_t *addresses, size_t n, uint8_t *types, int *low);
 };
 
 extern const struct kernels portable_kernels, avx2_kernels, avx512_kernels;

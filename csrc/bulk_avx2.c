@@ -280,72 +280,8 @@ AVX2 uint64_t avx2_or_words(const uint64_t *words, size_t n)
 	return or_lanes(_mm256_or_si256(seen, more)) | portable_or_words(words + i, n - i);
 }
 
-// --- fleets ---
-
-// keys from 4 GiB up to `tom2`, which is above it
-INLINE __m256i tom2_codes(__m256i keys, uint32_t tom2)
-{
-	const uint32_t from = (uint32_t)(GIB4 >> 20);
-	__m256i past = _mm256_sub_epi32(keys, _mm256_set1_epi32((int)from)), most = _mm256_set1_epi32((int)(tom2 - from - 1));
-
-	return _mm256_and_si256(_mm256_cmpeq_epi32(_mm256_min_epu32(past, most), past), _mm256_set1_epi32(CODE_TOM2));
-}
-
-INLINE void match_pairs(const struct fleet_row *row, const __m256i keys[4], __m256i codes[4])
-{
-	UNROLL
-	for (unsigned k = 0; k < 4; k++)
-		codes[k] = row->tom2 ? tom2_codes(keys[k], row->tom2) : _mm256_setzero_si256();
-	for (unsigned i = 0; i < row->count; i++) {
-		__m256i base = _mm256_set1_epi32((int)row->base[i]), mask = _mm256_set1_epi32((int)row->mask[i]);
-		__m256i code = _mm256_set1_epi32((int)row->code[i]);
-
-		UNROLL
-		for (unsigned k = 0; k < 4; k++) {
-			__m256i hit = _mm256_cmpeq_epi32(_mm256_and_si256(keys[k], mask), base);
-
-			codes[k] = _mm256_or_si256(codes[k], _mm256_and_si256(hit, code));
-		}
-	}
-}
-
-INLINE __m256i row32(const struct fleet_row *row, const uint64_t *addresses, __m256i *seen, __m256i *low)
-{
-	const __m256i zero = _mm256_setzero_si256();
-	__m256i keys[4], codes[4];
-
-	UNROLL
-	for (unsigned k = 0; k < 4; k++) {
-		__m256i a = load4(addresses + 8 * k), b = load4(addresses + 8 * k + 4);
-
-		*seen = _mm256_or_si256(*seen, _mm256_or_si256(a, b));
-		keys[k] = _mm256_blend_epi32(_mm256_srli_epi64(a, 20), _mm256_slli_epi64(b, 12), 0xAA);
-		*low = _mm256_or_si256(*low, _mm256_cmpeq_epi32(keys[k], zero));
-	}
-	match_pairs(row, keys, codes);
-	return in_order(final_types(row->final_type, pack_bytes(codes)));
-}
-
-static AVX2 uint64_t avx2_row(const struct fleet_row *row, const uint64_t *addresses, size_t n, uint8_t *types, int *low)
-{
-	__m256i seen = _mm256_setzero_si256(), below = seen;
-	uint64_t in[32] = {0};
-	uint8_t out[32];
-	size_t i = 0;
-
-	for (; i + 32 <= n; i += 32)
-		_mm256_storeu_si256((__m256i *)(void *)(types + i), row32(row, addresses + i, &seen, &below));
-	if (i < n) {
-		memcpy(in, addresses + i, (n - i) * sizeof(*in));
-		_mm256_storeu_si256((__m256i *)(void *)out, row32(row, in, &seen, &below));
-		memcpy(types + i, out, n - i);
-	}
-	*low = !_mm256_testz_si256(below, below);
-	return or_lanes(seen);
-}
-
 const struct kernels avx2_kernels = {
-	avx2_types, portable_effective, portable_effective_ept, NULL, avx2_or_words, avx2_row,
+	avx2_types, portable_effective, portable_effective_ept, NULL, avx2_or_words,
 };
 
 #endif

@@ -52,5 +52,5 @@ uint64_t portable_or_words(const uint64_t *words, size_t n)
 }
 
 const struct kernels portable_kernels = {
-	portable_types, portable_effective, portable_effective_ept, NULL, portable_or_words, NULL,
+	portable_types, portable_effective, portable_effective_ept, NULL, portable_or_words,
 };

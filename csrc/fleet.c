@@ -1,5 +1,5 @@
 /* fleet.c - many register files, few addresses each: no tables, a match of 32-bit keys (address >> 20). */
-#include "bulk.h"
+#include "fleet.h"
 
 #define KEY_SHIFT 20
 
@@ -49,19 +49,31 @@ static void match_each(const memtype_mtrrs *m, const uint64_t *addresses, size_t
 	}
 }
 
+// NULL where matching one by one is all there is
+static row_types row_of(uint32_t isa)
+{
+#ifdef MEMTYPE_X86
+	if (isa >= MEMTYPE_AVX2)
+		return isa == MEMTYPE_AVX512 ? avx512_row : avx2_row;
+#else
+	(void)isa;
+#endif
+	return NULL;
+}
+
 static int state_types(const memtype_mtrrs *m, uint32_t isa, const uint64_t *addresses, size_t n, uint8_t *types)
 {
-	const struct kernels *kernels = kernels_of(isa);
+	row_types match = row_of(isa);
 	struct fleet_row row;
 	int low = 0;
 
-	if (!kernels->row || build_row(m, &row)) {
-		if (kernels->or_words(addresses, n) > low_bits(m->maxphyaddr))
+	if (!match || build_row(m, &row)) {
+		if (kernels_of(isa)->or_words(addresses, n) > low_bits(m->maxphyaddr))
 			return MEMTYPE_EADDRESS;
 		match_each(m, addresses, n, types, 0);
 		return MEMTYPE_OK;
 	}
-	if (kernels->row(&row, addresses, n, types, &low) > low_bits(m->maxphyaddr))
+	if (match(&row, addresses, n, types, &low) > low_bits(m->maxphyaddr))
 		return MEMTYPE_EADDRESS;
 	if (low && fixed_ranges_on(m))
 		match_each(m, addresses, n, types, 1);
