@@ -41,6 +41,16 @@ def both() -> tuple[Any, Any]:
         pytest.skip(f"no lockstep without the C core: {error}")
 
 
+@pytest.fixture
+def through(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The native backend with one set of array kernels: ``parametrize("through", KERNELS, indirect=True)``."""
+    from kernel_sets import backend_of
+
+    module = backend_of(request.param)
+    monkeypatch.setattr(backends, "active", module)
+    return module
+
+
 @pytest.fixture(scope="session")
 def corpus() -> Path:
     """Real machines with answers printed by other programs; they live beside the project, never in it."""
