@@ -36,13 +36,13 @@
 #define SHAPE_FINE 2u    /* some cube compares bits 19:12 */
 #define SHAPE_WIDE 4u    /* MAXPHYADDR > 44 (nibbles) or > 48 (septets): more windows */
 #define SHAPE_SPLIT 8u   /* fixed types differ inside a 64 KiB block */
+#define SHAPE_TOM2 32u   /* some cube is a part of [4 GiB, TOM2) */
 #define SHAPE_GFN 16u    /* the kernel is given gfns, not addresses */
 
+#define GROUP_CUBES 7u       /* a byte has a bit for each; bit 7 says "below 1 MiB", where fixed ranges decide */
 #define NIBBLE_WINDOWS 10u   /* bits 51:12, four at a time */
-#define NIBBLE_CUBES 8u      /* cubes per group: a byte has a bit for each */
 #define SEPTET_WINDOWS 6u    /* bits 53:12, seven at a time */
 #define SEPTET_BYTES 128u
-#define SEPTET_CUBES 7u      /* bit 7 of the byte says "below 1 MiB" */
 #define SEPTET_GROUPS 8u
 
 static inline uint8_t code_of(uint64_t encoding)
@@ -125,20 +125,21 @@ struct kernels {
 	// types[i] = effective type of an access through guest leaf ptes[i] and EPT leaf eptes[i]
 	void (*effective_ept)(const struct pat_view *pat, const uint64_t *eptes, const uint64_t *ptes, size_t n,
 			      uint8_t *types);
-	// words[i] = (words[i] & keep) | what the tables (SHAPE_GFN) say of gfns[i]; the OR of all gfns.
-	// NULL where a search is as good.
-	uint64_t (*fill)(const memtype_tables *t, const uint64_t *gfns, size_t n, uint64_t keep, uint64_t *words);
+	// words[i] = (words[i] & keep) | what the tables say of gfns[i]. Stops before the turn that holds the first gfn
+	// above `last`, which is 2^k - 1, and returns how many words were done; n >= MAP_TABLES_FROM. NULL where a search
+	// is as good.
+	size_t (*fill)(const memtype_tables *t, uint64_t last, const uint64_t *gfns, size_t n, uint64_t keep,
+		       uint64_t *words);
 	// the OR of all words
 	uint64_t (*or_words)(const uint64_t *words, size_t n);
 };
 
-extern const struct kernels portable_kernels, avx2_kernels, avx512_kernels;
+extern const struct kernels portable_kernels, ssse3_kernels, avx2_kernels, avx512_kernels;
 uint64_t portable_effective(const memtype_tables *t, const struct pat_view *pat, const uint64_t *places, uint64_t page,
 			    const uint64_t *ptes, size_t n, uint8_t *types);
 void portable_effective_ept(const struct pat_view *pat, const uint64_t *eptes, const uint64_t *ptes, size_t n,
 			    uint8_t *types);
 uint64_t portable_or_words(const uint64_t *words, size_t n);
-uint64_t avx2_or_words(const uint64_t *words, size_t n);
 // `isa` is supported
 const struct kernels *kernels_of(uint32_t isa);
 

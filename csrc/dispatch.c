@@ -52,11 +52,12 @@ static uint32_t running_isa(void)
 // NULL where this build has no kernels for the set
 static const struct kernels *const sets[] = {
 	&portable_kernels,
-	NULL,
 #ifdef MEMTYPE_X86
+	&ssse3_kernels,
 	&avx2_kernels,
 	&avx512_kernels,
 #else
+	NULL,
 	NULL,
 	NULL,
 #endif

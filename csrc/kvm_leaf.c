@@ -42,29 +42,37 @@ static int leaf_tables(const struct leaf_map *map, uint32_t isa, uint64_t keep, 
 	return 0;
 }
 
-// words[i] = (words[i] & keep) | the bits of gfns[i], by search
-static void fill_by_search(const struct leaf_map *map, const uint64_t *gfns, size_t n, uint64_t keep, uint64_t *words)
+// words[i] = (words[i] & keep) | the bits of gfns[i], by search, up to the first gfn above `last`; how many
+static size_t fill_by_search(const struct leaf_map *map, uint64_t last, const uint64_t *gfns, size_t n, uint64_t keep,
+			     uint64_t *words)
 {
-	for (size_t i = 0; i < n; i++)
+	size_t i;
+
+	for (i = 0; i < n && gfns[i] <= last; i++)
 		words[i] = (words[i] & keep) | (map->bits[piece_of(map->bases, map->count, gfns[i])] & ~keep);
+	return i;
 }
 
+// SPTEs are live: of a few none is touched before all gfns are known to be good, of many none behind a bad one.
 static int fill(const struct leaf_map *map, uint32_t isa, const uint64_t *gfns, size_t n, uint64_t keep,
 		uint64_t *words, size_t *index)
 {
 	uint64_t last = low_bits(map->maxphyaddr - PAGE_SHIFT);
+	size_t done = 0;
 	memtype_tables t;
 
-	if (kernels_of(isa)->or_words(gfns, n) > last) { // SPTEs are live: look at all gfns before touching one
-		for (*index = 0; gfns[*index] <= last;)
-			++*index;
-		return MEMTYPE_EADDRESS;
-	}
-	if (n >= MAP_TABLES_FROM && leaf_tables(map, isa, keep, &t) == 0)
-		kernels_of(t.isa)->fill(&t, gfns, n, keep, words);
+	if (n <= MEMTYPE_CHECKED_FIRST && kernels_of(isa)->or_words(gfns, n) > last)
+		; // refused below
+	else if (n >= MAP_TABLES_FROM && leaf_tables(map, isa, keep, &t) == 0)
+		done = kernels_of(t.isa)->fill(&t, last, gfns, n, keep, words);
 	else
-		fill_by_search(map, gfns, n, keep, words);
-	return MEMTYPE_OK;
+		done = fill_by_search(map, last, gfns, n, keep, words);
+	if (done == n)
+		return MEMTYPE_OK;
+	while (gfns[done] <= last)
+		done++;
+	*index = done;
+	return MEMTYPE_EADDRESS;
 }
 
 int memtype_leaf_bits(const uint64_t *bases, const uint64_t *bits, size_t count, uint32_t maxphyaddr,

@@ -24,10 +24,12 @@
  * the type. Below 1 MiB the page table `page`, or the packed `fixed`, answers instead; kernels compute both and
  * pick, so that an address below 1 MiB costs what any other costs.
  *
+ * Seven cubes make a group: bit 7 of an entry is one more, "below 1 MiB", and tells whether that pick is due.
+ *
  * Two layouts. Nibbles (SSSE3, AVX2): ten windows of four bits from bit 12 up, window[group][window][16], and
- * decode[group][half][16] for the low and the high four cubes. Septets (AVX-512 VBMI): windows of seven bits from
- * bit 12 (six) or, when nothing compares bits 19:12 and MAXPHYADDR <= 48, from bit 20 (four):
- * window[group][window][128], decode[group][128]; bit 7 of an entry is an eighth cube, "below 1 MiB".
+ * decode[group][half][16] for the low and the high nibble of a byte. Septets (AVX-512 VBMI): windows of seven bits
+ * from bit 12 (six) or, when nothing compares bits 19:12 and MAXPHYADDR <= 48, from bit 20 (four):
+ * window[group][window][128], decode[group][128].
  */
 #include "bulk.h"
 
@@ -192,6 +194,10 @@ static void fill_nibble(const memtype_tables *t, unsigned first, unsigned count,
 		low |= m & b & 8 ? 0 : octet;     // entries 0 to 7
 		high |= m & ~b & 8 ? 0 : octet;   // entries 8 to 15
 	}
+	if (t->shape & SHAPE_FIXED) { // below 1 MiB: entry 0 alone from bit 20 up, all entries below
+		low |= UINT64_C(0x8080808080808080) & (shift < 20 ? ~UINT64_C(0) : 0xFF);
+		high |= shift < 20 ? UINT64_C(0x8080808080808080) : 0;
+	}
 	memcpy(entries, &low, 8);
 	memcpy(entries + 8, &high, 8);
 }
@@ -210,15 +216,15 @@ static void fill_codes(const memtype_tables *t, unsigned first, unsigned bits, u
 
 static void fill_nibbles(memtype_tables *t)
 {
-	t->groups = (t->cubes + NIBBLE_CUBES - 1) / NIBBLE_CUBES;
 	for (unsigned g = 0; g < t->groups; g++) {
-		unsigned first = g * NIBBLE_CUBES, left = t->cubes - first;
+		unsigned first = g * GROUP_CUBES, left = t->cubes - first;
 		uint8_t *entries = t->window + g * NIBBLE_WINDOWS * 16;
 
 		for (unsigned w = 0; w < NIBBLE_WINDOWS; w++)
-			fill_nibble(t, first, left < NIBBLE_CUBES ? left : NIBBLE_CUBES, PAGE_SHIFT + 4 * w, entries + 16 * w);
+			fill_nibble(t, first, left < GROUP_CUBES ? left : GROUP_CUBES, PAGE_SHIFT + 4 * w, entries + 16 * w);
 		fill_codes(t, first, 4, t->decode + 32 * g);
-		fill_codes(t, first + 4, 4, t->decode + 32 * g + 16);
+		fill_codes(t, first + 4, 3, t->decode + 32 * g + 16);
+		memcpy(t->decode + 32 * g + 24, t->decode + 32 * g + 16, 8); // the same with bit 7
 	}
 }
 
@@ -242,22 +248,20 @@ static void fill_septets(memtype_tables *t)
 	unsigned windows = universal ? SEPTET_WINDOWS : 4;
 	uint64_t low = low_bits(52) & ~low_bits(20);
 
-	t->groups = (t->cubes + SEPTET_CUBES - 1) / SEPTET_CUBES;
-	t->groups += t->groups == 0; // one even without cubes: it says what lies below 1 MiB
 	for (unsigned g = 0; g < t->groups; g++) {
-		unsigned first = g * SEPTET_CUBES;
+		unsigned first = g * GROUP_CUBES;
 		uint8_t *group = t->window + g * SEPTET_WINDOWS * SEPTET_BYTES;
 
 		memset(group, 0, windows * SEPTET_BYTES);
 		for (unsigned w = 0; w < windows; w++) {
 			unsigned at = shift + 7 * w;
 
-			for (unsigned k = 0; k < SEPTET_CUBES && first + k < t->cubes; k++)
+			for (unsigned k = 0; k < GROUP_CUBES && first + k < t->cubes; k++)
 				add_septet(group + w * SEPTET_BYTES, t->base[first + k] >> at, t->mask[first + k] >> at, k);
 			if (t->shape & SHAPE_FIXED)
-				add_septet(group + w * SEPTET_BYTES, 0, low >> at, SEPTET_CUBES);
+				add_septet(group + w * SEPTET_BYTES, 0, low >> at, GROUP_CUBES);
 		}
-		fill_codes(t, first, SEPTET_CUBES, t->decode + g * SEPTET_BYTES);
+		fill_codes(t, first, GROUP_CUBES, t->decode + g * SEPTET_BYTES);
 	}
 }
 
@@ -270,20 +274,24 @@ static void decode_to_types(memtype_tables *t)
 
 // --- all of it ---
 
-static uint64_t compared_bits(const memtype_tables *t)
+static uint32_t cube_shape(const memtype_tables *t)
 {
-	uint64_t compared = 0;
+	uint32_t shape = 0;
 
-	for (unsigned i = 0; i < t->cubes; i++)
-		compared |= t->mask[i];
-	return compared;
+	for (unsigned i = 0; i < t->cubes; i++) {
+		shape |= t->mask[i] & (FIXED_END - 1) ? SHAPE_FINE : 0;
+		shape |= t->code[i] == CODE_TOM2 ? SHAPE_TOM2 : 0;
+	}
+	return shape;
 }
 
 // the cubes, the shape below 1 MiB and the final types are there: the rest for `isa`
 static void finish(memtype_tables *t, uint32_t isa)
 {
-	t->isa = isa == MEMTYPE_AVX512 && t->cubes > SEPTET_GROUPS * SEPTET_CUBES ? (uint32_t)MEMTYPE_AVX2 : isa;
-	t->shape |= compared_bits(t) & (FIXED_END - 1) ? SHAPE_FINE : 0;
+	t->groups = (t->cubes + GROUP_CUBES - 1) / GROUP_CUBES;
+	t->groups += t->groups == 0; // one even without cubes: it says what lies below 1 MiB
+	t->isa = isa == MEMTYPE_AVX512 && t->groups > SEPTET_GROUPS ? (uint32_t)MEMTYPE_AVX2 : isa;
+	t->shape |= cube_shape(t);
 	if (t->isa == MEMTYPE_AVX512) {
 		t->shape |= t->maxphyaddr > 48 ? SHAPE_WIDE : 0;
 		fill_septets(t);

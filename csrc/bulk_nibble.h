@@ -1,0 +1,420 @@
+/* bulk_nibble.h - the array kernels by nibble windows (windows.c explains), for vectors of any number of 16-byte lanes.
+ *
+ * A file for one instruction set says first what a vector is: `vec`, VEC (its bytes), TARGET, INLINE and the v_*
+ * operations, each of them one instruction or nearly so. One *turn* looks up VEC addresses: eight vectors of them
+ * become planes of bytes, a plane is two vectors of nibbles, a nibble is the index of one byte shuffle.
+ *
+ * Sizes that are no multiple of VEC end with a turn that begins early and does some elements again: every kernel
+ * gives the same answer twice. Fewer than VEC elements are one turn over a padded copy.
+ */
+#include "bulk.h"
+
+#define LOADS 8u  /* vectors of addresses in a turn */
+#define PAIRS 4u  /* two vectors of addresses share one of dwords */
+#define PLANES 5u
+#define QWORDS (VEC / 8u)
+#define ALL (~UINT64_C(0))
+
+INLINE vec low_nibble(vec bytes)
+{
+	return v_and(bytes, v_splat8(15));
+}
+
+INLINE vec high_nibble(vec bytes)
+{
+	return low_nibble(v_shift_right16(bytes, 4));
+}
+
+// --- addresses to planes ---
+
+// Which windows a kernel reads, and where it finds them.
+enum layout {
+	COARSE, // bits 47:20, nothing compares lower ones: the dword at byte 2 of an address has them without a shift
+	FINE,   // bits 51:12 of addresses
+	GFN     // bits 51:12, given as gfns: the dword at byte 0
+};
+
+// One dword of each address, those of `a` in the even places, those of `b`, four or two addresses on, in the odd ones.
+// Bytes 2 to 5 of a qword are its even dword when read from 2 bytes later, its odd one when read from 2 bytes before;
+// both stay inside the eight (four) addresses.
+INLINE vec pair_dwords(const uint64_t *a, enum layout layout)
+{
+	const uint8_t *from = (const uint8_t *)a;
+
+	if (layout == COARSE)
+		return v_pick_odd32(v_load(from + 2), v_load(from + VEC - 2));
+	if (layout == GFN)
+		return v_pick_odd32(v_load(from), v_load(from + VEC - 4));
+	return v_pick_odd32(v_shift_right64(v_load(from), PAGE_SHIFT), v_shift_left64(v_load(from + VEC), 32 - PAGE_SHIFT));
+}
+
+// bits 51:44 of the address likewise, as dwords below 256
+INLINE vec pair_tops(const uint64_t *a, enum layout layout)
+{
+	vec first = v_load(a), second = v_load(a + QWORDS);
+
+	if (layout == GFN)
+		return v_pick_odd32(v_shift_right64(first, 32), second);
+	return v_pick_odd32(v_shift_right64(first, 32 + PAGE_SHIFT), v_shift_right64(second, PAGE_SHIFT));
+}
+
+// Transpose the bytes of four vectors of dwords: byte k of every dword goes to plane k, in the order of pack_bytes.
+INLINE void transpose(const vec dwords[PAIRS], vec plane[PAIRS])
+{
+	static const uint8_t by_byte[16] = {0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15};
+	vec each = v_table16(by_byte);
+	vec a = v_shuffle(dwords[0], each), b = v_shuffle(dwords[1], each);
+	vec c = v_shuffle(dwords[2], each), d = v_shuffle(dwords[3], each);
+	vec ab = v_unpack_low32(a, b), cd = v_unpack_low32(c, d);
+
+	plane[0] = v_unpack_low64(ab, cd);
+	plane[1] = v_unpack_high64(ab, cd);
+	ab = v_unpack_high32(a, b);
+	cd = v_unpack_high32(c, d);
+	plane[2] = v_unpack_low64(ab, cd);
+	plane[3] = v_unpack_high64(ab, cd);
+}
+
+// four vectors of dwords below 256 as one plane
+INLINE vec pack_bytes(const vec dwords[PAIRS])
+{
+	return v_pack16(v_pack32(dwords[0], dwords[1]), v_pack32(dwords[2], dwords[3]));
+}
+
+// a plane as qwords, in the order of the addresses: what two vectors shared parts again
+INLINE void spread_bytes(vec plane, vec words[LOADS])
+{
+	vec zero = v_zero(), low = v_unpack_low8(plane, zero), high = v_unpack_high8(plane, zero);
+	vec dwords[PAIRS] = {v_unpack_low16(low, zero), v_unpack_high16(low, zero),
+			     v_unpack_low16(high, zero), v_unpack_high16(high, zero)};
+
+	UNROLL
+	for (unsigned k = 0; k < PAIRS; k++) {
+		words[2 * k] = v_and(dwords[k], v_splat64(0xFF));
+		words[2 * k + 1] = v_shift_right64(dwords[k], 32);
+	}
+}
+
+// --- a turn: windows to types ---
+
+enum answer { TYPES, EFFECTIVE, EFFECTIVE_EPT };
+
+struct job {
+	const memtype_tables *t;
+	const uint64_t *places, *ptes; // EFFECTIVE_EPT: EPT leaves and guest leaves
+	uint64_t page;                 // EFFECTIVE: the bits of `places` that are looked up
+	unsigned pat_bit;
+	const uint8_t (*entry)[16];    // effective type of each row, for each PAT entry
+};
+
+struct windows {
+	vec nibble[2 * PLANES]; // in the layout COARSE [0] and [9] are not set
+	vec page;               // bits 19:12, not set in the layout COARSE
+};
+
+INLINE struct windows cut(const memtype_tables *t, const uint64_t *addresses, uint64_t page, enum layout layout)
+{
+	struct windows w;
+	vec dwords[PAIRS], plane[PLANES];
+	unsigned first = layout == COARSE ? 1 : 0; // plane k holds windows 2 k + first and the one above
+	vec kept = v_splat32((uint32_t)(page >> (layout == COARSE ? 16 : PAGE_SHIFT)));
+
+	UNROLL
+	for (unsigned k = 0; k < PAIRS; k++)
+		dwords[k] = v_and(pair_dwords(addresses + 2 * k * QWORDS, layout), kept);
+	transpose(dwords, plane);
+	plane[4] = v_zero();
+	if (layout != COARSE && t->shape & SHAPE_WIDE) {
+		UNROLL
+		for (unsigned k = 0; k < PAIRS; k++)
+			dwords[k] = v_and(pair_tops(addresses + 2 * k * QWORDS, layout), v_splat32((uint32_t)(page >> 44)));
+		plane[4] = pack_bytes(dwords);
+	}
+	w.page = plane[0];
+	UNROLL
+	for (unsigned k = 0; k < PLANES - first; k++) {
+		w.nibble[2 * k + first] = low_nibble(plane[k]);
+		w.nibble[2 * k + first + 1] = high_nibble(plane[k]);
+	}
+	return w;
+}
+
+// which of a group's cubes match: bit k of each byte
+INLINE vec match_group(const memtype_tables *t, const uint8_t *entries, const struct windows *w, enum layout layout)
+{
+	vec hits = v_shuffle(v_table16(entries + 2 * 16), w->nibble[2]);
+
+	UNROLL
+	for (unsigned k = 3; k < 8; k++)
+		hits = v_and(hits, v_shuffle(v_table16(entries + k * 16), w->nibble[k]));
+	if (layout == COARSE || t->shape & SHAPE_WIDE)
+		hits = v_and(hits, v_shuffle(v_table16(entries + 8 * 16), w->nibble[8]));
+	if (layout != COARSE && t->shape & SHAPE_WIDE)
+		hits = v_and(hits, v_shuffle(v_table16(entries + 9 * 16), w->nibble[9]));
+	if (layout != COARSE && t->shape & SHAPE_FINE) {
+		hits = v_and(hits, v_shuffle(v_table16(entries), w->nibble[0]));
+		hits = v_and(hits, v_shuffle(v_table16(entries + 16), w->nibble[1]));
+	}
+	return hits;
+}
+
+INLINE vec decode_group(const uint8_t *codes, vec hits)
+{
+	return v_or(v_shuffle(v_table16(codes), low_nibble(hits)), v_shuffle(v_table16(codes + 16), high_nibble(hits)));
+}
+
+INLINE vec final_types(const memtype_tables *t, vec code)
+{
+	vec type = v_shuffle(v_table16(t->final_type), code);
+
+	if (t->shape & SHAPE_TOM2)
+		type = v_blend(type, v_splat8(MEMTYPE_WB), v_equal8(code, v_splat8(CODE_TOM2)));
+	return type;
+}
+
+// bit `bit` of each byte moved to bit 7, where a blend looks
+#define BIT_UP(bytes, bit) v_shift_left16(bytes, 7 - (bit))
+
+// The fixed ranges as they are (SDM table 12-9): 8 of 64 KiB, 16 of 16 KiB, 64 of 4 KiB.
+INLINE vec split_types(const uint8_t *fixed, const struct windows *w)
+{
+	vec page = w->page, row[4], low, high, type16;
+
+	UNROLL
+	for (unsigned k = 0; k < 4; k++)
+		row[k] = v_shuffle(v_table16(fixed + 24 + 16 * k), w->nibble[0]);
+	low = v_blend(row[0], row[1], BIT_UP(page, 4));
+	high = v_blend(row[2], row[3], BIT_UP(page, 4));
+	type16 = v_shuffle(v_table16(fixed + 8), low_nibble(v_shift_right16(page, 2)));
+	low = v_blend(low, high, BIT_UP(page, 5));
+	low = v_blend(type16, low, BIT_UP(page, 6));
+	return v_blend(v_shuffle(v_table16(fixed), w->nibble[1]), low, page);
+}
+
+INLINE vec fixed_types(const memtype_tables *t, const struct windows *w, enum layout layout)
+{
+	if (layout != COARSE && t->shape & SHAPE_SPLIT)
+		return split_types(t->fixed, w);
+	return v_shuffle(v_table16(t->fixed), w->nibble[1]);
+}
+
+// the types of VEC addresses, in the order of the planes
+INLINE vec types_turn(const memtype_tables *t, const uint64_t *addresses, uint64_t page, enum layout layout)
+{
+	struct windows w = cut(t, addresses, page, layout);
+	vec hits = match_group(t, t->window, &w, layout), code = decode_group(t->decode, hits), type;
+
+	for (unsigned g = 1; g < t->groups; g++)
+		code = v_or(code, decode_group(t->decode + 32 * g,
+					       match_group(t, t->window + g * NIBBLE_WINDOWS * 16, &w, layout)));
+	type = final_types(t, code);
+	if (t->shape & SHAPE_FIXED) // bit 7 of the first group's hits: below 1 MiB
+		type = v_blend(type, fixed_types(t, &w, layout), hits);
+	return type;
+}
+
+// --- a turn: PAT entries ---
+
+// PWT, PCD and PAT of VEC leaves, as bits 3, 4 and 7 of bytes in the order of the planes
+INLINE vec leaf_bytes(const uint64_t *ptes, unsigned pat_bit)
+{
+	vec low[PAIRS], half[2];
+
+	UNROLL
+	for (unsigned k = 0; k < PAIRS; k++)
+		low[k] = v_and(pair_dwords(ptes + 2 * k * QWORDS, GFN), v_splat32(0x1098));
+	UNROLL
+	for (unsigned k = 0; k < 2; k++) {
+		vec two = v_pack32(low[2 * k], low[2 * k + 1]);
+
+		half[k] = v_or(v_and(two, v_splat16(0x18)), v_and(v_shift_right16_by(two, pat_bit - 7), v_splat16(0x80)));
+	}
+	return v_pack16(half[0], half[1]);
+}
+
+// bits 6:3 of VEC EPT leaves
+INLINE vec ept_rows(const uint64_t *eptes)
+{
+	vec dwords[PAIRS];
+
+	UNROLL
+	for (unsigned k = 0; k < PAIRS; k++)
+		dwords[k] = v_and(pair_dwords(eptes + 2 * k * QWORDS, GFN), v_splat32(0x78));
+	return v_shift_right16(pack_bytes(dwords), 3);
+}
+
+// entry[k][row], k being PAT << 2 | PCD << 1 | PWT of the leaf
+INLINE vec choose_entry(const struct job *j, vec rows, vec leaf)
+{
+	vec kind[8];
+
+	UNROLL
+	for (unsigned k = 0; k < 8; k++)
+		kind[k] = v_shuffle(v_table16(j->entry[k]), rows);
+	UNROLL
+	for (unsigned k = 0; k < 4; k++)
+		kind[k] = v_blend(kind[2 * k], kind[2 * k + 1], BIT_UP(leaf, 3));
+	kind[0] = v_blend(kind[0], kind[1], BIT_UP(leaf, 4));
+	kind[1] = v_blend(kind[2], kind[3], BIT_UP(leaf, 4));
+	return v_blend(kind[0], kind[1], leaf);
+}
+
+// VEC answers from element `i` on, in order
+INLINE vec turn(const struct job *j, size_t i, enum layout layout, enum answer answer)
+{
+	vec rows;
+
+	if (answer == TYPES)
+		return v_in_order(types_turn(j->t, j->places + i, ALL, layout));
+	rows = answer == EFFECTIVE ? types_turn(j->t, j->places + i, j->page, layout) : ept_rows(j->places + i);
+	return v_in_order(choose_entry(j, rows, leaf_bytes(j->ptes + i, j->pat_bit)));
+}
+
+// --- arrays ---
+
+// the OR of VEC addresses, into `seen`
+INLINE vec see(vec seen, const uint64_t *addresses)
+{
+	vec more = v_load(addresses);
+
+	UNROLL
+	for (unsigned k = 1; k < LOADS; k++)
+		more = v_or(more, v_load(addresses + k * QWORDS));
+	return v_or(seen, more);
+}
+
+INLINE void fetch(const uint64_t *addresses)
+{
+	for (unsigned line = 0; line < VEC; line += 8)
+		_mm_prefetch((const char *)(addresses + PREFETCH_AHEAD + line), _MM_HINT_NTA);
+}
+
+// Outputs far larger than the caches, from the first aligned element on; returns where to go on.
+INLINE size_t stream_turns(const struct job *j, size_t n, uint8_t *out, enum layout layout, enum answer answer, vec *seen)
+{
+	size_t i = -(uintptr_t)out % VEC;
+
+	v_store(out, turn(j, 0, layout, answer));
+	*seen = see(*seen, j->places);
+	for (; i + VEC <= n; i += VEC) {
+		fetch(j->places + i);
+		if (answer != TYPES && j->ptes != j->places)
+			fetch(j->ptes + i);
+		v_stream(out + i, turn(j, i, layout, answer));
+		*seen = see(*seen, j->places + i);
+	}
+	_mm_sfence();
+	return i;
+}
+
+// n >= VEC answers; the OR of all places
+INLINE uint64_t many_turns(const struct job *j, size_t n, uint8_t *restrict out, enum layout layout, enum answer answer)
+{
+	vec seen = v_zero();
+	size_t i = n >= STREAM_MIN ? stream_turns(j, n, out, layout, answer, &seen) : 0;
+
+	for (; i < n; i += VEC) {
+		size_t from = i + VEC <= n ? i : n - VEC;
+
+		v_store(out + from, turn(j, from, layout, answer));
+		if (answer != EFFECTIVE_EPT)
+			seen = see(seen, j->places + from);
+	}
+	return v_or_lanes(seen);
+}
+
+INLINE uint64_t run(const struct job *j, size_t n, uint8_t *out, enum layout layout, enum answer answer)
+{
+	struct job part = *j;
+	uint64_t places[VEC] = {0}, ptes[VEC] = {0}, seen;
+	uint8_t bytes[VEC];
+
+	if (n >= VEC)
+		return many_turns(j, n, out, layout, answer);
+	if (n == 0)
+		return 0;
+	memcpy(places, j->places, n * sizeof(*places));
+	if (answer != TYPES)
+		memcpy(ptes, j->ptes, n * sizeof(*ptes));
+	part.places = places;
+	part.ptes = ptes;
+	seen = many_turns(&part, VEC, bytes, layout, answer);
+	memcpy(out, bytes, n);
+	return seen;
+}
+
+static inline int is_coarse(const memtype_tables *t)
+{
+	return !(t->shape & (SHAPE_FINE | SHAPE_SPLIT)) && t->maxphyaddr <= 48;
+}
+
+static TARGET uint64_t KERNEL(types)(const memtype_tables *t, const uint64_t *addresses, size_t n, uint8_t *types)
+{
+	struct job j = {.t = t, .places = addresses};
+
+	return is_coarse(t) ? run(&j, n, types, COARSE, TYPES) : run(&j, n, types, FINE, TYPES);
+}
+
+// column k of a pat_view as the table of a shuffle
+static inline void columns(const struct pat_view *pat, uint8_t entry[8][16])
+{
+	for (unsigned k = 0; k < 8; k++) {
+		for (unsigned row = 0; row < 16; row++)
+			entry[k][row] = pat->effective[row][k];
+	}
+}
+
+static TARGET uint64_t KERNEL(effective)(const memtype_tables *t, const struct pat_view *pat, const uint64_t *places,
+					 uint64_t page, const uint64_t *ptes, size_t n, uint8_t *types)
+{
+	uint8_t entry[8][16];
+	struct job j = {t, places, ptes, page, pat->pat_bit, (const uint8_t (*)[16])entry};
+
+	columns(pat, entry);
+	return page & (is_coarse(t) ? run(&j, n, types, COARSE, EFFECTIVE) : run(&j, n, types, FINE, EFFECTIVE));
+}
+
+static TARGET void KERNEL(effective_ept)(const struct pat_view *pat, const uint64_t *eptes, const uint64_t *ptes, size_t n,
+					 uint8_t *types)
+{
+	uint8_t entry[8][16];
+	struct job j = {NULL, eptes, ptes, ALL, pat->pat_bit, (const uint8_t (*)[16])entry};
+
+	columns(pat, entry);
+	run(&j, n, types, FINE, EFFECTIVE_EPT);
+}
+
+// --- leaves ---
+
+INLINE void fill_turn(const memtype_tables *t, const uint64_t *gfns, uint64_t keep, uint64_t *words)
+{
+	vec bits[LOADS];
+
+	spread_bytes(types_turn(t, gfns, ALL, GFN), bits);
+	UNROLL
+	for (unsigned k = 0; k < LOADS; k++)
+		v_store(words + k * QWORDS, v_or(v_and(v_load(words + k * QWORDS), v_splat64(keep)), bits[k]));
+}
+
+static TARGET size_t KERNEL(fill)(const memtype_tables *t, uint64_t last, const uint64_t *gfns, size_t n, uint64_t keep,
+				  uint64_t *words)
+{
+	for (size_t i = 0; i < n; i += VEC) {
+		size_t from = i + VEC <= n ? i : n - VEC;
+
+		if (v_any(v_and(see(v_zero(), gfns + from), v_splat64(~last))))
+			return from;
+		fill_turn(t, gfns + from, keep, words + from);
+	}
+	return n;
+}
+
+static TARGET uint64_t KERNEL(or_words)(const uint64_t *words, size_t n)
+{
+	vec seen = v_zero();
+	size_t i = 0;
+
+	for (; i + VEC <= n; i += VEC)
+		seen = see(seen, words + i);
+	return v_or_lanes(seen) | portable_or_words(words + i, n - i);
+}
