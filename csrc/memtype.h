@@ -226,7 +226,8 @@ int memtype_effective_ept_types(uint64_t pat, uint32_t level, uint32_t cr0_cd, u
 /* --- leaves of a hypervisor's page tables (kvm_leaf.c) --- */
 
 /* A map of gfns to leaf bits: piece i is [bases[i], bases[i+1]) with bits[i]; bases[0] is 0, the last piece ends
- * at 2^(maxphyaddr - 12). EADDRESS names the first gfn beyond in *index, and nothing is written. */
+ * at 2^(maxphyaddr - 12). EADDRESS names the first gfn beyond in *index. Of at most MEMTYPE_CHECKED_FIRST gfns
+ * nothing is then written; of more, elements before *index may be, with what is theirs, and none from there on. */
 
 /* out[i] = the bits of gfns[i]. */
 int memtype_leaf_bits(const uint64_t *bases, const uint64_t *bits, size_t count, uint32_t maxphyaddr,

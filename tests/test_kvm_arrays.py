@@ -46,8 +46,7 @@ def test_fill_takes_strides_and_touches_the_field_alone(vm):
 
 
 def test_a_refusal_writes_nothing(vm):
-    late = [7] * 9000 + [1 << 24]  # longer than what the kernels check before they write
-    for bad, index in (([0, 1 << 24, 5], 1), ([3, -1], 1), ([[0, 1], [2, 1 << 40]], 3), (late, 9000)):
+    for bad, index in (([0, 1 << 24, 5], 1), ([3, -1], 1), ([[0, 1], [2, 1 << 40]], 3), ([7] * 4095 + [1 << 24], 4095)):
         out = np.full(np.shape(bad), 7, np.uint64)
         with pytest.raises(AddressError) as refused:
             vm.leaf_bits(bad, out=out)
@@ -67,6 +66,18 @@ def test_a_refusal_writes_nothing(vm):
         vm.leaf_bits(GFNS, mmio=np.zeros(3, np.bool_))
     with pytest.raises(InputError, match="neither 0 nor 1"):
         vm.leaf_bits(GFNS, mmio=[1, 0, 2, 0, 1, 0, 1])
+
+
+def test_of_many_none_is_written_from_the_refused_one_on(vm):
+    for place in (0, 1, 4096, 5000, 9000):
+        gfns = np.arange(9001, dtype=np.uint64)
+        gfns[place] = 1 << 24
+        bits = vm.leaf_bits(np.minimum(gfns, np.uint64(9000)))
+        sptes = np.full(9001, 0x87, np.uint64)
+        with pytest.raises(AddressError) as refused:
+            vm.fill(sptes, gfns)
+        assert refused.value.index == place and set(sptes[place:].tolist()) == {0x87}
+        assert all(found in (0x87, 0x87 | want) for found, want in zip(sptes.tolist(), bits.tolist(), strict=True))
 
 
 def test_mmio_page_by_page(vm):
