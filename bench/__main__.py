@@ -10,42 +10,12 @@ import argparse
 import datetime
 import json
 import platform
-import time
 from pathlib import Path
 from typing import Any
 
 import memtype as mt
-from bench.jobs import Job, jobs
-
-
-def measure(job: Job, rounds: int) -> dict[str, float]:
-    """The least nanoseconds per element of each candidate."""
-    best: dict[str, float] = {}
-    names = list(job.candidates)
-    for number in range(rounds + 1):
-        turn = number % len(names)  # nobody always runs behind the same neighbour
-        for name in names[turn:] + names[:turn]:
-            call, elements = job.candidates[name]
-            start = time.perf_counter_ns()
-            call()
-            took = (time.perf_counter_ns() - start) / elements
-            if number:
-                best[name] = min(took, best.get(name, took))
-    return best
-
-
-def judge(job: Job, times: dict[str, float]) -> list[dict[str, Any]]:
-    found = []
-    for goal in job.goals:
-        try:
-            figure = goal.figure(times)
-        except KeyError as missing:
-            found.append({"goal": goal.text, "figure": None, "verdict": f"no {missing.args[0]} here"})
-            continue
-        other = goal.isa not in ("", mt.isa)
-        verdict = f"goal is for {goal.isa}" if other else "met" if goal.met(figure) else "MISSED"
-        found.append({"goal": goal.text, "figure": round(figure, 3), "unit": goal.unit.strip(), "verdict": verdict})
-    return found
+from bench.jobs import jobs
+from bench.measure import Job, judge, measure
 
 
 def machine() -> str:
@@ -58,12 +28,13 @@ def machine() -> str:
 def show(job: Job, times: dict[str, float], verdicts: list[dict[str, Any]]) -> None:
     print(f"\n{job.name}")
     for name, took in times.items():
-        print(f"    {name:<24}{took:>12.3f} ns")
+        beside = f"{took / times[job.beside]:>9.2f}x {job.beside}" if job.beside in times else ""
+        print(f"    {name:<24}{took:>12.3f} ns{beside}")
     for name, why in job.skipped.items():
         print(f"    {name:<24}     skipped: {why}")
     for verdict in verdicts:
         figure = "-" if verdict["figure"] is None else f"{verdict['figure']:.2f} {verdict['unit']}"
-        print(f"  {verdict['goal']:<42}{figure:>12}   {verdict['verdict']}")
+        print(f"  {verdict['goal']:<40}{figure:>12}   {verdict['verdict']}")
 
 
 def main() -> int:
@@ -85,7 +56,7 @@ def main() -> int:
             continue
         times = measure(job, rounds)
         verdicts = judge(job, times)
-        results.append({"job": job.name, "ns": times, "goals": verdicts, "skipped": job.skipped})
+        results.append({"job": job.name, "ns": times, "beside": job.beside, "goals": verdicts, "skipped": job.skipped})
         if not options.json:
             show(job, times, verdicts)
     if options.json:

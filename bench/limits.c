@@ -4,10 +4,13 @@
 #include <stdint.h>
 #include <string.h>
 
-#define AVX2 __attribute__((target("avx2")))
-#define AVX512 __attribute__((target("avx512f,avx512bw")))
 #define AHEAD 384 /* elements of prefetch */
-#define STREAM (1u << 25)
+#define STREAM_MIN (1u << 25)
+
+#define BLOCK(lanes) (8 * (lanes)) /* elements whose bytes fill one vector of the output */
+#define OR8(in, lanes, load, or) \
+	or(or(or(load(in), load((in) + (lanes))), or(load((in) + 2 * (lanes)), load((in) + 3 * (lanes)))), \
+	   or(or(load((in) + 4 * (lanes)), load((in) + 5 * (lanes))), or(load((in) + 6 * (lanes)), load((in) + 7 * (lanes)))))
 
 static void ahead(const uint64_t *in, size_t elements)
 {
@@ -15,64 +18,60 @@ static void ahead(const uint64_t *in, size_t elements)
 		_mm_prefetch((const char *)(in + AHEAD + i), _MM_HINT_NTA);
 }
 
-#define READ(v, in) _mm256_loadu_si256((const __m256i *)(const void *)(in))
-#define OR8(r, in) \
-	r = _mm256_or_si256(_mm256_or_si256(_mm256_or_si256(READ(4, in), READ(4, in + 4)), \
-					    _mm256_or_si256(READ(4, in + 8), READ(4, in + 12))), \
-			    _mm256_or_si256(_mm256_or_si256(READ(4, in + 16), READ(4, in + 20)), \
-					    _mm256_or_si256(READ(4, in + 24), READ(4, in + 28))))
-
-/* read 8 bytes (and 8 more of `b` unless NULL), write 1; n is a multiple of 64, `out` aligned to 64 */
-AVX2 void limit_avx2(const uint64_t *a, const uint64_t *b, size_t n, uint8_t *out)
-{
-	for (size_t i = 0; i < n; i += 32) {
-		__m256i r, s;
-
-		OR8(r, (a + i));
-		if (b) {
-			OR8(s, (b + i));
-			r = _mm256_or_si256(r, s);
-		}
-		if (n >= STREAM) {
-			ahead(a + i, 32);
-			if (b)
-				ahead(b + i, 32);
-			_mm256_stream_si256((__m256i *)(void *)(out + i), r);
-		} else {
-			_mm256_store_si256((__m256i *)(void *)(out + i), r);
-		}
+/* Three passes for one width of vector. n is a multiple of 64, `out` aligned to 64.
+ * read: 8 bytes (and 8 more of `b` unless NULL) of each element, write 1. merge: read 8, OR them into 8 in place.
+ * scan: read 8; the answer keeps the compiler from leaving that out. */
+#define PASSES(isa, target, lanes, vector, load, or, store, stream) \
+	target void limit_read_##isa(const uint64_t *a, const uint64_t *b, size_t n, uint8_t *out) \
+	{ \
+		for (size_t i = 0; i < n; i += BLOCK(lanes)) { \
+			vector seen = OR8(a + i, lanes, load, or); \
+\
+			if (b) \
+				seen = or(seen, OR8(b + i, lanes, load, or)); \
+			if (n >= STREAM_MIN) { \
+				ahead(a + i, BLOCK(lanes)); \
+				if (b) \
+					ahead(b + i, BLOCK(lanes)); \
+				stream(out + i, seen); \
+			} else { \
+				store(out + i, seen); \
+			} \
+		} \
+		_mm_sfence(); \
+	} \
+\
+	target void limit_merge_##isa(const uint64_t *in, size_t n, uint64_t *words) \
+	{ \
+		for (size_t i = 0; i < n; i += lanes) \
+			store(words + i, or(load(words + i), load(in + i))); \
+	} \
+\
+	target uint64_t limit_scan_##isa(const uint64_t *in, size_t n) \
+	{ \
+		vector seen = load(in); \
+		uint64_t parts[lanes]; \
+\
+		for (size_t i = 0; i < n; i += BLOCK(lanes)) \
+			seen = or(seen, OR8(in + i, lanes, load, or)); \
+		store(parts, seen); \
+		return parts[0] | parts[lanes - 1]; \
 	}
-	_mm_sfence();
-}
 
-#define READ512(in) _mm512_loadu_si512((const void *)(in))
-#define OR512(r, in) \
-	r = _mm512_or_si512(_mm512_or_si512(_mm512_or_si512(READ512(in), READ512(in + 8)), \
-					    _mm512_or_si512(READ512(in + 16), READ512(in + 24))), \
-			    _mm512_or_si512(_mm512_or_si512(READ512(in + 32), READ512(in + 40)), \
-					    _mm512_or_si512(READ512(in + 48), READ512(in + 56))))
+#define LOAD128(in) _mm_loadu_si128((const void *)(in))
+#define STORE128(to, v) _mm_storeu_si128((void *)(to), v)
+#define STREAM128(to, v) _mm_stream_si128((void *)(to), v)
+PASSES(sse2, , 2, __m128i, LOAD128, _mm_or_si128, STORE128, STREAM128)
 
-AVX512 void limit_avx512(const uint64_t *a, const uint64_t *b, size_t n, uint8_t *out)
-{
-	for (size_t i = 0; i < n; i += 64) {
-		__m512i r, s;
+#define LOAD256(in) _mm256_loadu_si256((const void *)(in))
+#define STORE256(to, v) _mm256_storeu_si256((void *)(to), v)
+#define STREAM256(to, v) _mm256_stream_si256((void *)(to), v)
+PASSES(avx2, __attribute__((target("avx2"))), 4, __m256i, LOAD256, _mm256_or_si256, STORE256, STREAM256)
 
-		OR512(r, (a + i));
-		if (b) {
-			OR512(s, (b + i));
-			r = _mm512_or_si512(r, s);
-		}
-		if (n >= STREAM) {
-			ahead(a + i, 64);
-			if (b)
-				ahead(b + i, 64);
-			_mm512_stream_si512((void *)(out + i), r);
-		} else {
-			_mm512_store_si512((void *)(out + i), r);
-		}
-	}
-	_mm_sfence();
-}
+#define LOAD512(in) _mm512_loadu_si512((const void *)(in))
+#define STORE512(to, v) _mm512_storeu_si512((void *)(to), v)
+#define STREAM512(to, v) _mm512_stream_si512((void *)(to), v)
+PASSES(avx512, __attribute__((target("avx512f"))), 8, __m512i, LOAD512, _mm512_or_si512, STORE512, STREAM512)
 
 void limit_memset(uint8_t *out, int value, size_t n)
 {

@@ -10,17 +10,21 @@ from typing import Any
 import pytest
 
 from bench.jobs import jobs
+from bench.measure import Job
 
 pytest.importorskip("pytest_benchmark", reason="pip install memtype[bench]")
 
+ROUNDS = 10
 CASES = [
-    pytest.param(call, elements, id=f"{job.name}: {name}")
-    for job in jobs(quick=True, rounds=400)
-    for name, (call, elements) in job.candidates.items()
+    pytest.param(job, name, id=f"{job.name}: {name}")
+    for job in jobs(quick=True, rounds=ROUNDS)
+    for name in job.candidates
 ]
 
 
-@pytest.mark.parametrize(("call", "elements"), CASES)
-def test_speed(benchmark: Any, call: Any, elements: int) -> None:
+@pytest.mark.parametrize(("job", "name"), CASES)
+def test_speed(benchmark: Any, job: Job, name: str) -> None:
+    call, elements = job.candidates[name]
+    benchmark.group = job.name
     benchmark.extra_info["elements"] = elements
-    benchmark.pedantic(call, rounds=10, warmup_rounds=1)
+    benchmark.pedantic(call, rounds=ROUNDS, warmup_rounds=1)

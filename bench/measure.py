@@ -1,0 +1,76 @@
+"""Jobs, what they promise, and how both are measured: minima of candidates that take turns, ratios of minima."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import memtype as mt
+
+Call = Callable[[], Any]
+
+
+@dataclass(frozen=True)
+class Goal:
+    """`figure` of the candidates' times is to be at most (or, with `least`, at least) `limit`."""
+
+    text: str
+    limit: float
+    figure: Callable[[dict[str, float]], float]
+    least: bool = False
+    isa: str = ""  # the goal is for this set alone
+    unit: str = "x"
+
+    def met(self, figure: float) -> bool:
+        return figure >= self.limit if self.least else figure <= self.limit
+
+
+@dataclass(frozen=True)
+class Job:
+    """Candidates as (call, elements per call): times are ns per element. `skipped`: candidate -> why.
+
+    Times are also given as multiples of the candidate `beside`, where there is one.
+    """
+
+    name: str
+    candidates: dict[str, tuple[Call, int]]
+    goals: list[Goal] = field(default_factory=list)
+    skipped: dict[str, str] = field(default_factory=dict)
+    beside: str = "limit"
+
+
+def ratio(a: str, b: str) -> Callable[[dict[str, float]], float]:
+    return lambda times: times[a] / times[b]
+
+
+def measure(job: Job, rounds: int) -> dict[str, float]:
+    """The least nanoseconds per element of each candidate; the first round does not count."""
+    best: dict[str, float] = {}
+    names = list(job.candidates)
+    for number in range(rounds + 1):
+        turn = number % len(names)  # nobody always runs behind the same neighbour
+        for name in names[turn:] + names[:turn]:
+            call, elements = job.candidates[name]
+            start = time.perf_counter_ns()
+            call()
+            took = (time.perf_counter_ns() - start) / elements
+            if number:
+                best[name] = min(took, best.get(name, took))
+    return {name: best[name] for name in names}
+
+
+def judge(job: Job, times: dict[str, float]) -> list[dict[str, Any]]:
+    """Goal, figure and verdict of each promise."""
+    found = []
+    for goal in job.goals:
+        try:
+            figure = goal.figure(times)
+        except KeyError as missing:
+            found.append({"goal": goal.text, "figure": None, "verdict": f"no {missing.args[0]} here"})
+            continue
+        other = goal.isa not in ("", mt.isa)
+        verdict = f"goal is for {goal.isa}" if other else "met" if goal.met(figure) else "MISSED"
+        found.append({"goal": goal.text, "figure": round(figure, 3), "unit": goal.unit.strip(), "verdict": verdict})
+    return found
