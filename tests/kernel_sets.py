@@ -47,6 +47,8 @@ def nasty(seed: int) -> MtrrState:
     changed: dict[str, Any] = fields(random_state(rng, most=(12, 40, 255)[seed % 3]))
     if seed % 5 == 4:
         changed["fixed"] = whole_blocks(rng)
+    if seed % 7 == 6:
+        changed |= {"vendor": "amd", "syscfg": 0x60_0000, "def_type": 0x800 | changed["def_type"]}  # TOM2 counts
     if seed in CROWDED:
         changed["def_type"] = 0x800 | changed["def_type"]
         changed["variable"] = [narrow_pair(rng, changed["maxphyaddr"]) for _ in range(PAIRS[seed % len(PAIRS)])]

@@ -44,7 +44,8 @@ def test_other_levels_are_refused_and_nothing_is_written(level):
     assert lib.memtype_pat_indexes(level, [0] * 4, 4, types) == lib.MEMTYPE_ELEVEL
     assert lib.memtype_pat_types(0, level, [0] * 4, 4, types) == lib.MEMTYPE_ELEVEL
     assert lib.memtype_effective_types(t, 0, level, ffi.NULL, [0] * 4, 4, types, index) == lib.MEMTYPE_ELEVEL
-    assert lib.memtype_effective_ept_types(0, level, 0, lib.MEMTYPE_PORTABLE, [0] * 4, [0] * 4, 4, types) == lib.MEMTYPE_ELEVEL
+    leaves, portable = [0] * 4, lib.MEMTYPE_PORTABLE
+    assert lib.memtype_effective_ept_types(0, level, 0, portable, leaves, leaves, 4, types) == lib.MEMTYPE_ELEVEL
     assert bytes(ffi.buffer(types)) == UNTOUCHED
     assert index[0] == 77
 
