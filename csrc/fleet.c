@@ -1,7 +1,21 @@
-/* fleet.c - many register files, few addresses each: no tables, a match of 32-bit keys (address >> 20). */
+/* fleet.c - many register files, few addresses each: no tables, every pair is matched with every address.
+ *
+ * Ranges look at few address bits: with MAXPHYADDR = 46 and ranges of whole GiB at bits 45:30, so 16-bit keys tell
+ * all addresses apart, two to four times as many in a vector as addresses. States are made ready a block at a time
+ * (fleet_avx2.c), then each is matched by the kernel of the instruction set. Addresses below 1 MiB are rare: where a
+ * key says that there may be some, fleet_low() puts the types of the fixed ranges in.
+ */
 #include "fleet.h"
 
-#define KEY_SHIFT 20
+
+void fleet_low(const struct fleet_row *row, const uint64_t *addresses, uint64_t low, uint8_t *types)
+{
+	for (; low; low &= low - 1) {
+		unsigned j = (unsigned)__builtin_ctzll(low), index = fixed_index(addresses[j]);
+
+		types[j] = type_or_undefined(type_byte(row->fixed[index / 8], index % 8) & row->fixed_keep);
+	}
+}
 
 static void load_state(const memtype_fleet *f, size_t i, memtype_mtrrs *m)
 {
@@ -17,103 +31,99 @@ static void load_state(const memtype_fleet *f, size_t i, memtype_mtrrs *m)
 	memcpy(m->mask, f->mask + i * f->pairs, f->pairs * sizeof(*m->mask));
 }
 
-// 0, or -1 where a range is finer than the keys
-static int build_row(const memtype_mtrrs *m, struct fleet_row *row)
-{
-	uint32_t pairs = m->def_type & DEF_TYPE_E ? m->variable_count : 0;
-	uint64_t tom2 = m->def_type & DEF_TYPE_E ? tom2_limit(m) : 0;
-
-	row->count = 0;
-	row->tom2 = tom2 > GIB4 ? (uint32_t)(tom2 >> KEY_SHIFT) : 0;
-	fill_final(row->final_type, plain_type(m));
-	for (uint32_t i = 0; i < pairs; i++) {
-		uint64_t mask = m->mask[i] & page_bits(m->maxphyaddr);
-
-		if (!(m->mask[i] & MASK_VALID))
-			continue;
-		if (mask & (FIXED_END - 1))
-			return -1;
-		row->mask[row->count] = (uint32_t)(mask >> KEY_SHIFT);
-		row->base[row->count] = (uint32_t)((m->base[i] & mask) >> KEY_SHIFT);
-		row->code[row->count++] = code_of(m->base[i] & BASE_TYPE);
-	}
-	return 0;
-}
-
-// one by one: every address, or (`low_only`) those that the keys cannot tell apart
-static void match_each(const memtype_mtrrs *m, const uint64_t *addresses, size_t n, uint8_t *types, int low_only)
-{
-	for (size_t j = 0; j < n; j++) {
-		if (!low_only || addresses[j] < FIXED_END)
-			types[j] = (uint8_t)memtype_at(m, addresses[j]);
-	}
-}
-
-// NULL where matching one by one is all there is
-static row_types row_of(uint32_t isa)
-{
-#ifdef MEMTYPE_X86
-	if (isa >= MEMTYPE_AVX2)
-		return isa == MEMTYPE_AVX512 ? avx512_row : avx2_row;
-#else
-	(void)isa;
-#endif
-	return NULL;
-}
-
-static int state_types(const memtype_mtrrs *m, uint32_t isa, const uint64_t *addresses, size_t n, uint8_t *types)
-{
-	row_types match = row_of(isa);
-	struct fleet_row row;
-	int low = 0;
-
-	if (!match || build_row(m, &row)) {
-		if (kernels_of(isa)->or_words(addresses, n) > low_bits(m->maxphyaddr))
-			return MEMTYPE_EADDRESS;
-		match_each(m, addresses, n, types, 0);
-		return MEMTYPE_OK;
-	}
-	if (match(&row, addresses, n, types, &low) > low_bits(m->maxphyaddr))
-		return MEMTYPE_EADDRESS;
-	if (low && fixed_ranges_on(m))
-		match_each(m, addresses, n, types, 1);
-	return MEMTYPE_OK;
-}
-
-// all states are fit, and of few answers all addresses too: what can be refused before anything is written
-static int check_first(const memtype_fleet *f, const uint64_t *addresses, size_t step, size_t n, size_t *index)
+// one by one, for any processor
+static size_t match_each(const memtype_fleet *f, const uint64_t *addresses, size_t step, size_t n, uint8_t *types)
 {
 	memtype_mtrrs m;
 
-	for (size_t i = 0; i < f->states; i++) {
-		m.maxphyaddr = f->maxphyaddr[i];
-		m.variable_count = f->pairs < UINT32_MAX ? (uint32_t)f->pairs : UINT32_MAX;
-		*index = i;
-		if (memtype_mtrrs_check(&m))
-			return MEMTYPE_EREGISTERS;
-		for (*index = i * n; f->states * n <= MEMTYPE_CHECKED_FIRST && *index < (i + 1) * n; ++*index) {
-			if (addresses[i * step + *index - i * n] > low_bits(m.maxphyaddr))
-				return MEMTYPE_EADDRESS;
-		}
+	for (size_t i = 0; i < f->states; i++, addresses += step, types += n) {
+		if (portable_or_words(addresses, n) > low_bits(f->maxphyaddr[i]))
+			return i;
+		load_state(f, i, &m);
+		for (size_t j = 0; j < n; j++)
+			types[j] = (uint8_t)memtype_at(&m, addresses[j]);
 	}
-	return MEMTYPE_OK;
+	return f->states;
+}
+
+#ifdef MEMTYPE_X86
+static size_t match_blocks(const memtype_fleet *f, fleet_match match, const uint64_t *addresses, size_t step, size_t n,
+			   uint8_t *types, int stream)
+{
+	size_t room = f->pairs * FLEET_ROWS > FLEET_PAIRS ? FLEET_PAIRS / f->pairs : FLEET_ROWS;
+	struct fleet_block block;
+
+	for (size_t i = 0; i < f->states; i += block.rows) {
+		uint32_t rows = (uint32_t)(f->states - i < room ? f->states - i : room), fit;
+
+		avx2_fleet_block(f, i, rows, &block);
+		fit = match(&block, addresses + i * step, step, n, types + i * n, stream);
+		if (fit < rows)
+			return i + fit;
+	}
+	return f->states;
+}
+#endif
+
+size_t fleet_match_states(const memtype_fleet *f, uint32_t isa, const uint64_t *addresses, size_t step, size_t n,
+			  uint8_t *types, int stream)
+{
+#ifdef MEMTYPE_X86
+	if (isa >= MEMTYPE_AVX2)
+		return match_blocks(f, isa == MEMTYPE_AVX512 ? avx512_fleet_match : avx2_fleet_match, addresses, step,
+				    n, types, stream);
+#else
+	(void)isa;
+	(void)stream;
+#endif
+	return match_each(f, addresses, step, n, types);
+}
+
+// the first state that is out of bounds, or f->states
+static size_t unfit_state(const memtype_fleet *f)
+{
+	uint32_t unfit = f->pairs > MEMTYPE_MAX_VARIABLE;
+	size_t i = 0;
+
+	for (size_t k = 0; k < f->states; k++)
+		unfit |= f->maxphyaddr[k] - 20 > 52 - 20;
+	if (!unfit)
+		return f->states;
+	while (f->pairs <= MEMTYPE_MAX_VARIABLE && f->maxphyaddr[i] - 20 <= 52 - 20)
+		i++;
+	return i;
+}
+
+// the first state that has a refused address, or f->states
+static size_t unfit_row(const memtype_fleet *f, uint32_t isa, const uint64_t *addresses, size_t step, size_t n)
+{
+	size_t i = 0;
+
+	while (i < f->states && kernels_of(isa)->or_words(addresses + i * step, n) <= low_bits(f->maxphyaddr[i]))
+		i++;
+	return i;
 }
 
 int memtype_fleet_types(const memtype_fleet *f, uint32_t isa, const uint64_t *addresses, size_t step, size_t n,
 			uint8_t *types, size_t *index)
 {
-	size_t place;
-	int status = check_first(f, addresses, step, n, &place);
-	memtype_mtrrs m;
+	size_t i = unfit_state(f), j = 0;
+	int stream = f->states * n >= STREAM_MIN && ((uintptr_t)types | n) % KERNEL_BLOCK == 0;
 
-	for (size_t i = 0; i < f->states && !status && n > 0; i++) {
-		load_state(f, i, &m);
-		place = i * n;
-		status = state_types(&m, isa, addresses + i * step, n, types + i * n);
-		while (status && addresses[i * step + place - i * n] <= low_bits(m.maxphyaddr))
-			place++;
+	if (i < f->states) {
+		*index = i;
+		return MEMTYPE_EREGISTERS;
 	}
-	if (status)
-		*index = place;
-	return status;
+	if (n == 0)
+		return MEMTYPE_OK;
+	if (f->states * n <= MEMTYPE_CHECKED_FIRST)
+		i = unfit_row(f, isa, addresses, step, n);
+	if (i == f->states)
+		i = fleet_match_states(f, isa, addresses, step, n, types, stream);
+	if (i == f->states)
+		return MEMTYPE_OK;
+	while (addresses[i * step + j] <= low_bits(f->maxphyaddr[i]))
+		j++;
+	*index = i * n + j;
+	return MEMTYPE_EADDRESS;
 }

@@ -1,22 +1,53 @@
-/* fleet.h - what the fleet kernels of all instruction sets share (private). */
+/* fleet.h - what the fleet kernels of all instruction sets share (private; fleet.c explains). */
 #ifndef MEMTYPE_FLEET_H
 #define MEMTYPE_FLEET_H
 
 #include "bulk.h"
 
-// One state of a fleet, not worth tables: its ranges as 32-bit keys, address >> 20, matched one by one.
+#define FLEET_ROWS 16u   /* states made ready at a time, fewer where they have many pairs */
+#define FLEET_PAIRS 256u /* pairs of all of them */
+
+// How much of an address the ranges of a state tell apart: bits shift + 15 .. shift, bits shift + 31 .. shift, or all.
+enum fleet_keys { FLEET_KEYS_16, FLEET_KEYS_32, FLEET_KEYS_64 };
+
+// one state made ready
 struct fleet_row {
-	uint32_t base[MEMTYPE_MAX_VARIABLE], mask[MEMTYPE_MAX_VARIABLE], code[MEMTYPE_MAX_VARIABLE];
-	uint32_t count;
-	uint32_t tom2; // key of TOM2, 0 where it is off
+	uint64_t beyond;       // the bits that no address may have
+	const uint64_t *fixed; // its fixed-range registers, NULL where they are off
+	uint32_t first, count; // its valid pairs in the block's arrays
+	uint32_t keys, shift;  // enum fleet_keys; the lowest bit of the key
+	uint32_t tom2_from, tom2_count; // AMD's [4 GiB, TOM2) in keys of `shift`; count 0 where it is off
+	uint32_t fixed_keep;   // the bits of a fixed byte that are its type
 	uint8_t final_type[16];
 };
 
-// types[i] of addresses[i], fixed ranges aside; the OR of all addresses; *low says whether one is below 1 MiB
-typedef uint64_t (*row_types)(const struct fleet_row *row, const uint64_t *addresses, size_t n, uint8_t *types,
-			      int *low);
+// Some states made ready. Pairs are in units of their keys: a key k matches when (k & mask) == base. Keys of 16 bits
+// stand twice in bits 31:0, and a code stands in every byte, so that a broadcast is a plain load.
+struct fleet_block {
+	uint32_t rows;
+	struct fleet_row row[FLEET_ROWS];
+	uint64_t base[FLEET_PAIRS + 4], mask[FLEET_PAIRS + 4], code[FLEET_PAIRS + 4]; // written four at a time
+};
 
-uint64_t avx2_row(const struct fleet_row *row, const uint64_t *addresses, size_t n, uint8_t *types, int *low);
-uint64_t avx512_row(const struct fleet_row *row, const uint64_t *addresses, size_t n, uint8_t *types, int *low);
+// types[r * n + j] of addresses[r * step + j] for each row r. With `stream` set, `types` and n are multiples of 64.
+// The answer is the count of rows without a refused address before the first with one.
+typedef uint32_t (*fleet_match)(const struct fleet_block *block, const uint64_t *addresses, size_t step, size_t n,
+				uint8_t *types, int stream);
+
+uint32_t avx2_fleet_match(const struct fleet_block *block, const uint64_t *addresses, size_t step, size_t n,
+			  uint8_t *types, int stream);
+uint32_t avx512_fleet_match(const struct fleet_block *block, const uint64_t *addresses, size_t step, size_t n,
+			    uint8_t *types, int stream);
+
+// make `rows` states from `first` ready: at most FLEET_ROWS, of at most FLEET_PAIRS pairs together
+void avx2_fleet_block(const memtype_fleet *f, size_t first, uint32_t rows, struct fleet_block *block);
+
+// types[j] = what the fixed ranges say of addresses[j], which is below 1 MiB, for each bit j of `low`
+void fleet_low(const struct fleet_row *row, const uint64_t *addresses, uint64_t low, uint8_t *types);
+
+// memtype_fleet_types() without its checks. The answer is the count of states before the first that has a refused
+// address; `stream` as above.
+size_t fleet_match_states(const memtype_fleet *f, uint32_t isa, const uint64_t *addresses, size_t step, size_t n,
+			  uint8_t *types, int stream);
 
 #endif

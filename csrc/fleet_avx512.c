@@ -1,4 +1,4 @@
-/* fleet_avx512.c - one state of a fleet against its addresses with AVX-512, 64 addresses a turn. */
+/* fleet_avx512.c - states of a fleet matched with their addresses, 64 a turn, with AVX-512. */
 #include "fleet.h"
 
 #ifdef MEMTYPE_X86
@@ -11,78 +11,229 @@
 #endif
 #define INLINE static inline __attribute__((always_inline)) AVX512
 
-#define KEYS 4u /* vectors of 16 keys in a turn of 64 addresses */
-
-// keys from 4 GiB up to `tom2`, which is above it
-INLINE __m512i tom2_codes(__m512i keys, uint32_t tom2)
+INLINE __m512i load8(const uint64_t *words)
 {
-	const uint32_t from = (uint32_t)(GIB4 >> 20);
-	__m512i past = _mm512_sub_epi32(keys, _mm512_set1_epi32((int)from));
-
-	return _mm512_maskz_mov_epi32(_mm512_cmple_epu32_mask(past, _mm512_set1_epi32((int)(tom2 - from - 1))),
-				      _mm512_set1_epi32(CODE_TOM2));
+	return _mm512_loadu_si512((const void *)words);
 }
 
-INLINE void match_pairs(const struct fleet_row *row, const __m512i keys[KEYS], __m512i codes[KEYS])
+INLINE __m512i qword(uint64_t word)
 {
+	return _mm512_set1_epi64((long long)word);
+}
+
+// Vector k of keys has addresses 16 k .. 16 k + 15: in its 128-bit lane L those at 2 L, 2 L + 1, 8 + 2 L, 9 + 2 L.
+// Packing keeps the lanes, so that address 16 k + 8 h + 2 L + i comes to byte 16 L + 4 k + 2 h + i.
+INLINE __m512i low_dwords(__m512i a, __m512i b)
+{
+	return _mm512_castps_si512(_mm512_shuffle_ps(_mm512_castsi512_ps(a), _mm512_castsi512_ps(b), 0x88));
+}
+
+INLINE __m512i in_order(__m512i bytes)
+{
+	static const uint8_t order[64] = {
+		0,  1,  16, 17, 32, 33, 48, 49, 2,  3,  18, 19, 34, 35, 50, 51, 4,  5,  20, 21, 36, 37,
+		52, 53, 6,  7,  22, 23, 38, 39, 54, 55, 8,  9,  24, 25, 40, 41, 56, 57, 10, 11, 26, 27,
+		42, 43, 58, 59, 12, 13, 28, 29, 44, 45, 60, 61, 14, 15, 30, 31, 46, 47, 62, 63,
+	};
+
+	return _mm512_permutexvar_epi8(_mm512_loadu_si512((const void *)order), bytes);
+}
+
+// 4 x 16 dwords below 256 as bytes
+INLINE __m512i pack_dwords(const __m512i dwords[4])
+{
+	return _mm512_packus_epi16(_mm512_packus_epi32(dwords[0], dwords[1]), _mm512_packus_epi32(dwords[2], dwords[3]));
+}
+
+// [4 GiB, TOM2), as codes of 4 x 16 keys
+INLINE __m512i tom2_codes(const struct fleet_row *row, const __m512i key[4])
+{
+	const __m512i from = _mm512_set1_epi32((int)row->tom2_from), count = _mm512_set1_epi32((int)row->tom2_count);
+	__m512i codes[4];
+
 	UNROLL
-	for (unsigned k = 0; k < KEYS; k++)
-		codes[k] = row->tom2 ? tom2_codes(keys[k], row->tom2) : _mm512_setzero_si512();
-	for (unsigned i = 0; i < row->count; i++) {
-		__m512i base = _mm512_set1_epi32((int)row->base[i]), mask = _mm512_set1_epi32((int)row->mask[i]);
-		__m512i code = _mm512_set1_epi32((int)row->code[i]);
+	for (unsigned k = 0; k < 4; k++)
+		codes[k] = _mm512_maskz_mov_epi32(_mm512_cmplt_epu32_mask(_mm512_sub_epi32(key[k], from), count),
+						  _mm512_set1_epi32(CODE_TOM2));
+	return pack_dwords(codes);
+}
+
+INLINE __m512i match_words(const struct fleet_block *block, const struct fleet_row *row, const __m512i key[4])
+{
+	__m512i word[2] = {_mm512_packus_epi32(key[0], key[1]), _mm512_packus_epi32(key[2], key[3])};
+	__m512i codes[2] = {_mm512_setzero_si512(), _mm512_setzero_si512()};
+
+	for (uint32_t i = row->first; i < row->first + row->count; i++) {
+		__m512i base = _mm512_set1_epi32((int)block->base[i]), mask = _mm512_set1_epi32((int)block->mask[i]);
+		__m512i code = _mm512_set1_epi16((short)(block->code[i] & 0xFF));
 
 		UNROLL
-		for (unsigned k = 0; k < KEYS; k++) {
-			uint16_t hit = _mm512_cmpeq_epi32_mask(_mm512_and_si512(keys[k], mask), base);
+		for (unsigned k = 0; k < 2; k++) {
+			uint32_t hit = _mm512_cmpeq_epi16_mask(_mm512_and_si512(word[k], mask), base);
+
+			codes[k] = _mm512_or_si512(codes[k], _mm512_maskz_mov_epi16(hit, code));
+		}
+	}
+	return _mm512_packus_epi16(codes[0], codes[1]);
+}
+
+INLINE __m512i match_dwords(const struct fleet_block *block, const struct fleet_row *row, const __m512i key[4])
+{
+	__m512i codes[4];
+
+	UNROLL
+	for (unsigned k = 0; k < 4; k++)
+		codes[k] = _mm512_setzero_si512();
+	for (uint32_t i = row->first; i < row->first + row->count; i++) {
+		__m512i base = _mm512_set1_epi32((int)block->base[i]), mask = _mm512_set1_epi32((int)block->mask[i]);
+		__m512i code = _mm512_set1_epi32((int)(block->code[i] & 0xFF));
+
+		UNROLL
+		for (unsigned k = 0; k < 4; k++) {
+			uint16_t hit = _mm512_cmpeq_epi32_mask(_mm512_and_si512(key[k], mask), base);
 
 			codes[k] = _mm512_mask_or_epi32(codes[k], hit, codes[k], code);
 		}
 	}
+	return pack_dwords(codes);
 }
 
-// `low` collects the lanes below 1 MiB
-INLINE void row64(const struct fleet_row *row, const uint64_t *addresses, uint8_t *types, __m512i *seen, uint32_t *low)
+INLINE __m512i match_qwords(const struct fleet_block *block, const struct fleet_row *row, const uint64_t *addresses)
 {
-	const __m512i table = _mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i *)(const void *)row->final_type));
-	const __m512i tom2 = _mm512_set1_epi8(CODE_TOM2), wb = _mm512_set1_epi8(MEMTYPE_WB);
-	__m512i keys[KEYS], codes[KEYS], code;
+	__m512i codes[8], dwords[4];
 
 	UNROLL
-	for (unsigned k = 0; k < KEYS; k++) {
-		__m512i a = _mm512_loadu_si512((const void *)(addresses + 16 * k));
-		__m512i b = _mm512_loadu_si512((const void *)(addresses + 16 * k + 8));
-		__m512i low_keys = _mm512_castsi256_si512(_mm512_cvtepi64_epi32(_mm512_srli_epi64(a, 20)));
+	for (unsigned k = 0; k < 8; k++)
+		codes[k] = _mm512_setzero_si512();
+	for (uint32_t i = row->first; i < row->first + row->count; i++) {
+		__m512i base = qword(block->base[i]), mask = qword(block->mask[i]), code = qword(block->code[i] & 0xFF);
 
-		*seen = _mm512_or_si512(*seen, _mm512_or_si512(a, b));
-		keys[k] = _mm512_inserti64x4(low_keys, _mm512_cvtepi64_epi32(_mm512_srli_epi64(b, 20)), 1);
-		*low |= _mm512_cmpeq_epi32_mask(keys[k], _mm512_setzero_si512());
+		UNROLL
+		for (unsigned k = 0; k < 8; k++) {
+			uint8_t hit = _mm512_cmpeq_epi64_mask(_mm512_and_si512(load8(addresses + 8 * k), mask), base);
+
+			codes[k] = _mm512_mask_or_epi64(codes[k], hit, codes[k], code);
+		}
 	}
-	match_pairs(row, keys, codes);
-	code = _mm512_inserti32x4(_mm512_castsi128_si512(_mm512_cvtepi32_epi8(codes[0])), _mm512_cvtepi32_epi8(codes[1]), 1);
-	code = _mm512_inserti32x4(code, _mm512_cvtepi32_epi8(codes[2]), 2);
-	code = _mm512_inserti32x4(code, _mm512_cvtepi32_epi8(codes[3]), 3);
-	code = _mm512_mask_blend_epi8(_mm512_cmpeq_epi8_mask(code, tom2), _mm512_shuffle_epi8(table, code), wb);
-	_mm512_storeu_si512((void *)types, code);
+	UNROLL
+	for (unsigned k = 0; k < 4; k++)
+		dwords[k] = low_dwords(codes[2 * k], codes[2 * k + 1]);
+	return pack_dwords(dwords);
 }
 
-AVX512 uint64_t avx512_row(const struct fleet_row *row, const uint64_t *addresses, size_t n, uint8_t *types, int *low)
+// the bits of those of 64 addresses that lie below 1 MiB
+INLINE uint64_t below_1m(const uint64_t *addresses)
+{
+	uint64_t low = 0;
+
+	UNROLL
+	for (unsigned k = 0; k < 8; k++)
+		low |= (uint64_t)_mm512_testn_epi64_mask(load8(addresses + 8 * k), qword(~(FIXED_END - 1))) << 8 * k;
+	return low;
+}
+
+// codes, in the order of the keys -> types
+INLINE __m512i final_types(const struct fleet_row *row, __m512i code)
+{
+	const __m512i table = _mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i *)(const void *)row->final_type));
+	uint64_t only_tom2 = _mm512_cmpeq_epi8_mask(code, _mm512_set1_epi8(CODE_TOM2));
+	__m512i types = _mm512_mask_blend_epi8(only_tom2, _mm512_shuffle_epi8(table, code), _mm512_set1_epi8(MEMTYPE_WB));
+
+	return in_order(types);
+}
+
+INLINE __m512i types64(const struct fleet_block *block, const struct fleet_row *row, const uint64_t *addresses,
+		       unsigned keys, __m512i *seen)
+{
+	const __m128i shift = _mm_cvtsi32_si128((int)row->shift);
+	uint8_t kinds[64];
+	__m512i key[4], code, types;
+	uint64_t low;
+
+	UNROLL
+	for (unsigned k = 0; k < 4; k++) {
+		__m512i a = load8(addresses + 16 * k), b = load8(addresses + 16 * k + 8);
+
+		*seen = _mm512_or_si512(*seen, _mm512_or_si512(a, b));
+		key[k] = low_dwords(_mm512_srl_epi64(a, shift), _mm512_srl_epi64(b, shift));
+	}
+	if (keys == FLEET_KEYS_16)
+		code = match_words(block, row, key);
+	else if (keys == FLEET_KEYS_32)
+		code = match_dwords(block, row, key);
+	else
+		code = match_qwords(block, row, addresses);
+	if (row->tom2_count)
+		code = _mm512_or_si512(code, tom2_codes(row, key));
+	types = final_types(row, code);
+	low = row->fixed ? below_1m(addresses) : 0;
+	if (low) {
+		_mm512_storeu_si512((void *)kinds, types);
+		fleet_low(row, addresses, low, kinds);
+		types = _mm512_loadu_si512((const void *)kinds);
+	}
+	return types;
+}
+
+// fewer than 64 addresses, by way of a padded copy
+INLINE void part(const struct fleet_block *block, const struct fleet_row *row, const uint64_t *addresses, size_t n,
+		 uint8_t *types, unsigned keys, __m512i *seen)
+{
+	uint64_t in[64];
+	uint8_t out[64];
+
+	UNROLL
+	for (unsigned k = 0; k < 64; k += 8)
+		_mm512_storeu_si512((void *)(in + k), qword(~row->beyond)); // no address below 1 MiB
+	memcpy(in, addresses, n * sizeof(*in));
+	_mm512_storeu_si512((void *)out, types64(block, row, in, keys, seen));
+	memcpy(types, out, n);
+}
+
+// whether all addresses are fit
+INLINE int match_row(const struct fleet_block *block, const struct fleet_row *row, const uint64_t *addresses, size_t n,
+		     uint8_t *types, int stream, unsigned keys)
 {
 	__m512i seen = _mm512_setzero_si512();
-	uint64_t in[64] = {0};
-	uint8_t out[64];
-	uint32_t below = 0;
 	size_t i = 0;
 
-	for (; i + 64 <= n; i += 64)
-		row64(row, addresses + i, types + i, &seen, &below);
-	if (i < n) {
-		memcpy(in, addresses + i, (n - i) * sizeof(*in));
-		row64(row, in, out, &seen, &below);
-		memcpy(types + i, out, n - i);
+	for (; i + 64 <= n; i += 64) {
+		__m512i kinds = types64(block, row, addresses + i, keys, &seen);
+
+		UNROLL
+		for (unsigned line = 0; line < 64; line += 8)
+			__builtin_prefetch(addresses + i + PREFETCH_AHEAD + line, 0, 0);
+		if (stream)
+			_mm512_stream_si512((__m512i *)(void *)(types + i), kinds);
+		else
+			_mm512_storeu_si512((void *)(types + i), kinds);
 	}
-	*low = below != 0;
-	return (uint64_t)_mm512_reduce_or_epi64(seen);
+	if (i < n)
+		part(block, row, addresses + i, n - i, types + i, keys, &seen);
+	return _mm512_test_epi64_mask(seen, qword(row->beyond)) == 0;
+}
+
+AVX512 uint32_t avx512_fleet_match(const struct fleet_block *block, const uint64_t *addresses, size_t step, size_t n,
+				   uint8_t *types, int stream)
+{
+	uint32_t r;
+
+	for (r = 0; r < block->rows; r++, addresses += step, types += n) {
+		const struct fleet_row *row = &block->row[r];
+		int fit;
+
+		if (row->keys == FLEET_KEYS_16)
+			fit = match_row(block, row, addresses, n, types, stream, FLEET_KEYS_16);
+		else if (row->keys == FLEET_KEYS_32)
+			fit = match_row(block, row, addresses, n, types, stream, FLEET_KEYS_32);
+		else
+			fit = match_row(block, row, addresses, n, types, stream, FLEET_KEYS_64);
+		if (!fit)
+			break;
+	}
+	if (stream)
+		_mm_sfence();
+	return r;
 }
 
 #endif

@@ -157,8 +157,9 @@ typedef struct memtype_fleet {
 } memtype_fleet;
 
 /* types[i * n + j] = type in state i of addresses[i * step + j]; step is n, or 0 where all states share n
- * addresses. EADDRESS and EREGISTERS name the first refused element, or state, in *index. Of at most
- * MEMTYPE_CHECKED_FIRST answers nothing is then written; of more, the rows before it are. */
+ * addresses. EADDRESS and EREGISTERS name the first refused element, or state, in *index. After
+ * EREGISTERS nothing is written; after EADDRESS nothing of at most MEMTYPE_CHECKED_FIRST answers, and of more the
+ * rows before it are. */
 int memtype_fleet_types(const memtype_fleet *f, uint32_t isa, const uint64_t *addresses, size_t step, size_t n,
 			uint8_t *types, size_t *index);
 

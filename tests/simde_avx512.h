@@ -32,3 +32,33 @@ static inline simde__m128i emulated_cvtepi32_epi8(simde__m512i a)
 }
 #define _mm512_cvtepi32_epi8(a) emulated_cvtepi32_epi8(a)
 #endif
+
+#ifndef _mm512_cmpeq_epi16_mask
+static inline uint32_t emulated_cmpeq_epi16_mask(simde__m512i a, simde__m512i b)
+{
+	uint16_t left[32], right[32];
+	uint32_t equal = 0;
+
+	simde_mm512_storeu_si512(left, a);
+	simde_mm512_storeu_si512(right, b);
+	for (int i = 0; i < 32; i++)
+		equal |= (uint32_t)(left[i] == right[i]) << i;
+	return equal;
+}
+#define _mm512_cmpeq_epi16_mask(a, b) emulated_cmpeq_epi16_mask(a, b)
+#endif
+
+#ifndef _mm512_cmplt_epu32_mask
+static inline uint16_t emulated_cmplt_epu32_mask(simde__m512i a, simde__m512i b)
+{
+	uint32_t left[16], right[16];
+	unsigned less = 0;
+
+	simde_mm512_storeu_si512(left, a);
+	simde_mm512_storeu_si512(right, b);
+	for (int i = 0; i < 16; i++)
+		less |= (unsigned)(left[i] < right[i]) << i;
+	return (uint16_t)less;
+}
+#define _mm512_cmplt_epu32_mask(a, b) emulated_cmplt_epu32_mask(a, b)
+#endif
