@@ -31,7 +31,8 @@ static void load_state(const memtype_fleet *f, size_t i, memtype_mtrrs *m)
 	memcpy(m->mask, f->mask + i * f->pairs, f->pairs * sizeof(*m->mask));
 }
 
-// one by one, for any processor
+// The answers of these functions: how many states before the first that has a refused address. One by one, for any
+// processor:
 static size_t match_each(const memtype_fleet *f, const uint64_t *addresses, size_t step, size_t n, uint8_t *types)
 {
 	memtype_mtrrs m;
@@ -48,8 +49,9 @@ static size_t match_each(const memtype_fleet *f, const uint64_t *addresses, size
 
 #ifdef MEMTYPE_X86
 static size_t match_blocks(const memtype_fleet *f, fleet_match match, const uint64_t *addresses, size_t step, size_t n,
-			   uint8_t *types, int stream)
+			   uint8_t *types)
 {
+	int stream = f->states * n >= STREAM_MIN && ((uintptr_t)types | n) % KERNEL_BLOCK == 0;
 	size_t room = f->pairs * FLEET_ROWS > FLEET_PAIRS ? FLEET_PAIRS / f->pairs : FLEET_ROWS;
 	struct fleet_block block;
 
@@ -65,16 +67,15 @@ static size_t match_blocks(const memtype_fleet *f, fleet_match match, const uint
 }
 #endif
 
-size_t fleet_match_states(const memtype_fleet *f, uint32_t isa, const uint64_t *addresses, size_t step, size_t n,
-			  uint8_t *types, int stream)
+static size_t match_states(const memtype_fleet *f, uint32_t isa, const uint64_t *addresses, size_t step, size_t n,
+			   uint8_t *types)
 {
 #ifdef MEMTYPE_X86
 	if (isa >= MEMTYPE_AVX2)
 		return match_blocks(f, isa == MEMTYPE_AVX512 ? avx512_fleet_match : avx2_fleet_match, addresses, step,
-				    n, types, stream);
+				    n, types);
 #else
 	(void)isa;
-	(void)stream;
 #endif
 	return match_each(f, addresses, step, n, types);
 }
@@ -108,7 +109,6 @@ int memtype_fleet_types(const memtype_fleet *f, uint32_t isa, const uint64_t *ad
 			uint8_t *types, size_t *index)
 {
 	size_t i = unfit_state(f), j = 0;
-	int stream = f->states * n >= STREAM_MIN && ((uintptr_t)types | n) % KERNEL_BLOCK == 0;
 
 	if (i < f->states) {
 		*index = i;
@@ -119,7 +119,7 @@ int memtype_fleet_types(const memtype_fleet *f, uint32_t isa, const uint64_t *ad
 	if (f->states * n <= MEMTYPE_CHECKED_FIRST)
 		i = unfit_row(f, isa, addresses, step, n);
 	if (i == f->states)
-		i = fleet_match_states(f, isa, addresses, step, n, types, stream);
+		i = match_states(f, isa, addresses, step, n, types);
 	if (i == f->states)
 		return MEMTYPE_OK;
 	while (addresses[i * step + j] <= low_bits(f->maxphyaddr[i]))

@@ -45,9 +45,4 @@ void avx2_fleet_block(const memtype_fleet *f, size_t first, uint32_t rows, struc
 // types[j] = what the fixed ranges say of addresses[j], which is below 1 MiB, for each bit j of `low`
 void fleet_low(const struct fleet_row *row, const uint64_t *addresses, uint64_t low, uint8_t *types);
 
-// memtype_fleet_types() without its checks. The answer is the count of states before the first that has a refused
-// address; `stream` as above.
-size_t fleet_match_states(const memtype_fleet *f, uint32_t isa, const uint64_t *addresses, size_t step, size_t n,
-			  uint8_t *types, int stream);
-
 #endif

@@ -3,57 +3,41 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
-from cffi import FFI
+from kernel_sets import KERNELS, STREAM_MIN, native, rebuilt_core
 from strategies import random_state
 
 from memtype import MtrrState, StateArray, rules
 from memtype.backends import reference
 
-native = pytest.importorskip("memtype.backends.native", reason="the C core is not built")
-
-SETS = [*native.isas(), *([] if "avx512" in native.isas() else ["emulated"])]
 GRAINS = (12, 16, 20, 24, 30, 36)  # no range of a state is smaller than 2**grain
 Answer = tuple[int, int]  # status and index
 
 
-@pytest.fixture(scope="module")
-def core(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Any]:
-    """The C core as a library of its own with AVX-512 emulated, and one private function beside the public ones."""
-    from test_bulk import ROOT, emulated_core
+class Core:
+    """`memtype_fleet_types` with one instruction set."""
 
-    path = tmp_path_factory.mktemp("fleet") / "core.so"
-    emulated_core(path)
-    ffi = FFI()
-    header = (ROOT / "csrc" / "memtype.h").read_text()
-    ffi.cdef(header.split("/* --- cdef begin --- */")[1].split("/* --- cdef end --- */")[0])
-    ffi.cdef("""size_t fleet_match_states(const memtype_fleet *f, uint32_t isa, const uint64_t *addresses, size_t step,
-                                          size_t n, uint8_t *types, int stream);""")
-    return ffi, ffi.dlopen(str(path))
+    def __init__(self, name: str, rebuilt: bool) -> None:
+        core = rebuilt_core() if rebuilt else native
+        self.ffi, self.lib = core.ffi, core.lib
+        self.isa = native._ISAS.get(name, native.lib.MEMTYPE_AVX512)
 
-
-@pytest.fixture(params=SETS)
-def ask(request: pytest.FixtureRequest, core: Any) -> Callable[..., Answer]:
-    """``ask(fleet, addresses, out)``: `memtype_fleet_types` with one instruction set."""
-    ffi, lib = core
-    isa = native._ISAS.get(request.param, lib.MEMTYPE_AVX512)
-
-    def run(fleet: StateArray, addresses: Any, out: Any, stream: bool | None = None) -> Answer:
+    def __call__(self, fleet: StateArray, addresses: Any, out: Any) -> Answer:
+        take = self.ffi.from_buffer
         names = ("def_type", "fixed", "base", "mask", "cap", "syscfg", "tom2", "vendor", "maxphyaddr")
-        columns = [ffi.from_buffer("uint32_t[]" if n in names[-2:] else "uint64_t[]", getattr(fleet, n)) for n in names]
-        made, index = ffi.new("memtype_fleet *", (*fleet.base.shape, *columns)), ffi.new("size_t *", 1 << 40)
-        n = addresses.shape[-1]
-        given = (ffi.from_buffer("uint64_t[]", addresses), n if addresses.ndim == 2 else 0, n)
-        types = ffi.from_buffer("uint8_t[]", out)
-        if stream is not None:
-            return 0, int(lib.fleet_match_states(made, isa, *given, types, stream))
-        return int(lib.memtype_fleet_types(made, isa, *given, types, index)), int(index[0])
+        columns = [take("uint32_t[]" if n in names[-2:] else "uint64_t[]", getattr(fleet, n)) for n in names]
+        made = self.ffi.new("memtype_fleet *", (*fleet.base.shape, *columns))
+        index, n = self.ffi.new("size_t *", 1 << 40), addresses.shape[-1]
+        given = (take("uint64_t[]", addresses), n if addresses.ndim == 2 else 0, n)
+        return self.lib.memtype_fleet_types(made, self.isa, *given, take("uint8_t[]", out), index), index[0]
 
-    return run
+
+@pytest.fixture(params=KERNELS)
+def ask(request: pytest.FixtureRequest) -> Core:
+    return Core(request.param, rebuilt=request.param == "emulated")
 
 
 def coarse(s: MtrrState, grain: int, pairs: int | None = None) -> MtrrState:
@@ -91,7 +75,7 @@ def expected(states: list[MtrrState], addresses: Any) -> Any:
     return np.array([[reference.at(s, a) for a in row.tolist()] for s, row in zip(states, rows, strict=True)], np.uint8)
 
 
-def check(ask: Callable[..., Answer], states: list[MtrrState], addresses: Any) -> None:
+def check(ask: Core, states: list[MtrrState], addresses: Any) -> None:
     want = expected(states, addresses)
     out = np.full(want.shape, 0xEE, np.uint8)
     assert ask(StateArray.of(states), addresses, out)[0] == 0
@@ -100,32 +84,32 @@ def check(ask: Callable[..., Answer], states: list[MtrrState], addresses: Any) -
 
 
 @pytest.mark.parametrize("count", [1, 31, 32, 33, 63, 64, 65, 97, 130])
-def test_own_addresses(ask: Callable[..., Answer], count: int) -> None:
+def test_own_addresses(ask: Core, count: int) -> None:
     states = fleet_of(1000 * count, 36)
     check(ask, states, rows_of(states, count))
 
 
 @pytest.mark.parametrize("count", [1, 40, 64, 100])
-def test_shared_addresses(ask: Callable[..., Answer], count: int) -> None:
+def test_shared_addresses(ask: Core, count: int) -> None:
     states = fleet_of(count, 40)
     check(ask, states, rows_of(states, count)[int(np.argmin([s.maxphyaddr for s in states]))])
 
 
 @pytest.mark.parametrize("pairs", [0, 1, 3, 4, 5, 7, 8, 15, 16, 17, 40, 127, 128, 129, 255])
-def test_any_number_of_pairs_and_of_states(ask: Callable[..., Answer], pairs: int) -> None:
+def test_any_number_of_pairs_and_of_states(ask: Core, pairs: int) -> None:
     for n, states in enumerate((1, 2, 15, 16, 17, 33) if pairs < 20 else (1, 3)):
         found = [coarse(s, GRAINS[n % 6], pairs) for s in fleet_of(50 * n, states)]
         check(ask, found, rows_of(found, 33 if pairs < 20 else 70, n))
 
 
-def test_many_overlapping_ranges(ask: Callable[..., Answer]) -> None:
+def test_many_overlapping_ranges(ask: Core) -> None:
     states = fleet_of(77, 12, most=255)
     check(ask, states, rows_of(states, 66))
 
 
 @pytest.mark.parametrize("width", [32, 33, 36, 43, 44, 45, 47, 48, 49, 52])
 @pytest.mark.parametrize("grain", GRAINS)
-def test_the_first_and_last_byte_of_ranges(ask: Callable[..., Answer], width: int, grain: int) -> None:
+def test_the_first_and_last_byte_of_ranges(ask: Core, width: int, grain: int) -> None:
     """Keys of each width tell apart what the ranges do: one bit less, and two neighbours look alike."""
     rng = random.Random(width * grain)
     size = 1 << grain if grain < width else 1 << 31
@@ -146,9 +130,8 @@ def test_the_first_and_last_byte_of_ranges(ask: Callable[..., Answer], width: in
 
 
 @pytest.mark.parametrize("width", [20, 21, 27, 28, 29, 31])
-def test_widths_that_only_c_callers_can_give(ask: Callable[..., Answer], core: tuple[Any, Any], width: int) -> None:
+def test_widths_that_only_c_callers_can_give(ask: Core, width: int) -> None:
     """The C core takes less than 32 bits too: the answers are those of `memtype_at`."""
-    ffi, lib = core
     states = fleet_of(width, 30)
     fleet = StateArray.of(states)
     fleet.maxphyaddr[:] = width
@@ -156,13 +139,13 @@ def test_widths_that_only_c_callers_can_give(ask: Callable[..., Answer], core: t
     out = np.full(addresses.shape, 0xEE, np.uint8)
     assert ask(fleet, addresses, out)[0] == 0
     for s, row, found in zip(states, addresses.tolist(), out.tolist(), strict=True):
-        m = ffi.from_buffer("memtype_mtrrs *", bytearray(native.ffi.buffer(native.registers(s))))
+        m = ask.ffi.from_buffer("memtype_mtrrs *", bytearray(native.ffi.buffer(native.registers(s))))
         m.maxphyaddr = width
-        assert found == [lib.memtype_at(m, a) for a in row]
+        assert found == [ask.lib.memtype_at(m, a) for a in row]
 
 
 @pytest.mark.parametrize("tom2", [1 << 32, (1 << 32) + (1 << 23), 5 << 32, 0x4_1F80_0000, (1 << 40) - (1 << 23)])
-def test_tom2_to_the_byte(ask: Callable[..., Answer], tom2: int) -> None:
+def test_tom2_to_the_byte(ask: Core, tom2: int) -> None:
     edges = [(1 << 32) - 1, 1 << 32, tom2 - 1, tom2, (1 << 40) - 1]
     pairs = [((1 << 32) + (1 << 30) | 4, (1 << 40) - (1 << 30) | 0x800), (3 << 30, (1 << 40) - (1 << 30) | 0x800)]
     states = [
@@ -175,7 +158,7 @@ def test_tom2_to_the_byte(ask: Callable[..., Answer], tom2: int) -> None:
     check(ask, states, np.array([*edges, 5 << 30, (6 << 30) - 1], np.uint64))
 
 
-def test_every_page_of_the_fixed_ranges(ask: Callable[..., Answer]) -> None:
+def test_every_page_of_the_fixed_ranges(ask: Core) -> None:
     """On AMD bits 4:3 of a byte are routing; a state whose MTRRCAP lacks FIX has none, one whose E is 0 is UC."""
     rng = random.Random(5)
     fixed = [int.from_bytes(bytes(rng.choice((0, 1, 4, 5, 6, 0x1E, 0x18, 3, 0xFF)) for _ in range(8)), "little")
@@ -189,7 +172,7 @@ def test_every_page_of_the_fixed_ranges(ask: Callable[..., Answer]) -> None:
 
 
 @pytest.mark.parametrize("count", [1, 33, 64, 100])
-def test_nothing_outside_the_output_is_written(ask: Callable[..., Answer], count: int) -> None:
+def test_nothing_outside_the_output_is_written(ask: Core, count: int) -> None:
     states = fleet_of(9, 5)
     addresses = rows_of(states, count)
     want = expected(states, addresses).reshape(-1)
@@ -201,22 +184,29 @@ def test_nothing_outside_the_output_is_written(ask: Callable[..., Answer], count
         assert (room[place + want.size :] == 0xEE).all()
 
 
+@pytest.mark.parametrize("name", KERNELS)
 @pytest.mark.parametrize("count", [64, 128])
-def test_streamed_stores_store_the_same(ask: Callable[..., Answer], count: int) -> None:
-    states = fleet_of(321, 40)
+def test_outputs_that_bypass_the_caches_are_the_same(name: str, count: int) -> None:
+    ask, states = Core(name, rebuilt=True), fleet_of(321, 40)
     addresses = rows_of(states, count)
-    room = np.full(len(states) * count + 64, 0xEE, np.uint8)
-    place = -room.ctypes.data % 64
-    out = room[place : place + len(states) * count].reshape(-1, count)
-    assert ask(StateArray.of(states), addresses, out, stream=True) == (0, len(states))
-    assert np.array_equal(out, expected(states, addresses))
-    addresses[17, count - 1] = 1 << 63
-    assert ask(StateArray.of(states), addresses, out, stream=True) == (0, 17)
+    times = -(-STREAM_MIN // addresses.size)
+    fleet, many = StateArray.of(states * times), np.tile(addresses, (times, 1))
+    room = np.full(many.size + 128, 0xEE, np.uint8)
+    want = np.tile(expected(states, addresses), (times, 1))
+    for place in (0, 32):
+        start = -room.ctypes.data % 64 + place
+        out = room[start : start + many.size].reshape(many.shape)
+        assert ask(fleet, many, out)[0] == 0
+        assert np.array_equal(out, want)
+        room[:] = 0xEE
+    many[17, count - 1] = 1 << 63
+    assert ask(fleet, many, out) == (-1, 18 * count - 1)
+    assert np.array_equal(out[:17], want[:17])
 
 
 @pytest.mark.parametrize("bit", ["lowest", "highest"])
 @pytest.mark.parametrize(("states", "count"), [(3, 1), (20, 64), (20, 70), (70, 64), (40, 150)])
-def test_a_refused_address_is_named(ask: Callable[..., Answer], states: int, count: int, bit: str) -> None:
+def test_a_refused_address_is_named(ask: Core, states: int, count: int, bit: str) -> None:
     """Of at most 4096 answers nothing is then written; of more, the rows before it are."""
     found = fleet_of(states, states)
     good = rows_of(found, count)
@@ -240,7 +230,7 @@ def test_a_refused_address_is_named(ask: Callable[..., Answer], states: int, cou
 @pytest.mark.parametrize("width", [0, 19, 53, 64, (1 << 32) - 1])
 @pytest.mark.parametrize("count", [0, 3, 300])
 def test_states_out_of_bounds_are_refused_before_anything_is_written(
-    ask: Callable[..., Answer], width: int, count: int
+    ask: Core, width: int, count: int
 ) -> None:
     fleet = StateArray.of(fleet_of(1, 30))
     addresses, out = np.zeros((30, count), np.uint64), np.full((30, count), 0xEE, np.uint8)
@@ -256,7 +246,7 @@ def test_states_out_of_bounds_are_refused_before_anything_is_written(
     assert (out == 0xEE).all()
 
 
-def test_no_states_and_no_addresses(ask: Callable[..., Answer]) -> None:
+def test_no_states_and_no_addresses(ask: Core) -> None:
     none = np.zeros(0, np.uint64)
     assert ask(StateArray.of([]), none, none.view(np.uint8))[0] == 0
     assert ask(StateArray.of(fleet_of(1, 3)), none, none.view(np.uint8))[0] == 0
