@@ -101,9 +101,8 @@ def deliver(written: NDArray[Any], out: NDArray[Any]) -> NDArray[Any]:
 
 def refuse_addresses(addresses: U64Array, maxphyaddr: int) -> None:
     """Raise for the first address at or above 2**MAXPHYADDR."""
-    beyond = addresses.reshape(-1) >> np.uint64(maxphyaddr) != 0
-    if beyond.any():
-        index = int(np.argmax(beyond))
+    index = _first_beyond(addresses, maxphyaddr)
+    if index is not None:
         raise address_beyond(int(addresses.reshape(-1)[index]), maxphyaddr, index)
 
 
@@ -145,10 +144,16 @@ def refuse_pages(first_gfn: int, count: int, maxphyaddr: int) -> None:
 
 def refuse_gfns(gfns: U64Array, maxphyaddr: int) -> None:
     """Raise for the first gfn at or above 2**(MAXPHYADDR - 12)."""
-    beyond = gfns.reshape(-1) >> np.uint64(maxphyaddr - rules.PAGE_SHIFT) != 0
-    if beyond.any():
-        index = int(np.argmax(beyond))
+    index = _first_beyond(gfns, maxphyaddr - rules.PAGE_SHIFT)
+    if index is not None:
         raise gfn_beyond(int(gfns.reshape(-1)[index]), maxphyaddr, index)
+
+
+def _first_beyond(numbers: U64Array, bits: int) -> int | None:
+    """The flat place of the first number of more than `bits` bits; in one pass without temporaries if there is none."""
+    if not numbers.size or not int(numbers.max()) >> bits:
+        return None
+    return int(np.argmax(numbers.reshape(-1) >> np.uint64(bits) != 0))
 
 
 def gfn_beyond(gfn: int, maxphyaddr: int, index: int) -> AddressError:

@@ -8,11 +8,12 @@ are results only, MIXED is no PAT type, 12 and above are nothing.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from memtype import arrays, backends, rules
+from memtype import arrays, backends, parallel, rules
 from memtype.errors import ArrayError
 from memtype.mtrr import MtrrState, vendor_name
 from memtype.pat import Pat, as_pat, check_level
@@ -149,6 +150,7 @@ def effective_types(
     pat: Pat | int | str | None = None,
     level: int = 1,
     out: arrays.U8Array | None = None,
+    threads: int = 1,
 ) -> Any:
     """Effective types from registers and page-table entries, in one pass without temporaries.
 
@@ -166,7 +168,10 @@ def effective_types(
     level : {1, 2, 3}
         1: 4 KiB, 2: 2 or 4 MiB, 3: 1 GiB.
     out : uint8 array of the same shape, optional
-        Written and returned.
+        Written and returned. After an `AddressError` nothing is written to it up to 4096 entries; of a larger one
+        the contents are then unspecified.
+    threads : int
+        How many threads may share arrays of more than some 10^5 entries.
 
     Returns
     -------
@@ -176,7 +181,7 @@ def effective_types(
     Raises
     ------
     AddressError
-        For the first address at or above 2**maxphyaddr; `.index` is its flat place. Nothing is written.
+        For the first address at or above 2**maxphyaddr; `.index` is its flat place.
 
     Examples
     --------
@@ -193,7 +198,8 @@ def effective_types(
     inputs = [entries] if places is None else [entries, places]
     out = arrays.output(out, entries.shape, arrays.U8, *inputs)
     written = arrays.contiguous(out)
-    backends.active.effective_types(state, as_pat(pat).value, level, places, entries, written)
+    kernel = partial(backends.active.effective_types, state, as_pat(pat).value, level)
+    parallel.elementwise(kernel, (places, entries, written), threads)
     found = arrays.deliver(written, out)
     return MemoryType(int(found)) if single else found
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from memtype import arrays, backends, rules
+from memtype import arrays, backends, parallel, rules
 from memtype.effective import paging_off, same_shape
 from memtype.errors import InputError
 from memtype.pat import Pat, as_pat, check_level
@@ -246,6 +247,7 @@ def effective_ept_types(
     level: int = 1,
     cr0_cd: bool = False,
     out: arrays.U8Array | None = None,
+    threads: int = 1,
 ) -> Any:
     """Effective types of guest accesses from EPT leaves and guest entries, in one pass without temporaries.
 
@@ -261,6 +263,8 @@ def effective_ept_types(
         CR0.CD of the processor.
     out : uint8 array of the same shape, optional
         Written and returned.
+    threads : int
+        How many threads may share arrays of more than some 10^5 entries.
 
     Returns
     -------
@@ -277,6 +281,7 @@ def effective_ept_types(
     leaves, entries = same_shape(arrays.uint64(eptes, "eptes"), arrays.uint64(ptes, "ptes"), "eptes", "ptes")
     out = arrays.output(out, entries.shape, arrays.U8, leaves, entries)
     written = arrays.contiguous(out)
-    backends.active.effective_ept_types(as_pat(pat).value, level, bool(cr0_cd), leaves, entries, written)
+    kernel = partial(backends.active.effective_ept_types, as_pat(pat).value, level, bool(cr0_cd))
+    parallel.elementwise(kernel, (leaves, entries, written), threads)
     found = arrays.deliver(written, out)
     return MemoryType(int(found)) if single else found

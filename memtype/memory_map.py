@@ -5,11 +5,12 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from memtype import arrays, backends, rules
+from memtype import arrays, backends, parallel, rules
 from memtype.errors import InputError
 from memtype.types import MemoryType
 
@@ -34,6 +35,7 @@ class Segment:
 
 
 _put = object.__setattr__
+_ONE = 1
 
 
 class MemoryMap:
@@ -48,7 +50,7 @@ class MemoryMap:
     (<MemoryType.UC: 0>, <MemoryType.MIXED: 11>)
     """
 
-    __slots__ = ("_arrays", "_bases", "_kinds", "_packed", "_segments", "_types", "maxphyaddr")
+    __slots__ = ("_arrays", "_bases", "_kinds", "_packed", "_segments", "_types", "_view", "maxphyaddr")
 
     maxphyaddr: int
     _packed: Any  # what a backend's `resolve_packed` gave
@@ -57,20 +59,13 @@ class MemoryMap:
     _kinds: tuple[MemoryType, ...]
     _segments: tuple[Segment, ...]
     _arrays: tuple[arrays.U64Array, arrays.U8Array]
+    _view: Any  # the same for the C core
 
     def __init__(self, bases: Sequence[int], types: Sequence[int], maxphyaddr: int) -> None:
         """From parallel lists as a backend's `resolve` gives them; `from_segments` is the public way."""
         _put(self, "maxphyaddr", maxphyaddr)
         _put(self, "_bases", bases)
         _put(self, "_types", types)
-
-    @classmethod
-    def packed(cls, packed: Any, maxphyaddr: int) -> MemoryMap:
-        """From what a backend's `resolve_packed` gives; taken apart when somebody looks."""
-        made = cls.__new__(cls)
-        _put(made, "_packed", packed)
-        _put(made, "maxphyaddr", maxphyaddr)
-        return made
 
     def __setattr__(self, name: str, value: Any) -> None:
         raise AttributeError(f"a MemoryMap is immutable: {name!r} cannot be set")
@@ -91,6 +86,8 @@ class MemoryMap:
             _put(self, "_segments", self._make_segments())
         elif name == "_arrays":
             _put(self, "_arrays", (np.array(self._bases, arrays.U64), np.array(self._types, arrays.U8)))
+        elif name == "_view":
+            _put(self, "_view", backends.load("native").map_view(*self._arrays))
         else:
             raise AttributeError(f"'MemoryMap' object has no attribute '{name}'")
         return getattr(self, name)
@@ -171,15 +168,23 @@ class MemoryMap:
         end = bases[place] if place < len(bases) else 1 << self.maxphyaddr
         return self._kinds[place - 1], bases[place - 1], end
 
-    def types(self, addresses: Any, out: arrays.U8Array | None = None) -> Any:
-        """The types of many addresses: uint64 array-like in, uint8 of the same shape out; a scalar stays one."""
+    def types(self, addresses: Any, out: arrays.U8Array | None = None, threads: int = 1) -> Any:
+        """The types of many addresses: uint64 array-like in, uint8 of the same shape out; a scalar stays one.
+
+        Parameters, errors and what they leave in `out` are those of `MtrrState.types`.
+        """
+        if threads is _ONE:
+            made = backends.active.map_types_at_once(self, addresses, out)
+            if made is not None:
+                return made
         if isinstance(addresses, int):
+            parallel.check_threads(threads)
             return self.at(addresses)
         given = arrays.uint64(addresses)
         out = arrays.output(out, given.shape, arrays.U8, given)
         written = arrays.contiguous(out)
-        bases, types = self.as_arrays()
-        backends.active.map_types(bases, types, self.maxphyaddr, given, written)
+        kernel = partial(backends.active.map_types, *self.as_arrays(), self.maxphyaddr)
+        parallel.elementwise(kernel, (given, written), threads)
         return arrays.deliver(written, out)
 
     def uniform(self, base: int, size: int) -> MemoryType:
@@ -194,6 +199,18 @@ class MemoryMap:
     def as_arrays(self) -> tuple[arrays.U64Array, arrays.U8Array]:
         """(bases uint64, types uint8), one element per segment."""
         return self._arrays
+
+
+_new = object.__new__
+_put_packed, _put_width = (MemoryMap.__dict__[slot].__set__ for slot in ("_packed", "maxphyaddr"))
+
+
+def packed_map(packed: Any, maxphyaddr: int) -> MemoryMap:
+    """The map that a backend's `resolve_packed` gave; taken apart when somebody looks."""
+    made = _new(MemoryMap)
+    _put_packed(made, packed)
+    _put_width(made, maxphyaddr)
+    return made
 
 
 def _triples(segments: Any) -> Iterator[tuple[int, int, Any]]:

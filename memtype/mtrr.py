@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from memtype import arrays, backends, explanation, parallel, rules
 from memtype.arrays import check_maxphyaddr
 from memtype.errors import RegisterError, ShatteredMapError
-from memtype.memory_map import MemoryMap
+from memtype.memory_map import MemoryMap, packed_map
 from memtype.types import MemoryType
 
 if TYPE_CHECKING:
@@ -22,7 +21,7 @@ _VENDORS = {
     "amd": "amd", "authenticamd": "amd", "hygon": "amd", "hygongenuine": "amd",
 }  # fmt: skip
 
-_ndarray, _empty, _U64, _U8 = np.ndarray, np.empty, arrays.U64, arrays.U8
+_ONE = 1
 _STATE_MSRS = frozenset(
     (
         rules.MTRRCAP, rules.DEF_TYPE_MSR, rules.SYSCFG_MSR, rules.TOP_MEM2_MSR, *rules.FIXED_MSRS,
@@ -177,7 +176,8 @@ class MtrrState:
         try:
             return self._known[address >> 20]
         except (KeyError, TypeError):
-            return self._at_slowly(address)
+            pass
+        return self._at_slowly(address)
 
     def _at_slowly(self, address: Any) -> MemoryType:
         """A MiB asked for the first time, or of several types; or no address at all."""
@@ -199,10 +199,10 @@ class MtrrState:
     def _resolve(self) -> MemoryMap | ShatteredMapError:
         resolved: MemoryMap | ShatteredMapError
         try:
-            resolved = MemoryMap.packed(backends.active.resolve_packed(self), self.maxphyaddr)
+            resolved = packed_map(backends.active.resolve_packed(self), self.maxphyaddr)
         except ShatteredMapError as error:
             resolved = error.with_traceback(None)
-        object.__setattr__(self, "_map", resolved)
+        _keep_map(self, resolved)
         return resolved
 
     def types(self, addresses: Any, out: arrays.U8Array | None = None, threads: int = 1) -> Any:
@@ -229,36 +229,27 @@ class MtrrState:
         AddressError
             For the first address outside [0, 2**maxphyaddr); `.index` is its flat place.
         """
-        if threads == 1 and type(addresses) is _ndarray and addresses.dtype is _U64:
-            # the common case in as few steps as there are; whatever is odd about it falls through
-            if out is None:
-                made = _empty(addresses.shape, _U8)
-                if backends.active.types_at_once(self, addresses, made):
-                    return made
-            elif (
-                type(out) is _ndarray
-                and out.dtype is _U8
-                and out.shape == addresses.shape
-                and backends.active.types_at_once(self, addresses, out)
-            ):
-                return out
+        if threads is _ONE:  # not == 1, which True is too
+            made = backends.active.types_at_once(self, addresses, out)
+            if made is not None:
+                return made
         if isinstance(addresses, int):
+            parallel.check_threads(threads)
             return self.at(addresses)
         given = arrays.uint64(addresses)
         out = arrays.output(out, given.shape, arrays.U8, given)
         written = arrays.contiguous(out)
-        places, kinds = given.reshape(-1), written.reshape(-1)
-        parallel.run(lambda a, b: backends.active.types(self, places[a:b], kinds[a:b]), given.size, threads)
+        parallel.elementwise(partial(backends.active.types, self), (given, written), threads)
         return arrays.deliver(written, out)
 
     def page_types(self, first_gfn: int, count: int, out: arrays.U8Array | None = None) -> arrays.U8Array:
         """The types of `count` 4 KiB pages from `first_gfn` on (gfn = address >> 12): uint8[count]."""
-        if type(first_gfn) is int and type(out) is _ndarray and out.dtype is _U8 and out.shape == (count,):
-            found = self._map
-            if found is None:
-                found = self._resolve()
-            if backends.active.pages_at_once(found, first_gfn, out):
-                return out
+        found = self._map
+        if found is None:
+            found = self._resolve()
+        made: arrays.U8Array | None = backends.active.pages_at_once(found, first_gfn, count, out)
+        if made is not None:
+            return made
         first_gfn, count = arrays.integer(first_gfn, "first_gfn"), arrays.integer(count, "count")
         arrays.refuse_pages(first_gfn, count, self.maxphyaddr)
         out = arrays.output(out, (count,), arrays.U8)
@@ -283,7 +274,7 @@ class MtrrState:
         found = self._map
         if found is None:
             found = self._resolve()
-        if found.__class__ is MemoryMap:
+        if type(found) is MemoryMap:
             return found
         raise ShatteredMapError(str(found))
 
@@ -337,6 +328,9 @@ class MtrrState:
     def _unfilled(self, mask: int) -> int:
         filling = rules.high_bits(self.maxphyaddr) & ~rules.high_bits(rules.MAX_MAXPHYADDR)
         return mask & ~filling if mask & rules.high_bits(self.maxphyaddr) == filling else mask
+
+
+_keep_map = MtrrState.__dict__["_map"].__set__  # what object.__setattr__ finds by name each time
 
 
 # --- validity ---------------------------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -10,38 +10,66 @@ from memtype.errors import AddressError, InputError
 
 LEAST = 1 << 18  # elements below which a thread costs more than it gains
 
+Part = Callable[[int, int], None]
 
-def run(work: Callable[[int, int], None], count: int, threads: Any, weight: int = 1) -> None:
+
+def run(work: Part, count: int, threads: Any, weight: int = 1, check: Part | None = None) -> None:
     """``work(start, stop)`` over [0, count), in up to `threads` threads; an element stands for `weight` elements.
 
     Parts start at multiples of 64. The `AddressError` of the first part that has one is raised, its `.index`
-    counted from 0.
+    counted from 0. ``check(start, stop)`` goes over all parts before the first of several is worked on; where
+    there is one part, `work` is to check it itself.
 
     Raises
     ------
     InputError
         When `threads` is no positive integer.
     """
-    if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:
-        raise InputError(f"threads = {threads!r} is not a positive integer")
-    parts = min(threads, count * weight // LEAST)
+    parts = min(check_threads(threads), count * weight // LEAST)
     if parts <= 1:
         return work(0, count)
     step = -(-count // parts) + 63 & ~63
     starts = range(0, count, step)
     with ThreadPoolExecutor(len(starts)) as pool:
-        jobs = [pool.submit(work, start, min(start + step, count)) for start in starts]
-    for start, job in zip(starts, jobs, strict=True):
-        error = job.exception()
-        if isinstance(error, AddressError) and error.index is not None:
-            raise _moved(error, start * weight)
-        if error:
-            raise error
+        for task in (work,) if check is None else (check, work):
+            jobs = [pool.submit(task, start, min(start + step, count)) for start in starts]
+            for start, job in zip(starts, jobs, strict=True):
+                _raise_moved(job.exception(), start * weight)
     return None
 
 
-def _moved(error: AddressError, by: int) -> AddressError:
-    place = error.index
-    assert place is not None
-    text = str(error).replace(f" at index {place} ", f" at index {place + by} ")
-    return AddressError(text, place + by)
+def elementwise(
+    kernel: Callable[..., None], arrays: Sequence[Any], threads: Any, check: Callable[[Any], None] | None = None
+) -> None:
+    """``kernel(*arrays)``, or on flat parts of these C-contiguous arrays of one size; None stays None.
+
+    `check` is given the same parts of the first array, as `run` says.
+    """
+    if check_threads(threads) == 1:
+        return kernel(*arrays)
+    flat: list[Any] = [None if array is None else array.reshape(-1) for array in arrays]
+
+    def work(start: int, stop: int) -> None:
+        kernel(*(None if array is None else array[start:stop] for array in flat))
+
+    def check_part(start: int, stop: int) -> None:
+        if check is not None:
+            check(flat[0][start:stop])
+
+    return run(work, flat[-1].size, threads, check=None if check is None else check_part)
+
+
+def check_threads(threads: Any) -> int:
+    """The number of threads. Raises `InputError` for what is no positive integer."""
+    if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:
+        raise InputError(f"threads = {threads!r} is not a positive integer")
+    return threads
+
+
+def _raise_moved(error: BaseException | None, by: int) -> None:
+    """Raise the error of a part that starts at `by`, if it has one, as that of the whole."""
+    if isinstance(error, AddressError) and error.index is not None:
+        text = str(error).replace(f" at index {error.index} ", f" at index {error.index + by} ")
+        raise AddressError(text, error.index + by)
+    if error:
+        raise error

@@ -18,6 +18,7 @@ _CHECKED_FIRST = 4096  # the C core leaves larger outputs unspecified after a fa
 # The steps that only save time have nothing to compare: states keep nothing, maps are lists, no short ways.
 prepare = python.prepare
 types_at_once = python.types_at_once
+map_types_at_once = python.map_types_at_once
 pages_at_once = python.pages_at_once
 
 

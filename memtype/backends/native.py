@@ -10,6 +10,7 @@ import struct
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from memtype import arrays, rules
@@ -57,9 +58,11 @@ _isa = _ISAS[isa]
 # Structs that C fills come from here: what C does not write, nobody reads.
 _new = ffi.new_allocator(should_clear_after_alloc=False)
 _types, _resolve_map, _pages = lib.memtype_types, lib.memtype_resolve_map, lib.memtype_map_page_types
-_from, _NULL = ffi.from_buffer, ffi.NULL
+_from, _NULL, _empty = ffi.from_buffer, ffi.NULL, np.empty
+_U64, _U8 = arrays.U64, arrays.U8
 _U64S, _U8S = ffi.typeof("uint64_t[]"), ffi.typeof("uint8_t[]")
 _TABLES, _MAP = ffi.typeof("memtype_tables *"), ffi.typeof("memtype_map *")
+_SIZE = ffi.typeof("size_t *")
 _HEAD = struct.Struct("=15Q4I")  # memtype_mtrrs up to base[]
 _LARGE_MAP = 1024  # segments; more than any masks without holes make
 _PAIRS_BYTES = 8 * lib.MEMTYPE_MAX_VARIABLE
@@ -128,13 +131,13 @@ def resolve(s: Registers) -> tuple[list[int], list[int]]:
     return packed if isinstance(packed, tuple) else unpack(packed)
 
 
-def resolve_packed(s: Registers) -> Any:
+def resolve_packed(s: Any) -> Any:
     """The map as C wrote it, for `unpack`: most maps are never taken apart in Python."""
     made = _new(_MAP)
-    if _resolve_map(registers(s), made) == 0:
+    if _resolve_map(s._native or registers(s), made) == 0:
         return made
     for capacity in (_LARGE_MAP, rules.MAP_SEGMENT_LIMIT):
-        bases, kinds, count = _new(_U64S, capacity), _new(_U8S, capacity), ffi.new("size_t *")
+        bases, kinds, count = _new(_U64S, capacity), _new(_U8S, capacity), ffi.new(_SIZE)
         if lib.memtype_resolve(registers(s), bases, kinds, capacity, count) == lib.MEMTYPE_OK:
             return ffi.unpack(bases, count[0]), ffi.unpack(kinds, count[0])
     raise reference.shattered()
@@ -146,21 +149,29 @@ def unpack(packed: Any) -> tuple[list[int], list[int]]:
 
 
 def types(s: Registers, addresses: arrays.U64Array, out: arrays.U8Array) -> None:
-    index = ffi.new("size_t *")
+    index = ffi.new(_SIZE)
     if lib.memtype_types(tables(s), _in(addresses), addresses.size, _out(out), index):
         raise _refused(addresses, index[0], s.maxphyaddr)
 
 
-def types_at_once(s: Any, addresses: NDArray[Any], out: NDArray[Any]) -> bool:
-    """`types` for a state and arrays of the right dtype and shape, unchecked otherwise. False: nothing that counts
-    was written, and the careful way will do it or say what is wrong."""
+def types_at_once(s: Any, addresses: Any, out: Any) -> NDArray[Any] | None:
+    """`MtrrState.types` where nothing is odd, in as few steps as there are. None: nothing that counts was written,
+    and the careful way will do it or say what is wrong."""
     try:
-        status: int = _types(
-            s._tables or tables(s), _from(_U64S, addresses), addresses.size, _from(_U8S, out, True), _NULL
-        )
-    except (ValueError, BufferError):  # not contiguous, or read-only
-        return False
-    return status == 0
+        if addresses.dtype is not _U64:
+            return None
+        if out is None:
+            out = _empty(addresses.shape, _U8)
+            written = _from(out)
+        elif out.dtype is _U8 and out.shape == addresses.shape:
+            written = _from(_U8S, out, True)
+        else:
+            return None
+        if _types(s._tables or tables(s), _from(_U64S, addresses), addresses.size, written, _NULL) == 0:
+            return out  # type: ignore[no-any-return]
+    except (AttributeError, TypeError, ValueError, BufferError):  # no array, not contiguous, or read-only
+        pass
+    return None
 
 
 def page_types(s: Registers, first_gfn: int, out: arrays.U8Array) -> None:
@@ -168,22 +179,52 @@ def page_types(s: Registers, first_gfn: int, out: arrays.U8Array) -> None:
     arrays.refuse_pages(first_gfn, out.size, s.maxphyaddr)
     made = _new(_MAP)
     if _resolve_map(registers(s), made) == 0:
-        lib.memtype_map_page_types(made, s.maxphyaddr, first_gfn, out.size, _out(out))
+        _pages(made, s.maxphyaddr, first_gfn, out.size, _out(out))
     else:
         lib.memtype_page_types(tables(s), first_gfn, out.size, _out(out))
 
 
-def pages_at_once(found: Any, first_gfn: int, out: NDArray[Any]) -> bool:
-    """`page_types` by a map as `resolve_packed` left it; False as in `types_at_once`."""
+def pages_at_once(found: Any, first_gfn: Any, count: Any, out: Any) -> NDArray[Any] | None:
+    """`MtrrState.page_types` by a map as `resolve_packed` left it; None as in `types_at_once`."""
     try:
-        status: int = _pages(found._packed, found.maxphyaddr, first_gfn, out.size, _from(_U8S, out, True))
-    except (AttributeError, TypeError, OverflowError, ValueError, BufferError):
-        return False
-    return status == 0
+        if type(first_gfn) is not int or type(count) is not int:
+            return None
+        if out is None:
+            out = _empty(count, _U8)
+        elif out.dtype is not _U8 or out.shape != (count,):
+            return None
+        if _pages(found._packed, found.maxphyaddr, first_gfn, count, _from(_U8S, out, True)) == 0:
+            return out  # type: ignore[no-any-return]
+    except (AttributeError, TypeError, OverflowError, ValueError, BufferError, MemoryError):
+        pass
+    return None
+
+
+def map_view(bases: arrays.U64Array, kinds: arrays.U8Array) -> tuple[Any, Any, int]:
+    """A map's arrays as C takes them, for the map to keep."""
+    return _from(_U64S, bases), _from(_U8S, kinds), bases.size
+
+
+def map_types_at_once(found: Any, addresses: Any, out: Any) -> NDArray[Any] | None:
+    """`MemoryMap.types`; None as in `types_at_once`."""
+    try:
+        if addresses.dtype is not _U64:
+            return None
+        if out is None:
+            out = _empty(addresses.shape, _U8)
+        elif out.dtype is not _U8 or out.shape != addresses.shape:
+            return None
+        bases, kinds, count = found._view
+        given, written, width = _from(_U64S, addresses), _from(_U8S, out, True), found.maxphyaddr
+        if not lib.memtype_map_types(bases, kinds, count, width, _isa, given, addresses.size, written, _NULL):
+            return out  # type: ignore[no-any-return]
+    except (AttributeError, TypeError, ValueError, BufferError):
+        pass
+    return None
 
 
 def fleet_types(fleet: Any, addresses: arrays.U64Array, out: arrays.U8Array) -> None:
-    made, index = ffi.new("memtype_fleet *"), ffi.new("size_t *")
+    made, index = ffi.new("memtype_fleet *"), ffi.new(_SIZE)
     columns = [_in(getattr(fleet, column)) for column in _COLUMNS]
     for column, data in zip(_COLUMNS, columns, strict=True):
         setattr(made, column, data)
@@ -204,11 +245,11 @@ _COLUMNS = ("def_type", "fixed", "base", "mask", "cap", "syscfg", "tom2")
 def map_types(
     bases: arrays.U64Array, kinds: arrays.U8Array, maxphyaddr: int, addresses: arrays.U64Array, out: arrays.U8Array
 ) -> None:
-    index = ffi.new("size_t *")
+    index = ffi.new(_SIZE)
+    given, written = _in(addresses), _out(out)
     status = lib.memtype_map_types(
-        _in(bases), _from(_U8S, kinds), bases.size, maxphyaddr, _isa,
-        _in(addresses), addresses.size, _out(out), index,
-    )  # fmt: skip
+        *map_view(bases, kinds), maxphyaddr, _isa, given, addresses.size, written, index
+    )
     if status:
         raise _refused(addresses, index[0], maxphyaddr)
 
@@ -313,7 +354,7 @@ def effective_npt(guest: int, host: int, mtrr: int, snp: bool, cr0_cd: bool) -> 
 def effective_array(vendor: str, cr0_cd: bool, mtrr: arrays.U8Array, pat: arrays.U8Array, out: arrays.U8Array) -> None:
     status = lib.memtype_effective_array(
         _vendor(vendor), cr0_cd, _bytes(mtrr), _step(mtrr, out), _bytes(pat), _step(pat, out),
-        out.size, _out(out), ffi.new("size_t *"),
+        out.size, _out(out), ffi.new(_SIZE),
     )  # fmt: skip
     _done(status, (_MTRR, mtrr, "mtrr"), (_PAT, pat, "pat"))
 
@@ -323,7 +364,7 @@ def effective_ept_array(
 ) -> None:
     status = lib.memtype_effective_ept_array(
         cr0_cd, _bytes(kind), _step(kind, out), _bytes(ipat), _step(ipat, out), _bytes(pat), _step(pat, out),
-        out.size, _out(out), ffi.new("size_t *"),
+        out.size, _out(out), ffi.new(_SIZE),
     )  # fmt: skip
     _done(status, (_MTRR, kind, "ept_type"), (_PAT, pat, "pat"))
 
@@ -333,7 +374,7 @@ def effective_npt_array(
 ) -> None:
     status = lib.memtype_effective_npt_array(
         snp, cr0_cd, _bytes(guest), _step(guest, out), _bytes(host), _step(host, out), _bytes(mtrr), _step(mtrr, out),
-        out.size, _out(out), ffi.new("size_t *"),
+        out.size, _out(out), ffi.new(_SIZE),
     )  # fmt: skip
     _done(status, (_PAT, guest, "guest_pat"), (_PAT, host, "host_pat"), (_MTRR, mtrr, "mtrr"))
 
@@ -342,13 +383,13 @@ def effective_npt_array(
 
 
 def ept_types(eptes: arrays.U64Array, out: arrays.U8Array) -> None:
-    lib.memtype_ept_types(_in(eptes), eptes.size, _out(out), ffi.new("size_t *"))
+    lib.memtype_ept_types(_in(eptes), eptes.size, _out(out), ffi.new(_SIZE))
 
 
 def effective_types(
     s: Registers, pat: int, level: int, addresses: arrays.U64Array | None, ptes: arrays.U64Array, out: arrays.U8Array
 ) -> None:
-    index = ffi.new("size_t *")
+    index = ffi.new(_SIZE)
     places = ffi.NULL if addresses is None else _in(addresses)
     status = lib.memtype_effective_types(tables(s), pat, level, places, _in(ptes), ptes.size, _out(out), index)
     if status and addresses is not None:
@@ -367,7 +408,7 @@ def effective_ept_types(
 def leaf_bits(
     bases: arrays.U64Array, bits: arrays.U64Array, maxphyaddr: int, gfns: arrays.U64Array, out: arrays.U64Array
 ) -> None:
-    index = ffi.new("size_t *")
+    index = ffi.new(_SIZE)
     status = lib.memtype_leaf_bits(
         _in(bases), _in(bits), bases.size, maxphyaddr, _isa, _in(gfns), gfns.size, _out64(out), index
     )
@@ -383,7 +424,7 @@ def leaf_fill(
     gfns: arrays.U64Array,
     sptes: arrays.U64Array,
 ) -> None:
-    index = ffi.new("size_t *")
+    index = ffi.new(_SIZE)
     status = lib.memtype_leaf_fill(
         _in(bases), _in(bits), bases.size, field, maxphyaddr, _isa, _in(gfns), gfns.size, _out64(sptes), index
     )

@@ -19,9 +19,9 @@ from memtype.backends.reference import Registers, msr_fault, pat_index, pat_vali
 __all__ = [
     "at", "effective", "effective_array", "effective_ept", "effective_ept_array", "effective_ept_types",
     "effective_npt", "effective_npt_array", "effective_pcd_pwt", "effective_types", "ept_types", "fleet_types",
-    "leaf_bits", "leaf_fill", "map_types", "msr_fault", "name", "page_types", "pages_at_once", "pat_index",
-    "pat_indexes", "pat_types", "pat_valid", "pat_valids", "prepare", "resolve", "resolve_packed", "types",
-    "types_at_once", "xen_ept_type",
+    "leaf_bits", "leaf_fill", "map_types", "map_types_at_once", "msr_fault", "name", "page_types", "pages_at_once",
+    "pat_index", "pat_indexes", "pat_types", "pat_valid", "pat_valids", "prepare", "resolve", "resolve_packed",
+    "types", "types_at_once", "xen_ept_type",
 ]  # fmt: skip
 
 name = "python"
@@ -32,18 +32,23 @@ def prepare(s: Registers) -> None:
     """What an immutable state keeps for this backend: nothing."""
 
 
-def types_at_once(s: Registers, addresses: arrays.U64Array, out: arrays.U8Array) -> bool:
-    """The short way for plain arrays, which this backend has not: False, and nothing written."""
-    return False
+def types_at_once(s: Registers, addresses: Any, out: Any) -> arrays.U8Array | None:
+    """The short way for plain arrays, which this backend has not: None, and nothing written."""
+    return None
 
 
-def pages_at_once(found: Any, first_gfn: int, out: arrays.U8Array) -> bool:
+def map_types_at_once(found: Any, addresses: Any, out: Any) -> arrays.U8Array | None:
+    """Likewise for `MemoryMap.types`."""
+    return None
+
+
+def pages_at_once(found: Any, first_gfn: Any, count: Any, out: Any) -> arrays.U8Array | None:
     """Likewise for pages in a row."""
-    return False
+    return None
 
 
 def resolve_packed(s: Registers) -> Any:
-    """`resolve` in whatever form costs least; `MemoryMap.packed` takes it."""
+    """`resolve` in whatever form costs least; `packed_map` takes it."""
     return resolve(s)
 
 

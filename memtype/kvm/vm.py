@@ -5,12 +5,12 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from memtype import arrays, backends, rules
+from memtype import arrays, backends, parallel, rules
 from memtype.effective import effective, effective_npt
 from memtype.ept import effective_ept
 from memtype.errors import InputError, RegisterError, ShatteredMapError
@@ -301,7 +301,9 @@ class Vm:
             return Pieces([(0, self.encode(fixed))], end)
         return _mtrr_bits(self.profile.mtrr_engine, found)
 
-    def leaf_bits(self, gfns: Any, mmio: Any = False, vcpu: int = 0, out: U64Array | None = None) -> Any:
+    def leaf_bits(
+        self, gfns: Any, mmio: Any = False, vcpu: int = 0, out: U64Array | None = None, threads: int = 1
+    ) -> Any:
         """The bits to OR into fresh SPTEs.
 
         Parameters
@@ -311,6 +313,8 @@ class Vm:
         mmio : bool, or array of bool that fits `gfns`
             Whether the host's page is MMIO.
         out : uint64 array of the same shape, optional
+        threads : int
+            How many threads may share an array of more than some 10^5 gfns.
 
         Returns
         -------
@@ -322,21 +326,24 @@ class Vm:
             For the first gfn outside [0, 2**(MAXPHYADDR - 12)); `.index` is its flat place. Nothing is written.
         """
         if out is None and isinstance(gfns, (int, np.integer)) and not isinstance(gfns, bool):
+            parallel.check_threads(threads)
             return self.leaf(_gpa(gfns), bool(mmio), vcpu).bits
         given = arrays.uint64(gfns, "gfns")
         width = self.vcpu(vcpu).maxphyaddr
         out = arrays.output(out, given.shape, arrays.U64, given)
         written = arrays.contiguous(out)
         pages = _page_kinds(mmio, given)
-        backends.active.leaf_bits(*self._arrays_for(given, mmio is True, vcpu), width, given, written)
+        kernel = partial(backends.active.leaf_bits, *self._arrays_for(given, mmio is True, vcpu), width)
+        parallel.elementwise(kernel, (given, written), threads, partial(arrays.refuse_gfns, maxphyaddr=width))
         if pages is not None:
             np.copyto(written, np.uint64(self.encode(self.decide(self.vcpu(vcpu), True)[0] or WB_PAT)), where=pages)
         return arrays.deliver(written, out)
 
-    def fill(self, sptes: U64Array, gfns: Any, mmio: Any = False, vcpu: int = 0) -> U64Array:
+    def fill(self, sptes: U64Array, gfns: Any, mmio: Any = False, vcpu: int = 0, threads: int = 1) -> U64Array:
         """Set bits 6:3 of EPT leaves in place, sptes[i] for gfns[i]; every other bit stays.
 
-        Without EPT nothing is written: there bits 6:3 are no memory type (6 and 5 are Dirty and Accessed).
+        Without EPT nothing is written: there bits 6:3 are no memory type (6 and 5 are Dirty and Accessed). `mmio`
+        and `threads` are those of `leaf_bits`.
 
         Raises
         ------
@@ -347,12 +354,13 @@ class Vm:
         arrays.output(sptes, given.shape, arrays.U64, given)
         pages = _page_kinds(mmio, given)
         if pages is not None:
-            bits = self.leaf_bits(given, pages, vcpu)
+            bits = self.leaf_bits(given, pages, vcpu, threads=threads)
             np.bitwise_or(sptes & np.uint64(~self.leaf_field & (1 << 64) - 1), bits, out=sptes)
             return sptes
         written = np.require(sptes, arrays.U64, ["C", "A"])
-        bases, bits = self._arrays_for(given, mmio is True, vcpu)
-        backends.active.leaf_fill(bases, bits, self.leaf_field, self.vcpu(vcpu).maxphyaddr, given, written)
+        width, pieces = self.vcpu(vcpu).maxphyaddr, self._arrays_for(given, mmio is True, vcpu)
+        kernel = partial(backends.active.leaf_fill, *pieces, self.leaf_field, width)
+        parallel.elementwise(kernel, (given, written), threads, partial(arrays.refuse_gfns, maxphyaddr=width))
         return arrays.deliver(written, sptes)
 
     def _arrays_for(self, gfns: U64Array, mmio: bool, vcpu: int) -> tuple[U64Array, U64Array]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from memtype import arrays, rules
+from memtype import arrays, parallel, rules
 from memtype.backends import reference
 from memtype.errors import InputError, ShatteredMapError
 from memtype.explanation import Explanation
@@ -81,20 +81,19 @@ class View:
             return self.state.at(page)
         return decide(self.profile, self.state, page).type
 
-    def types(self, addresses: Any, out: arrays.U8Array | None = None) -> Any:
+    def types(self, addresses: Any, out: arrays.U8Array | None = None, threads: int = 1) -> Any:
         """The types of many addresses: uint64 array-like in, uint8 of the same shape out; a scalar stays one.
 
-        Raises
-        ------
-        ArrayError, AddressError
-            As `MtrrState.types`.
+        Parameters, errors and what they leave in `out` are those of `MtrrState.types`.
         """
+        parallel.check_threads(threads)
         if isinstance(addresses, int):
             return self.at(addresses)
         try:
-            return self.map.types(addresses, out)
+            found = self.map
         except ShatteredMapError:
             return self._types_one_by_one(addresses, out)
+        return found.types(addresses, out, threads)
 
     def _types_one_by_one(self, addresses: Any, out: arrays.U8Array | None) -> arrays.U8Array:
         given = arrays.uint64(addresses)
