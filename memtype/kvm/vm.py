@@ -323,7 +323,8 @@ class Vm:
         Raises
         ------
         AddressError
-            For the first gfn outside [0, 2**(MAXPHYADDR - 12)); `.index` is its flat place. Nothing is written.
+            For the first gfn outside [0, 2**(MAXPHYADDR - 12)); `.index` is its flat place. Of up to 4096 gfns
+            nothing is then written; of more, nothing from that place on.
         """
         if out is None and isinstance(gfns, (int, np.integer)) and not isinstance(gfns, bool):
             parallel.check_threads(threads)
@@ -348,7 +349,7 @@ class Vm:
         Raises
         ------
         ArrayError, AddressError
-            As `leaf_bits`; `sptes` must be a writable uint64 array of the shape of `gfns`. Nothing is written.
+            As `leaf_bits`; `sptes` must be a writable uint64 array of the shape of `gfns`.
         """
         given = arrays.uint64(gfns, "gfns")
         arrays.output(sptes, given.shape, arrays.U64, given)
