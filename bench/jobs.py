@@ -13,7 +13,7 @@ from bench.measure import Goal, Job, ratio
 def jobs(quick: bool, rounds: int) -> Iterator[Job]:
     """One at a time, since the large ones take memory."""
     limits = Limits()
-    large, million, states = (10**7, 10**6, 10**4) if quick else (10**8, 10**6, 10**6)
+    large, million, states = (4 * 10**7, 10**6, 10**4) if quick else (10**8, 10**6, 10**6)
     best: dict[str, Any] = {"isa": "avx512"}
     avx2: dict[str, Any] = {"isa": "avx2"}
     ours = ratio("memtype", "limit")
