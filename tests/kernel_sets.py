@@ -141,6 +141,13 @@ def variants(backend: Any) -> list[int]:
     return list(found.values())
 
 
+def with_bad(values: Any, place: int, bit: int, last_too: bool) -> Any:
+    """A copy in which `bit` is set at `place`, and at the end too."""
+    made = values.copy()
+    made[[place, -1] if last_too else [place]] |= np.uint64(1 << bit)
+    return made
+
+
 def refused_by(call: Any, *arguments: Any) -> int | None:
     """None, or the index that was refused."""
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import pickle
 import subprocess
@@ -14,7 +15,7 @@ from typing import Any
 import numpy as np
 import oracle
 import pytest
-from kernel_sets import EACH, ISAS, KERNELS, STATES, nasty, native, refused_by, scattered, variants
+from kernel_sets import EACH, ISAS, KERNELS, STATES, nasty, native, refused_by, scattered, variants, with_bad
 
 import memtype as mt
 from memtype import AddressError, MtrrState, StateArray, backends
@@ -103,18 +104,15 @@ def test_every_page_below_two_mebibytes_and_both_ends(through: Any, width: int) 
 @pytest.mark.parametrize("n", [1, 31, 64, 4096, 4097, 10_000])
 def test_the_first_refused_address_is_named(through: Any, n: int) -> None:
     s = MtrrState(0xC06, variable=[(0xC0000000, 0xFFC0000800)], maxphyaddr=40)
-    for place in {0, n // 2, n - 1}:
-        for bad in (1 << 40, 1 << 44, 1 << 52, 1 << 63, (1 << 64) - 1):
-            addresses = np.zeros(n, np.uint64)
-            addresses[place] = bad
-            addresses[n - 1] |= np.uint64(bad)
-            out = np.full(n, 0xEE, np.uint8)
-            assert refused_by(through.types, s, addresses, out) == place
-            if n <= 4096:
-                assert (out == 0xEE).all()
-            with pytest.raises(AddressError) as caught:
-                s.types(addresses, out=out)
-            assert caught.value.index == place
+    for place, bad, last_too in itertools.product({0, n // 3, n // 2, n - 1}, (40, 44, 48, 52, 63), (False, True)):
+        addresses = with_bad(np.zeros(n, np.uint64), place, bad, last_too)
+        out = np.full(n, 0xEE, np.uint8)
+        assert refused_by(through.types, s, addresses, out) == place
+        if n <= 4096:
+            assert (out == 0xEE).all()
+        with pytest.raises(AddressError) as caught:
+            s.types(addresses, out=out)
+        assert caught.value.index == place
 
 
 @every_set

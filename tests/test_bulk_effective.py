@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import oracle
 import pytest
-from kernel_sets import KERNELS, nasty, refused_by, scattered, variants
+from kernel_sets import KERNELS, nasty, refused_by, scattered, variants, with_bad
 
 from memtype import MtrrState, rules
 from memtype.backends import python
@@ -78,9 +78,9 @@ def test_the_first_refused_address_is_named(through: Any, n: int) -> None:
     for seed in (2, 3):
         s = nasty(seed)
         ptes = leaves(s, seed, n)
-        for place, bad in itertools.product({0, n // 2, n - 1}, range(s.maxphyaddr, 64)):
-            addresses = scattered(s, seed, n)
-            addresses[[place, n - 1]] |= np.uint64(1 << bad)
+        given = scattered(s, seed, n)
+        for place, bad, last_too in itertools.product({0, n // 2, n - 1}, range(s.maxphyaddr, 64, 2), (False, True)):
+            addresses = with_bad(given, place, bad, last_too)
             out = np.full(n, 0xEE, np.uint8)
             assert refused_by(through.effective_types, s, PATS[0], 1, addresses, ptes, out) == place
             if n <= 4096:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from kernel_sets import KERNELS, refused_by
+from kernel_sets import KERNELS, refused_by, with_bad
 
 from memtype.backends import python
 
@@ -88,10 +88,10 @@ def test_from_a_refused_gfn_on_every_word_stays(through: Any, n: int) -> None:
     for width in (36, 46, 52):
         bases, bits = pieces(rng, 9, width, BITS[EPT])
         sptes, keep = rng.integers(0, 1 << 64, n, np.uint64), ~np.uint64(EPT)
-        for place, bad in itertools.product({0, n // 2, n - 1}, (*range(width - 12, 64, 3), 63)):
-            gfns, filled, fresh = gfns_of(rng, bases, n, width), sptes.copy(), sptes.copy()
-            wanted = bits[np.searchsorted(bases, gfns, "right") - 1]
-            gfns[[place, n - 1]] |= np.uint64(1 << bad)
+        given = gfns_of(rng, bases, n, width)
+        wanted, bad_bits = bits[np.searchsorted(bases, given, "right") - 1], (*range(width - 12, 64, 5), 63)
+        for place, bad, last_too in itertools.product({0, n // 2, n - 1}, bad_bits, (False, True)):
+            gfns, filled, fresh = with_bad(given, place, bad, last_too), sptes.copy(), sptes.copy()
             assert refused_by(through.leaf_fill, bases, bits, EPT, width, gfns, filled) == place
             assert refused_by(through.leaf_bits, bases, bits, width, gfns, fresh) == place
             done = np.arange(n) < (place if n > 4096 else 0)
