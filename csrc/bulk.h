@@ -122,9 +122,9 @@ struct kernels {
 	// types[i] = effective type of an access to places[i] & page through ptes[i]; the OR of all places & page
 	uint64_t (*effective)(const memtype_tables *t, const struct pat_view *pat, const uint64_t *places, uint64_t page,
 			      const uint64_t *ptes, size_t n, uint8_t *types);
-	// types[i] = effective type of an access through guest leaf ptes[i] and EPT leaf eptes[i]
-	void (*effective_ept)(const struct pat_view *pat, const uint64_t *eptes, const uint64_t *ptes, size_t n,
-			      uint8_t *types);
+	// types[i] = effective type in the row that bits 6:3 of eptes[i] give, under the PAT entry that ptes[i] chooses
+	void (*leaves)(const struct pat_view *pat, const uint64_t *eptes, const uint64_t *ptes, size_t n,
+		       uint8_t *types);
 	// words[i] = (words[i] & keep) | what the tables say of gfns[i]. Stops before the turn that holds the first gfn
 	// above `last`, which is 2^k - 1, and returns how many words were done; n >= MAP_TABLES_FROM. NULL where a search
 	// is as good.
@@ -137,8 +137,7 @@ struct kernels {
 extern const struct kernels portable_kernels, ssse3_kernels, avx2_kernels, avx512_kernels;
 uint64_t portable_effective(const memtype_tables *t, const struct pat_view *pat, const uint64_t *places, uint64_t page,
 			    const uint64_t *ptes, size_t n, uint8_t *types);
-void portable_effective_ept(const struct pat_view *pat, const uint64_t *eptes, const uint64_t *ptes, size_t n,
-			    uint8_t *types);
+void portable_leaves(const struct pat_view *pat, const uint64_t *eptes, const uint64_t *ptes, size_t n, uint8_t *types);
 uint64_t portable_or_words(const uint64_t *words, size_t n);
 // `isa` is supported
 const struct kernels *kernels_of(uint32_t isa);

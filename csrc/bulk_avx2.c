@@ -65,7 +65,7 @@ INLINE int v_any(vec bits)
 #include "bulk_nibble.h"
 
 const struct kernels avx2_kernels = {
-	avx2_types, avx2_effective, avx2_effective_ept, avx2_fill, avx2_or_words,
+	avx2_types, avx2_effective, avx2_leaves, avx2_fill, avx2_or_words,
 };
 
 #endif

@@ -214,7 +214,7 @@ INLINE __m512i leaf_indexes(const uint64_t *ptes, unsigned pat_bit)
 }
 
 const struct kernels avx512_kernels = {
-	avx512_types, portable_effective, portable_effective_ept, NULL, portable_or_words,
+	avx512_types, portable_effective, portable_leaves, NULL, portable_or_words,
 };
 
 #endif

@@ -97,11 +97,11 @@ INLINE void spread_bytes(vec plane, vec words[LOADS])
 
 // --- a turn: windows to types ---
 
-enum answer { TYPES, EFFECTIVE, EFFECTIVE_EPT };
+enum answer { TYPES, EFFECTIVE, LEAVES };
 
 struct job {
 	const memtype_tables *t;
-	const uint64_t *places, *ptes; // EFFECTIVE_EPT: EPT leaves and guest leaves
+	const uint64_t *places, *ptes; // LEAVES: EPT leaves and guest leaves
 	uint64_t page;                 // EFFECTIVE: the bits of `places` that are looked up
 	unsigned pat_bit;
 	const uint8_t (*entry)[16];    // effective type of each row, for each PAT entry
@@ -318,7 +318,7 @@ INLINE uint64_t many_turns(const struct job *j, size_t n, uint8_t *restrict out,
 		size_t from = i + VEC <= n ? i : n - VEC;
 
 		v_store(out + from, turn(j, from, layout, answer));
-		if (answer != EFFECTIVE_EPT)
+		if (answer != LEAVES)
 			seen = see(seen, j->places + from);
 	}
 	return v_or_lanes(seen);
@@ -375,14 +375,14 @@ static TARGET uint64_t KERNEL(effective)(const memtype_tables *t, const struct p
 	return page & (is_coarse(t) ? run(&j, n, types, COARSE, EFFECTIVE) : run(&j, n, types, FINE, EFFECTIVE));
 }
 
-static TARGET void KERNEL(effective_ept)(const struct pat_view *pat, const uint64_t *eptes, const uint64_t *ptes, size_t n,
+static TARGET void KERNEL(leaves)(const struct pat_view *pat, const uint64_t *eptes, const uint64_t *ptes, size_t n,
 					 uint8_t *types)
 {
 	uint8_t entry[8][16];
 	struct job j = {NULL, eptes, ptes, ALL, pat->pat_bit, (const uint8_t (*)[16])entry};
 
 	columns(pat, entry);
-	run(&j, n, types, FINE, EFFECTIVE_EPT);
+	run(&j, n, types, FINE, LEAVES);
 }
 
 // --- leaves ---

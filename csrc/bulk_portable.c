@@ -35,8 +35,7 @@ uint64_t portable_effective(const memtype_tables *t, const struct pat_view *pat,
 	return seen;
 }
 
-void portable_effective_ept(const struct pat_view *pat, const uint64_t *eptes, const uint64_t *ptes, size_t n,
-			    uint8_t *types)
+void portable_leaves(const struct pat_view *pat, const uint64_t *eptes, const uint64_t *ptes, size_t n, uint8_t *types)
 {
 	for (size_t i = 0; i < n; i++)
 		types[i] = pat->effective[eptes[i] >> 3 & 15][leaf_index(ptes[i], pat->pat_bit)];
@@ -52,5 +51,5 @@ uint64_t portable_or_words(const uint64_t *words, size_t n)
 }
 
 const struct kernels portable_kernels = {
-	portable_types, portable_effective, portable_effective_ept, NULL, portable_or_words,
+	portable_types, portable_effective, portable_leaves, NULL, portable_or_words,
 };

@@ -1,4 +1,4 @@
-/* ept.c - the memory type in EPT leaves: bits 5:3, and bit 6, ignore PAT (SDM 3C 29.3.7.2). */
+/* ept.c - the memory type in an EPT leaf: bits 5:3, and bit 6, ignore PAT (SDM 3C 29.3.7.2). */
 #include "internal.h"
 #include "tables.h"
 
@@ -11,16 +11,4 @@ int memtype_ept_leaf(uint32_t type, uint32_t ipat)
 	if (type > 7 || ept_type_table[type] == MEMTYPE_UNDEFINED)
 		return MEMTYPE_ETYPE;
 	return (int)(type << EPT_TYPE_SHIFT | (uint32_t)(ipat != 0) << EPT_IPAT_SHIFT);
-}
-
-int memtype_ept_types(const uint64_t *eptes, size_t n, uint8_t *types, size_t *misconfigured)
-{
-	size_t first = n;
-
-	for (size_t i = n; i-- > 0;) {
-		types[i] = ept_type_table[eptes[i] >> EPT_TYPE_SHIFT & 7];
-		first = types[i] == MEMTYPE_UNDEFINED ? i : first;
-	}
-	*misconfigured = first;
-	return MEMTYPE_OK;
 }

@@ -171,10 +171,10 @@ int memtype_pat_valids(const uint64_t *pats, size_t n, uint8_t *valid);
 
 /* The PAT entry (0 .. 7) that a leaf of `level` chooses, or ELEVEL. */
 int memtype_pat_index(uint64_t pte, uint32_t level);
-int memtype_pat_indexes(uint32_t level, const uint64_t *ptes, size_t n, uint8_t *indexes);
+int memtype_pat_indexes(uint32_t level, uint32_t isa, const uint64_t *ptes, size_t n, uint8_t *indexes);
 
 /* types[i] = type of the PAT entry that leaf ptes[i] chooses; a reserved one is UNDEFINED. */
-int memtype_pat_types(uint64_t pat, uint32_t level, const uint64_t *ptes, size_t n, uint8_t *types);
+int memtype_pat_types(uint64_t pat, uint32_t level, uint32_t isa, const uint64_t *ptes, size_t n, uint8_t *types);
 
 /* --- effective types (effective.c) ---
  *
@@ -210,9 +210,9 @@ int memtype_ept_leaf(uint32_t type, uint32_t ipat);
 int memtype_xen_ept_type(uint32_t guest_mtrr, uint32_t host_mtrr);
 
 /* types[i] = bits 5:3 of eptes[i], UNDEFINED where misconfigured; *misconfigured = index of the first, or n. */
-int memtype_ept_types(const uint64_t *eptes, size_t n, uint8_t *types, size_t *misconfigured);
+int memtype_ept_types(uint32_t isa, const uint64_t *eptes, size_t n, uint8_t *types, size_t *misconfigured);
 
-/* --- registers and entries to effective types in one pass (bulk_effective.c) --- */
+/* --- registers and entries to effective types in one pass (bulk_leaves.c) --- */
 
 /* types[i] = effective type of an access through leaf ptes[i] to addresses[i]. With addresses NULL the address
  * is the first byte of the page that the leaf maps; its bits at and above maxphyaddr are ignored. Refused

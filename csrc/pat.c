@@ -23,28 +23,3 @@ int memtype_pat_index(uint64_t pte, uint32_t level)
 {
 	return is_leaf_level(level) ? (int)leaf_index(pte, pat_shift(level)) : MEMTYPE_ELEVEL;
 }
-
-int memtype_pat_indexes(uint32_t level, const uint64_t *ptes, size_t n, uint8_t *indexes)
-{
-	unsigned shift = pat_shift(level);
-
-	if (!is_leaf_level(level))
-		return MEMTYPE_ELEVEL;
-	for (size_t i = 0; i < n; i++)
-		indexes[i] = (uint8_t)leaf_index(ptes[i], shift);
-	return MEMTYPE_OK;
-}
-
-int memtype_pat_types(uint64_t pat, uint32_t level, const uint64_t *ptes, size_t n, uint8_t *types)
-{
-	unsigned shift = pat_shift(level);
-	uint8_t entries[8];
-
-	if (!is_leaf_level(level))
-		return MEMTYPE_ELEVEL;
-	for (unsigned i = 0; i < 8; i++)
-		entries[i] = pat_entry(pat, i);
-	for (size_t i = 0; i < n; i++)
-		types[i] = entries[leaf_index(ptes[i], shift)];
-	return MEMTYPE_OK;
-}

@@ -8,6 +8,7 @@ from memtype import rules
 
 native = pytest.importorskip("memtype._native", reason="the C core is not built")
 ffi, lib = native.ffi, native.lib
+ISA = lib.memtype_isa_best()
 UNTOUCHED = b"\xee" * 4
 
 
@@ -17,7 +18,7 @@ def out():
 
 def tables(**values):
     made = ffi.new("memtype_tables *")
-    lib.memtype_tables_build(ffi.new("memtype_mtrrs *", {"maxphyaddr": 40, **values}), lib.MEMTYPE_PORTABLE, made)
+    lib.memtype_tables_build(ffi.new("memtype_mtrrs *", {"maxphyaddr": 40, **values}), ISA, made)
     return made
 
 
@@ -25,15 +26,15 @@ def test_nothing_needs_no_memory():
     t, (_, index) = tables(), out()
     null = ffi.NULL
     assert lib.memtype_pat_valids(null, 0, null) == lib.MEMTYPE_OK
-    assert lib.memtype_pat_indexes(1, null, 0, null) == lib.MEMTYPE_OK
-    assert lib.memtype_pat_types(0, 2, null, 0, null) == lib.MEMTYPE_OK
+    assert lib.memtype_pat_indexes(1, ISA, null, 0, null) == lib.MEMTYPE_OK
+    assert lib.memtype_pat_types(0, 2, ISA, null, 0, null) == lib.MEMTYPE_OK
     assert lib.memtype_effective_array(0, 0, null, 1, null, 0, 0, null, index) == lib.MEMTYPE_OK
     assert lib.memtype_effective_ept_array(0, null, 1, null, 0, null, 0, 0, null, index) == lib.MEMTYPE_OK
     assert lib.memtype_effective_npt_array(0, 0, null, 1, null, 0, null, 0, 0, null, index) == lib.MEMTYPE_OK
     assert lib.memtype_effective_types(t, 0, 1, null, null, 0, null, index) == lib.MEMTYPE_OK
-    assert lib.memtype_effective_ept_types(0, 1, 0, lib.MEMTYPE_PORTABLE, null, null, 0, null) == lib.MEMTYPE_OK
+    assert lib.memtype_effective_ept_types(0, 1, 0, ISA, null, null, 0, null) == lib.MEMTYPE_OK
     assert index[0] == 77
-    assert lib.memtype_ept_types(null, 0, null, index) == lib.MEMTYPE_OK
+    assert lib.memtype_ept_types(ISA, null, 0, null, index) == lib.MEMTYPE_OK
     assert index[0] == 0
 
 
@@ -41,11 +42,11 @@ def test_nothing_needs_no_memory():
 def test_other_levels_are_refused_and_nothing_is_written(level):
     t, (types, index) = tables(), out()
     assert lib.memtype_pat_index(0x98, level) == lib.MEMTYPE_ELEVEL
-    assert lib.memtype_pat_indexes(level, [0] * 4, 4, types) == lib.MEMTYPE_ELEVEL
-    assert lib.memtype_pat_types(0, level, [0] * 4, 4, types) == lib.MEMTYPE_ELEVEL
+    assert lib.memtype_pat_indexes(level, ISA, [0] * 4, 4, types) == lib.MEMTYPE_ELEVEL
+    assert lib.memtype_pat_types(0, level, ISA, [0] * 4, 4, types) == lib.MEMTYPE_ELEVEL
     assert lib.memtype_effective_types(t, 0, level, ffi.NULL, [0] * 4, 4, types, index) == lib.MEMTYPE_ELEVEL
-    leaves, portable = [0] * 4, lib.MEMTYPE_PORTABLE
-    assert lib.memtype_effective_ept_types(0, level, 0, portable, leaves, leaves, 4, types) == lib.MEMTYPE_ELEVEL
+    leaves = [0] * 4
+    assert lib.memtype_effective_ept_types(0, level, 0, ISA, leaves, leaves, 4, types) == lib.MEMTYPE_ELEVEL
     assert bytes(ffi.buffer(types)) == UNTOUCHED
     assert index[0] == 77
 
@@ -91,9 +92,9 @@ def test_address_bits_of_an_entry_above_the_width_are_ignored(width, level):
 
 def test_the_first_misconfigured_leaf_is_named():
     types, index = out()
-    assert lib.memtype_ept_types([0x30, 0x10, 0x38, 0x18], 4, types, index) == lib.MEMTYPE_OK
+    assert lib.memtype_ept_types(ISA, [0x30, 0x10, 0x38, 0x18], 4, types, index) == lib.MEMTYPE_OK
     assert (index[0], list(types)) == (1, [6, 10, 10, 10])
-    assert lib.memtype_ept_types([0x30, 0x70], 2, types, index) == lib.MEMTYPE_OK
+    assert lib.memtype_ept_types(ISA, [0x30, 0x70], 2, types, index) == lib.MEMTYPE_OK
     assert index[0] == 2
     assert [lib.memtype_ept_leaf(kind, 1) for kind in (0, 1, 4, 5, 6)] == [0x40, 0x48, 0x60, 0x68, 0x70]
     assert [lib.memtype_ept_leaf(kind, 0) for kind in (2, 3, 7)] == [lib.MEMTYPE_ETYPE] * 3

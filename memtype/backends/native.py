@@ -297,11 +297,11 @@ def pat_index(pte: int, level: int) -> int:
 
 
 def pat_indexes(level: int, ptes: arrays.U64Array, out: arrays.U8Array) -> None:
-    lib.memtype_pat_indexes(level, _in(ptes), ptes.size, _out(out))
+    lib.memtype_pat_indexes(level, _isa, _in(ptes), ptes.size, _out(out))
 
 
 def pat_types(pat: int, level: int, ptes: arrays.U64Array, out: arrays.U8Array) -> None:
-    lib.memtype_pat_types(pat, level, _in(ptes), ptes.size, _out(out))
+    lib.memtype_pat_types(pat, level, _isa, _in(ptes), ptes.size, _out(out))
 
 
 # --- effective types --------------------------------------------------------------------------------------------
@@ -383,7 +383,7 @@ def effective_npt_array(
 
 
 def ept_types(eptes: arrays.U64Array, out: arrays.U8Array) -> None:
-    lib.memtype_ept_types(_in(eptes), eptes.size, _out(out), ffi.new(_SIZE))
+    lib.memtype_ept_types(_isa, _in(eptes), eptes.size, _out(out), ffi.new(_SIZE))
 
 
 def effective_types(
