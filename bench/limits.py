@@ -30,7 +30,7 @@ class Limits:
         compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
         width = WIDTHS.get(mt.isa)
         if not compiler or not width:
-            self.missing = "no C compiler" if width else f"none for {mt.isa}"
+            self.missing = "no C compiler" if width else f"no limit kernel for {mt.isa}"
             return
         self._ffi = FFI()
         self._ffi.cdef(CDEF.format(width) + "void limit_memset(uint8_t *out, int value, size_t n);")

@@ -47,15 +47,15 @@ def low_share(count: int) -> Job:
 
 
 def many_ranges(count: int) -> Job:
-    """Eight groups of registers are 56 for AVX-512, and 64 elsewhere."""
+    """Up to 56 ranges are eight groups; the next one is where AVX-512 leaves its own kernel."""
     given, out = addresses(count), aligned(count)
-    full = "56 ranges" if mt.isa == "avx512" else "64 ranges"
     calls: dict[str, tuple[Call, int]] = {}
-    for ranges in (8, 32, 56, 64, 128, 255):
+    for ranges in (8, 32, 56, 57, 64, 128, 255):
         s = crowded(ranges)
         calls[f"{ranges} ranges"] = (lambda s=s: s.types(given, out=out)), count
-    goal = Goal("255 ranges <= 4x eight groups", 4, ratio("255 ranges", full))
-    return Job(f"many ranges, {count:,} addresses", calls, [goal], beside=full)
+    goal = Goal("255 ranges <= 4x eight groups (56)", 4, ratio("255 ranges", "56 ranges"))
+    goals = [] if mt.isa == "portable" else [goal]  # that kernel has no groups, it meets range by range
+    return Job(f"many ranges, {count:,} addresses", calls, goals, beside="56 ranges")
 
 
 def maps(limits: Limits, count: int) -> Job:

@@ -70,7 +70,8 @@ def judge(job: Job, times: dict[str, float]) -> list[dict[str, Any]]:
         except KeyError as missing:
             found.append({"goal": goal.text, "figure": None, "verdict": f"no {missing.args[0]} here"})
             continue
-        other = goal.isa not in ("", mt.isa)
-        verdict = f"goal is for {goal.isa}" if other else "met" if goal.met(figure) else "MISSED"
+        verdict = "met" if goal.met(figure) else "MISSED"
+        if goal.isa not in ("", mt.isa):
+            verdict = f"{verdict.lower()}; the goal is for {goal.isa}"
         found.append({"goal": goal.text, "figure": round(figure, 3), "unit": goal.unit.strip(), "verdict": verdict})
     return found
