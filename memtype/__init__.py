@@ -1,11 +1,10 @@
 """x86 memory types: which type an address gets, why, and what changes when a register changes."""
 
-from memtype import kvm
-from memtype.analysis.alias import Alias, alias
-from memtype.analysis.check import Finding, Report, check
-from memtype.analysis.conflicts import Conflict, conflicts
-from memtype.analysis.diff import Change, Diff, diff
-from memtype.analysis.page_type import PageType, page_type
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from memtype.backends import active as _active
 from memtype.effective import effective, effective_npt, effective_pcd_pwt, effective_types
 from memtype.ept import (
@@ -32,15 +31,49 @@ from memtype.errors import (
     ShatteredMapError,
 )
 from memtype.explanation import Explanation
-from memtype.fleet import StateArray, types_of_states
-from memtype.formats import load, parse
-from memtype.formats._emit import emit
-from memtype.machine import Cpu, Machine
 from memtype.memory_map import MemoryMap, Segment
 from memtype.mtrr import MtrrState, msr_valid, range_registers
 from memtype.pat import Pat, pat_valid
 from memtype.types import MemoryType
 from memtype.want import Want, want
+
+if TYPE_CHECKING:
+    from memtype import kvm
+    from memtype.analysis.alias import Alias, alias
+    from memtype.analysis.check import Finding, Report, check
+    from memtype.analysis.conflicts import Conflict, conflicts
+    from memtype.analysis.diff import Change, Diff, diff
+    from memtype.analysis.page_type import PageType, page_type
+    from memtype.fleet import StateArray, types_of_states
+    from memtype.formats import load, parse
+    from memtype.formats._emit import emit
+    from memtype.machine import Cpu, Machine
+else:
+    # The same names, each imported when it is first asked for: they are half of the time that all would take.
+    _LATER = {
+        "memtype.analysis.alias": ("Alias", "alias"),
+        "memtype.analysis.check": ("Finding", "Report", "check"),
+        "memtype.analysis.conflicts": ("Conflict", "conflicts"),
+        "memtype.analysis.diff": ("Change", "Diff", "diff"),
+        "memtype.analysis.page_type": ("PageType", "page_type"),
+        "memtype.fleet": ("StateArray", "types_of_states"),
+        "memtype.formats": ("load", "parse"),
+        "memtype.formats._emit": ("emit",),
+        "memtype.machine": ("Cpu", "Machine"),
+    }
+    _ROOM_OF = {name: room for room, names in _LATER.items() for name in names}
+
+    def __getattr__(name: str) -> Any:
+        if name == "kvm":
+            return importlib.import_module("memtype.kvm")
+        if name not in _ROOM_OF:
+            raise AttributeError(f"module 'memtype' has no attribute {name!r}")
+        found = globals()[name] = getattr(importlib.import_module(_ROOM_OF[name]), name)
+        return found
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__all__})
+
 
 backend: str = _active.name
 isa: str = _active.isa

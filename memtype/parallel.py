@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from memtype.errors import AddressError, InputError
@@ -28,6 +27,8 @@ def run(work: Part, count: int, threads: Any, weight: int = 1, check: Part | Non
     parts = min(check_threads(threads), count * weight // LEAST)
     if parts <= 1:
         return work(0, count)
+    from concurrent.futures import ThreadPoolExecutor  # with logging, a tenth of what import memtype would take
+
     step = -(-count // parts) + 63 & ~63
     starts = range(0, count, step)
     with ThreadPoolExecutor(len(starts)) as pool:

@@ -6,13 +6,15 @@ import os
 import random
 import subprocess
 import sys
+import types
 from typing import Any
 
 import numpy as np
 import pytest
+from cffi import FFI
 from strategies import interesting_addresses, random_state
 
-from memtype import BackendMismatch, InputError, MtrrState, backends, rules
+from memtype import BackendMismatch, BackendUnavailable, InputError, MtrrState, backends, rules
 from memtype.backends import reference
 
 STATES = 2_000
@@ -57,6 +59,46 @@ def test_auto_falls_back_with_one_warning_that_names_the_cause() -> None:
     assert ran.stdout.strip() == "python"
     assert ran.stderr.count("RuntimeWarning") == 1
     assert "memtype._native" in ran.stderr
+
+
+class Lacking:
+    """An extension's part without one name, as if built before that was written."""
+
+    def __init__(self, part: Any, name: str) -> None:
+        self.part, self.name = part, name
+
+    def __getattr__(self, name: str) -> Any:
+        if name == self.name:
+            raise AttributeError(name)
+        return getattr(self.part, name)
+
+
+@pytest.mark.parametrize("name", ["memtype_isa_supported", "memtype_types", "memtype_leaf_fill", "MEMTYPE_AVX2"])
+def test_a_stale_extension_counts_as_absent(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    extension = pytest.importorskip("memtype._native")
+    stale = types.SimpleNamespace(ffi=extension.ffi, lib=Lacking(extension.lib, name))
+    monkeypatch.setitem(sys.modules, "memtype._native", stale)
+    monkeypatch.delitem(sys.modules, "memtype.backends.native", raising=False)
+    with pytest.raises(BackendUnavailable, match=f"the native backend cannot be loaded: .*{name}"):
+        backends._choose("native")
+    with pytest.warns(RuntimeWarning, match=f"falling back to pure Python: .*{name}") as warned:
+        assert backends._choose("auto") is backends.load("python")
+    assert len(warned) == 1 and "\n" not in str(warned[0].message)
+
+
+def test_an_extension_without_a_struct_counts_as_absent(monkeypatch: pytest.MonkeyPatch) -> None:
+    extension = pytest.importorskip("memtype._native")
+    stale = types.SimpleNamespace(ffi=FFI(), lib=extension.lib)
+    monkeypatch.setitem(sys.modules, "memtype._native", stale)
+    monkeypatch.delitem(sys.modules, "memtype.backends.native", raising=False)
+    with pytest.raises(BackendUnavailable, match="memtype_"):
+        backends.load("native")
+
+
+def test_an_error_of_the_users_is_not_taken_for_it() -> None:
+    pytest.importorskip("memtype._native")
+    ran = run_python("import memtype", MEMTYPE_BACKEND="auto", MEMTYPE_ISA="sse9")
+    assert ran.stderr.splitlines()[-1].startswith("memtype.errors.InputError: MEMTYPE_ISA=sse9: not one of")
 
 
 def test_checked_raises_on_a_difference(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ import os
 import warnings
 from typing import Any
 
-from memtype.errors import BackendUnavailable
+from memtype.errors import BackendUnavailable, MemtypeError
 
 NAMES = ("native", "python", "checked")
 
@@ -22,13 +22,15 @@ def load(name: str) -> Any:
     Raises
     ------
     BackendUnavailable
-        For an unknown name, or when the C extension is not built.
+        For an unknown name, or when the C extension is not built, or was from other sources.
     """
     if name not in NAMES:
         raise BackendUnavailable(f"MEMTYPE_BACKEND={name}: not one of auto, {', '.join(NAMES)}")
     try:
         return importlib.import_module(f"memtype.backends.{name}")
-    except ImportError as error:
+    except MemtypeError:
+        raise
+    except Exception as error:  # absent: ImportError; stale: AttributeError, or cffi's own for a struct
         raise BackendUnavailable(f"the {name} backend cannot be loaded: {error}") from error
 
 

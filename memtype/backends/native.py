@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Callable
+from types import FunctionType
 from typing import Any
 
 import numpy as np
@@ -438,3 +439,11 @@ def _out64(array: arrays.U64Array) -> Any:
 
 def _gfn_refused(gfns: arrays.U64Array, index: int, maxphyaddr: int) -> Exception:
     return arrays.gfn_beyond(int(gfns.reshape(-1)[index]), maxphyaddr, index)
+
+
+# --- an extension built before a change of csrc/ lacks what is only called later: better found now ---------------
+
+_called = {name for f in list(globals().values()) if isinstance(f, FunctionType) for name in f.__code__.co_names}
+_missing = sorted(name for name in _called if name.startswith("memtype_") and not hasattr(lib, name))
+if _missing:
+    raise ImportError(f"memtype._native has no {', '.join(_missing)}: it was built from other sources")
