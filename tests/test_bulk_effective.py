@@ -41,6 +41,16 @@ def expected(s: MtrrState, pat: int, level: int, mtrr: Any, ptes: Any) -> Any:
     return out
 
 
+def check_sizes(write: Any, want: Any, sizes: Any = SIZES) -> None:
+    """``write(part, out)`` gives that part of `want`, however long it is and wherever `out` lies, nothing around it."""
+    for n in sizes:
+        part, place, room = slice(n % 8, n % 8 + n), n * 5 % 64, np.full(n + 128, 0xEE, np.uint8)
+        write(part, room[place : place + n])
+        assert np.array_equal(room[place : place + n], want[part]), n
+        assert (room[:place] == 0xEE).all()
+        assert (room[place + n :] == 0xEE).all()
+
+
 @pytest.mark.parametrize("level", [1, 2, 3])
 def test_every_kind_of_state(through: Any, level: int) -> None:
     for seed in variants(through):
@@ -60,17 +70,14 @@ def test_every_kind_of_state(through: Any, level: int) -> None:
 def test_sizes_and_any_place_of_the_output(through: Any, level: int, alone: bool) -> None:
     for seed in (3, 10, 218):
         s = nasty(seed)
-        ptes, addresses = leaves(s, seed, MOST + 8), scattered(s, seed, MOST + 8, low=0.3)
-        mtrr = mtrr_types(s, level, None if alone else addresses, ptes)
-        want = expected(s, PATS[1], level, mtrr, ptes)
-        for n in SIZES:
-            skip, place = n % 8, n * 5 % 64
-            part, room = slice(skip, skip + n), np.full(n + 128, 0xEE, np.uint8)
-            places = None if alone else addresses[part]
-            through.effective_types(s, PATS[1], level, places, ptes[part], room[place : place + n])
-            assert np.array_equal(room[place : place + n], want[part]), (seed, n)
-            assert (room[:place] == 0xEE).all()
-            assert (room[place + n :] == 0xEE).all()
+        ptes = leaves(s, seed, MOST + 8)
+        addresses = None if alone else scattered(s, seed, MOST + 8, low=0.3)
+        mtrr = mtrr_types(s, level, addresses, ptes)
+
+        def write(part: slice, out: Any, s: Any = s, given: Any = addresses, ptes: Any = ptes) -> None:
+            through.effective_types(s, PATS[1], level, None if given is None else given[part], ptes[part], out)
+
+        check_sizes(write, expected(s, PATS[1], level, mtrr, ptes))
 
 
 @pytest.mark.parametrize("n", [1, 31, 33, 64, 300, 1024, 4096, 4097, 5001])
@@ -105,10 +112,21 @@ def test_ept_and_guest_leaves(through: Any, level: int, cr0_cd: bool) -> None:
     for pat in PATS:
         want = np.empty(eptes.size, np.uint8)
         python.effective_ept_types(pat, level, cr0_cd, eptes, ptes, want)
-        for n in SIZES if pat == RESERVED else SIZES[::16]:
-            skip, place = n % 8, n * 5 % 64
-            part, room = slice(skip, skip + n), np.full(n + 128, 0xEE, np.uint8)
-            through.effective_ept_types(pat, level, cr0_cd, eptes[part], ptes[part], room[place : place + n])
-            assert np.array_equal(room[place : place + n], want[part]), n
-            assert (room[:place] == 0xEE).all()
-            assert (room[place + n :] == 0xEE).all()
+
+        def write(part: slice, out: Any, pat: int = pat) -> None:
+            through.effective_ept_types(pat, level, cr0_cd, eptes[part], ptes[part], out)
+
+        check_sizes(write, want, SIZES if pat == RESERVED else SIZES[::16])
+
+
+@pytest.mark.parametrize("level", [1, 2, 3])
+def test_entries_and_types_of_leaves(through: Any, level: int) -> None:
+    eptes, ptes = ept_pairs(MOST + 8)
+    want = np.empty(eptes.size, np.uint8)
+    python.pat_indexes(level, ptes, want)
+    check_sizes(lambda part, out: through.pat_indexes(level, ptes[part], out), want)
+    for pat in PATS:
+        python.pat_types(pat, level, ptes, want)
+        check_sizes(lambda part, out, pat=pat: through.pat_types(pat, level, ptes[part], out), want, SIZES[::4])
+    python.ept_types(eptes, want)
+    check_sizes(lambda part, out: through.ept_types(eptes[part], out), want)
