@@ -151,7 +151,7 @@ def refuse_gfns(gfns: U64Array, maxphyaddr: int) -> None:
 
 def _first_beyond(numbers: U64Array, bits: int) -> int | None:
     """The flat place of the first number of more than `bits` bits; in one pass without temporaries if there is none."""
-    if not numbers.size or not int(numbers.max()) >> bits:
+    if not int(np.bitwise_or.reduce(numbers, axis=None)) >> bits:
         return None
     return int(np.argmax(numbers.reshape(-1) >> np.uint64(bits) != 0))
 
