@@ -34,16 +34,17 @@
 // memtype_tables.shape
 #define SHAPE_FIXED 1u   /* the fixed ranges decide below 1 MiB */
 #define SHAPE_FINE 2u    /* some cube compares bits 19:12 */
-#define SHAPE_WIDE 4u    /* MAXPHYADDR > 44 (nibbles) or > 48 (septets): more windows */
+#define SHAPE_WIDE 4u    /* more bits matter than the fewest windows hold */
 #define SHAPE_SPLIT 8u   /* fixed types differ inside a 64 KiB block */
 #define SHAPE_TOM2 32u   /* some cube is a part of [4 GiB, TOM2) */
-#define SHAPE_GFN 16u    /* the kernel is given gfns, not addresses */
 
 #define GROUP_CUBES 7u       /* a byte has a bit for each; bit 7 says "below 1 MiB", where fixed ranges decide */
 #define NIBBLE_WINDOWS 10u   /* bits 51:12, four at a time */
 #define SEPTET_WINDOWS 6u    /* bits 53:12, seven at a time */
 #define SEPTET_BYTES 128u
 #define SEPTET_GROUPS 8u
+#define SEPTET_TOPS (4 * SEPTET_BYTES) /* in a group of four windows: a row for the eighth bit of each */
+#define SEPTET_TOP_BYTES 32u
 
 static inline uint8_t code_of(uint64_t encoding)
 {

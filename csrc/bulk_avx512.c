@@ -1,220 +1,597 @@
-/* bulk_avx512.c - the array kernels with AVX-512 VBMI: septet windows, 64 addresses a turn (windows.c explains). */
+/* bulk_avx512.c - the array kernels with AVX-512 VBMI: septet windows, 64 addresses a turn (windows.c explains).
+ *
+ * All but the cut works on bytes in the order that the cut leaves: byte 8 i + 4 h + j is of address 16 j + 8 h + i.
+ * Only what is stored is put in order. Shuffles are what there is too little of (two of four pipes on Zen 5, one port
+ * on Intel), so merges are blends under a mask wherever the bytes can be made to lie right beforehand.
+ */
 #include "bulk.h"
 
 #ifdef MEMTYPE_X86
 #ifdef MEMTYPE_SIMDE /* the tests emulate the instructions where the processor has none */
 #include "simde_avx512.h"
 #define AVX512
+#define INLINE static // one copy for all forms: compiled in a second
 #else
 #include <immintrin.h>
 #define AVX512 __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512vbmi")))
-#endif
 #define INLINE static inline __attribute__((always_inline)) AVX512
+#endif
+#if defined(__clang__) || defined(MEMTYPE_SIMDE)
+#define IN_REGISTER(v) (void)(v)
+#else // gcc would rather read a vector from memory at each of its uses
+#define IN_REGISTER(v) __asm__("" : "+v"(v))
+#endif
 
-#define LOADS 8u  /* vectors of eight addresses in a turn */
-#define FIELDS 4u /* windows that one cut brings out */
+#define PAIRS 4u /* pairs of vectors of eight addresses in a turn */
 
-// bytes 4-7 of every qword; bytes 1, 3, 5, 7; bytes 0, 2, 4, 6; bytes 2, 3, 6, 7; bytes 0, 1, 4, 5
+// bytes 7:4 of every qword; bytes 1, 3, 5, 7; bytes 2, 3, 6, 7
 #define HIGH_HALF UINT64_C(0xF0F0F0F0F0F0F0F0)
 #define ODD UINT64_C(0xAAAAAAAAAAAAAAAA)
-#define EVEN UINT64_C(0x5555555555555555)
-#define HIGH_PAIRS UINT64_C(0xCCCCCCCCCCCCCCCC)
-#define LOW_PAIRS UINT64_C(0x3333333333333333)
+#define HIGH_PAIR UINT64_C(0xCCCCCCCCCCCCCCCC)
 
-INLINE __m512i table64(const uint8_t *entries)
+// logic of three: a ? b : c by bits; a & b & c; a | b | c; a & (b ^ c); a & b | c
+#define SELECT(a, b, c) _mm512_ternarylogic_epi64(a, b, c, 0xCA)
+#define AND3(a, b, c) _mm512_ternarylogic_epi64(a, b, c, 0x80)
+#define OR3(a, b, c) _mm512_ternarylogic_epi64(a, b, c, 0xFE)
+#define AND_XOR(a, b, c) _mm512_ternarylogic_epi64(a, b, c, 0x60)
+#define AND_OR(a, b, c) _mm512_ternarylogic_epi64(a, b, c, 0xEA)
+
+INLINE __m512i load(const void *from)
 {
-	return _mm512_loadu_si512((const void *)entries);
+	return _mm512_loadu_si512(from);
 }
 
-// entries[low seven bits of each byte], from 128 entries
-INLINE __m512i lookup128(const uint8_t *entries, __m512i bytes)
+// 16 entries, once in every lane
+INLINE __m512i table16(const uint8_t *entries)
 {
-	return _mm512_permutex2var_epi8(table64(entries), bytes, table64(entries + 64));
+	return _mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i *)(const void *)entries));
 }
 
-// a byte per field: the shifts of four windows, as bytes 3:0 and again as bytes 7:4 of every qword
-INLINE __m512i field_shifts(unsigned first, unsigned width)
+// --- the cut: windows of 64 addresses as planes of bytes ---
+
+// start[j ^ k] for j = 0 .. 3 as bytes 3:0, and again as bytes 7:4, of every qword
+INLINE __m512i shifts_of(const uint8_t start[4], unsigned k)
 {
 	uint64_t shifts = 0;
 
 	UNROLL
-	for (unsigned k = 0; k < FIELDS; k++)
-		shifts |= (uint64_t)(first + k * width) << 8 * k;
+	for (unsigned j = 0; j < 4; j++)
+		shifts |= (uint64_t)start[j ^ k] << 8 * j;
 	return _mm512_set1_epi64((long long)(shifts | shifts << 32));
 }
 
-// `a`, with the bytes in `mask` replaced by those of `b` that stand `up` places below (up < 0: above) them
-#define TAKE_UP(a, mask, b, up) _mm512_mask_shuffle_epi8(a, mask, b, bytes_from(-(up)))
-
-// a shuffle that takes byte i + by (by is -2 .. 2; what leaves the lane is masked out by the callers)
-INLINE __m512i bytes_from(int by)
+// windows of the first vector in bytes 3:0 of every qword, of the second in bytes 7:4
+INLINE __m512i cut(const __m512i in[2], __m512i shifts)
 {
-	const __m512i identity = _mm512_broadcast_i32x4(_mm_setr_epi8(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15));
-
-	return _mm512_and_si512(_mm512_add_epi8(identity, _mm512_set1_epi8((char)by)), _mm512_set1_epi8(15));
+	return _mm512_mask_multishift_epi64_epi8(_mm512_multishift_epi64_epi8(shifts, in[0]), HIGH_HALF, shifts, in[1]);
 }
 
-// Four windows of 64 addresses as planes of bytes; bits 7 of the bytes are rubbish. Two addresses share a qword;
-// then the bytes of four vectors are transposed. Byte 8 i + 4 h + k of a plane is of address 16 k + 8 h + i.
-INLINE void cut4(const __m512i in[LOADS], __m512i shifts, __m512i plane[FIELDS])
+// the bytes of every dword in the order 1 0 3 2
+INLINE __m512i swap_bytes(__m512i bytes)
 {
-	__m512i pair[4], even, odd, even2, odd2;
-
-	UNROLL
-	for (unsigned k = 0; k < 4; k++)
-		pair[k] = _mm512_mask_multishift_epi64_epi8(_mm512_multishift_epi64_epi8(shifts, in[2 * k]),
-							    HIGH_HALF, shifts, in[2 * k + 1]);
-	even = TAKE_UP(pair[0], ODD, pair[1], 1);   // windows 0, 2 of vectors 0, 1
-	odd = TAKE_UP(pair[1], EVEN, pair[0], -1);   // windows 1, 3
-	even2 = TAKE_UP(pair[2], ODD, pair[3], 1);
-	odd2 = TAKE_UP(pair[3], EVEN, pair[2], -1);
-	plane[0] = TAKE_UP(even, HIGH_PAIRS, even2, 2);
-	plane[1] = TAKE_UP(odd, HIGH_PAIRS, odd2, 2);
-	plane[2] = TAKE_UP(even2, LOW_PAIRS, even, -2);
-	plane[3] = TAKE_UP(odd2, LOW_PAIRS, odd, -2);
+	return _mm512_shuffle_epi8(bytes, _mm512_broadcast_i32x4(_mm_setr_epi8(1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10,
+									       13, 12, 15, 14)));
 }
 
-// one window in the order of cut4: vector 2 k + h goes to byte 4 h + k of every qword
-INLINE __m512i cut1(const __m512i in[LOADS], unsigned shift)
+// ... in the order 3 2 1 0
+INLINE __m512i reverse_bytes(__m512i bytes)
 {
-	const __m512i shifts = _mm512_set1_epi8((char)shift);
-	__m512i pair[4];
+	return _mm512_shuffle_epi8(bytes, _mm512_broadcast_i32x4(_mm_setr_epi8(3, 2, 1, 0, 7, 6, 5, 4, 11, 10, 9, 8,
+									       15, 14, 13, 12)));
+}
 
-	UNROLL
-	for (unsigned k = 0; k < 4; k++)
-		pair[k] = _mm512_mask_multishift_epi64_epi8(_mm512_multishift_epi64_epi8(shifts, in[2 * k]), HIGH_HALF,
-							    shifts, in[2 * k + 1]);
-	return _mm512_mask_blend_epi8(HIGH_PAIRS, _mm512_mask_blend_epi8(ODD, pair[0], pair[1]),
+// Four windows. Pair k, vectors 2 k and 2 k + 1, has window w in byte w ^ k of its dwords:
+//
+//     pair 0: w0 w1 w2 w3     pair 1: w1 w0 w3 w2     pair 2: w2 w3 w0 w1     pair 3: w3 w2 w1 w0
+//
+// No two pairs have a window in one place, so blends gather it: window 1 is byte 1 of pair 0, byte 0 of pair 1, byte
+// 3 of pair 2, byte 2 of pair 3. Byte j is now of pair j ^ w; one shuffle inside dwords makes it pair j.
+INLINE void gather4(const __m512i pair[PAIRS], __m512i plane[4])
+{
+	__m512i even = _mm512_mask_blend_epi8(ODD, pair[0], pair[1]);  // w0 w0 w2 w2
+	__m512i odd = _mm512_mask_blend_epi8(ODD, pair[1], pair[0]);   // w1 w1 w3 w3
+	__m512i even2 = _mm512_mask_blend_epi8(ODD, pair[2], pair[3]); // w2 w2 w0 w0
+	__m512i odd2 = _mm512_mask_blend_epi8(ODD, pair[3], pair[2]);  // w3 w3 w1 w1
+
+	plane[0] = _mm512_mask_blend_epi8(HIGH_PAIR, even, even2);
+	plane[1] = swap_bytes(_mm512_mask_blend_epi8(HIGH_PAIR, odd, odd2));
+	plane[2] = _mm512_rol_epi32(_mm512_mask_blend_epi8(HIGH_PAIR, even2, even), 16);
+	plane[3] = reverse_bytes(_mm512_mask_blend_epi8(HIGH_PAIR, odd2, odd));
+}
+
+// Two windows: pairs 0 and 2 have w0 w1 w0 w1, pairs 1 and 3 w1 w0 w1 w0.
+INLINE void gather2(const __m512i pair[PAIRS], __m512i plane[2])
+{
+	__m512i even = _mm512_mask_blend_epi8(HIGH_PAIR, pair[0], pair[2]);
+	__m512i odd = _mm512_mask_blend_epi8(HIGH_PAIR, pair[1], pair[3]);
+
+	plane[0] = _mm512_mask_blend_epi8(ODD, even, odd);
+	plane[1] = swap_bytes(_mm512_mask_blend_epi8(ODD, odd, even));
+}
+
+// one window, anywhere
+INLINE __m512i gather1(const __m512i pair[PAIRS])
+{
+	return _mm512_mask_blend_epi8(HIGH_PAIR, _mm512_mask_blend_epi8(ODD, pair[0], pair[1]),
 				      _mm512_mask_blend_epi8(ODD, pair[2], pair[3]));
+}
+
+// shifts for gather2: the windows begin at bits `a` and `b`
+INLINE void shifts_of_two(unsigned a, unsigned b, __m512i shifts[2])
+{
+	const uint8_t start[4] = {(uint8_t)a, (uint8_t)b, (uint8_t)a, (uint8_t)b};
+
+	shifts[0] = shifts_of(start, 0);
+	shifts[1] = shifts_of(start, 1);
 }
 
 INLINE __m512i in_order(__m512i bytes)
 {
-	// address 16 k + 8 h + i from byte 8 i + 4 h + k
+	// address 16 j + 8 h + i from byte 8 i + 4 h + j
 	static const uint8_t order[64] = {
 		0, 8,  16, 24, 32, 40, 48, 56, 4, 12, 20, 28, 36, 44, 52, 60, 1, 9,  17, 25, 33, 41,
 		49, 57, 5, 13, 21, 29, 37, 45, 53, 61, 2, 10, 18, 26, 34, 42, 50, 58, 6, 14, 22, 30,
 		38, 46, 54, 62, 3, 11, 19, 27, 35, 43, 51, 59, 7, 15, 23, 31, 39, 47, 55, 63,
 	};
 
-	return _mm512_permutexvar_epi8(table64(order), bytes);
+	return _mm512_permutexvar_epi8(load(order), bytes);
 }
 
-// which of a group's cubes match, one bit each; bit 7: below 1 MiB
-INLINE __m512i match_group(const uint8_t *entries, const __m512i *plane, unsigned windows)
+// --- types ---
+
+// How the tables are to be read. Loops are compiled for each form; what they branch on then is a constant.
+struct form {
+	unsigned windows; // 4 or 6
+	unsigned octets;  // how many of four have eight bits
+	int by_page;      // the page table has 256 entries; else 64 will do
+	int many;         // more than one group
+};
+
+struct table128 {
+	__m512i half[2];
+};
+
+// entries[low seven bits of each byte]
+INLINE __m512i look_up(const struct table128 *table, __m512i bytes)
 {
-	__m512i hits = lookup128(entries, plane[0]);
+	return _mm512_permutex2var_epi8(table->half[0], bytes, table->half[1]);
+}
+
+INLINE struct table128 load_table(const uint8_t *entries)
+{
+	return (struct table128){{load(entries), load(entries + 64)}};
+}
+
+// the tables of seven cubes
+struct group {
+	struct table128 window[6], decode;
+	__m512i top[4][2]; // of the bit above a septet
+};
+
+INLINE struct group load_group(const memtype_tables *t, unsigned g, struct form f)
+{
+	const uint8_t *window = t->window + g * SEPTET_WINDOWS * SEPTET_BYTES, *top = window + SEPTET_TOPS;
+	struct group loaded;
 
 	UNROLL
-	for (unsigned w = 1; w < windows; w++)
-		hits = _mm512_and_si512(hits, lookup128(entries + w * SEPTET_BYTES, plane[w]));
+	for (unsigned w = 0; w < f.windows; w++)
+		loaded.window[w] = load_table(window + w * SEPTET_BYTES);
+	UNROLL
+	for (unsigned w = 4 - f.octets; w < 4; w++) {
+		loaded.top[w][0] = table16(top + w * SEPTET_TOP_BYTES);
+		loaded.top[w][1] = table16(top + w * SEPTET_TOP_BYTES + 16);
+	}
+	loaded.decode = load_table(t->decode + g * SEPTET_BYTES);
+	return loaded;
+}
+
+// Which cubes match, one bit each; bit 7: below 1 MiB. With bit 7 of an index set a byte shuffle answers 0, so
+// (0 or top[0]) ^ top[1] is who takes 1, or 0, in the bit above a septet.
+INLINE __m512i match_group(const struct group *g, const __m512i *plane, struct form f)
+{
+	__m512i hits = look_up(&g->window[0], plane[0]);
+
+	UNROLL
+	for (unsigned w = 1; w + 1 < f.windows; w += 2)
+		hits = AND3(hits, look_up(&g->window[w], plane[w]), look_up(&g->window[w + 1], plane[w + 1]));
+	hits = _mm512_and_si512(hits, look_up(&g->window[f.windows - 1], plane[f.windows - 1]));
+	UNROLL
+	for (unsigned w = 4 - f.octets; w < 4; w++)
+		hits = AND_XOR(hits, _mm512_shuffle_epi8(g->top[w][0], plane[w]), g->top[w][1]);
 	return hits;
+}
+
+// What a loop takes from the tables, loaded before it: 32 registers hold the most of it.
+struct ready {
+	const memtype_tables *t;
+	struct group first;
+	struct table128 page[2];
+	__m512i shifts[PAIRS], more[2]; // of the first four windows, of the last two of six
+};
+
+// for windows that begin `lower` bits lower than in addresses
+INLINE struct ready get_ready(const memtype_tables *t, unsigned lower, struct form f)
+{
+	struct ready r = {.t = t, .first = load_group(t, 0, f)};
+	uint8_t start[4];
+
+	r.page[0] = load_table(t->page);
+	r.page[1] = load_table(t->page + 128);
+	UNROLL
+	for (unsigned w = 0; w < 4; w++)
+		start[w] = (uint8_t)(t->start[w] - lower);
+	UNROLL
+	for (unsigned k = 0; k < PAIRS; k++)
+		r.shifts[k] = shifts_of(start, k);
+	shifts_of_two(40 - lower, 47 - lower, r.more);
+	return r;
 }
 
 // codes of more than one group -> types
 INLINE __m512i final_types(const memtype_tables *t, __m512i code)
 {
-	const __m512i table = _mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i *)(const void *)t->final_type));
 	uint64_t only_tom2 = _mm512_cmpeq_epi8_mask(code, _mm512_set1_epi8(CODE_TOM2));
 
-	return _mm512_mask_blend_epi8(only_tom2, _mm512_shuffle_epi8(table, code), _mm512_set1_epi8(MEMTYPE_WB));
+	return _mm512_mask_blend_epi8(only_tom2, _mm512_shuffle_epi8(table16(t->final_type), code),
+				      _mm512_set1_epi8(MEMTYPE_WB));
 }
 
 // what the ranges say, and which lanes lie below 1 MiB with fixed ranges on
-INLINE __m512i variable_types(const memtype_tables *t, const __m512i *plane, unsigned windows, uint64_t *low)
+INLINE __m512i variable_types(const struct ready *r, const __m512i *plane, struct form f, uint64_t *low)
 {
-	__m512i hits = match_group(t->window, plane, windows);
-	__m512i code = lookup128(t->decode, hits);
+	__m512i hits = match_group(&r->first, plane, f), code = look_up(&r->first.decode, hits);
 
 	*low = _mm512_movepi8_mask(hits);
-	if (t->groups == 1)
+	if (!f.many)
 		return code; // decode holds types
-	for (unsigned g = 1; g < t->groups; g++) {
-		hits = match_group(t->window + g * SEPTET_WINDOWS * SEPTET_BYTES, plane, windows);
-		code = _mm512_or_si512(code, lookup128(t->decode + g * SEPTET_BYTES, hits));
+	for (unsigned k = 1; k < r->t->groups; k++) {
+		const struct group g = load_group(r->t, k, f);
+
+		code = _mm512_or_si512(code, look_up(&g.decode, match_group(&g, plane, f)));
 	}
-	return final_types(t, code);
+	return final_types(r->t, code);
 }
 
-INLINE __m512i fixed_types(const uint8_t *pages, __m512i page)
+// Below 1 MiB the first window is the page number, or its upper bits; the table has an entry for each.
+INLINE __m512i fixed_types(const struct table128 page[2], __m512i number, int by_page)
 {
-	return _mm512_mask_blend_epi8(_mm512_movepi8_mask(page), lookup128(pages, page), lookup128(pages + 128, page));
+	if (!by_page)
+		return _mm512_permutexvar_epi8(number, page[0].half[0]);
+	return _mm512_mask_blend_epi8(_mm512_movepi8_mask(number), look_up(&page[0], number), look_up(&page[1], number));
 }
 
-INLINE __m512i types64(const memtype_tables *t, const uint64_t *addresses, int universal, __m512i *seen)
+INLINE void load_pair(const uint64_t *from, __m512i in[2])
 {
-	unsigned page = t->shape & SHAPE_GFN ? 0 : PAGE_SHIFT; // where the page number begins
-	__m512i in[LOADS], plane[2 * FIELDS], type;
+	in[0] = load(from);
+	in[1] = load(from + 8);
+	IN_REGISTER(in[0]);
+	IN_REGISTER(in[1]);
+}
+
+// the types of 64 places & page, in the order of the cut
+INLINE __m512i types64(const struct ready *r, const uint64_t *places, __m512i page, struct form f, __m512i *seen)
+{
+	__m512i pair[PAIRS], more[PAIRS], plane[6], type;
 	uint64_t low;
 
 	UNROLL
-	for (unsigned k = 0; k < LOADS; k++) {
-		in[k] = _mm512_loadu_si512((const void *)(addresses + 8 * k));
-		*seen = _mm512_or_si512(*seen, in[k]);
+	for (unsigned k = 0; k < PAIRS; k++) { // pair by pair: few registers are free
+		__m512i in[2];
+
+		load_pair(places + 16 * k, in);
+		in[0] = _mm512_and_si512(in[0], page);
+		in[1] = _mm512_and_si512(in[1], page);
+		*seen = OR3(*seen, in[0], in[1]);
+		pair[k] = cut(in, r->shifts[k]);
+		if (f.windows > 4)
+			more[k] = cut(in, r->more[k & 1]);
 	}
-	cut4(in, field_shifts(page + (universal ? 0 : 8), 7), plane);
-	if (universal)
-		cut4(in, field_shifts(page + 28, 7), plane + FIELDS);
-	type = variable_types(t, plane, universal ? SEPTET_WINDOWS : 4, &low);
-	return in_order(_mm512_mask_blend_epi8(low, type, fixed_types(t->page, cut1(in, page))));
+	gather4(pair, plane);
+	if (f.windows > 4)
+		gather2(more, plane + 4);
+	type = variable_types(r, plane, f, &low);
+	return _mm512_mask_blend_epi8(low, type, fixed_types(r->page, plane[0], f.by_page));
 }
 
-INLINE uint64_t run(const memtype_tables *t, const uint64_t *addresses, size_t blocks, uint8_t *restrict types,
-		    int stream, int universal)
+INLINE void prefetch64(const uint64_t *from)
 {
+	UNROLL
+	for (unsigned line = 0; line < 64; line += 8)
+		__builtin_prefetch(from + PREFETCH_AHEAD + line, 0, 0);
+}
+
+INLINE void store64(uint8_t *types, __m512i type, int stream)
+{
+	if (stream)
+		_mm512_stream_si512((__m512i *)(void *)types, type);
+	else
+		_mm512_storeu_si512((void *)types, type);
+}
+
+// --- loops over whole blocks, one for each form ---
+
+// what a loop works on
+struct work {
+	const memtype_tables *t;
+	const struct pat_view *pat;
+	const uint64_t *in, *ptes; // ptes: NULL where only `in` is read
+	uint64_t page;             // mask of `in`
+	uint8_t *types;
+};
+
+// answers blocks * 64 elements from `from` on; the OR of what was looked up
+typedef uint64_t (*block_loop)(const struct work *w, size_t from, size_t blocks, int stream);
+
+INLINE uint64_t run_types(const struct work *w, size_t from, size_t blocks, int stream, struct form f)
+{
+	const struct ready r = get_ready(w->t, 0, f);
+	const uint64_t *in = w->in + from;
+	uint8_t *restrict types = w->types + from;
 	__m512i seen = _mm512_setzero_si512();
 
-	for (size_t i = 0; i < blocks; i++, addresses += 64, types += 64) {
-		__m512i type = types64(t, addresses, universal, &seen);
-
-		if (stream) {
-			UNROLL
-			for (unsigned line = 0; line < 64; line += 8)
-				__builtin_prefetch(addresses + PREFETCH_AHEAD + line, 0, 0);
-			_mm512_stream_si512((__m512i *)(void *)types, type);
-		} else {
-			_mm512_storeu_si512((void *)types, type);
-		}
+	for (size_t i = 0; i < blocks; i++, in += 64, types += 64) {
+		if (stream)
+			prefetch64(in);
+		store64(types, in_order(types64(&r, in, _mm512_set1_epi64(-1), f, &seen)), stream);
 	}
-	if (stream)
-		_mm_sfence();
 	return (uint64_t)_mm512_reduce_or_epi64(seen);
 }
 
-static AVX512 uint64_t coarse(const memtype_tables *t, const uint64_t *addresses, size_t blocks, uint8_t *types,
-			      int stream)
+// the effective types of rows under PAT entries, folded
+struct fold {
+	struct table128 effective;
+	__m512i shifts[2];
+};
+
+INLINE struct fold get_fold(const struct pat_view *pat)
 {
-	return run(t, addresses, blocks, types, stream, 0);
+	struct fold f = {.effective = load_table(pat->effective[0])};
+
+	shifts_of_two(3, pat->pat_bit - 2, f.shifts);
+	return f;
 }
 
-static AVX512 uint64_t universal(const memtype_tables *t, const uint64_t *addresses, size_t blocks, uint8_t *types,
-				 int stream)
+// Rows in bits 6:3, under the entries that 64 leaves choose: bits 4:3 of a leaf are bits 1:0 of the entry's number,
+// its PAT bit is bit 2.
+INLINE __m512i combine64(const struct fold *f, __m512i rows, const uint64_t *ptes)
 {
-	return run(t, addresses, blocks, types, stream, 1);
+	__m512i pair[PAIRS], plane[2], index;
+
+	UNROLL
+	for (unsigned k = 0; k < PAIRS; k++) {
+		__m512i in[2];
+
+		load_pair(ptes + 16 * k, in);
+		pair[k] = cut(in, f->shifts[k & 1]);
+	}
+	gather2(pair, plane);
+	index = SELECT(_mm512_set1_epi8(4), plane[1], plane[0]);
+	return look_up(&f->effective, SELECT(_mm512_set1_epi8(7), index, rows));
+}
+
+INLINE uint64_t run_effective(const struct work *w, size_t from, size_t blocks, int stream, struct form f)
+{
+	const struct ready r = get_ready(w->t, 0, f);
+	const struct fold fold = get_fold(w->pat);
+	const __m512i page = _mm512_set1_epi64((long long)w->page);
+	const uint64_t *in = w->in + from, *ptes = w->ptes + from;
+	uint8_t *restrict types = w->types + from;
+	__m512i seen = _mm512_setzero_si512();
+
+	for (size_t i = 0; i < blocks; i++, in += 64, ptes += 64, types += 64) {
+		__m512i rows;
+
+		if (stream) {
+			prefetch64(in);
+			if (ptes != in)
+				prefetch64(ptes);
+		}
+		rows = _mm512_slli_epi16(types64(&r, in, page, f, &seen), 3); // types are below 16 and stay in their bytes
+		store64(types, in_order(combine64(&fold, rows, ptes)), stream);
+	}
+	return (uint64_t)_mm512_reduce_or_epi64(seen);
+}
+
+INLINE uint64_t run_leaves(const struct work *w, size_t from, size_t blocks, int stream)
+{
+	const struct fold fold = get_fold(w->pat);
+	const uint64_t *in = w->in + from, *ptes = w->ptes + from;
+	uint8_t *restrict types = w->types + from;
+
+	for (size_t i = 0; i < blocks; i++, in += 64, ptes += 64, types += 64) {
+		__m512i pair[PAIRS];
+
+		if (stream) {
+			prefetch64(in);
+			if (ptes != in)
+				prefetch64(ptes);
+		}
+		UNROLL
+		for (unsigned k = 0; k < PAIRS; k++) {
+			__m512i leaf[2];
+
+			load_pair(in + 16 * k, leaf);
+			pair[k] = cut(leaf, _mm512_setzero_si512()); // byte 0: bits 6:3 are the row, in place
+		}
+		store64(types, in_order(combine64(&fold, gather1(pair), ptes)), stream);
+	}
+	return 0;
+}
+
+#define LOOP(name, run, ...) \
+	static AVX512 uint64_t name(const struct work *w, size_t from, size_t blocks, int stream) \
+	{ \
+		return run(w, from, blocks, stream, (struct form){__VA_ARGS__}); \
+	}
+LOOP(types_septets, run_types, 4, 0, 0, 0)
+LOOP(types_mixed, run_types, 4, 2, 0, 0)
+LOOP(types_octets, run_types, 4, 4, 0, 0)
+LOOP(types_septets_page, run_types, 4, 0, 1, 0)
+LOOP(types_mixed_page, run_types, 4, 2, 1, 0)
+LOOP(types_octets_page, run_types, 4, 4, 1, 0)
+LOOP(types_wide, run_types, 6, 0, 1, 0)
+LOOP(types_septets_many, run_types, 4, 0, 0, 1)
+LOOP(types_mixed_many, run_types, 4, 2, 0, 1)
+LOOP(types_octets_many, run_types, 4, 4, 0, 1)
+LOOP(types_septets_page_many, run_types, 4, 0, 1, 1)
+LOOP(types_mixed_page_many, run_types, 4, 2, 1, 1)
+LOOP(types_octets_page_many, run_types, 4, 4, 1, 1)
+LOOP(types_wide_many, run_types, 6, 0, 1, 1)
+LOOP(effective_four, run_effective, 4, 4, 1, 0)
+LOOP(effective_wide, run_effective, 6, 0, 1, 0)
+LOOP(effective_four_many, run_effective, 4, 4, 1, 1)
+LOOP(effective_wide_many, run_effective, 6, 0, 1, 1)
+
+static AVX512 uint64_t leaves(const struct work *w, size_t from, size_t blocks, int stream)
+{
+	return run_leaves(w, from, blocks, stream);
+}
+
+// --- any number of elements ---
+
+// fewer than a block, by way of padded copies
+static uint64_t part(block_loop run, const struct work *w, size_t n)
+{
+	uint64_t in[KERNEL_BLOCK] = {0}, ptes[KERNEL_BLOCK] = {0}, seen;
+	uint8_t out[KERNEL_BLOCK];
+	struct work copy = *w;
+
+	memcpy(in, w->in, n * sizeof(*in));
+	if (w->ptes)
+		memcpy(ptes, w->ptes, n * sizeof(*ptes));
+	copy.in = in;
+	copy.ptes = ptes;
+	copy.types = out;
+	seen = run(&copy, 0, 1, 0);
+	memcpy(w->types, out, n);
+	return seen;
+}
+
+// Whole blocks, and a last one that ends with the arrays: it answers some elements again. With stores past the
+// caches a first one reaches up to where the output is aligned.
+static uint64_t run_any(block_loop run, const struct work *w, size_t n)
+{
+	int stream = n >= STREAM_MIN;
+	size_t head = stream ? (size_t)(-(uintptr_t)w->types % KERNEL_BLOCK) : 0, blocks = (n - head) / KERNEL_BLOCK;
+	uint64_t seen = 0;
+
+	if (n < KERNEL_BLOCK)
+		return n ? part(run, w, n) : 0;
+	if (head)
+		seen |= run(w, 0, 1, 0);
+	seen |= run(w, head, blocks, stream);
+	if (stream)
+		_mm_sfence();
+	if (head + blocks * KERNEL_BLOCK < n)
+		seen |= run(w, n - KERNEL_BLOCK, 1, 0);
+	return seen;
 }
 
 static uint64_t avx512_types(const memtype_tables *t, const uint64_t *addresses, size_t n, uint8_t *types)
 {
-	return types_any(t->shape & (SHAPE_FINE | SHAPE_WIDE) ? universal : coarse, t, addresses, n, types);
+	static const block_loop loops[2][2][4] = { // [many][page table of 256][layout]
+		{{types_septets, types_mixed, types_octets, types_wide},
+		 {types_septets_page, types_mixed_page, types_octets_page, types_wide}},
+		{{types_septets_many, types_mixed_many, types_octets_many, types_wide_many},
+		 {types_septets_page_many, types_mixed_page_many, types_octets_page_many, types_wide_many}},
+	};
+	struct work w = {.t = t, .in = addresses, .types = types};
+	unsigned layout = t->shape & SHAPE_WIDE ? 3 : t->octets / 2;
+
+	return run_any(loops[t->groups > 1][t->start[0] == PAGE_SHIFT][layout], &w, n);
 }
 
-// --- PAT entries ---
-
-// PAT << 2 | PCD << 1 | PWT of 64 leaves; bit `pat_bit` is PAT
-INLINE __m512i leaf_indexes(const uint64_t *ptes, unsigned pat_bit)
+static uint64_t avx512_effective(const memtype_tables *t, const struct pat_view *pat, const uint64_t *places,
+				 uint64_t page, const uint64_t *ptes, size_t n, uint8_t *types)
 {
-	__m512i in[LOADS], index;
+	static const block_loop loops[2][2] = {{effective_four, effective_wide},
+					       {effective_four_many, effective_wide_many}};
+	struct work w = {t, pat, places, ptes, page, types};
+
+	return run_any(loops[t->groups > 1][(t->shape & SHAPE_WIDE) != 0], &w, n);
+}
+
+static void avx512_leaves(const struct pat_view *pat, const uint64_t *eptes, const uint64_t *ptes, size_t n,
+			  uint8_t *types)
+{
+	struct work w = {.pat = pat, .in = eptes, .ptes = ptes, .types = types};
+
+	run_any(leaves, &w, n);
+}
+
+// --- words ---
+
+// the words of 64 gfns from their bytes in the order of the cut; byte 4 h + j of the qwords is of vector 2 j + h
+INLINE void merge64(__m512i bits, uint64_t keep, uint64_t *words)
+{
+	const __m512i kept = _mm512_set1_epi64((long long)keep), byte = _mm512_set1_epi64(0xFF);
 
 	UNROLL
-	for (unsigned k = 0; k < LOADS; k++)
-		in[k] = _mm512_loadu_si512((const void *)(ptes + 8 * k));
-	index = _mm512_or_si512(_mm512_and_si512(cut1(in, 3), _mm512_set1_epi8(3)),
-				_mm512_and_si512(cut1(in, pat_bit - 2), _mm512_set1_epi8(4)));
-	return in_order(index);
+	for (unsigned b = 0; b < 8; b++) {
+		uint64_t *at = words + 8 * (2 * (b & 3) + (b >> 2));
+
+		_mm512_storeu_si512((void *)at, AND_OR(load(at), kept, _mm512_and_si512(bits, byte)));
+		bits = _mm512_srli_epi64(bits, 8);
+	}
+}
+
+// how many blocks: those before the first gfn above `last`
+INLINE size_t run_fill(const memtype_tables *t, uint64_t last, const uint64_t *gfns, size_t blocks, uint64_t keep,
+		       uint64_t *restrict words, struct form f)
+{
+	const struct ready r = get_ready(t, PAGE_SHIFT, f);
+	const __m512i beyond = _mm512_set1_epi64((long long)~last);
+
+	for (size_t i = 0; i < blocks; i++, gfns += 64, words += 64) {
+		__m512i seen = _mm512_setzero_si512(), bits = types64(&r, gfns, _mm512_set1_epi64(-1), f, &seen);
+
+		if (_mm512_test_epi64_mask(seen, beyond))
+			return i;
+		prefetch64(gfns); // three streams are more than the processor's own prefetch keeps up with
+		prefetch64(words);
+		merge64(bits, keep, words);
+	}
+	return blocks;
+}
+
+typedef size_t (*fill_loop)(const memtype_tables *t, uint64_t last, const uint64_t *gfns, size_t blocks, uint64_t keep,
+			    uint64_t *words);
+
+#define FILL(name, ...) \
+	static AVX512 size_t name(const memtype_tables *t, uint64_t last, const uint64_t *gfns, size_t blocks, \
+				  uint64_t keep, uint64_t *words) \
+	{ \
+		return run_fill(t, last, gfns, blocks, keep, words, (struct form){__VA_ARGS__}); \
+	}
+FILL(fill_four, 4, 4, 1, 0)
+FILL(fill_wide, 6, 0, 1, 0)
+FILL(fill_four_many, 4, 4, 1, 1)
+FILL(fill_wide_many, 6, 0, 1, 1)
+
+static size_t avx512_fill(const memtype_tables *t, uint64_t last, const uint64_t *gfns, size_t n, uint64_t keep,
+			  uint64_t *words)
+{
+	static const fill_loop loops[2][2] = {{fill_four, fill_wide}, {fill_four_many, fill_wide_many}};
+	fill_loop run = loops[t->groups > 1][(t->shape & SHAPE_WIDE) != 0];
+	size_t done = KERNEL_BLOCK * run(t, last, gfns, n / KERNEL_BLOCK, keep, words), end = n - KERNEL_BLOCK;
+
+	if (n - done >= KERNEL_BLOCK || done == n)
+		return done;
+	return run(t, last, gfns + end, 1, keep, words + end) ? n : done; // some words get their bits again
+}
+
+static AVX512 uint64_t avx512_or_words(const uint64_t *words, size_t n)
+{
+	__m512i seen = _mm512_setzero_si512();
+	size_t i = 0;
+
+	for (; i + 16 <= n; i += 16)
+		seen = OR3(seen, load(words + i), load(words + i + 8));
+	return (uint64_t)_mm512_reduce_or_epi64(seen) | portable_or_words(words + i, n - i);
 }
 
 const struct kernels avx512_kernels = {
-	avx512_types, portable_effective, portable_leaves, NULL, portable_or_words,
+	avx512_types, avx512_effective, avx512_leaves, avx512_fill, avx512_or_words,
 };
 
 #endif

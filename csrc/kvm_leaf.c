@@ -36,10 +36,7 @@ static int leaf_tables(const struct leaf_map *map, uint32_t isa, uint64_t keep, 
 		addresses[i] = map->bases[i] << PAGE_SHIFT;
 		values[i] = (uint8_t)(map->bits[i] & ~keep & 0xFF);
 	}
-	if (tables_of_map(addresses, values, map->count, map->maxphyaddr, isa, t))
-		return -1;
-	t->shape |= SHAPE_GFN;
-	return 0;
+	return tables_of_map(addresses, values, map->count, map->maxphyaddr, isa, t);
 }
 
 // words[i] = (words[i] & keep) | the bits of gfns[i], by search, up to the first gfn above `last`; how many

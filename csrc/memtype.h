@@ -122,6 +122,8 @@ typedef struct memtype_tables {
 	uint32_t cubes, groups;
 	uint32_t shape;      /* which variant of the kernel the state needs */
 	uint32_t vendor;
+	uint32_t octets;     /* how many of the AVX-512 kernels' windows have eight bits */
+	uint8_t start[8];    /* ... and the lowest bit of each */
 	uint64_t base[MEMTYPE_MAX_CUBES], mask[MEMTYPE_MAX_CUBES];
 	uint8_t code[MEMTYPE_MAX_CUBES];
 	uint8_t final_type[16];

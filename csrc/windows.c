@@ -27,9 +27,11 @@
  * Seven cubes make a group: bit 7 of an entry is one more, "below 1 MiB", and tells whether that pick is due.
  *
  * Two layouts. Nibbles (SSSE3, AVX2): ten windows of four bits from bit 12 up, window[group][window][16], and
- * decode[group][half][16] for the low and the high nibble of a byte. Septets (AVX-512 VBMI): windows of seven bits
- * from bit 12 (six) or, when nothing compares bits 19:12 and MAXPHYADDR <= 48, from bit 20 (four):
- * window[group][window][128], decode[group][128].
+ * decode[group][half][16] for the low and the high nibble of a byte. Septets (AVX-512 VBMI): four windows of seven
+ * or eight bits from the lowest bit that matters up, or six of seven from bit 12 up, where `start` says:
+ * window[group][window][128], decode[group][128]; of eight bits the highest is asked apart, in the rows at
+ * SEPTET_TOPS. The page table then has a page for each value of the first window (of 64 KiB where that begins at
+ * bit 16), for the first window's byte to look up.
  */
 #include "bulk.h"
 
@@ -242,25 +244,98 @@ static void add_septet(uint8_t *entries, uint64_t base, uint64_t mask, unsigned 
 	} while (s);
 }
 
+// whether the fixed types differ inside a 16 KiB block, as they can from 0xC0000 up
+static int split_by_page(const uint8_t *page)
+{
+	unsigned differ = 0;
+
+	for (unsigned p = 192; p < 256; p++)
+		differ |= page[p] ^ (unsigned)page[p & ~3u];
+	return differ != 0;
+}
+
+// The lowest address bit that matters. The first window begins there, so that it holds the page number too.
+static unsigned lowest_bit(const memtype_tables *t)
+{
+	if (t->shape & SHAPE_FINE)
+		return 12;
+	if (!(t->shape & SHAPE_FIXED))
+		return 20;
+	if (!(t->shape & SHAPE_SPLIT))
+		return 16;
+	return split_by_page(t->page) ? 12 : 14;
+}
+
+// Where the windows begin. Up to 28 bits are four septets. Up to 32 bits are four windows too, the last two, or all,
+// a bit wider: MAXPHYADDR 46 and fixed types by 64 KiB give 22:16, 29:23, 37:30 and 45:38. More are six septets.
+static void lay_windows(memtype_tables *t)
+{
+	unsigned first = lowest_bit(t), bits = t->maxphyaddr - first;
+
+	if (bits > 32) {
+		t->shape |= SHAPE_WIDE;
+		first = 12;
+	}
+	t->octets = bits <= 28 || bits > 32 ? 0 : bits <= 30 ? 2 : 4;
+	for (unsigned w = 0, at = first; w < SEPTET_WINDOWS; w++) {
+		t->start[w] = (uint8_t)at;
+		at += w < 4 && w + t->octets >= 4 ? 8 : 7;
+	}
+	for (unsigned i = 0; i < 256u >> (first - 12); i++)
+		t->page[i] = t->page[i << (first - 12)];
+}
+
+// one septet window of the group of cubes from `first` on
+static void fill_septet(const memtype_tables *t, unsigned first, unsigned at, uint8_t *entries)
+{
+	unsigned count = t->cubes - first < GROUP_CUBES ? t->cubes - first : GROUP_CUBES, any = 0;
+	uint64_t low = low_bits(52) & ~low_bits(20);
+
+	for (unsigned k = 0; k < count; k++) // most cubes take anything in the lower windows
+		any |= (unsigned)((t->mask[first + k] >> at & 127) == 0) << k;
+	memset(entries, (int)any, SEPTET_BYTES);
+	for (unsigned k = 0; k < count; k++) {
+		if (!(any >> k & 1))
+			add_septet(entries, t->base[first + k] >> at, t->mask[first + k] >> at, k);
+	}
+	if (t->shape & SHAPE_FIXED)
+		add_septet(entries, 0, low >> at, GROUP_CUBES);
+}
+
+#define NO_BIT 63u /* nothing compares it */
+
+// The bit above a septet: who takes 1 there, and, 16 times, who takes only one of 0 and 1 (bulk_avx512.c).
+static void fill_top(const memtype_tables *t, unsigned first, unsigned bit, uint8_t *entries)
+{
+	unsigned zero = 0, one = 0;
+
+	for (unsigned k = 0; k < GROUP_CUBES && first + k < t->cubes; k++) {
+		unsigned wanted = t->mask[first + k] >> bit & 1, value = t->base[first + k] >> bit & 1;
+
+		zero |= (unsigned)!(wanted & value) << k;
+		one |= (unsigned)!(wanted & ~value) << k;
+	}
+	if (t->shape & SHAPE_FIXED) {
+		zero |= 1u << GROUP_CUBES;
+		one |= (unsigned)(bit < 20 || bit == NO_BIT) << GROUP_CUBES;
+	}
+	memset(entries, (int)(zero ^ one), 16);
+	memset(entries + 16, (int)one, 16);
+}
+
 static void fill_septets(memtype_tables *t)
 {
-	unsigned universal = t->shape & (SHAPE_FINE | SHAPE_WIDE), shift = universal ? 12 : 20;
-	unsigned windows = universal ? SEPTET_WINDOWS : 4;
-	uint64_t low = low_bits(52) & ~low_bits(20);
+	unsigned windows = t->shape & SHAPE_WIDE ? SEPTET_WINDOWS : 4;
 
 	for (unsigned g = 0; g < t->groups; g++) {
 		unsigned first = g * GROUP_CUBES;
 		uint8_t *group = t->window + g * SEPTET_WINDOWS * SEPTET_BYTES;
 
-		memset(group, 0, windows * SEPTET_BYTES);
-		for (unsigned w = 0; w < windows; w++) {
-			unsigned at = shift + 7 * w;
-
-			for (unsigned k = 0; k < GROUP_CUBES && first + k < t->cubes; k++)
-				add_septet(group + w * SEPTET_BYTES, t->base[first + k] >> at, t->mask[first + k] >> at, k);
-			if (t->shape & SHAPE_FIXED)
-				add_septet(group + w * SEPTET_BYTES, 0, low >> at, GROUP_CUBES);
-		}
+		for (unsigned w = 0; w < windows; w++)
+			fill_septet(t, first, t->start[w], group + w * SEPTET_BYTES);
+		for (unsigned w = 0; w < 4 && windows == 4; w++)
+			fill_top(t, first, w + t->octets < 4 ? NO_BIT : t->start[w] + 7u,
+				 group + SEPTET_TOPS + w * SEPTET_TOP_BYTES);
 		fill_codes(t, first, GROUP_CUBES, t->decode + g * SEPTET_BYTES);
 	}
 }
@@ -293,7 +368,7 @@ static void finish(memtype_tables *t, uint32_t isa)
 	t->isa = isa == MEMTYPE_AVX512 && t->groups > SEPTET_GROUPS ? (uint32_t)MEMTYPE_AVX2 : isa;
 	t->shape |= cube_shape(t);
 	if (t->isa == MEMTYPE_AVX512) {
-		t->shape |= t->maxphyaddr > 48 ? SHAPE_WIDE : 0;
+		lay_windows(t);
 		fill_septets(t);
 		if (t->groups == 1)
 			decode_to_types(t);

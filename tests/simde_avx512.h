@@ -62,3 +62,21 @@ static inline uint16_t emulated_cmplt_epu32_mask(simde__m512i a, simde__m512i b)
 }
 #define _mm512_cmplt_epu32_mask(a, b) emulated_cmplt_epu32_mask(a, b)
 #endif
+
+/* SIMDe 0.7 shifts by 64 where the control byte is 0. */
+static inline simde__m512i emulated_multishift(simde__m512i control, simde__m512i a)
+{
+	uint64_t qwords[8];
+	uint8_t shifts[64], bytes[64];
+
+	simde_mm512_storeu_si512(shifts, control);
+	simde_mm512_storeu_si512(qwords, a);
+	for (int i = 0; i < 64; i++)
+		bytes[i] = (uint8_t)(qwords[i / 8] >> (shifts[i] & 63) | qwords[i / 8] << (-shifts[i] & 63));
+	return simde_mm512_loadu_si512(bytes);
+}
+#undef _mm512_multishift_epi64_epi8
+#undef _mm512_mask_multishift_epi64_epi8
+#define _mm512_multishift_epi64_epi8(control, a) emulated_multishift(control, a)
+#define _mm512_mask_multishift_epi64_epi8(old, mask, control, a) \
+	_mm512_mask_mov_epi8(old, mask, emulated_multishift(control, a))
