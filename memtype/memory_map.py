@@ -177,7 +177,7 @@ class MemoryMap:
             made = backends.active.map_types_at_once(self, addresses, out)
             if made is not None:
                 return made
-        if isinstance(addresses, int):
+        if out is None and arrays.is_scalar(addresses):
             parallel.check_threads(threads)
             return self.at(addresses)
         given = arrays.uint64(addresses)

@@ -233,7 +233,7 @@ class MtrrState:
             made = backends.active.types_at_once(self, addresses, out)
             if made is not None:
                 return made
-        if isinstance(addresses, int):
+        if out is None and arrays.is_scalar(addresses):
             parallel.check_threads(threads)
             return self.at(addresses)
         given = arrays.uint64(addresses)

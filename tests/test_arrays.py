@@ -115,9 +115,12 @@ def test_out_may_be_strided_or_misaligned() -> None:
 
 
 def test_scalars_stay_scalars() -> None:
-    assert STATE.types(0x100000) is MemoryType.UC
-    assert STATE.map.types(0x100000) is MemoryType.UC
-    assert STATE.types(np.array(0x100000, np.uint64)).shape == ()
+    for asked in (STATE, STATE.map, STATE.view("linux-6.5")):
+        for one in (0x100000, np.uint64(0x100000), np.int32(0x100000)):
+            assert asked.types(one) is MemoryType.UC
+        assert asked.types(np.array(0x100000, np.uint64)).shape == ()
+        out = np.array(9, np.uint8)
+        assert asked.types(np.uint64(0x100000), out=out) is out and out == 0
 
 
 def test_pages() -> None:

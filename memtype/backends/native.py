@@ -159,7 +159,7 @@ def types_at_once(s: Any, addresses: Any, out: Any) -> NDArray[Any] | None:
     """`MtrrState.types` where nothing is odd, in as few steps as there are. None: nothing that counts was written,
     and the careful way will do it or say what is wrong."""
     try:
-        if addresses.dtype is not _U64:
+        if addresses.dtype is not _U64 or not addresses.shape:  # a numpy scalar wants a scalar
             return None
         if out is None:
             out = _empty(addresses.shape, _U8)
@@ -209,7 +209,7 @@ def map_view(bases: arrays.U64Array, kinds: arrays.U8Array) -> tuple[Any, Any, i
 def map_types_at_once(found: Any, addresses: Any, out: Any) -> NDArray[Any] | None:
     """`MemoryMap.types`; None as in `types_at_once`."""
     try:
-        if addresses.dtype is not _U64:
+        if addresses.dtype is not _U64 or not addresses.shape:  # a numpy scalar wants a scalar
             return None
         if out is None:
             out = _empty(addresses.shape, _U8)

@@ -87,7 +87,7 @@ class View:
         Parameters, errors and what they leave in `out` are those of `MtrrState.types`.
         """
         parallel.check_threads(threads)
-        if isinstance(addresses, int):
+        if out is None and arrays.is_scalar(addresses):
             return self.at(addresses)
         try:
             found = self.map
