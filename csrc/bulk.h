@@ -42,7 +42,6 @@
 #define NIBBLE_WINDOWS 10u   /* bits 51:12, four at a time */
 #define SEPTET_WINDOWS 6u    /* bits 53:12, seven at a time */
 #define SEPTET_BYTES 128u
-#define SEPTET_GROUPS 8u
 #define SEPTET_TOPS (4 * SEPTET_BYTES) /* in a group of four windows: a row for the eighth bit of each */
 #define SEPTET_TOP_BYTES 32u
 

@@ -110,8 +110,8 @@ uint32_t memtype_isa_best(void);
 /* --- arrays (windows.c builds the tables, bulk.c checks the arguments, bulk_*.c hold the kernels) --- */
 
 #define MEMTYPE_MAX_CUBES 320        /* 255 pairs, and the AMD range [4 GiB, TOM2) cut into aligned blocks */
-#define MEMTYPE_WINDOW_BYTES 7360    /* 46 groups of 7 cubes x 10 windows x 16 entries, or 8 x 6 x 128 */
-#define MEMTYPE_DECODE_BYTES 1472    /* 46 groups x 32 entries, or 8 x 128 */
+#define MEMTYPE_WINDOW_BYTES 35328   /* 46 groups of 7 cubes x 10 windows x 16 entries, or x 6 x 128 */
+#define MEMTYPE_DECODE_BYTES 5888    /* 46 groups x 32 entries, or x 128 */
 #define MEMTYPE_CHECKED_FIRST 4096   /* up to so many addresses are checked before anything is written */
 
 /* A state made ready for bulk look-ups with one instruction set: plain data of the caller's, built once, then
@@ -133,7 +133,7 @@ typedef struct memtype_tables {
 	uint8_t decode[MEMTYPE_DECODE_BYTES];
 } memtype_tables;
 
-/* Fill *t for `isa`, which must be supported (it may settle for a weaker set: see t->isa). */
+/* Fill *t for `isa`, which must be supported. */
 void memtype_tables_build(const memtype_mtrrs *m, uint32_t isa, memtype_tables *t);
 
 /* types[i] = type of addresses[i]. EADDRESS names the first refused element in *index (index may be NULL). Of at

@@ -225,8 +225,7 @@ static void fill_nibbles(memtype_tables *t)
 		for (unsigned w = 0; w < NIBBLE_WINDOWS; w++)
 			fill_nibble(t, first, left < GROUP_CUBES ? left : GROUP_CUBES, PAGE_SHIFT + 4 * w, entries + 16 * w);
 		fill_codes(t, first, 4, t->decode + 32 * g);
-		fill_codes(t, first + 4, 3, t->decode + 32 * g + 16);
-		memcpy(t->decode + 32 * g + 24, t->decode + 32 * g + 16, 8); // the same with bit 7
+		fill_codes(t, first + 4, 4, t->decode + 32 * g + 16); // what bit 7 adds is below 1 MiB, where none of it counts
 	}
 }
 
@@ -365,7 +364,7 @@ static void finish(memtype_tables *t, uint32_t isa)
 {
 	t->groups = (t->cubes + GROUP_CUBES - 1) / GROUP_CUBES;
 	t->groups += t->groups == 0; // one even without cubes: it says what lies below 1 MiB
-	t->isa = isa == MEMTYPE_AVX512 && t->groups > SEPTET_GROUPS ? (uint32_t)MEMTYPE_AVX2 : isa;
+	t->isa = isa;
 	t->shape |= cube_shape(t);
 	if (t->isa == MEMTYPE_AVX512) {
 		lay_windows(t);
