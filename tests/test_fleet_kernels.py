@@ -205,7 +205,7 @@ def test_outputs_that_bypass_the_caches_are_the_same(name: str, count: int) -> N
 
 
 @pytest.mark.parametrize("bit", ["lowest", "highest"])
-@pytest.mark.parametrize(("states", "count"), [(3, 1), (20, 64), (20, 70), (70, 64), (40, 150)])
+@pytest.mark.parametrize(("states", "count"), [(3, 1), (20, 64), (20, 70), (64, 64), (70, 64), (40, 150)])
 def test_a_refused_address_is_named(ask: Core, states: int, count: int, bit: str) -> None:
     """Of at most 4096 answers nothing is then written; of more, the rows before it are."""
     found = fleet_of(states, states)
