@@ -232,7 +232,7 @@ static void fill_nibbles(memtype_tables *t)
 // set `bit` in the entries of one septet window that a cube takes there, eight entries at a time
 static void add_septet(uint8_t *entries, uint64_t base, uint64_t mask, unsigned bit)
 {
-	unsigned free_octets = ~(unsigned)(mask >> 3) & 15, octet = (unsigned)(base >> 3) & 15, s = 0;
+	unsigned free_octets = (unsigned)(~mask >> 3 & 15), octet = (unsigned)(base >> 3 & 15), s = 0;
 	uint64_t row = octets[mask & 7][base & 7] << bit, now;
 
 	do {
@@ -267,21 +267,28 @@ static unsigned lowest_bit(const memtype_tables *t)
 
 // Where the windows begin. Up to 28 bits are four septets. Up to 32 bits are four windows too, the last two, or all,
 // a bit wider: MAXPHYADDR 46 and fixed types by 64 KiB give 22:16, 29:23, 37:30 and 45:38. More are six septets.
-static void lay_windows(memtype_tables *t)
+static void lay_windows(memtype_tables *t, unsigned lowest)
 {
-	unsigned first = lowest_bit(t), bits = t->maxphyaddr - first;
+	unsigned bits = t->maxphyaddr - lowest, at = lowest;
 
 	if (bits > 32) {
 		t->shape |= SHAPE_WIDE;
-		first = 12;
+		at = 12;
 	}
 	t->octets = bits <= 28 || bits > 32 ? 0 : bits <= 30 ? 2 : 4;
-	for (unsigned w = 0, at = first; w < SEPTET_WINDOWS; w++) {
+	for (unsigned w = 0; w < SEPTET_WINDOWS; w++) {
 		t->start[w] = (uint8_t)at;
 		at += w < 4 && w + t->octets >= 4 ? 8 : 7;
 	}
-	for (unsigned i = 0; i < 256u >> (first - 12); i++)
-		t->page[i] = t->page[i << (first - 12)];
+}
+
+// The first window is the index of the page table: without bits 13:12 every fourth page is left.
+static void thin_pages(memtype_tables *t)
+{
+	unsigned apart = t->start[0] - 12u;
+
+	for (unsigned i = 0; i < 256u >> apart; i++)
+		t->page[i] = t->page[i << apart];
 }
 
 // one septet window of the group of cubes from `first` on
@@ -367,7 +374,8 @@ static void finish(memtype_tables *t, uint32_t isa)
 	t->isa = isa;
 	t->shape |= cube_shape(t);
 	if (t->isa == MEMTYPE_AVX512) {
-		lay_windows(t);
+		lay_windows(t, lowest_bit(t));
+		thin_pages(t);
 		fill_septets(t);
 		if (t->groups == 1)
 			decode_to_types(t);
