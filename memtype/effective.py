@@ -171,7 +171,7 @@ def effective_types(
         Written and returned. After an `AddressError` nothing is written to it up to 4096 entries; of a larger one
         the contents are then unspecified.
     threads : int
-        How many threads may share arrays of more than some 10^5 entries.
+        How many threads may share arrays of some millions of entries.
 
     Returns
     -------

@@ -264,7 +264,7 @@ def effective_ept_types(
     out : uint8 array of the same shape, optional
         Written and returned.
     threads : int
-        How many threads may share arrays of more than some 10^5 entries.
+        How many threads may share arrays of some millions of entries.
 
     Returns
     -------

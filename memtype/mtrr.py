@@ -216,7 +216,7 @@ class MtrrState:
             Written and returned. After an `AddressError` nothing is written to it up to 4096 addresses; of a larger
             one the contents are then unspecified.
         threads : int
-            How many threads may share an array of more than some 10^5 addresses.
+            How many threads may share an array of some millions of addresses; smaller ones gain nothing.
 
         Returns
         -------

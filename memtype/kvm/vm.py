@@ -314,7 +314,7 @@ class Vm:
             Whether the host's page is MMIO.
         out : uint64 array of the same shape, optional
         threads : int
-            How many threads may share an array of more than some 10^5 gfns.
+            How many threads may share an array of some millions of gfns.
 
         Returns
         -------
