@@ -4,7 +4,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#define AHEAD 384 /* elements of prefetch */
+#define AHEAD(lanes) ((lanes) < 8 ? 1024 : 384) /* elements of prefetch: as the kernels' */
 #define STREAM_MIN (1u << 25)
 
 #define BLOCK(lanes) (8 * (lanes)) /* elements whose bytes fill one vector of the output */
@@ -12,10 +12,10 @@
 	or(or(or(load(in), load((in) + (lanes))), or(load((in) + 2 * (lanes)), load((in) + 3 * (lanes)))), \
 	   or(or(load((in) + 4 * (lanes)), load((in) + 5 * (lanes))), or(load((in) + 6 * (lanes)), load((in) + 7 * (lanes)))))
 
-static void ahead(const uint64_t *in, size_t elements)
+static void ahead(const uint64_t *in, size_t lanes)
 {
-	for (size_t i = 0; i < elements; i += 8)
-		_mm_prefetch((const char *)(in + AHEAD + i), _MM_HINT_NTA);
+	for (size_t i = 0; i < BLOCK(lanes); i += 8)
+		_mm_prefetch((const char *)(in + AHEAD(lanes) + i), _MM_HINT_NTA);
 }
 
 /* Three passes for one width of vector. n is a multiple of 64, `out` aligned to 64.
@@ -30,9 +30,9 @@ static void ahead(const uint64_t *in, size_t elements)
 			if (b) \
 				seen = or(seen, OR8(b + i, lanes, load, or)); \
 			if (n >= STREAM_MIN) { \
-				ahead(a + i, BLOCK(lanes)); \
+				ahead(a + i, lanes); \
 				if (b) \
-					ahead(b + i, BLOCK(lanes)); \
+					ahead(b + i, lanes); \
 				stream(out + i, seen); \
 			} else { \
 				store(out + i, seen); \

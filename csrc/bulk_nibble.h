@@ -283,11 +283,13 @@ INLINE vec see(vec seen, const uint64_t *addresses)
 	return v_or(seen, more);
 }
 
+#define FETCH_AHEAD 1024u // elements: 8 KiB; from memory a twentieth faster than 3 KiB (Zen 3)
+
 // ask for what a turn some way on will read
 INLINE void fetch(const uint64_t *words)
 {
 	for (unsigned line = 0; line < VEC; line += 8)
-		_mm_prefetch((const char *)(words + PREFETCH_AHEAD + line), _MM_HINT_NTA);
+		_mm_prefetch((const char *)(words + FETCH_AHEAD + line), _MM_HINT_NTA);
 }
 
 // Outputs far larger than the caches, from the first aligned element on; returns where to go on.
