@@ -38,13 +38,14 @@ int memtype_types(const memtype_tables *t, const uint64_t *addresses, size_t n, 
 	return MEMTYPE_OK;
 }
 
-static uint64_t search_map(const struct map_view *map, const uint64_t *addresses, size_t n, uint8_t *types)
+static uint64_t search_map(const uint64_t *bases, const uint8_t *kinds, size_t count, const uint64_t *addresses,
+			   size_t n, uint8_t *types)
 {
 	uint64_t seen = 0;
 
 	for (size_t i = 0; i < n; i++) {
 		seen |= addresses[i];
-		types[i] = map->kinds[find_segment(map, addresses[i])];
+		types[i] = kinds[find_segment(bases, count, addresses[i])];
 	}
 	return seen;
 }
@@ -52,7 +53,6 @@ static uint64_t search_map(const struct map_view *map, const uint64_t *addresses
 int memtype_map_types(const uint64_t *bases, const uint8_t *kinds, size_t count, uint32_t maxphyaddr, uint32_t isa,
 		      const uint64_t *addresses, size_t n, uint8_t *types, size_t *index)
 {
-	struct map_view map = {bases, kinds, count};
 	uint64_t limit = low_bits(maxphyaddr);
 	memtype_tables t;
 
@@ -64,7 +64,7 @@ int memtype_map_types(const uint64_t *bases, const uint8_t *kinds, size_t count,
 		return MEMTYPE_EBUFFER;
 	if (n <= MEMTYPE_CHECKED_FIRST && kernels_of(isa)->or_words(addresses, n) > limit)
 		return refuse(addresses, limit, index);
-	return search_map(&map, addresses, n, types) > limit ? refuse(addresses, limit, index) : MEMTYPE_OK;
+	return search_map(bases, kinds, count, addresses, n, types) > limit ? refuse(addresses, limit, index) : MEMTYPE_OK;
 }
 
 // --- pages in a row ---
@@ -97,14 +97,14 @@ int memtype_page_types(const memtype_tables *t, uint64_t first_gfn, size_t n, ui
 
 int memtype_map_page_types(const memtype_map *map, uint32_t maxphyaddr, uint64_t first_gfn, size_t n, uint8_t *types)
 {
-	struct map_view view = {map->bases, map->types, map->count};
 	size_t i, done = 0;
 
 	if (n == 0)
 		return MEMTYPE_OK;
 	if (!pages_fit(first_gfn, n, maxphyaddr))
 		return MEMTYPE_EADDRESS;
-	for (i = find_segment(&view, first_gfn << PAGE_SHIFT); done < n; i++) { // a page has the type of its first byte
+	i = find_segment(map->bases, map->count, first_gfn << PAGE_SHIFT);
+	for (; done < n; i++) { // a page has the type of its first byte
 		uint64_t end = i + 1 < map->count ? (map->bases[i + 1] + PAGE_SIZE - 1) >> PAGE_SHIFT : first_gfn + n;
 		size_t upto = end - first_gfn < n ? (size_t)(end - first_gfn) : n;
 

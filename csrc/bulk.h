@@ -36,7 +36,7 @@
 #define SHAPE_FINE 2u    /* some cube compares bits 19:12 */
 #define SHAPE_WIDE 4u    /* more bits matter than the fewest windows hold */
 #define SHAPE_SPLIT 8u   /* fixed types differ inside a 64 KiB block */
-#define SHAPE_TOM2 32u   /* some cube is a part of [4 GiB, TOM2) */
+#define SHAPE_TOM2 16u   /* some cube is a part of [4 GiB, TOM2) */
 
 #define GROUP_CUBES 7u       /* a byte has a bit for each; bit 7 says "below 1 MiB", where fixed ranges decide */
 #define NIBBLE_WINDOWS 10u   /* bits 51:12, four at a time */
@@ -86,35 +86,24 @@ struct pat_view {
 	uint8_t effective[16][8];
 };
 
-// a resolved map: segment i is [bases[i], bases[i + 1]) of kinds[i]
-struct map_view {
-	const uint64_t *bases;
-	const uint8_t *kinds;
-	size_t count;
-};
-
-// last segment whose base is at or below the address; segment 0 begins at 0
-static inline size_t find_segment(const struct map_view *map, uint64_t address)
+// The last of sorted bases at or below the address, or gfn; bases[0] is 0. The compare becomes a conditional move, so
+// that random addresses cost no mispredicted branch: bases {0, 0x100, 0x8000}, 0x200 -> 1.
+static inline size_t find_segment(const uint64_t *bases, size_t count, uint64_t address)
 {
-	size_t low = 0, left = map->count;
+	const uint64_t *low = bases;
 
-	while (left > 1) { // the steps do not depend on the address: no branch to mispredict
-		size_t half = left / 2;
+	while (count > 1) {
+		size_t half = count / 2;
 
-		low += map->bases[low + half] <= address ? half : 0;
-		left -= half;
+		low += low[half] <= address ? half : 0;
+		count -= half;
 	}
-	return low;
+	return (size_t)(low - bases);
 }
 
-#define KERNEL_BLOCK 64u                    /* elements a kernel works on at a time */
+#define KERNEL_BLOCK 64u                    /* elements of the largest turn: the output of a cache line */
 #define STREAM_MIN (UINT64_C(1) << 25)      /* outputs beyond any last-level cache bypass it */
 #define PREFETCH_AHEAD 384                  /* elements: 3 KiB of addresses */
-
-// Look up `blocks` times KERNEL_BLOCK addresses; with `stream` set, `types` is 64-byte aligned and far larger than
-// the caches. The answer is the OR of all addresses.
-typedef uint64_t (*types_blocks)(const memtype_tables *t, const uint64_t *addresses, size_t blocks, uint8_t *types,
-				 int stream);
 
 struct kernels {
 	// types[i] of addresses[i]; the OR of all addresses
@@ -135,10 +124,7 @@ struct kernels {
 };
 
 extern const struct kernels portable_kernels, ssse3_kernels, avx2_kernels, avx512_kernels;
-uint64_t portable_effective(const memtype_tables *t, const struct pat_view *pat, const uint64_t *places, uint64_t page,
-			    const uint64_t *ptes, size_t n, uint8_t *types);
-void portable_leaves(const struct pat_view *pat, const uint64_t *eptes, const uint64_t *ptes, size_t n, uint8_t *types);
-uint64_t portable_or_words(const uint64_t *words, size_t n);
+uint64_t portable_or_words(const uint64_t *words, size_t n); // for what is left of whole vectors
 // `isa` is supported
 const struct kernels *kernels_of(uint32_t isa);
 
@@ -147,36 +133,5 @@ const struct kernels *kernels_of(uint32_t isa);
 #define MAP_TABLES_FROM 512u /* elements from which on they pay: they cost about a microsecond */
 int tables_of_map(const uint64_t *bases, const uint8_t *values, size_t count, uint32_t maxphyaddr, uint32_t isa,
 		  memtype_tables *t);
-
-// fewer than KERNEL_BLOCK addresses, by way of a padded copy
-static inline uint64_t types_part(types_blocks run, const memtype_tables *t, const uint64_t *addresses, size_t n,
-				  uint8_t *types)
-{
-	uint64_t in[KERNEL_BLOCK] = {0}, seen;
-	uint8_t out[KERNEL_BLOCK];
-
-	memcpy(in, addresses, n * sizeof(*in));
-	seen = run(t, in, 1, out, 0);
-	memcpy(types, out, n);
-	return seen;
-}
-
-// any number of addresses by a kernel that takes whole blocks
-static inline uint64_t types_any(types_blocks run, const memtype_tables *t, const uint64_t *addresses, size_t n,
-				 uint8_t *types)
-{
-	int stream = n >= STREAM_MIN;
-	size_t head = stream ? (size_t)(-(uintptr_t)types % KERNEL_BLOCK) : 0;
-	size_t blocks = (n - head) / KERNEL_BLOCK, done = head + blocks * KERNEL_BLOCK;
-	uint64_t seen = 0;
-
-	if (head)
-		seen |= types_part(run, t, addresses, head, types);
-	if (blocks)
-		seen |= run(t, addresses + head, blocks, types + head, stream);
-	if (done < n)
-		seen |= types_part(run, t, addresses + done, n - done, types + done);
-	return seen;
-}
 
 #endif

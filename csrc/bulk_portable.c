@@ -21,8 +21,8 @@ static uint64_t portable_types(const memtype_tables *t, const uint64_t *addresse
 	return seen;
 }
 
-uint64_t portable_effective(const memtype_tables *t, const struct pat_view *pat, const uint64_t *places, uint64_t page,
-			    const uint64_t *ptes, size_t n, uint8_t *types)
+static uint64_t portable_effective(const memtype_tables *t, const struct pat_view *pat, const uint64_t *places,
+				   uint64_t page, const uint64_t *ptes, size_t n, uint8_t *types)
 {
 	uint64_t fixed_end = t->shape & SHAPE_FIXED ? FIXED_END : 0, seen = 0;
 
@@ -35,7 +35,8 @@ uint64_t portable_effective(const memtype_tables *t, const struct pat_view *pat,
 	return seen;
 }
 
-void portable_leaves(const struct pat_view *pat, const uint64_t *eptes, const uint64_t *ptes, size_t n, uint8_t *types)
+static void portable_leaves(const struct pat_view *pat, const uint64_t *eptes, const uint64_t *ptes, size_t n,
+			    uint8_t *types)
 {
 	for (size_t i = 0; i < n; i++)
 		types[i] = pat->effective[eptes[i] >> 3 & 15][leaf_index(ptes[i], pat->pat_bit)];

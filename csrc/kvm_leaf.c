@@ -1,21 +1,6 @@
 /* kvm_leaf.c - memory type bits for arrays of gfns, one pass: into fresh words, or into SPTEs in place. */
 #include "bulk.h"
 
-/* The last piece whose base is at or below the gfn. The compare becomes a conditional move, so that random gfns
- * cost no mispredicted branch: bases {0, 0x100, 0x8000}, gfn 0x200 -> 1. */
-static size_t piece_of(const uint64_t *bases, size_t count, uint64_t gfn)
-{
-	const uint64_t *low = bases;
-
-	while (count > 1) {
-		size_t half = count / 2;
-
-		low += low[half] <= gfn ? half : 0;
-		count -= half;
-	}
-	return (size_t)(low - bases);
-}
-
 struct leaf_map {
 	const uint64_t *bases, *bits;
 	size_t count;
@@ -46,7 +31,7 @@ static size_t fill_by_search(const struct leaf_map *map, uint64_t last, const ui
 	size_t i;
 
 	for (i = 0; i < n && gfns[i] <= last; i++)
-		words[i] = (words[i] & keep) | (map->bits[piece_of(map->bases, map->count, gfns[i])] & ~keep);
+		words[i] = (words[i] & keep) | (map->bits[find_segment(map->bases, map->count, gfns[i])] & ~keep);
 	return i;
 }
 

@@ -19,13 +19,12 @@ void prove_find_segment(void) /* unwind 22 */
 {
 	uint64_t bases[SEGMENTS], a = nondet_u64();
 	size_t count = nondet_size(), found;
-	struct map_view map = {bases, NULL, count};
 
 	__CPROVER_assume(count >= 1 && count <= SEGMENTS);
 	__CPROVER_assume(bases[0] == 0);
 	for (size_t i = 1; i < SEGMENTS; i++)
 		__CPROVER_assume(i >= count || bases[i] > bases[i - 1]);
-	found = find_segment(&map, a);
+	found = find_segment(bases, count, a);
 	assert(found < count && bases[found] <= a);
 #ifdef PLANTED
 	assert(found + 1 == count || bases[found + 1] >= a + 2);
