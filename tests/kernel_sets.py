@@ -137,7 +137,8 @@ def variants(backend: Any) -> list[int]:
     found: dict[Any, int] = {}
     for seed in STATES:
         tables = backend.tables(nasty(seed))
-        found.setdefault((tables.isa, tables.shape, min(tables.groups, 4), tables.groups > 8), seed)
+        septets = (tables.start[0], tables.octets) if tables.isa == native.lib.MEMTYPE_AVX512 else None
+        found.setdefault((tables.shape, septets, min(tables.groups, 4), tables.groups > 8), seed)
     return list(found.values())
 
 

@@ -10,7 +10,7 @@ from memtype import MtrrState, rules
 
 LEGAL = (0, 1, 4, 5, 6)
 ANY_TYPE = (*LEGAL, *LEGAL, 6, 6, 0, 2, 3, 7, 8, 0x1E, 0xFF)
-WIDTHS = (32, 36, 39, 40, 44, 45, 46, 48, 49, 52)
+WIDTHS = (32, 36, 39, 40, 42, 44, 45, 46, 48, 49, 52)
 
 
 def random_pair(rng: random.Random, maxphyaddr: int, holey: bool = True) -> tuple[int, int]:

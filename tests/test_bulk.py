@@ -50,16 +50,36 @@ def test_every_set_equals_the_reference(through: Any, first: int) -> None:
         assert not wrong.size, (seed, hex(addresses[wrong[0]]), out[wrong[0]], want[wrong[0]])
 
 
+FIXED, FINE, WIDE, SPLIT, TOM2 = 1, 2, 4, 8, 16  # csrc/bulk.h
+
+
+def tables_for(isa: int) -> list[Any]:
+    """The tables of all states; plain C makes them, for any set."""
+    made = [native.ffi.new("memtype_tables *") for _ in STATES]
+    for seed, one in zip(STATES, made, strict=True):
+        native.lib.memtype_tables_build(native.prepare(nasty(seed)), isa, one)
+    return made
+
+
 def test_the_states_ask_for_every_variant() -> None:
     """With and without fixed ranges, split or not, fine and wide masks, TOM2; one group up to more than thirty."""
-    tables = [native.tables(nasty(seed)) for seed in STATES]
+    tables = tables_for(native.lib.MEMTYPE_AVX2)
     shapes = {made.shape for made in tables}
-    assert {shape & 0b0110 for shape in shapes if not shape & 1} == {0, 2, 4, 6}  # without fixed ranges
-    assert {shape & 0b0110 for shape in shapes if shape & 8} == {0, 2, 4, 6}  # with split ones
-    assert shapes & {1, 3, 5, 7}  # with whole blocks of 64 KiB
-    assert {shape & 32 for shape in shapes} == {0, 32}
+    both = {0, FINE, WIDE, FINE | WIDE}
+    assert {shape & (FINE | WIDE) for shape in shapes if not shape & FIXED} == both
+    assert {shape & (FINE | WIDE) for shape in shapes if shape & SPLIT} == both
+    assert {shape & SPLIT for shape in shapes if shape & FIXED} == {0, SPLIT}
+    assert {shape & TOM2 for shape in shapes} == {0, TOM2}
     assert {1, 2, 3, 8, 9} <= {made.groups for made in tables}
     assert max(made.cubes for made in tables) > 250
+
+
+def test_the_states_ask_for_every_layout_of_septets() -> None:
+    tables = tables_for(native.lib.MEMTYPE_AVX512)
+    layouts = {(made.start[0] == 12, made.octets, made.groups > 1) for made in tables if not made.shape & WIDE}
+    assert layouts == set(itertools.product((False, True), (0, 2, 4), (False, True)))
+    assert {made.groups > 1 for made in tables if made.shape & WIDE} == {False, True}
+    assert {made.start[0] for made in tables} == {12, 14, 16, 20}
 
 
 def test_the_oracle_is_the_reference() -> None:
