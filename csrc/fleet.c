@@ -7,6 +7,9 @@
  */
 #include "fleet.h"
 
+#ifdef MEMTYPE_X86
+#include <xmmintrin.h>
+#endif
 
 void fleet_low(const struct fleet_row *row, const uint64_t *addresses, uint64_t low, uint8_t *types)
 {
@@ -48,22 +51,25 @@ static size_t match_each(const memtype_fleet *f, const uint64_t *addresses, size
 }
 
 #ifdef MEMTYPE_X86
-static size_t match_blocks(const memtype_fleet *f, fleet_match match, const uint64_t *addresses, size_t step, size_t n,
-			   uint8_t *types)
+static size_t match_blocks(const memtype_fleet *f, const fleet_match match[FLEET_KEYS], const uint64_t *addresses,
+			   size_t step, size_t n, uint8_t *types)
 {
 	int stream = f->states * n >= STREAM_MIN && ((uintptr_t)types | n) % KERNEL_BLOCK == 0;
-	size_t room = f->pairs * FLEET_ROWS > FLEET_PAIRS ? FLEET_PAIRS / f->pairs : FLEET_ROWS;
+	size_t room = f->pairs * FLEET_ROWS > FLEET_PAIRS ? FLEET_PAIRS / f->pairs : FLEET_ROWS, i = 0;
 	struct fleet_block block;
 
-	for (size_t i = 0; i < f->states; i += block.rows) {
-		uint32_t rows = (uint32_t)(f->states - i < room ? f->states - i : room), fit;
+	for (int fit = 1; i < f->states && fit;) {
+		avx2_fleet_block(f, i, (uint32_t)(f->states - i < room ? f->states - i : room), &block);
+		for (uint32_t r = 0; r < block.rows && fit; r++) {
+			const struct fleet_row *row = &block.row[r];
 
-		avx2_fleet_block(f, i, rows, &block);
-		fit = match(&block, addresses + i * step, step, n, types + i * n, stream);
-		if (fit < rows)
-			return i + fit;
+			fit = match[row->keys](&block, row, addresses + i * step, n, types + i * n, stream);
+			i += (size_t)fit;
+		}
 	}
-	return f->states;
+	if (stream)
+		_mm_sfence();
+	return i;
 }
 #endif
 

@@ -8,7 +8,7 @@
 #define FLEET_PAIRS 256u /* pairs of all of them */
 
 // How much of an address the ranges of a state tell apart: bits shift + 15 .. shift, bits shift + 31 .. shift, or all.
-enum fleet_keys { FLEET_KEYS_16, FLEET_KEYS_32, FLEET_KEYS_64 };
+enum fleet_keys { FLEET_KEYS_16, FLEET_KEYS_32, FLEET_KEYS_64, FLEET_KEYS };
 
 // one state made ready
 struct fleet_row {
@@ -29,15 +29,12 @@ struct fleet_block {
 	uint64_t base[FLEET_PAIRS + 4], mask[FLEET_PAIRS + 4], code[FLEET_PAIRS + 4]; // written four at a time
 };
 
-// types[r * n + j] of addresses[r * step + j] for each row r. With `stream` set, `types` and n are multiples of 64.
-// The answer is the count of rows without a refused address before the first with one.
-typedef uint32_t (*fleet_match)(const struct fleet_block *block, const uint64_t *addresses, size_t step, size_t n,
-				uint8_t *types, int stream);
+// types[j] of addresses[j] in one state, with keys of its width; 0 where an address is refused. With `stream` set,
+// `types` and n are multiples of 64.
+typedef int (*fleet_match)(const struct fleet_block *block, const struct fleet_row *row, const uint64_t *addresses,
+			   size_t n, uint8_t *types, int stream);
 
-uint32_t avx2_fleet_match(const struct fleet_block *block, const uint64_t *addresses, size_t step, size_t n,
-			  uint8_t *types, int stream);
-uint32_t avx512_fleet_match(const struct fleet_block *block, const uint64_t *addresses, size_t step, size_t n,
-			    uint8_t *types, int stream);
+extern const fleet_match avx2_fleet_match[FLEET_KEYS], avx512_fleet_match[FLEET_KEYS]; // by fleet_row.keys
 
 // make `rows` states from `first` ready: at most FLEET_ROWS, of at most FLEET_PAIRS pairs together
 void avx2_fleet_block(const memtype_fleet *f, size_t first, uint32_t rows, struct fleet_block *block);

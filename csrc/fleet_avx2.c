@@ -363,27 +363,17 @@ INLINE int match_row(const struct fleet_block *block, const struct fleet_row *ro
 	return _mm256_testz_si256(seen, _mm256_set1_epi64x((long long)row->beyond));
 }
 
-AVX2 uint32_t avx2_fleet_match(const struct fleet_block *block, const uint64_t *addresses, size_t step, size_t n,
-			       uint8_t *types, int stream)
-{
-	uint32_t r;
-
-	for (r = 0; r < block->rows; r++, addresses += step, types += n) {
-		const struct fleet_row *row = &block->row[r];
-		int fit;
-
-		if (row->keys == FLEET_KEYS_16)
-			fit = match_row(block, row, addresses, n, types, stream, FLEET_KEYS_16);
-		else if (row->keys == FLEET_KEYS_32)
-			fit = match_row(block, row, addresses, n, types, stream, FLEET_KEYS_32);
-		else
-			fit = match_row(block, row, addresses, n, types, stream, FLEET_KEYS_64);
-		if (!fit)
-			break;
+// one copy of the row for each width of keys
+#define MATCH(name, keys) \
+	static AVX2 int name(const struct fleet_block *block, const struct fleet_row *row, const uint64_t *addresses, \
+			    size_t n, uint8_t *types, int stream) \
+	{ \
+		return match_row(block, row, addresses, n, types, stream, keys); \
 	}
-	if (stream)
-		_mm_sfence();
-	return r;
-}
+MATCH(match_row16, FLEET_KEYS_16)
+MATCH(match_row32, FLEET_KEYS_32)
+MATCH(match_row64, FLEET_KEYS_64)
+
+const fleet_match avx2_fleet_match[FLEET_KEYS] = {match_row16, match_row32, match_row64};
 
 #endif
