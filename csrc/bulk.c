@@ -9,18 +9,6 @@ static int misfit(const uint64_t *in, size_t n, const uint8_t *out)
 	return from % sizeof(*in) != 0 || (from < to + n && to < from + n * sizeof(*in));
 }
 
-// refuse the first address above `limit`; the caller knows that there is one
-static int refuse(const uint64_t *addresses, uint64_t limit, size_t *index)
-{
-	size_t i = 0;
-
-	while (addresses[i] <= limit)
-		i++;
-	if (index)
-		*index = i;
-	return MEMTYPE_EADDRESS;
-}
-
 int memtype_types(const memtype_tables *t, const uint64_t *addresses, size_t n, uint8_t *types, size_t *index)
 {
 	uint64_t limit = low_bits(t->maxphyaddr);
@@ -32,7 +20,7 @@ int memtype_types(const memtype_tables *t, const uint64_t *addresses, size_t n, 
 	if (misfit(addresses, n, types))
 		return MEMTYPE_EBUFFER;
 	if (kernels_of(t->isa)->types(t, addresses, n, small ? checked : types) > limit)
-		return refuse(addresses, limit, index);
+		return refuse(addresses, 0, limit, index);
 	if (small)
 		memcpy(types, checked, n);
 	return MEMTYPE_OK;
@@ -63,8 +51,8 @@ int memtype_map_types(const uint64_t *bases, const uint8_t *kinds, size_t count,
 	if (misfit(addresses, n, types))
 		return MEMTYPE_EBUFFER;
 	if (n <= MEMTYPE_CHECKED_FIRST && kernels_of(isa)->or_words(addresses, n) > limit)
-		return refuse(addresses, limit, index);
-	return search_map(bases, kinds, count, addresses, n, types) > limit ? refuse(addresses, limit, index) : MEMTYPE_OK;
+		return refuse(addresses, 0, limit, index);
+	return search_map(bases, kinds, count, addresses, n, types) > limit ? refuse(addresses, 0, limit, index) : MEMTYPE_OK;
 }
 
 // --- pages in a row ---

@@ -101,6 +101,16 @@ static inline size_t find_segment(const uint64_t *bases, size_t count, uint64_t 
 	return (size_t)(low - bases);
 }
 
+// Refuse the first word from `start` on that is above `limit`; the caller knows that there is one.
+static inline int refuse(const uint64_t *words, size_t start, uint64_t limit, size_t *index)
+{
+	while (words[start] <= limit)
+		start++;
+	if (index)
+		*index = start;
+	return MEMTYPE_EADDRESS;
+}
+
 #define KERNEL_BLOCK 64u                    /* elements of the largest turn: the output of a cache line */
 #define STREAM_MIN (UINT64_C(1) << 25)      /* outputs beyond any last-level cache bypass it */
 #define PREFETCH_AHEAD 384                  /* elements: 3 KiB of addresses */

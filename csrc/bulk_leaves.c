@@ -36,11 +36,8 @@ int memtype_effective_types(const memtype_tables *t, uint64_t pat, uint32_t leve
 		page = page_of(t->maxphyaddr, level);
 	for (unsigned row = 0; row < 16; row++)
 		fold(plane, pat, row, view.effective[row]);
-	if (kernels_of(t->isa)->effective(t, &view, places, page, ptes, n, out) > limit) {
-		for (*index = 0; places[*index] <= limit;)
-			++*index;
-		return MEMTYPE_EADDRESS;
-	}
+	if (kernels_of(t->isa)->effective(t, &view, places, page, ptes, n, out) > limit)
+		return refuse(places, 0, limit, index);
 	if (out == checked && n)
 		memcpy(types, checked, n);
 	return MEMTYPE_OK;

@@ -49,12 +49,7 @@ static int fill(const struct leaf_map *map, uint32_t isa, const uint64_t *gfns, 
 		done = kernels_of(t.isa)->fill(&t, last, gfns, n, keep, words);
 	else
 		done = fill_by_search(map, last, gfns, n, keep, words);
-	if (done == n)
-		return MEMTYPE_OK;
-	while (gfns[done] <= last)
-		done++;
-	*index = done;
-	return MEMTYPE_EADDRESS;
+	return done == n ? MEMTYPE_OK : refuse(gfns, done, last, index);
 }
 
 int memtype_leaf_bits(const uint64_t *bases, const uint64_t *bits, size_t count, uint32_t maxphyaddr,
