@@ -336,9 +336,7 @@ _keep_map = MtrrState.__dict__["_map"].__set__  # what object.__setattr__ finds 
 # --- validity ---------------------------------------------------------------------------------------------------
 
 
-def msr_valid(
-    index: int, value: int, maxphyaddr: int = rules.DEFAULT_MAXPHYADDR, vendor: str = "intel"
-) -> bool:
+def msr_valid(index: int, value: int, maxphyaddr: int = rules.DEFAULT_MAXPHYADDR, vendor: str = "intel") -> bool:
     """Whether WRMSR of `value` to MTRR or PAT register `index` succeeds (False: #GP).
 
     Examples
@@ -396,7 +394,7 @@ def infer_maxphyaddr(masks: Iterable[int]) -> int:
 
 
 def vendor_name(vendor: str) -> str:
-    """"intel" or "amd" from any spelling, CPUID strings included."""
+    """ "intel" or "amd" from any spelling, CPUID strings included."""
     try:
         return _VENDORS[vendor.lower()]
     except (KeyError, AttributeError):

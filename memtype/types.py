@@ -90,7 +90,5 @@ _WORDS = {
 }
 
 _SPELLINGS = {
-    word: kind
-    for kind in MemoryType
-    for word in (_SHORT[kind].lower(), str(int(kind)), *_WORDS[kind].split())
+    word: kind for kind in MemoryType for word in (_SHORT[kind].lower(), str(int(kind)), *_WORDS[kind].split())
 }

@@ -203,15 +203,14 @@ def _solve(
 def _spare_entry(pat: Pat) -> int:
     """An entry whose type stands elsewhere too. From 4 up first: walks and entries without the PAT bit never use
     those. A PAT that lacks a type has such an entry: eight entries, at most five types."""
+
     def held_elsewhere(index: int) -> bool:
         return pat[index] is MemoryType.UNDEFINED or pat[index] in (*pat.types[:index], *pat.types[index + 1 :])
 
     return next(index for index in (4, 5, 6, 7, 3, 2, 1) if held_elsewhere(index))
 
 
-def _refusal(
-    kind: MemoryType, seat: str, reach: dict[MemoryType, MemoryType], admitted: tuple[MemoryType, ...]
-) -> str:
+def _refusal(kind: MemoryType, seat: str, reach: dict[MemoryType, MemoryType], admitted: tuple[MemoryType, ...]) -> str:
     if kind is MemoryType.UC_MINUS:
         return "UC- is a PAT entry, not a type that an access gets: it gives UC or WC"
     text = f"{seat} admits only {_listed(admitted, 'and')}"

@@ -16,7 +16,7 @@ def digits(maxphyaddr: int, newer: bool) -> int:
 
 
 def register_lines(state: MtrrState, newer: bool = False) -> list[str]:
-    """"MTRR default type" to the last variable range."""
+    """ "MTRR default type" to the last variable range."""
     on = bool(state.def_type & rules.DEF_TYPE_E)
     fixed_on = on and state.def_type & rules.DEF_TYPE_FE
     lines = [f"MTRR default type: {name(state.def_type & 0xFF)}"]

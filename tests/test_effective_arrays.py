@@ -222,8 +222,7 @@ def test_registers_and_entries_are_the_scalar_composition(seed):
     addresses = interesting_addresses(state, rng, 20)
     entries = [rng.getrandbits(64) for _ in addresses]
     assert mt.effective_types(state, addresses, entries, pat, level).tolist() == [
-        mt.effective(state.at(a), pat.types_of(e, level), state.vendor)
-        for a, e in zip(addresses, entries, strict=True)
+        mt.effective(state.at(a), pat.types_of(e, level), state.vendor) for a, e in zip(addresses, entries, strict=True)
     ]
     placed = [a & 0x000F_FFFF_FFFF_F000 | e & 0xFFF0_0000_0000_0FFF for a, e in zip(addresses, entries, strict=True)]
     inside = (1 << {1: 12, 2: 21, 3: 30}[level]) - 1

@@ -229,9 +229,7 @@ def test_a_refused_address_is_named(ask: Core, states: int, count: int, bit: str
 
 @pytest.mark.parametrize("width", [0, 19, 53, 64, (1 << 32) - 1])
 @pytest.mark.parametrize("count", [0, 3, 300])
-def test_states_out_of_bounds_are_refused_before_anything_is_written(
-    ask: Core, width: int, count: int
-) -> None:
+def test_states_out_of_bounds_are_refused_before_anything_is_written(ask: Core, width: int, count: int) -> None:
     fleet = StateArray.of(fleet_of(1, 30))
     addresses, out = np.zeros((30, count), np.uint64), np.full((30, count), 0xEE, np.uint8)
     addresses[2:, :1] = (1 << 64) - 1  # registers are looked at first

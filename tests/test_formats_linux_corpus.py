@@ -66,9 +66,7 @@ def test_total_ram_covered_is_the_sum_of_our_write_back(corpus):
         state, seen = machine.mtrrs, seen + 1
         total = MIB + sum(max(end, MIB) - max(base, MIB) for base, end in write_back(state, tom2=False))
         if state.tom2:
-            total -= sum(
-                max(0, min(end, state.tom2) - max(base, GIB4)) for base, end in write_back(state, tom2=False)
-            )
+            total -= sum(max(0, min(end, state.tom2) - max(base, GIB4)) for base, end in write_back(state, tom2=False))
         if total // MIB != covered:
             wrong.append(f"{name_of(path)}: {total // MIB} is not {covered}")
     assert not wrong, "\n".join(wrong)

@@ -13,8 +13,7 @@ from memtype import cli
 
 README = (Path(__file__).resolve().parent.parent / "README.md").read_text()
 COMMANDS = sorted(
-    set(re.findall(r"`(memtype [^`]+)`", README))
-    | set(re.findall(r"^    (?:\$ )?(memtype .+)$", README, re.M))
+    set(re.findall(r"`(memtype [^`]+)`", README)) | set(re.findall(r"^    (?:\$ )?(memtype .+)$", README, re.M))
 )
 SAMPLES = re.findall(r"^    \$ (memtype .+)\n((?:    .+\n)+)", README, re.M)
 

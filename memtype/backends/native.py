@@ -248,9 +248,7 @@ def map_types(
 ) -> None:
     index = ffi.new(_SIZE)
     given, written = _in(addresses), _out(out)
-    status = lib.memtype_map_types(
-        *map_view(bases, kinds), maxphyaddr, _isa, given, addresses.size, written, index
-    )
+    status = lib.memtype_map_types(*map_view(bases, kinds), maxphyaddr, _isa, given, addresses.size, written, index)
     if status:
         raise _refused(addresses, index[0], maxphyaddr)
 

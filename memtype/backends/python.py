@@ -151,7 +151,6 @@ def effective_npt(guest: int, host: int, mtrr: int, snp: bool, cr0_cd: bool) -> 
     return reference.effective_npt(guest, host, mtrr, snp, cr0_cd)
 
 
-
 @cache
 def _plane(function: Callable[..., int], *context: Any) -> arrays.U8Array:
     """uint8[16, 16]: `function(*context, row, column)` for all that may be an input."""

@@ -287,9 +287,7 @@ def _diff_lines(old: Vm, new: Vm, leaves: list[LeafChange], behaviour: list[tupl
     return lines if leaves or behaviour else [*lines, "no difference for this guest"]
 
 
-def _diff_json(
-    old: Vm, new: Vm, leaves: list[LeafChange], behaviour: list[tuple[str, str, str]]
-) -> dict[str, Any]:
+def _diff_json(old: Vm, new: Vm, leaves: list[LeafChange], behaviour: list[tuple[str, str, str]]) -> dict[str, Any]:
     return {
         "from": _setting_json(old),
         "to": _setting_json(new),

@@ -148,9 +148,7 @@ def _printed_differs(machine: Machine, state: MtrrState) -> list[str]:
     first = next((edge for edge in edges if mine.at(edge) != printed.at(edge)), None)
     if first is None:
         return []
-    return [
-        f"the printed map has {printed.at(first)} at {hexadecimal(first)}; these registers make {mine.at(first)}"
-    ]
+    return [f"the printed map has {printed.at(first)} at {hexadecimal(first)}; these registers make {mine.at(first)}"]
 
 
 def _map_lines(memory: MemoryMap, state: MtrrState | None) -> list[str]:

@@ -178,7 +178,7 @@ def contradictions(vendor: str) -> list[dict[str, Any]]:
 
 def _refutation(vendors: tuple[str, ...]) -> str:
     lines = [
-        "\"The most restrictive type wins\" is wrong",
+        '"The most restrictive type wins" is wrong',
         "",
         "  The belief: order the types UC, WC, WT, WP, WB (UC- and CD count as UC); of",
         "  MTRR and PAT type the one further left wins. The manuals' tables say otherwise:",

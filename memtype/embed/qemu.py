@@ -66,9 +66,7 @@ def _with_stream(told: Machine, held: Machine) -> Machine:
     """The stream's registers with the width and vendor that QMP told."""
     changes: dict[str, Any] = {"vendor": told.vendor, "maxphyaddr": told.maxphyaddr}
     known = {name: value for name, value in changes.items() if value is not None}
-    cpus = tuple(
-        replace(cpu, mtrrs=None if cpu.mtrrs is None else replace(cpu.mtrrs, **known)) for cpu in held.cpus
-    )
+    cpus = tuple(replace(cpu, mtrrs=None if cpu.mtrrs is None else replace(cpu.mtrrs, **known)) for cpu in held.cpus)
     notes = tuple(still_open(held.notes, known))
     if len(cpus) != len(told.cpus):
         notes += (f"the stream holds {len(cpus)} processors, QEMU lists {len(told.cpus)}",)

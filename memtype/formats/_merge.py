@@ -121,9 +121,7 @@ def _default_from_ram(machine: Machine) -> Machine:
 
 def _write_back(memory: MemoryMap, base: int, size: int) -> int:
     """How many bytes of [base, base + size) are WB."""
-    return sum(
-        max(0, min(base + size, s.end) - max(base, s.base)) for s in memory.segments if s.type == MemoryType.WB
-    )
+    return sum(max(0, min(base + size, s.end) - max(base, s.base)) for s in memory.segments if s.type == MemoryType.WB)
 
 
 def _conflicts(better: Machine, other: Machine) -> list[str]:

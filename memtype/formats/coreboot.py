@@ -208,9 +208,7 @@ def _machine(found: _Solution, notes: list[str], source: str) -> Machine:
         width = _assumed(found, notes)
         guesses.append("maxphyaddr")
     machine = reg.machine_of(registers, NAME, source, notes, width, facts=facts)
-    if machine.vendor == "amd" and any(
-        base >= rules.GIB4 and kind == MemoryType.WB for base, _, kind in found.ranges
-    ):
+    if machine.vendor == "amd" and any(base >= rules.GIB4 and kind == MemoryType.WB for base, _, kind in found.ranges):
         note = "RAM above 4 GiB is WB by TOM2 on such machines, which coreboot does not print: it reads as the default"
         machine = replace(machine, notes=(*machine.notes, note))
     return reg.guessed(machine, *guesses)

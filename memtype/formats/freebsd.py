@@ -20,7 +20,8 @@ _WORDS = "|".join((*_TYPES, *_FLAGS))
 _START = re.compile(r"^\s*0x[0-9a-f]+/0x", re.I)
 _LINE = re.compile(
     r"^\s*0x(?P<base>[0-9a-f]+)/0x(?P<length>[0-9a-f]+)\s+(?P<owner>\S{1,8})"
-    rf"(?P<words>(?:\s+(?:{_WORDS}))*)\s*$", re.I
+    rf"(?P<words>(?:\s+(?:{_WORDS}))*)\s*$",
+    re.I,
 )
 _SNIFF = re.compile(rf"^[ \t]*0x[0-9a-f]+/0x[0-9a-f]+\s+\S{{1,8}}\s+(?:{_WORDS})\b", re.I | re.M)
 

@@ -58,9 +58,7 @@ def honored(release: str, vendor: str, tdp: str, noncoherent_dma: bool) -> Cell:
         # through PAT entry 1: entry 0 is what shadow and nested leaves use
         return lambda off: vm(off, **changed).effective(_PLACE, pat_index=1) in (MemoryType.UC, MemoryType.CD)
 
-    return Cell(
-        _answer(uncached(kind=MemoryType.UC)), _answer(uncached(pat=MemoryType.UC)), _answer(uncached(cd=True))
-    )
+    return Cell(_answer(uncached(kind=MemoryType.UC)), _answer(uncached(pat=MemoryType.UC)), _answer(uncached(cd=True)))
 
 
 def _answer(honors: Callable[[bool], bool]) -> str:

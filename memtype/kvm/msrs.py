@@ -11,7 +11,7 @@ MSR_2F8 = 0x2F8  # taken for a variable range up to 4.1
 
 
 def kind_of(index: int) -> str:
-    """"def_type", "fixed", "base", "mask", "pat", or "unknown" (MTRRcap too: a write of it reaches no MTRR code)."""
+    """ "def_type", "fixed", "base", "mask", "pat", or "unknown" (MTRRcap too: a write of it reaches no MTRR code)."""
     if index == rules.DEF_TYPE_MSR:
         return "def_type"
     if index == rules.PAT_MSR:

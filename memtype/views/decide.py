@@ -28,9 +28,7 @@ def decide(profile: Profile, s: Registers, address: int) -> Decision:
 
 def matching(profile: Profile, s: Registers, address: int) -> tuple[int, ...]:
     """The pairs that denote `address` in this reading, by index."""
-    return tuple(
-        n for n, pair in enumerate(s.variable) if ranges.covers(profile.ranges, pair, s.maxphyaddr, address)
-    )
+    return tuple(n for n, pair in enumerate(s.variable) if ranges.covers(profile.ranges, pair, s.maxphyaddr, address))
 
 
 def decide_matching(profile: Profile, s: Registers, address: int, pairs: tuple[int, ...]) -> Decision:
