@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from conftest import ROOT
 
-PACKAGE = Path(__file__).resolve().parent.parent / "memtype"
+PACKAGE = ROOT / "memtype"
 
 # From the top of the house down; rooms in one row may use each other.
 FLOORS = [

@@ -12,8 +12,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from conftest import ROOT
 
-PROOFS = Path(__file__).resolve().parent / "proofs"
+PROOFS = ROOT / "tests" / "proofs"
 CBMC = shlex.split(os.environ.get("MEMTYPE_CBMC", ""))
 CHECKS = [
     "--unwinding-assertions",

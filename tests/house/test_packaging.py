@@ -11,8 +11,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-
-ROOT = Path(__file__).resolve().parent.parent
+from conftest import ROOT
 
 pytestmark = pytest.mark.skipif(
     os.environ.get("MEMTYPE_TEST_PACKAGING") != "1", reason="builds and installs: set MEMTYPE_TEST_PACKAGING=1"

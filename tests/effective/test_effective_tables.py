@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import itertools
 import json
-from pathlib import Path
 
 import pytest
-from conftest import load_vectors
+from conftest import ROOT, load_vectors
 
 import memtype as mt
 from memtype import rules
@@ -264,7 +263,7 @@ def test_mixed_is_no_pat_type():
 def test_tables_h_is_what_build_tables_writes():
     from importlib.util import module_from_spec, spec_from_file_location
 
-    csrc = Path(__file__).resolve().parents[1] / "csrc"
+    csrc = ROOT / "csrc"
     if not (csrc / "build_tables.py").is_file():
         pytest.skip("no C sources beside the tests")
     spec = spec_from_file_location("build_tables", csrc / "build_tables.py")

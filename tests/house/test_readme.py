@@ -7,11 +7,12 @@ import shlex
 from pathlib import Path
 
 import pytest
+from conftest import ROOT
 
 import memtype as mt
 from memtype import cli
 
-README = (Path(__file__).resolve().parent.parent / "README.md").read_text()
+README = (ROOT / "README.md").read_text()
 COMMANDS = sorted(
     set(re.findall(r"`(memtype [^`]+)`", README)) | set(re.findall(r"^    (?:\$ )?(memtype .+)$", README, re.M))
 )
