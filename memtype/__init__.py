@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from memtype.backends import active as _active
 from memtype.effective import effective, effective_npt, effective_pcd_pwt, effective_types
+from memtype.emit import emit
 from memtype.ept import (
     effective_ept,
     effective_ept_types,
@@ -46,7 +47,6 @@ if TYPE_CHECKING:
     from memtype.analysis.page_type import PageType, page_type
     from memtype.fleet import StateArray, types_of_states
     from memtype.formats import load, parse
-    from memtype.formats._emit import emit
     from memtype.machine import Cpu, Machine
 else:
     # The same names, each imported when it is first asked for: they are half of the time that all would take.
@@ -58,7 +58,6 @@ else:
         "memtype.analysis.page_type": ("PageType", "page_type"),
         "memtype.fleet": ("StateArray", "types_of_states"),
         "memtype.formats": ("load", "parse"),
-        "memtype.formats._emit": ("emit",),
         "memtype.machine": ("Cpu", "Machine"),
     }
     _ROOM_OF = {name: room for room, names in _LATER.items() for name in names}

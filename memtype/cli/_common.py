@@ -28,11 +28,11 @@ def add_json(parser: argparse.ArgumentParser) -> None:
 
 def read_machine(source: str | None) -> Machine:
     """The machine that `source` names: a file, "-" or a pipe, else this host, else the built-in sample."""
-    from memtype import formats
+    from memtype import host
 
     if source is None and piped():
         source = "-"
-    machine = formats.load_or_host(source)
+    machine = host.load_or_host(source)
     if source is None:
         notes([f"no input: shown is {machine.source}"])
     return machine

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 
 from memtype.cli._common import notes, print_json
-from memtype.formats import _capture, own_json
+from memtype.formats import own_json
+from memtype.host import capture
 
 HELP = "read this host (more with root) and print one JSON that every verb reads; nothing is ever written"
 EXAMPLE = "memtype capture --anonymise"
@@ -17,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    machine = _capture.capture(anonymise=args.anonymise)
+    machine = capture.capture(anonymise=args.anonymise)
     print_json("capture", own_json.dump(machine))
     notes(machine.notes)
     return 0

@@ -21,9 +21,9 @@ from memtype.cli._common import (
     say,
     size_text,
 )  # fmt: skip
+from memtype.emit import FORMS, emit
 from memtype.errors import RegisterError, ShatteredMapError
 from memtype.formats import own_json
-from memtype.formats._emit import FORMS, emit
 from memtype.machine import Machine
 from memtype.memory_map import MemoryMap
 from memtype.mtrr import MtrrState

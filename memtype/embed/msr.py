@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterable, Mapping
 
 from memtype import rules
 from memtype.errors import MemtypeError, RegisterError
-from memtype.formats._notes import not_told
-from memtype.formats._registers import differing
 from memtype.machine import Cpu, Machine
 from memtype.mtrr import MtrrState, vendor_name
 from memtype.pat import Pat
+from memtype.reading.notes import not_told
+from memtype.reading.registers import differing
 
 Reader = Callable[[int], int] | Mapping[int, int]
 

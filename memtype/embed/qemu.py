@@ -14,9 +14,9 @@ from typing import Any
 from memtype import formats
 from memtype.arrays import check_maxphyaddr
 from memtype.errors import InputError
-from memtype.formats._notes import not_told, still_open
 from memtype.machine import Cpu, Machine
 from memtype.mtrr import vendor_name
+from memtype.reading.notes import not_told, still_open
 
 Execute = Callable[[str, dict[str, Any]], Any]
 

@@ -1,6 +1,6 @@
-"""Reading dumps: one module per family of formats, found by itself.
+"""Reading dumps: one module or package per family of formats, listed in `FAMILIES`.
 
-A family is a module of this package whose name does not start with ``_``. It has
+A family has
 
 ``NAME``
     the format's name as `Machine.format` shows it, e.g. ``"linux-dmesg"``;
@@ -18,24 +18,48 @@ from __future__ import annotations
 
 import importlib
 import os
-import pkgutil
 from dataclasses import replace
 from functools import cache
 from types import ModuleType
 
 from memtype.errors import MemtypeError, ParseError
-from memtype.formats._merge import merge
-from memtype.formats._read import HEAD, checked_text, read_bytes, text_of
 from memtype.machine import Machine
+from memtype.reading.bytes import HEAD, checked_text, read_bytes, text_of
+from memtype.reading.merge import merge
 
-__all__ = ["families", "host", "load", "load_or_host", "parse", "sample", "text_of"]
+__all__ = ["FAMILIES", "families", "load", "parse", "text_of"]
+
+# Every family of dumps, by its module's name. A new family is one module, or package, and one word here.
+FAMILIES = (
+    "coreboot",
+    "edk2",
+    "freebsd",
+    "fwts",
+    "inteltool",
+    "kvm_msrs",
+    "linux_dmesg",
+    "linux_pat_conflicts",
+    "msr_json",
+    "msr_list",
+    "own_json",
+    "pat_memtype_list",
+    "proc_mtrr",
+    "proc_mtrr_commands",
+    "qemu_json",
+    "qemu_migration",
+    "qemu_monitor",
+    "seabios",
+    "structures",
+    "uboot",
+    "windbg",
+    "xen",
+)
 
 
 @cache
 def families() -> tuple[ModuleType, ...]:
-    """The format modules, by name."""
-    names = sorted(info.name for info in pkgutil.iter_modules(__path__) if not info.name.startswith("_"))
-    return tuple(importlib.import_module(f"{__name__}.{name}") for name in names)
+    """The modules of `FAMILIES`."""
+    return tuple(importlib.import_module(f"{__name__}.{name}") for name in FAMILIES)
 
 
 def parse(text: str | bytes, source: str = "<text>") -> Machine:
@@ -86,34 +110,6 @@ def load(path: str | os.PathLike[str]) -> Machine:
     """
     source, data = read_bytes(path)
     return _parse_bytes(data, source)
-
-
-def load_or_host(source: str | os.PathLike[str] | None) -> Machine:
-    """The dump that `source` names; without one this host, and where that tells no memory type the sample.
-
-    `Machine.source` says which it was: "this host" or "the built-in sample".
-    """
-    if source is not None:
-        return load(source)
-    machine = host()
-    if machine.mtrrs is not None or machine.printed_map is not None:
-        return machine
-    built_in = sample()
-    return replace(built_in, notes=(*(f"this host: {note}" for note in machine.notes), *built_in.notes))
-
-
-def host() -> Machine:
-    """This host, as far as it lets itself be read. `Machine.notes` says what it did not tell."""
-    from memtype.formats import _host
-
-    return replace(_host.read(), source="this host")
-
-
-def sample() -> Machine:
-    """The built-in sample: a server with 16 GiB, 10 variable ranges and a UC hole below 4 GiB."""
-    from memtype.formats import _sample
-
-    return replace(parse(_sample.TEXT, "the built-in sample"), source="the built-in sample")
 
 
 def _parse_bytes(data: bytes, source: str) -> Machine:

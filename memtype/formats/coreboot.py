@@ -12,10 +12,10 @@ from dataclasses import dataclass, field, replace
 
 from memtype import rules
 from memtype.errors import InputError
-from memtype.formats import _registers as reg
-from memtype.formats._notes import not_told
 from memtype.machine import Machine
 from memtype.memory_map import MemoryMap
+from memtype.reading import registers as reg
+from memtype.reading.notes import not_told
 from memtype.types import MemoryType
 
 NAME = "coreboot"

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 from memtype import rules
 from memtype.errors import InputError
-from memtype.formats import _registers as reg
 from memtype.machine import Machine
 from memtype.memory_map import MemoryMap
+from memtype.reading import registers as reg
 from memtype.types import MemoryType
 
 NAME = "edk2"

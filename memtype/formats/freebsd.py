@@ -6,10 +6,10 @@ import re
 
 from memtype import rules
 from memtype.errors import ParseError
-from memtype.formats import _registers as reg
-from memtype.formats._notes import not_told
-from memtype.formats._values import RESERVED
 from memtype.machine import Machine
+from memtype.reading import registers as reg
+from memtype.reading.notes import not_told
+from memtype.reading.values import RESERVED
 from memtype.types import MemoryType
 
 NAME = "freebsd-memcontrol"

@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 
 from memtype import rules
-from memtype.formats import _registers as reg
 from memtype.machine import Machine
+from memtype.reading import registers as reg
 
 NAME = "inteltool"
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 
 from memtype.errors import ParseError
-from memtype.formats._lines import bare, holds
-from memtype.formats._values import register
 from memtype.machine import Machine
+from memtype.reading.lines import bare, holds
+from memtype.reading.values import register
 
 NAME = "linux-dmesg"
 

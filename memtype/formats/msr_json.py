@@ -12,10 +12,11 @@ from typing import Any
 
 from memtype import rules
 from memtype.errors import InputError, ParseError
-from memtype.formats import _json, own_json
-from memtype.formats import _registers as reg
+from memtype.formats import own_json
 from memtype.machine import Machine
 from memtype.mtrr import vendor_name
+from memtype.reading import json as checked
+from memtype.reading import registers as reg
 
 NAME = "msr-json"
 
@@ -43,12 +44,12 @@ def sniff(text: str) -> bool:
 
 def parse(text: str, source: str = "<text>") -> Machine:
     """Every MSR list or mapping; CPUID entries beside them tell the width and the vendor."""
-    value = _json.load(text, source, several=True)
+    value = checked.load(text, source, several=True)
     lists: list[_Found] = []
     maps: list[_Found] = []
     widths: set[int] = set()
     vendors: set[str] = set()
-    for cpu, item in _json.objects(value):
+    for cpu, item in checked.objects(value):
         if "" in item:
             found = _list(item[""], source)
             if found:

@@ -11,12 +11,12 @@ from typing import Any
 
 from memtype import rules
 from memtype.errors import InputError, ParseError
-from memtype.formats import _json
-from memtype.formats import _registers as reg
 from memtype.machine import Cpu, Machine, RamRange
 from memtype.memory_map import MemoryMap
 from memtype.mtrr import MtrrState
 from memtype.pat import Pat
+from memtype.reading import json as checked
+from memtype.reading import registers as reg
 from memtype.types import MemoryType
 
 NAME = "memtype-json"
@@ -82,14 +82,14 @@ def _dump_map(printed: MemoryMap | None) -> Any:
 
 def parse(text: str, source: str = "<text>") -> Machine:
     """The machine that `dump` was given."""
-    whole = _json.load(text, source)
+    whole = checked.load(text, source)
     value = whole.get("machine") if isinstance(whole, dict) and isinstance(whole.get("machine"), dict) else whole
     schema = whole.get("schema") if isinstance(whole, dict) else None
     if schema != SCHEMA:
         raise ParseError(f"{source}: schema {reg.quoted(schema)}; this release reads {SCHEMA}")
     if not isinstance(value, dict):
         raise ParseError(f"{source}: no machine in it")
-    cpus = _json.member(value, "cpus", list, source, "machine")
+    cpus = checked.member(value, "cpus", list, source, "machine")
     if not 1 <= len(cpus) <= reg.MAX_CPUS:
         raise ParseError(f"{source}: {len(cpus)} processors; 1 to {reg.MAX_CPUS} can be")
     try:
@@ -111,7 +111,7 @@ def parse(text: str, source: str = "<text>") -> Machine:
 
 
 def _cpu(value: Any, source: str) -> Cpu:
-    number = reg.integer(_json.member(value, "number", int, source, "cpus"), source, "processor number", 32)
+    number = reg.integer(checked.member(value, "number", int, source, "cpus"), source, "processor number", 32)
     where = f"CPU {number}"
     pat = value.get("pat")
     state = value.get("mtrrs")
@@ -124,7 +124,7 @@ def _cpu(value: Any, source: str) -> Cpu:
 
 def _state(value: Any, source: str, where: str) -> MtrrState:
     msrs = {}
-    for key, data in _json.member(value, "msrs", dict, source, where).items():
+    for key, data in checked.member(value, "msrs", dict, source, where).items():
         index = reg.number(key, source, 0, f"{where}: register", 32)
         msrs[index] = reg.integer(data, source, f"{where}: {rules.msr_name(index)}")
     if rules.DEF_TYPE_MSR not in msrs:
@@ -133,15 +133,15 @@ def _state(value: Any, source: str, where: str) -> MtrrState:
     if missing:
         raise ParseError(f"{source}: {where}: {rules.msr_name(missing[0])} (0x{missing[0]:x}) is missing")
     pairs = []
-    for n, pair in enumerate(_json.member(value, "variable", list, source, where)):
-        base, mask = (_json.member(pair, name, str, source, f"{where}: variable[{n}]") for name in ("base", "mask"))
+    for n, pair in enumerate(checked.member(value, "variable", list, source, where)):
+        base, mask = (checked.member(pair, name, str, source, f"{where}: variable[{n}]") for name in ("base", "mask"))
         pairs.append(tuple(reg.number(word, source, 0, f"{where}: variable[{n}]") for word in (base, mask)))
     return MtrrState(
         msrs[rules.DEF_TYPE_MSR],
         tuple(msrs[index] for index in rules.FIXED_MSRS),
         tuple((base, mask) for base, mask in pairs),
-        _json.member(value, "maxphyaddr", int, source, where),
-        _json.member(value, "vendor", str, source, where),
+        checked.member(value, "maxphyaddr", int, source, where),
+        checked.member(value, "vendor", str, source, where),
         msrs.get(rules.SYSCFG_MSR, 0),
         msrs.get(rules.TOP_MEM2_MSR, 0),
         msrs.get(rules.MTRRCAP),
@@ -149,17 +149,19 @@ def _state(value: Any, source: str, where: str) -> MtrrState:
 
 
 def _ram(value: Any, source: str) -> RamRange:
-    base, size = (reg.number(_json.member(value, key, str, source, "e820"), source, 0, key) for key in ("base", "size"))
-    return RamRange(base, size, _json.member(value, "kind", str, source, "e820"))
+    base, size = (
+        reg.number(checked.member(value, key, str, source, "e820"), source, 0, key) for key in ("base", "size")
+    )
+    return RamRange(base, size, checked.member(value, "kind", str, source, "e820"))
 
 
 def _map(value: Any, source: str) -> MemoryMap | None:
     if value is None:
         return None
-    width = _width(_json.member(value, "maxphyaddr", int, source, "printed_map"), source)
+    width = _width(checked.member(value, "maxphyaddr", int, source, "printed_map"), source)
     segments = []
-    for entry in _json.member(value, "segments", list, source, "printed_map"):
-        words = [_json.member(entry, key, str, source, "printed_map") for key in ("base", "size", "type")]
+    for entry in checked.member(value, "segments", list, source, "printed_map"):
+        words = [checked.member(entry, key, str, source, "printed_map") for key in ("base", "size", "type")]
         base, size = (reg.number(word, source, 0, "printed_map") for word in words[:2])
         kind = MemoryType.UNDEFINED if words[2] == str(MemoryType.UNDEFINED) else MemoryType.parse(words[2])
         segments.append((base, size, kind))

@@ -10,10 +10,10 @@ import re
 
 from memtype import rules
 from memtype.errors import ParseError
-from memtype.formats._lines import holds, lines
-from memtype.formats._notes import not_told
-from memtype.formats._values import register
 from memtype.machine import Machine
+from memtype.reading.lines import holds, lines
+from memtype.reading.notes import not_told
+from memtype.reading.values import register
 
 NAME = "pat-memtype-list"
 

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 
 from memtype import rules
 from memtype.errors import ParseError
-from memtype.formats._lines import holds, lines
-from memtype.formats._notes import not_told
-from memtype.formats._values import decimal, mtrr_type, register
 from memtype.machine import Cpu, Machine
 from memtype.mtrr import MtrrState
-from memtype.types import MemoryType
+from memtype.reading.inference import infer_default
+from memtype.reading.lines import holds, lines
+from memtype.reading.notes import not_told
+from memtype.reading.values import decimal, mtrr_type, register
 
 NAME = "proc-mtrr"
 
@@ -79,10 +78,3 @@ def _machine(found: dict[int, tuple[int, int, int]], cut: str | None) -> Machine
     state = MtrrState(rules.DEF_TYPE_E | default, variable=tuple(variable), maxphyaddr=width)
     inferred = ("vendor", "maxphyaddr", "default", "fixed")
     return Machine((Cpu(0, state),), NAME, maxphyaddr=width, notes=tuple(notes), inferred=inferred)
-
-
-def infer_default(kinds: Iterable[int]) -> tuple[MemoryType, str]:
-    """The default type that makes sense of the listed ones: firmware that lists RAM as WB defaults to UC."""
-    if MemoryType.WB in kinds:
-        return MemoryType.UC, "RAM is listed as write-back"
-    return MemoryType.WB, "no range is write-back"

@@ -7,9 +7,9 @@ from typing import Any
 
 from memtype import rules
 from memtype.errors import ParseError
-from memtype.formats import _json
-from memtype.formats import _registers as reg
 from memtype.machine import Machine
+from memtype.reading import json as checked
+from memtype.reading import registers as reg
 
 NAME = "qemu-json"
 
@@ -24,7 +24,7 @@ def sniff(text: str) -> bool:
 
 def parse(text: str, source: str = "<text>") -> Machine:
     """One processor per ``"cpu (n)"``. MAXPHYADDR is not told, and QEMU may have filled the masks."""
-    whole = _json.load(text, source)
+    whole = checked.load(text, source)
     registers: dict[int, dict[int, int]] = {}
     for key, section in whole.items() if isinstance(whole, dict) else ():
         match = _SECTION.fullmatch(key)

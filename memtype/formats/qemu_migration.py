@@ -14,8 +14,8 @@ from typing import Any
 
 from memtype import rules
 from memtype.errors import ParseError
-from memtype.formats import _registers as reg
 from memtype.machine import Machine
+from memtype.reading import registers as reg
 
 NAME = "qemu-migration"
 

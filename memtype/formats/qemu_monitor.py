@@ -12,9 +12,9 @@ from typing import Any
 
 from memtype import rules
 from memtype.errors import ParseError
-from memtype.formats import _registers as reg
-from memtype.formats._notes import not_told
 from memtype.machine import Cpu, Machine
+from memtype.reading import registers as reg
+from memtype.reading.notes import not_told
 
 NAME = "qemu-monitor"
 

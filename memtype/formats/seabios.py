@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 
 from memtype.errors import ParseError
-from memtype.formats import _registers as reg
-from memtype.formats._notes import not_told
 from memtype.machine import Machine, RamRange
+from memtype.reading import registers as reg
+from memtype.reading.notes import not_told
 
 NAME = "seabios"
 

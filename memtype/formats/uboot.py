@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 
 from memtype import rules
-from memtype.formats import _registers as reg
-from memtype.formats._notes import not_told
-from memtype.formats._values import mtrr_type
 from memtype.machine import Machine
+from memtype.reading import registers as reg
+from memtype.reading.notes import not_told
+from memtype.reading.values import mtrr_type
 
 NAME = "u-boot"
 

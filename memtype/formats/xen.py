@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 
 from memtype import rules
 from memtype.errors import ParseError
-from memtype.formats import _registers as reg
-from memtype.formats._lines import bare
-from memtype.formats._notes import differed, not_told
-from memtype.formats._values import mtrr_type
 from memtype.machine import Machine
+from memtype.reading import registers as reg
+from memtype.reading.lines import bare
+from memtype.reading.notes import differed, not_told
+from memtype.reading.values import mtrr_type
 
 NAME = "xen"
 

@@ -14,7 +14,7 @@ from linux_log import register_lines
 from strategies import random_state
 
 import memtype as mt
-from memtype import formats, rules
+from memtype import host, rules
 from memtype.cli import _registers, main
 from memtype.cli._registers import deciders, edges, pairs
 from memtype.machine import Cpu, Machine
@@ -147,7 +147,7 @@ def test_the_deciding_registers_are_those_that_the_explanation_names():
 def test_processors_that_differ_are_said(cli, monkeypatch):
     renumbered = replace(STATE, variable=STATE.variable[1::-1])
     cpus = (Cpu(0, STATE), Cpu(1, STATE), Cpu(2, renumbered), Cpu(5, replace(STATE, def_type=0xC06)))
-    monkeypatch.setattr(formats, "load_or_host", lambda source: Machine(cpus, "made up"))
+    monkeypatch.setattr(host, "load_or_host", lambda source: Machine(cpus, "made up"))
     out = cli("show", "x")[1]
     assert "CPU 2 differs from CPU 0: registers, with the same map" in out
     assert "CPU 5 differs from CPU 0: registers and map" in out
@@ -159,7 +159,7 @@ def test_processors_that_differ_are_said(cli, monkeypatch):
 
 def test_problems_are_in_the_notes(cli, monkeypatch):
     bad = replace(STATE, def_type=0xF0C06)
-    monkeypatch.setattr(formats, "load_or_host", lambda source: Machine((Cpu(0, bad),), "made up"))
+    monkeypatch.setattr(host, "load_or_host", lambda source: Machine((Cpu(0, bad),), "made up"))
     assert "note: problem: IA32_MTRR_DEF_TYPE = 0xf0c06" in cli("show", "x")[2]
 
 
@@ -181,7 +181,7 @@ def test_json_has_hex_strings_and_inclusive_ends(cli, dump):
 def test_a_shattered_map_is_said_and_the_rest_still_shown(cli, monkeypatch):
     mask = sum(1 << bit for bit in range(12, 52, 2)) | 0x800
     state = mt.MtrrState(0x806, variable=((0, mask),), maxphyaddr=52)
-    monkeypatch.setattr(formats, "load_or_host", lambda source: Machine((Cpu(0, state),), "made up"))
+    monkeypatch.setattr(host, "load_or_host", lambda source: Machine((Cpu(0, state),), "made up"))
     status, out, err = cli("show", "x")
     assert status == 0 and "holey mask" in out and "note: no map is drawn: " in err
     assert cli("at", "0x1000", "-")[0] == 0
@@ -204,15 +204,15 @@ def no_input(monkeypatch):
 
 
 def test_the_sample_is_shown_and_named_where_the_host_tells_nothing(cli, monkeypatch, no_input):
-    monkeypatch.setattr(formats, "host", lambda: Machine(source="this host"))
+    monkeypatch.setattr(host, "this_host", lambda: Machine(source="this host"))
     status, out, err = cli()
     assert status == 0 and "note: no input: shown is the built-in sample" in err
-    assert formats.sample().mtrrs.map.segments[-1].type == mt.MemoryType.UC
+    assert host.sample().mtrrs.map.segments[-1].type == mt.MemoryType.UC
     assert "the built-in sample" in out
 
 
 def test_the_host_is_shown_and_named_where_it_tells(cli, monkeypatch, no_input):
-    monkeypatch.setattr(formats, "host", lambda: Machine((Cpu(0, STATE),), "made up", source="this host"))
+    monkeypatch.setattr(host, "this_host", lambda: Machine((Cpu(0, STATE),), "made up", source="this host"))
     status, out, err = cli("at", "0xe0000000")
     assert (status, out) == (0, "0xe0000000  UC\n") and "note: no input: shown is this host" in err
 

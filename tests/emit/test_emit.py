@@ -13,7 +13,7 @@ from strategies import fields, states
 
 import memtype as mt
 from memtype import rules
-from memtype.formats import _emit
+from memtype.emit import FORMS
 from memtype.machine import Cpu, Machine, RamRange
 
 WHOLE = ("json", "c", "rust", "kvm", "wrmsr")  # hold every register, the width, the vendor and the PAT
@@ -29,7 +29,7 @@ def machine_of(state, pat=None, **more):
 @SOME
 @given(states(), PATS)
 def test_whole_forms_are_the_identity(form, state, pat):
-    back = mt.parse(_emit.emit(machine_of(state, pat), form))
+    back = mt.parse(mt.emit(machine_of(state, pat), form))
     assert back.mtrrs == state
     assert back.pat == pat
     assert back.maxphyaddr == state.maxphyaddr and "maxphyaddr" not in back.inferred
@@ -38,14 +38,14 @@ def test_whole_forms_are_the_identity(form, state, pat):
 @SOME
 @given(states())
 def test_edk2_is_the_identity_but_for_the_amd_registers(state):
-    back = mt.parse(_emit.emit(state, "edk2")).mtrrs
+    back = mt.parse(mt.emit(state, "edk2")).mtrrs
     assert back == mt.MtrrState(**{**fields(state), "syscfg": 0, "tom2": 0})
 
 
 @SOME
 @given(states())
 def test_kvm_bytes_hold_every_writable_register(state):
-    back = mt.parse(_emit.emit(state, "kvm-bytes")).mtrrs
+    back = mt.parse(mt.emit(state, "kvm-bytes")).mtrrs
     for name in ("def_type", "fixed", "variable", "syscfg", "tom2"):
         assert getattr(back, name) == getattr(state, name), name
 
@@ -70,7 +70,7 @@ def linux_states(draw):
 @SOME
 @given(linux_states())
 def test_dmesg_lines_are_the_identity_on_what_linux_prints(state):
-    back = mt.parse(_emit.emit(state, "dmesg"))
+    back = mt.parse(mt.emit(state, "dmesg"))
     assert back.format == "linux-dmesg"
     assert back.mtrrs == state
 
@@ -78,7 +78,7 @@ def test_dmesg_lines_are_the_identity_on_what_linux_prints(state):
 @SOME
 @given(linux_states())
 def test_proc_mtrr_commands_hold_the_variable_ranges(state):
-    back = mt.parse(_emit.emit(state, "proc-mtrr"))
+    back = mt.parse(mt.emit(state, "proc-mtrr"))
     kept = tuple(pair for pair in state.variable if pair[1])
     assert back.format == "proc-mtrr-commands"
     assert (back.mtrrs.variable, back.maxphyaddr) == (kept, state.maxphyaddr)
@@ -89,9 +89,9 @@ def test_several_processors_survive_where_the_form_holds_them():
     other = mt.MtrrState(0x800, variable=((0, 0xF80000800),), maxphyaddr=36)
     machine = Machine((Cpu(0, one, mt.Pat(6)), Cpu(3, other)), "memtype")
     for form in ("json", "kvm", "wrmsr"):
-        back = mt.parse(_emit.emit(machine, form))
+        back = mt.parse(mt.emit(machine, form))
         assert [(cpu.number, cpu.mtrrs, cpu.pat) for cpu in back.cpus] == [(0, one, mt.Pat(6)), (3, other, None)], form
-    assert [cpu.mtrrs.def_type for cpu in mt.parse(_emit.emit(machine, "kvm-bytes")).cpus] == [0x806, 0x800]
+    assert [cpu.mtrrs.def_type for cpu in mt.parse(mt.emit(machine, "kvm-bytes")).cpus] == [0x806, 0x800]
 
 
 def test_json_is_the_whole_machine():
@@ -101,17 +101,17 @@ def test_json_is_the_whole_machine():
         notes=("a note",), inferred=("vendor",), printed_view="linux-6.5",
         printed_map=mt.MemoryMap.from_segments([(0, 0xA0000, "WB")], maxphyaddr=40),
     )  # fmt: skip
-    text = _emit.emit(machine, "json")
+    text = mt.emit(machine, "json")
     assert mt.parse(text) == machine
     assert mt.parse(json.dumps({"schema": "memtype/1", "verb": "show", "machine": json.loads(text)})) == machine
     entry = json.loads(text)["e820"][0]
     assert entry == {"base": "0x0", "size": "0xa0000", "last": "0x9ffff", "kind": "usable"}
 
 
-@pytest.mark.parametrize("form", _emit.FORMS)
+@pytest.mark.parametrize("form", FORMS)
 def test_corpus_machine_survives_every_form(corpus, form):
     machine = mt.load(corpus / "inteltool" / "gigabyte-h55m-s2.txt")
-    back = mt.parse(_emit.emit(machine, form))
+    back = mt.parse(mt.emit(machine, form))
     ranges = {pair for pair in machine.mtrrs.variable if pair[1]}
     assert {pair for pair in back.mtrrs.variable if pair[1]} == ranges
 
@@ -136,7 +136,7 @@ def test_forms_refuse_what_they_cannot_hold():
 def test_no_form_writes_the_read_only_register():
     state = mt.MtrrState(0x806, cap=0x508)
     for form in ("c", "rust", "wrmsr", "kvm"):
-        rows = [line for line in _emit.emit(state, form).splitlines() if "memtype/1:" not in line]
+        rows = [line for line in mt.emit(state, form).splitlines() if "memtype/1:" not in line]
         assert not any("0xfe " in row.lower() or "0x000000fe" in row.lower() for row in rows), form
 
 
@@ -144,7 +144,7 @@ def test_no_form_writes_the_read_only_register():
 def test_the_c_form_compiles(tmp_path):
     source = tmp_path / "mtrr.c"
     state = mt.MtrrState(0xC06, variable=((0x80000000, 0xFF80000800),), maxphyaddr=40)
-    body = "#include <stdint.h>\n" + _emit.emit(state, "c")
+    body = "#include <stdint.h>\n" + mt.emit(state, "c")
     source.write_text(body + "int main(void) { return (int)(mtrr_msrs[1].value != 0xFF80000800); }\n")
     program = tmp_path / "mtrr"
     subprocess.run(["gcc", "-std=c11", "-Wall", "-Wextra", "-Werror", "-o", program, source], check=True)
@@ -167,6 +167,6 @@ def test_show_emits(tmp_path, capsysbinary):
 def test_emitting_runs_nothing(monkeypatch):
     for module, name in ((subprocess, "Popen"), (os, "system")):
         monkeypatch.setattr(module, name, lambda *a, **k: pytest.fail("a program was started"))
-    for form in _emit.FORMS:
+    for form in FORMS:
         mt.emit(mt.MtrrState(0x806), form)
     assert "subprocess" in sys.modules

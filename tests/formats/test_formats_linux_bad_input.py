@@ -8,7 +8,6 @@ import os
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 from hypothesis import example, given
@@ -17,7 +16,8 @@ from linux_log import register_lines
 
 import memtype as mt
 from memtype import formats
-from memtype.formats import _lines, _read
+from memtype.reading import bytes as raw
+from memtype.reading import lines
 
 STATE = mt.MtrrState(0xC06, (0x0606060606060606,) * 11, ((0x80000000, 0xFF80000800), (0, 0)), 40)
 LOG = [
@@ -117,7 +117,7 @@ def test_utf_16_and_byte_order_marks():
 
 
 def test_a_huge_log_line_is_named(monkeypatch):
-    monkeypatch.setattr(_read, "MAX_LINE", 1000)
+    monkeypatch.setattr(raw, "MAX_LINE", 1000)
     assert refused("\n".join([*LOG, "x" * 1001])).startswith(f"dump:{len(LOG) + 1}: a line of more than 1000")
     assert mt.parse("\n".join([*LOG, "x" * 1000])).mtrrs == STATE
 
@@ -125,7 +125,7 @@ def test_a_huge_log_line_is_named(monkeypatch):
 # --- files and pipes ------------------------------------------------------------------------------------------------
 
 
-def test_files_that_cannot_be_read(tmp_path):
+def test_files_that_cannot_beraw(tmp_path):
     for path, word in ((tmp_path, "directory"), (tmp_path / "none", "No such file"), ("a\0b", "null")):
         with pytest.raises(mt.ParseError, match=word):
             mt.load(path)
@@ -180,7 +180,7 @@ def test_an_endless_line_is_cut_off_in_bounded_memory(tmp_path):
 
 def test_json_may_be_one_long_line_but_must_be_known():
     text = json.dumps({"nothing": ["of this is known"] * 100_000})
-    assert len(text) > _read.MAX_LINE and "known formats" in refused(text)
+    assert len(text) > raw.MAX_LINE and "known formats" in refused(text)
 
 
 # --- fuzz -----------------------------------------------------------------------------------------------------------
@@ -232,12 +232,11 @@ def test_mutated_logs(data):
 
 @given(st.text(alphabet="[]<>0123456789. :TkernelJan-+\x1b|>(XEN)dMTR\r", max_size=60))
 def test_prefixes_are_taken_off_once_and_for_all(line):
-    bare = _lines.bare(line)
-    assert _lines.bare(bare) == bare
+    bare = lines.bare(line)
+    assert lines.bare(bare) == bare
 
 
 def test_every_family_has_its_three_names_and_sniffs_without_raising():
     for family in formats.families():
         assert family.NAME and isinstance(family.sniff("\n".join(LOG)), bool)
         assert family.sniff("") is False
-        assert Path(str(family.__file__)).name[0] != "_"

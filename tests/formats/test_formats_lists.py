@@ -5,7 +5,7 @@ from dump_samples import AMDSEV
 
 import memtype as mt
 from memtype import rules
-from memtype.formats import _registers as reg
+from memtype.reading import registers as reg
 
 MSRS = {0x200: 0x80000000, 0x201: 0xFF80000800, 0x2FF: 0x806, 0x277: 0x0007040600070406}
 STATE = mt.MtrrState(0x806, variable=((0x80000000, 0xFF80000800),), maxphyaddr=40)

@@ -10,7 +10,7 @@ import pytest
 import memtype as mt
 from memtype import rules
 from memtype.cli import main
-from memtype.formats import _capture, _host
+from memtype.host import capture, live
 
 MSRS = {
     rules.MTRRCAP: 0x508, 0x2FF: 0xC06, 0x277: rules.PAT_RESET, 0xC0010010: 0x600000, 0xC001001D: 0x180000000,
@@ -61,7 +61,7 @@ def host(tmp_path, monkeypatch):
 
 
 def test_with_privilege_everything(host):
-    machine = _capture.capture(root=host)
+    machine = capture.capture(root=host)
     assert [cpu.number for cpu in machine.cpus] == [0, 1]
     state = machine.mtrrs
     assert (state.vendor, state.maxphyaddr, state.cap) == ("amd", 43, 0x508)
@@ -74,37 +74,37 @@ def test_with_privilege_everything(host):
 
 
 def test_a_capture_is_read_by_every_verb(host, monkeypatch, capsys):
-    monkeypatch.setattr(_capture, "capture", lambda anonymise: CAPTURE(anonymise, host))
+    monkeypatch.setattr(capture, "capture", lambda anonymise: CAPTURE(anonymise, host))
     assert main(["capture"]) == 0
     text = capsys.readouterr().out
     assert json.loads(text)["schema"] == "memtype/1" and json.loads(text)["verb"] == "capture"
-    machine = _capture.capture(anonymise=False)
+    machine = capture.capture(anonymise=False)
     assert mt.parse(text) == machine
 
 
-CAPTURE = _capture.capture
+CAPTURE = capture.capture
 
 
 def test_names_are_left_out(host, monkeypatch):
     monkeypatch.setattr(socket, "gethostname", lambda: "workbench.example")
     monkeypatch.setattr(Path, "home", classmethod(lambda cls: cls("/home/alice")))
-    told = json.dumps(mt.formats.own_json.dump(_capture.capture(root=host)))
+    told = json.dumps(mt.formats.own_json.dump(capture.capture(root=host)))
     assert "alice" in told
-    hidden = _capture.capture(anonymise=True, root=host)
+    hidden = capture.capture(anonymise=True, root=host)
     text = json.dumps(mt.formats.own_json.dump(hidden))
     assert "alice" not in text and "workbench" not in text and hidden.kernel == "6.4.0"
-    assert hidden.mtrrs == _capture.capture(root=host).mtrrs
+    assert hidden.mtrrs == capture.capture(root=host).mtrrs
 
 
 def test_names_inside_notes_and_facts_are_replaced():
-    hidden = _capture._without({"a": ["bob", {"b": "x-box-y", "c": "boxes"}]}, ["bob", "box"])
+    hidden = capture._without({"a": ["bob", {"b": "x-box-y", "c": "boxes"}]}, ["bob", "box"])
     assert hidden == {"a": ["…", {"b": "x-…-y", "c": "boxes"}]}
 
 
 def test_without_privilege_as_far_as_it_goes(host, monkeypatch):
     for path in host.glob("dev/cpu/*/*"):
         path.unlink()
-    machine = _capture.capture(root=host)
+    machine = capture.capture(root=host)
     assert machine.mtrrs is None and machine.e820 and machine.maxphyaddr == 43
     notes = "\n".join(machine.notes)
     assert "/dev/cpu/0/msr (No such file or directory)" in notes and "CPUID was not read" in notes
@@ -113,8 +113,8 @@ def test_without_privilege_as_far_as_it_goes(host, monkeypatch):
 
 def test_nothing_at_all_is_refused_with_status_3(tmp_path, monkeypatch, capsys):
     with pytest.raises(mt.LiveReadRefused, match=r"^nothing could be read: "):
-        _capture.capture(root=tmp_path)
-    monkeypatch.setattr(_host, "read", lambda root: mt.Machine(notes=("no permission",)))
+        capture.capture(root=tmp_path)
+    monkeypatch.setattr(live, "read", lambda root: mt.Machine(notes=("no permission",)))
     assert main(["capture"]) == 3
     out, err = capsys.readouterr()
     assert out == "" and err == "memtype: error: nothing could be read: no permission\n"

@@ -8,8 +8,8 @@ import pytest
 from linux_log import register_lines
 
 import memtype as mt
-from memtype import formats, rules
-from memtype.formats import _host
+from memtype import host, rules
+from memtype.host import live
 
 STATE = mt.MtrrState(0xC06, (0x0606060606060606,) * 11, ((0x80000000, 0xFFFF80000800), (0, 0)), 48, "amd")
 CPUINFO = """processor\t: 0
@@ -44,7 +44,7 @@ def kmsg(lines: list[str]) -> str:
 
 
 def test_nothing_at_all(tmp_path):
-    machine = _host.read(tmp_path)
+    machine = live.read(tmp_path)
     assert machine.mtrrs is None and machine.pat is None
     assert any(note.startswith("registers not told") for note in machine.notes)
     assert any(note.startswith("not read on this host: ") for note in machine.notes)
@@ -52,7 +52,7 @@ def test_nothing_at_all(tmp_path):
 
 def test_proc_mtrr_and_cpuinfo_without_root(root):
     listing = "reg00: base=0x080000000 ( 2048MB), size= 2048MB, count=1: uncachable"
-    machine = _host.read(root(proc__mtrr=listing, proc__cpuinfo=CPUINFO))
+    machine = live.read(root(proc__mtrr=listing, proc__cpuinfo=CPUINFO))
     assert (machine.vendor, machine.maxphyaddr) == ("amd", 48)
     assert machine.mtrrs.variable == ((0x80000000, 0xFFFF80000800),) and machine.mtrrs.vendor == "amd"
     assert machine.mtrrs.at(0) == mt.MemoryType.WB and "default" in machine.inferred
@@ -60,7 +60,7 @@ def test_proc_mtrr_and_cpuinfo_without_root(root):
 
 def test_the_kernel_log_where_it_may_be_read(root):
     log = kmsg(["Linux version 6.1 (x)", *register_lines(STATE), PAT])
-    machine = _host.read(root(dev__kmsg=log, proc__cpuinfo=CPUINFO))
+    machine = live.read(root(dev__kmsg=log, proc__cpuinfo=CPUINFO))
     assert machine.mtrrs == STATE and machine.kernel == "6.1"
     assert machine.pat == mt.Pat(0x0407050600070106)
 
@@ -68,7 +68,7 @@ def test_the_kernel_log_where_it_may_be_read(root):
 def test_the_firmwares_ram_map_from_sysfs(root):
     files = {"start": "0x100000", "end": "0x3fffffff", "type": "System RAM"}
     files = {f"sys__firmware__memmap__{n}__{name}": text for n in (0, 10) for name, text in files.items()}
-    found = _host.read(root(**files)).e820
+    found = live.read(root(**files)).e820
     assert [(r.base, r.last, r.kind) for r in found] == [(0x100000, 0x3FFFFFFF, "usable")] * 2
 
 
@@ -99,28 +99,28 @@ def test_msr_devices_of_every_processor(root, monkeypatch):
 
     monkeypatch.setattr(os, "open", opened)
     monkeypatch.setattr(os, "pread", pread)
-    machine = _host.read(place)
+    machine = live.read(place)
     assert [cpu.number for cpu in machine.cpus] == [0, 1]
     assert [cpu.mtrrs.def_type for cpu in machine.cpus] == [0xC06, 0xC00]
     assert machine.mtrrs.map == STATE.map and machine.mtrrs.cap == 0x502
     assert machine.pat == mt.Pat() and machine.format.startswith("host-msr")
     del held[1][0x200]
-    again = _host.read(place)
+    again = live.read(place)
     assert [cpu.number for cpu in again.cpus] == [0]
     assert any("/dev/cpu/1/msr (Input/output error)" in note for note in again.notes)
 
 
 def test_broken_files_of_a_host_are_notes_not_errors(root):
-    machine = _host.read(root(proc__mtrr="\0\0", dev__kmsg="\0", proc__cpuinfo="x" * 5000))
+    machine = live.read(root(proc__mtrr="\0\0", dev__kmsg="\0", proc__cpuinfo="x" * 5000))
     assert machine.mtrrs is None
     assert any("/proc/mtrr" in note for note in machine.notes)
     huge = f"reg00: base=0x{1 << 70:x} ( 1MB), size= 1MB, count=1: uncachable"
     log = kmsg(["MTRR variable ranges enabled:", f"  0 base {1 << 70:X} mask FF80000000 write-back"])
-    machine = _host.read(root(proc__mtrr=huge, dev__kmsg=log, proc__cpuinfo=CPUINFO))
+    machine = live.read(root(proc__mtrr=huge, dev__kmsg=log, proc__cpuinfo=CPUINFO))
     assert machine.mtrrs is None
     assert any("/proc/mtrr:1: " in note and "/dev/kmsg:" in note for note in machine.notes)
 
 
 def test_this_host_is_a_machine_whatever_it_lets_be_read():
-    machine = formats.host()
+    machine = host.this_host()
     assert machine.source == "this host" and machine.cpus

@@ -19,7 +19,10 @@ FLOORS = [
     {"backends"},
     {"mtrr", "pat", "memory_map", "effective", "explanation", "fleet", "views", "machine", "ept", "want", "pipelines"},
     {"kvm", "analysis"},
-    {"formats", "embed", "scale", "plot"},
+    {"reading"},
+    {"formats"},
+    {"emit"},
+    {"host", "embed", "scale", "plot"},
     {"cli"},
 ]
 EXTRAS = {"rich", "matplotlib", "pyarrow", "dask", "chipsec", "drgn", "volatility3", "pytest", "hypothesis"}

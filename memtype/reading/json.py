@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from memtype.errors import ParseError
-from memtype.formats import _registers as reg
+from memtype.reading import registers as reg
 
 _CPU_KEYS = ("cpu", "vcpu", "number", "vcpu_id", "cpu_id")
 _CPU_KEY = re.compile(r"(?:v?cpu[ _-]?)?([0-9]{1,6})", re.I)

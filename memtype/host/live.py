@@ -12,12 +12,12 @@ from types import ModuleType
 from memtype import rules
 from memtype.errors import MemtypeError, ParseError
 from memtype.formats import linux_dmesg, pat_memtype_list, proc_mtrr
-from memtype.formats._merge import merge
-from memtype.formats._notes import not_told, still_open
-from memtype.formats._read import read_bytes, text_of
 from memtype.machine import Cpu, Machine, RamRange
 from memtype.mtrr import MtrrState
 from memtype.pat import Pat
+from memtype.reading.bytes import read_bytes, text_of
+from memtype.reading.merge import merge
+from memtype.reading.notes import not_told, still_open
 
 NAME = "host-msr"
 MAX_LOG = 32 << 20  # the largest ring buffer that Linux can be built with

@@ -6,8 +6,8 @@ import re
 from dataclasses import dataclass
 
 from memtype.errors import ParseError
-from memtype.formats._values import register
 from memtype.pat import Pat
+from memtype.reading.values import register
 from memtype.types import MemoryType
 
 _CELLS = re.compile(

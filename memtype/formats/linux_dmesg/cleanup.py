@@ -8,7 +8,7 @@ from typing import Any
 
 from memtype import rules
 from memtype.errors import ParseError
-from memtype.formats._values import decimal
+from memtype.reading.values import decimal
 
 _UNIT = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 _LIST = re.compile(r"\s*(original|New) variable MTRRs\s*$", re.I)

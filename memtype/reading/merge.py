@@ -8,10 +8,10 @@ from typing import Any
 
 from memtype import rules
 from memtype.errors import ShatteredMapError
-from memtype.formats._notes import not_told, still_open
 from memtype.machine import Cpu, Machine
 from memtype.memory_map import MemoryMap
 from memtype.mtrr import MtrrState
+from memtype.reading.notes import not_told, still_open
 from memtype.types import MemoryType
 
 _INFERABLE = ("vendor", "maxphyaddr", "default", "fixed")

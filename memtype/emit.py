@@ -5,14 +5,11 @@ Each form can be read back by this package: what a form cannot hold, its comment
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from typing import Final
 
 from memtype import rules
 from memtype.errors import InputError
-from memtype.formats import _registers as reg
-from memtype.formats import kvm_msrs, own_json
 from memtype.machine import Cpu, Machine
 from memtype.mtrr import MtrrState
 from memtype.pat import Pat
@@ -56,7 +53,16 @@ def emit(what: Machine | MtrrState, form: str) -> str | bytes:
 
 
 def _machine(state: MtrrState) -> Machine:
+    from memtype.formats import own_json
+
     return Machine((Cpu(0, state),), own_json.NAME, vendor=state.vendor, maxphyaddr=state.maxphyaddr)
+
+
+def _remark(state: MtrrState) -> str:
+    """What a form says of the state beside its registers, as `memtype.reading` takes it back."""
+    from memtype.reading import registers
+
+    return registers.remark(state)
 
 
 def _first(machine: Machine) -> tuple[MtrrState, Pat | None]:
@@ -79,13 +85,17 @@ def _writable(state: MtrrState, pat: Pat | None) -> list[tuple[int, int]]:
 
 
 def _json_text(machine: Machine) -> str:
+    import json
+
+    from memtype.formats import own_json
+
     return json.dumps(own_json.dump(machine), indent=2) + "\n"
 
 
 def _c(machine: Machine) -> str:
     state, pat = _first(machine)
     rows = [f"\t{{ 0x{i:08x}, 0x{v:016x}ULL }}, /* {rules.msr_name(i)} */" for i, v in _writable(state, pat)]
-    head = f"/* {reg.remark(state)} */"
+    head = f"/* {_remark(state)} */"
     declaration = "static const struct { uint32_t index; uint64_t value; } mtrr_msrs[] = {"
     return "\n".join((head, declaration, *rows, "};")) + "\n"
 
@@ -95,7 +105,7 @@ def _rust(machine: Machine) -> str:
     msrs = _writable(state, pat)
     rows = [f"    (0x{i:08x}, 0x{v:016x}), // {rules.msr_name(i)}" for i, v in msrs]
     declaration = f"pub const MTRR_MSRS: [(u32, u64); {len(msrs)}] = ["
-    return "\n".join((f"// {reg.remark(state)}", declaration, *rows, "];")) + "\n"
+    return "\n".join((f"// {_remark(state)}", declaration, *rows, "];")) + "\n"
 
 
 def _edk2(machine: Machine) -> str:
@@ -106,7 +116,7 @@ def _edk2(machine: Machine) -> str:
         raise InputError(f"{len(state.variable)} pairs; MTRR_SETTINGS as written here holds {rules.NUMBERED_PAIRS}")
     return "\n".join(
         (
-            f"// {reg.remark(state)}",
+            f"// {_remark(state)}",
             "MTRR_SETTINGS  mMtrrSettings = {",
             "  { {", *fixed, "  } },",
             "  { {", *(pairs or ["    { 0 }"]), "  } },",
@@ -125,11 +135,13 @@ def _kvm_text(machine: Machine) -> str:
             f"{{ .index = 0x{i:08x}, .data = 0x{v:016x} }}, /* {rules.msr_name(i)} */"
             for i, v in _writable(cpu.mtrrs, cpu.pat)
         ]
-        blocks += [f"/* {reg.remark(cpu.mtrrs)} */", f"/* vcpu {cpu.number} */", *rows]
+        blocks += [f"/* {_remark(cpu.mtrrs)} */", f"/* vcpu {cpu.number} */", *rows]
     return "\n".join(blocks) + "\n"
 
 
 def _kvm_bytes(machine: Machine) -> bytes:
+    from memtype.formats import kvm_msrs
+
     found = b""
     for cpu in machine.cpus:
         if cpu.mtrrs is not None:
@@ -146,7 +158,7 @@ def _wrmsr(machine: Machine) -> str:
         if cpu.mtrrs is None:
             continue
         where = f"-p {cpu.number}" if several or cpu.number else "-a"
-        blocks += [f"# {reg.remark(cpu.mtrrs)}"]
+        blocks += [f"# {_remark(cpu.mtrrs)}"]
         # IA32_MTRR_DEF_TYPE, the highest number below the AMD registers, comes last of the MTRRs
         blocks += [f"wrmsr {where} 0x{i:x} 0x{v:016x}  # {rules.msr_name(i)}" for i, v in _writable(cpu.mtrrs, cpu.pat)]
     return "\n".join(blocks) + "\n"
@@ -156,7 +168,7 @@ def _proc_mtrr(machine: Machine) -> str:
     state, _ = _first(machine)
     kind = rules.type_of(state.def_type & rules.DEF_TYPE_TYPE)
     rows = [
-        f"# {reg.remark(state)}",
+        f"# {_remark(state)}",
         f"# not to be set here: default type {kind.linux_name}, E {_bit(state.def_type, rules.DEF_TYPE_E)}, "
         f"FE {_bit(state.def_type, rules.DEF_TYPE_FE)}, the fixed ranges",
     ]

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 from memtype import rules
 from memtype.errors import ParseError
-from memtype.formats._values import register
 from memtype.machine import RamRange
+from memtype.reading.values import register
 
 _BIOS = re.compile(
     r"\s*(?:BIOS-(?:e820|88|e801)|Xen|efi-e820):\s*(?:"

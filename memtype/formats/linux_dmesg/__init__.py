@@ -17,16 +17,16 @@ from dataclasses import dataclass, field, replace
 
 from memtype import rules
 from memtype.errors import InputError, ParseError
-from memtype.formats import _linux_e820, _linux_mtrr
-from memtype.formats._lines import bare, holds
-from memtype.formats._linux_cleanup import Cleanup
-from memtype.formats._linux_pat import PatLine
-from memtype.formats._notes import differed, not_told
-from memtype.formats._values import RESERVED, mtrr_type
-from memtype.formats.proc_mtrr import infer_default
+from memtype.formats.linux_dmesg import ram, registers
+from memtype.formats.linux_dmesg.cleanup import Cleanup
+from memtype.formats.linux_dmesg.pat import PatLine
 from memtype.machine import Cpu, Machine
 from memtype.memory_map import MemoryMap
 from memtype.mtrr import MtrrState, infer_maxphyaddr
+from memtype.reading.inference import infer_default
+from memtype.reading.lines import bare, holds
+from memtype.reading.notes import differed, not_told
+from memtype.reading.values import RESERVED, mtrr_type
 from memtype.types import MemoryType
 
 NAME = "linux-dmesg"
@@ -70,9 +70,9 @@ class _Boot:
     """One boot of the log."""
 
     source: str
-    listing: _linux_mtrr.Listing = field(init=False)
+    listing: registers.Listing = field(init=False)
     cleanup: Cleanup = field(init=False)
-    ram: _linux_e820.Ram = field(init=False)
+    ram: ram.Ram = field(init=False)
     pat: PatLine = field(init=False)
     kernel: str | None = None
     vendor: str | None = None
@@ -83,8 +83,8 @@ class _Boot:
     last_line: int = 0
 
     def __post_init__(self) -> None:
-        self.listing, self.cleanup = _linux_mtrr.Listing(self.source), Cleanup(self.source)
-        self.ram, self.pat = _linux_e820.Ram(self.source), PatLine(self.source)
+        self.listing, self.cleanup = registers.Listing(self.source), Cleanup(self.source)
+        self.ram, self.pat = ram.Ram(self.source), PatLine(self.source)
 
     def take(self, number: int, line: str) -> None:
         if not line:
@@ -92,7 +92,7 @@ class _Boot:
         self.last_line = number
         if self.listing.take(number, line) or self.cleanup.take(number, line) or self.pat.take(number, line):
             self.trimming = True
-        elif _linux_e820.ends_trimming(line):
+        elif ram.ends_trimming(line):
             self.trimming = False
         elif not self.ram.take(number, line, self.trimming):
             self._processor(number, line)
@@ -173,7 +173,7 @@ def _unwrapped(text: str) -> Iterator[tuple[int, str]]:
             yield start, f"{begun} {line.strip()}" if _continues(raw, line) else begun
             if _continues(raw, line):
                 continue
-        if _linux_e820.started(line) or _linux_mtrr.started(line):
+        if ram.started(line) or registers.started(line):
             pending = number, line
         else:
             yield number, line
@@ -266,7 +266,7 @@ class _Reading:
         if min(self.listing.digits) != digits or digits > 16:
             return rules.MIN_MAXPHYADDR, rules.MAX_MAXPHYADDR
         ages = [self.newer] if self.newer or self.boot.kernel else [False, True]
-        spans = [_linux_mtrr.digits_width(digits, newer) for newer in ages]
+        spans = [registers.digits_width(digits, newer) for newer in ages]
         known = [span for span in spans if span[1] >= rules.MIN_MAXPHYADDR] or [(0, rules.MAX_MAXPHYADDR)]
         return next((span for span in known if span[0] <= width <= span[1]), known[0])
 

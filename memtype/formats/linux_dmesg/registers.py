@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from memtype import rules
 from memtype.errors import ParseError
-from memtype.formats._values import RESERVED, decimal, mtrr_type, register
+from memtype.reading.values import RESERVED, decimal, mtrr_type, register
 
 TYPE = r"(uncachable|write-combining|write-through|write-protect|write-back|\?)"
 

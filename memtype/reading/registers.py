@@ -10,12 +10,12 @@ from typing import Any
 from memtype import rules
 from memtype.arrays import check_maxphyaddr
 from memtype.errors import InputError, ParseError
-from memtype.formats._lines import bare
-from memtype.formats._notes import not_told, still_open
-from memtype.formats.proc_mtrr import infer_default
 from memtype.machine import Cpu, Machine
 from memtype.mtrr import MtrrState, infer_maxphyaddr
 from memtype.pat import Pat
+from memtype.reading.inference import infer_default
+from memtype.reading.lines import bare
+from memtype.reading.notes import not_told, still_open
 from memtype.types import MemoryType
 
 PAIR_MSRS = frozenset(range(rules.PHYSBASE0, rules.PHYSBASE0 + 2 * rules.NUMBERED_PAIRS))

@@ -1,4 +1,4 @@
-"""A capture of this host: what `_host` reads, and with privilege the CPUID leaves and registers beside the MTRRs.
+"""A capture of this host: what `live` reads, and with privilege the CPUID leaves and registers beside the MTRRs.
 
 Devices are opened for reading only. What was refused is in the notes.
 """
@@ -17,7 +17,7 @@ from typing import Any
 
 from memtype import rules
 from memtype.errors import LiveReadRefused
-from memtype.formats import _host
+from memtype.host import live
 from memtype.machine import Machine
 
 _RELEASE = re.compile(r"\d+(?:\.\d+)*(?:-rc\d+)?")
@@ -39,7 +39,7 @@ def capture(anonymise: bool = False, root: Path = Path("/")) -> Machine:
     LiveReadRefused
         When nothing could be read: no register, no PAT, no map, no RAM map.
     """
-    machine = _host.read(root)
+    machine = live.read(root)
     if not (machine.mtrrs or machine.pat or machine.printed_map or machine.e820):
         raise LiveReadRefused("nothing could be read: " + "; ".join(machine.notes or ("no source told anything",)))
     refused: list[str] = []
@@ -92,7 +92,7 @@ def _other_msrs(root: Path, machine: Machine, cpus: Iterable[int], refused: list
         try:
             device = os.open(root / f"dev/cpu/{cpu}/msr", os.O_RDONLY)
         except OSError:
-            return found  # `_host` has said why
+            return found  # `live` has said why
         try:
             read = {}
             for index, name in rules.CAPTURED_MSRS[machine.mtrrs.vendor].items():
