@@ -1,7 +1,8 @@
 """Writes tables.h, the C form of the tables in memtype/rules.py: ``python csrc/build_tables.py`` after a change.
 
-Each table has 16 columns a row, one for every value of four bits. An index that is no input holds NO_INPUT. A type in
-the MTRR's seat that is not known (UNDEFINED, MIXED) gives what all five types agree on, else itself.
+Each table has 16 columns a row, one for every value of four bits. An index that is no input holds NO_INPUT. An MTRR
+type that is not known (UNDEFINED, MIXED) gives what all five types agree on, else itself. NOT_TOLD, as any input, gives
+what all types that may stand there agree on, else itself.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from memtype import rules  # noqa: E402
 from memtype.types import MemoryType  # noqa: E402
 
 NO_INPUT = 255
-UNDEFINED, MIXED = MemoryType.UNDEFINED, MemoryType.MIXED
+UNDEFINED, MIXED, NOT_TOLD = MemoryType.UNDEFINED, MemoryType.MIXED, MemoryType.NOT_TOLD
 CODES = range(16)
 
 HEAD = """\
@@ -37,15 +38,24 @@ HEAD = """\
 """
 
 
+def stands_for(code: int, legal: Iterable[int]) -> list[int]:
+    """The types that an input may be."""
+    return sorted(legal) if code == NOT_TOLD else [code]
+
+
+def agreed(answers: Iterable[int], otherwise: int = NOT_TOLD) -> int:
+    found = set(answers)
+    return found.pop() if len(found) == 1 else otherwise
+
+
 def settle(known: Callable[[MemoryType], int], mtrr: int) -> int:
-    """The answer for any code in the MTRR's seat, from `known`, which answers for the five types."""
+    """The answer for any code as MTRR type, from `known`, which answers for the five types."""
     if mtrr not in rules.MTRR_INPUTS:
         return NO_INPUT
     if mtrr in rules.MTRR_TYPES:
         return known(MemoryType(mtrr))
-    answers = {known(MemoryType(kind)) for kind in rules.MTRR_TYPES}
-    if mtrr in (UNDEFINED, MIXED):
-        return answers.pop() if len(answers) == 1 else mtrr
+    if mtrr in (UNDEFINED, MIXED, NOT_TOLD):
+        return agreed((known(MemoryType(kind)) for kind in rules.MTRR_TYPES), mtrr)
     return UNDEFINED
 
 
@@ -58,6 +68,10 @@ def uncached(vendor: str, cd: int, kind: MemoryType) -> MemoryType:
 
 
 def effective(vendor: str, cd: int, mtrr: int, pat: int) -> int:
+    return agreed(one_effective(vendor, cd, mtrr, kind) for kind in stands_for(pat, rules.PAT_TYPES))
+
+
+def one_effective(vendor: str, cd: int, mtrr: int, pat: int) -> int:
     if pat not in rules.PAT_INPUTS:
         return NO_INPUT
     if pat not in rules.PAT_TYPES:
@@ -69,7 +83,7 @@ def ept(cd: int, ipat: int, kind: int, pat: int) -> int:
     met = effective("intel", 0, kind, pat)
     if met == NO_INPUT:
         return NO_INPUT
-    if kind not in rules.EPT_TYPES and kind != MIXED:
+    if kind not in rules.EPT_TYPES and kind not in (MIXED, NOT_TOLD):
         return UNDEFINED
     if cd:
         return MemoryType.UC
@@ -79,12 +93,38 @@ def ept(cd: int, ipat: int, kind: int, pat: int) -> int:
 def npt_combined(guest: int, host: int) -> int:
     if guest not in rules.PAT_INPUTS or host not in rules.PAT_INPUTS:
         return NO_INPUT
+    pairs = product(stands_for(guest, rules.PAT_TYPES), stands_for(host, rules.PAT_TYPES))
+    return open_code({one_npt_combined(*pair) for pair in pairs})
+
+
+def one_npt_combined(guest: int, host: int) -> int:
     if guest not in rules.PAT_TYPES or host not in rules.PAT_TYPES:
         return UNDEFINED
     return rules.NPT_GUEST_HOST[MemoryType(guest)][MemoryType(host)]
 
 
+# Codes of the combined type where guest or host is not told, and types that answer for all that it may be: the first
+# set that is part of them. Step two may still settle it: guest WC gives WC or WC+, and under MTRR UC both are WC.
+OPEN = {
+    12: {MemoryType.UC, MemoryType.WC},
+    11: {MemoryType.UC, MemoryType.WC_PLUS},
+    13: {MemoryType.WC, MemoryType.WC_PLUS},
+    14: {MemoryType.UC, MemoryType.WP},
+    15: {MemoryType.UC, MemoryType.WT},
+}
+
+
+def open_code(combined: set[int]) -> int:
+    if len(combined) == 1:
+        return combined.pop()
+    return next(code for code, kinds in OPEN.items() if kinds <= combined)
+
+
 def npt_effective(snp: int, cd: int, combined: int, mtrr: int) -> int:
+    return agreed(one_npt_effective(snp, cd, int(kind), mtrr) for kind in OPEN.get(combined, {combined}))
+
+
+def one_npt_effective(snp: int, cd: int, combined: int, mtrr: int) -> int:
     if combined == UNDEFINED:
         return UNDEFINED if mtrr in rules.MTRR_INPUTS else NO_INPUT
     if combined not in {int(kind) for kind in rules.NPT_COMBINED_MTRR}:
@@ -106,9 +146,10 @@ def pcd_pwt(vendor: str, mtrr: int, bits: int) -> int:
 
 
 def xen(guest: int, host: int) -> int:
-    if guest not in rules.MTRR_TYPES or host not in rules.MTRR_TYPES:
+    if guest not in rules.XEN_INPUTS or host not in rules.XEN_INPUTS:
         return NO_INPUT
-    return rules.XEN_GUEST_HOST[MemoryType(guest)][MemoryType(host)]
+    pairs = product(stands_for(guest, rules.MTRR_TYPES), stands_for(host, rules.MTRR_TYPES))
+    return agreed(rules.XEN_GUEST_HOST[MemoryType(g)][MemoryType(h)] for g, h in pairs)
 
 
 def table(name: str, comment: str, sizes: str, rows: Iterable[Iterable[int]]) -> str:

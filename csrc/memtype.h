@@ -30,7 +30,8 @@ enum memtype_type {
 	MEMTYPE_CD = 8,         /* AMD: uncached, caches are probed */
 	MEMTYPE_WC_PLUS = 9,    /* AMD nested paging: write-combining that probes caches */
 	MEMTYPE_UNDEFINED = 10, /* the manuals leave it open */
-	MEMTYPE_MIXED = 11      /* a range of several types */
+	MEMTYPE_MIXED = 11,     /* a range of several types */
+	MEMTYPE_NOT_TOLD = 12   /* an input that is not known: any type that may stand there */
 };
 
 enum memtype_status {
@@ -180,9 +181,9 @@ int memtype_pat_types(uint64_t pat, uint32_t level, uint32_t isa, const uint64_t
 
 /* --- effective types (effective.c) ---
  *
- * In the MTRR's seat stand enum memtype_type but CD and WC_PLUS; in a PAT seat MIXED is refused too. A reserved
- * encoding gives UNDEFINED. MTRR type UNDEFINED or MIXED gives what every type gives, else itself. Flags are 0
- * or 1. The array forms read element i * step: step 0 repeats one element. */
+ * An MTRR type may be any enum memtype_type but CD and WC_PLUS; as a PAT type MIXED is refused too. A reserved
+ * encoding gives UNDEFINED. MTRR type UNDEFINED or MIXED gives what every type gives, else itself; so does NOT_TOLD,
+ * as any input. Flags are 0 or 1. The array forms read element i * step: step 0 repeats one element. */
 
 int memtype_effective(uint32_t vendor, uint32_t cr0_cd, uint32_t mtrr, uint32_t pat);
 int memtype_effective_array(uint32_t vendor, uint32_t cr0_cd, const uint8_t *mtrr, size_t mtrr_step,

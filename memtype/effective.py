@@ -1,9 +1,10 @@
 """The type that an access really gets: MTRR and PAT type combined, without EPT (for that see `memtype.ept`).
 
-A type in the MTRR's seat may be UNDEFINED or MIXED, as lookups answer. The result is then what all five MTRR types
-agree on (PAT WC gives WC), and where they do not agree UNDEFINED or MIXED itself. A reserved encoding gives
-UNDEFINED: 2, 3, UC- in the MTRR's seat, and UNDEFINED in a PAT seat. What can be no input is refused: CD and WC+
-are results only, MIXED is no PAT type, 12 and above are nothing.
+An MTRR type may be UNDEFINED or MIXED, as lookups answer. The result is then what all five MTRR types agree on
+(PAT WC gives WC), and where they do not agree UNDEFINED or MIXED itself. NOT_TOLD may be any input: it stands for every
+type that may be there, and the result is what all of them give, else NOT_TOLD. A reserved encoding gives UNDEFINED: 2,
+3, UC- as an MTRR type, and UNDEFINED as a PAT type. What can be no input is refused: CD and WC+ are results only,
+MIXED is no PAT type, 13 and above are nothing.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ def effective(
     Raises
     ------
     InputError
-        For a type that cannot be an input (CD, WC+, 12). Nothing is written.
+        For a type that cannot be an input (CD, WC+, 13). Nothing is written.
     ArrayError
         For a dtype that is no integer, shapes that do not broadcast, or an unfit `out`.
 
@@ -63,6 +64,8 @@ def effective(
     (<MemoryType.WC: 1>, <MemoryType.WC: 1>, <MemoryType.CD: 8>)
     >>> effective([[6], [0]], ["WB", "UC", "WC"]).tolist()
     [[6, 0, 1], [0, 0, 1]]
+    >>> effective("?", ["WC", "WB"]).tolist()
+    [1, 12]
     """
     maker, cd = vendor_name(vendor), bool(cr0_cd)
     pat = pat if cr0_pg else paging_off(pat)

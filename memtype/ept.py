@@ -31,7 +31,7 @@ def effective_ept(
     ----------
     ept_type : type, or array-like of types
         Bits 5:3 of the leaf. A misconfigured leaf (2, 3, 7, or UNDEFINED as `ept_types` reports it) lets no access
-        through and gives UNDEFINED.
+        through and gives UNDEFINED. NOT_TOLD stands for the type of any leaf that lets an access through.
     ipat : bool, or array-like of bool
         Bit 6 of the leaf: the EPT type alone decides.
     pat : type, or array-like of types

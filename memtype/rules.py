@@ -277,10 +277,11 @@ XEN_GUEST_HOST: Final = _grid("""
 SNP_RESULT: Final = {MemoryType.UC: MemoryType.CD, MemoryType.WC: MemoryType.WC_PLUS}
 
 CACHEABLE: Final = frozenset({MemoryType.WT, MemoryType.WP, MemoryType.WB})
-# What a byte of the MTRR's seat, and of a PAT seat, may hold as an input. 2 and 3 (and UC- as an MTRR type) are
-# reserved: they give UNDEFINED. CD, WC+ and what lies above MIXED are no inputs. MIXED is no PAT type.
-MTRR_INPUTS: Final = frozenset({0, 1, 2, 3, 4, 5, 6, 7, 10, 11})
-PAT_INPUTS: Final = frozenset({0, 1, 2, 3, 4, 5, 6, 7, 10})
+# What may stand for an MTRR (or EPT) type, and for a PAT type. 2 and 3 (and UC- as an MTRR type) are reserved: they
+# give UNDEFINED. NOT_TOLD stands for every legal type. CD, WC+ and what lies above are no inputs. MIXED is no PAT type.
+MTRR_INPUTS: Final = frozenset({0, 1, 2, 3, 4, 5, 6, 7, 10, 11, 12})
+PAT_INPUTS: Final = frozenset({0, 1, 2, 3, 4, 5, 6, 7, 10, 12})
+XEN_INPUTS: Final = MTRR_TYPES | {MemoryType.NOT_TOLD}
 
 
 class Rule(NamedTuple):

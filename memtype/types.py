@@ -30,6 +30,7 @@ class MemoryType(IntEnum):
     WC_PLUS = 9  # AMD nested paging result: write-combining that probes caches
     UNDEFINED = 10  # the manuals leave the answer open
     MIXED = 11  # a range that spans several types
+    NOT_TOLD = 12  # the input leaves the type open: several machines fit it, and they differ here
 
     def __str__(self) -> str:
         return _SHORT[self]
@@ -65,6 +66,7 @@ _SHORT = {
     MemoryType.WC_PLUS: "WC+",
     MemoryType.UNDEFINED: "??",
     MemoryType.MIXED: "mixed",
+    MemoryType.NOT_TOLD: "?",
 }
 
 _LINUX = {
@@ -87,6 +89,7 @@ _WORDS = {
     MemoryType.UNDEFINED: "undefined",
     MemoryType.MIXED: "",
     MemoryType.CD: "",
+    MemoryType.NOT_TOLD: "not_told not-told",
 }
 
 _SPELLINGS = {

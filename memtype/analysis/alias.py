@@ -58,7 +58,7 @@ def alias(a: Any, b: Any, vendor: str = "intel", *, self_snoop: bool = False) ->
     kinds = (arrays.memory_type(a, "a"), arrays.memory_type(b, "b"))
     first, second = sorted(MemoryType.UC if kind is MemoryType.UC_MINUS else kind for kind in kinds)
     pair = f"{first} with {second}"
-    if {first, second} & {MemoryType.UNDEFINED, MemoryType.MIXED}:
+    if {first, second} & {MemoryType.UNDEFINED, MemoryType.MIXED, MemoryType.NOT_TOLD}:
         return Alias("warn", f"{pair}: nothing can be promised", "alias-unknown")
     if first == second or {first, second} <= _UNCACHED:
         return Alias("ok", f"{pair}: the same type", "alias-same")

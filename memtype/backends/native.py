@@ -342,7 +342,7 @@ def effective_ept(kind: int, ipat: bool, pat: int, cr0_cd: bool) -> int:
 
 def xen_ept_type(guest: int, host: int) -> int:
     found = lib.memtype_xen_ept_type(_code(guest), _code(host))
-    return _kind(found, (rules.MTRR_TYPES, guest, "guest"), (rules.MTRR_TYPES, host, "host"))
+    return _kind(found, (rules.XEN_INPUTS, guest, "guest"), (rules.XEN_INPUTS, host, "host"))
 
 
 def effective_npt(guest: int, host: int, mtrr: int, snp: bool, cr0_cd: bool) -> int:

@@ -139,8 +139,8 @@ def effective_ept(kind: int, ipat: bool, pat: int, cr0_cd: bool) -> int:
 
 
 def xen_ept_type(guest: int, host: int) -> int:
-    arrays.refuse_type(rules.MTRR_TYPES, guest, "guest")
-    arrays.refuse_type(rules.MTRR_TYPES, host, "host")
+    arrays.refuse_type(rules.XEN_INPUTS, guest, "guest")
+    arrays.refuse_type(rules.XEN_INPUTS, host, "host")
     return reference.xen_ept_type(guest, host)
 
 

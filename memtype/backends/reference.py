@@ -6,7 +6,7 @@ register file is any object with the attributes of `memtype.MtrrState` (`Registe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Protocol
 
 from memtype import rules
@@ -239,13 +239,27 @@ def pat_valid(pat: int) -> bool:
 
 
 def _settle(mtrr: int, known: Callable[[MemoryType], MemoryType]) -> MemoryType:
-    """`known` of a type in the MTRR's seat; where that type is not known, only what all of them agree on."""
+    """`known` of an MTRR type; where that type is not known, only what all five agree on."""
     if mtrr in rules.MTRR_TYPES:
         return known(MemoryType(mtrr))
-    if mtrr not in (MemoryType.UNDEFINED, MemoryType.MIXED):
+    if mtrr not in (MemoryType.UNDEFINED, MemoryType.MIXED, MemoryType.NOT_TOLD):
         return MemoryType.UNDEFINED  # a reserved encoding
-    answers = {known(MemoryType(kind)) for kind in rules.MTRR_TYPES}
-    return answers.pop() if len(answers) == 1 else MemoryType(mtrr)
+    return _common((known(MemoryType(kind)) for kind in rules.MTRR_TYPES), MemoryType(mtrr))
+
+
+def _told(kind: int, legal: frozenset[int], known: Callable[[int], MemoryType]) -> MemoryType:
+    """`known` of a type that may not be told: then every legal one fits, and only what all give is an answer.
+
+    ``effective("intel", True, NOT_TOLD, NOT_TOLD)`` is UC: with CR0.CD no type makes a difference.
+    """
+    if kind != MemoryType.NOT_TOLD:
+        return known(kind)
+    return _common(map(known, legal), MemoryType.NOT_TOLD)
+
+
+def _common(answers: Iterable[MemoryType], otherwise: MemoryType) -> MemoryType:
+    found = set(answers)
+    return found.pop() if len(found) == 1 else otherwise
 
 
 # --- effective types without nested paging (SDM 3A 12.5.2, APM 2 7.8.3) ------------------------------------------
@@ -253,6 +267,10 @@ def _settle(mtrr: int, known: Callable[[MemoryType], MemoryType]) -> MemoryType:
 
 def effective(vendor: str, cr0_cd: bool, mtrr: int, pat: int) -> MemoryType:
     """The type of an access from the MTRR type of its address and the PAT type of its page."""
+    return _told(pat, rules.PAT_TYPES, lambda chosen: _effective(vendor, cr0_cd, mtrr, chosen))
+
+
+def _effective(vendor: str, cr0_cd: bool, mtrr: int, pat: int) -> MemoryType:
     if pat not in rules.PAT_TYPES:
         return MemoryType.UNDEFINED
     if vendor == "amd":
@@ -311,7 +329,7 @@ def _pcd_pwt(vendor: str, mtrr: MemoryType, pcd: bool, pwt: bool) -> MemoryType:
 def effective_ept(kind: int, ipat: bool, pat: int, cr0_cd: bool) -> MemoryType:
     """The type of a guest access from the leaf's type and IPAT and the guest's PAT type. A misconfigured leaf
     lets no access through: UNDEFINED."""
-    if kind not in rules.EPT_TYPES and kind != MemoryType.MIXED:
+    if kind not in rules.EPT_TYPES and kind not in (MemoryType.MIXED, MemoryType.NOT_TOLD):
         return MemoryType.UNDEFINED
     if cr0_cd:
         return MemoryType.UC
@@ -329,6 +347,10 @@ def ept_type(epte: int) -> MemoryType:
 def xen_ept_type(guest: int, host: int) -> MemoryType:
     """What Xen makes of guest and host MTRR types: equal ones stay, UC wins, WB yields, WT with WP is WP, the rest
     (WC with WT or WP) is UC."""
+    return _told(guest, rules.MTRR_TYPES, lambda g: _told(host, rules.MTRR_TYPES, lambda h: _xen_ept_type(g, h)))
+
+
+def _xen_ept_type(guest: int, host: int) -> MemoryType:
     pair = {MemoryType(guest), MemoryType(host)}
     if len(pair) == 1:
         return pair.pop()
@@ -361,6 +383,14 @@ def npt_combined(guest: int, host: int) -> MemoryType:
 def effective_npt(guest: int, host: int, mtrr: int, snp: bool, cr0_cd: bool) -> MemoryType:
     """Step 2: the combined type with the MTRR type of the system physical address (table 15-20), then CR0.CD of
     guest or host, then what SNP forces."""
+
+    def told(guest: int, host: int) -> MemoryType:
+        return _effective_npt(guest, host, mtrr, snp, cr0_cd)
+
+    return _told(guest, rules.PAT_TYPES, lambda g: _told(host, rules.PAT_TYPES, lambda h: told(g, h)))
+
+
+def _effective_npt(guest: int, host: int, mtrr: int, snp: bool, cr0_cd: bool) -> MemoryType:
     combined = npt_combined(guest, host)
     if combined is MemoryType.UNDEFINED:
         return MemoryType.UNDEFINED

@@ -51,7 +51,7 @@ def test_other_levels_are_refused_and_nothing_is_written(level):
     assert index[0] == 77
 
 
-@pytest.mark.parametrize("bad", [8, 9, 12, 15, 16, 0x60, 255])
+@pytest.mark.parametrize("bad", [8, 9, 13, 15, 16, 0x60, 255])
 def test_what_is_no_input_is_named_and_nothing_is_written(bad):
     good, wrong = [6, 6, 6, 6], [6, 6, bad, bad]
     for call in (

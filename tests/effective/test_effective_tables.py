@@ -156,11 +156,12 @@ def test_nested_paging_in_lockstep(backend, snp, cr0_cd):
 def test_xens_choice_in_lockstep(backend):
     for guest, host in itertools.product(CODES, CODES):
         got = outcome(backend.xen_ept_type, guest, host)
-        if {guest, host} <= rules.MTRR_TYPES:
-            assert got == reference.xen_ept_type(guest, host) == rules.XEN_GUEST_HOST[T(guest)][T(host)]
-            assert xen_ept_type(guest, host) == got
+        if {guest, host} <= rules.XEN_INPUTS:
+            assert got == reference.xen_ept_type(guest, host) == xen_ept_type(guest, host)
         else:
             assert isinstance(got, str)
+        if {guest, host} <= rules.MTRR_TYPES:
+            assert got == rules.XEN_GUEST_HOST[T(guest)][T(host)]
 
 
 # --- laws ---------------------------------------------------------------------------------------------------------
@@ -197,7 +198,7 @@ def test_with_caches_off_nothing_is_cacheable():
     assert mt.effective_npt("WB", "WB", "WB", cr0_cd=True) is T.CD
 
 
-@pytest.mark.parametrize("unknown", [T.UNDEFINED, T.MIXED])
+@pytest.mark.parametrize("unknown", [T.UNDEFINED, T.MIXED, T.NOT_TOLD])
 def test_an_unknown_mtrr_type_gives_only_what_every_type_gives(unknown):
     for vendor, cd, pat in itertools.product(VENDORS, BITS, rules.PAT_TYPES):
         answers = {mt.effective(mtrr, pat, vendor, cr0_cd=cd) for mtrr in rules.MTRR_TYPES}
@@ -207,6 +208,46 @@ def test_an_unknown_mtrr_type_gives_only_what_every_type_gives(unknown):
         answers = {mt.effective_npt(guest, host, mtrr, snp, cr0_cd=cd) for mtrr in rules.MTRR_TYPES}
         expected = answers.pop() if len(answers) == 1 else unknown
         assert mt.effective_npt(guest, host, unknown, snp, cr0_cd=cd) is expected
+
+
+def may_be(kind, legal):
+    return sorted(legal) if kind == T.NOT_TOLD else [kind]
+
+
+def agreed(answers):
+    found = set(answers)
+    return found.pop() if len(found) == 1 else T.NOT_TOLD
+
+
+@pytest.mark.parametrize("cr0_cd", BITS)
+def test_what_is_not_told_gives_only_what_every_type_that_may_stand_there_gives(backend, cr0_cd):
+    for vendor, mtrr in itertools.product(VENDORS, MTRR_SEAT):
+        every = (
+            mt.effective(m, p, vendor, cr0_cd=cr0_cd) for m in may_be(mtrr, rules.MTRR_TYPES) for p in rules.PAT_TYPES
+        )
+        assert mt.effective(mtrr, T.NOT_TOLD, vendor, cr0_cd=cr0_cd) is agreed(every), (vendor, mtrr)
+    for kind, ipat, pat in itertools.product((*rules.EPT_TYPES, T.NOT_TOLD), BITS, (*rules.PAT_TYPES, T.NOT_TOLD)):
+        pairs = itertools.product(may_be(kind, rules.EPT_TYPES), may_be(pat, rules.PAT_TYPES))
+        every = (mt.effective_ept(k, ipat, p, cr0_cd) for k, p in pairs)
+        assert mt.effective_ept(kind, ipat, pat, cr0_cd) is agreed(every), (kind, ipat, pat)
+    for guest, host, mtrr, snp in itertools.product(PAT_SEAT, PAT_SEAT, MTRR_SEAT, BITS):
+        if T.NOT_TOLD in (guest, host, mtrr):
+            mtrrs = may_be(mtrr, rules.MTRR_TYPES)
+            triples = itertools.product(may_be(guest, rules.PAT_TYPES), may_be(host, rules.PAT_TYPES), mtrrs)
+            every = (mt.effective_npt(*triple, snp, cr0_cd=cr0_cd) for triple in triples)
+            assert mt.effective_npt(guest, host, mtrr, snp, cr0_cd=cr0_cd) is agreed(every), (guest, host, mtrr)
+
+
+def test_what_is_not_told_in_numbers():
+    assert mt.effective("?", ["UC", "WC", "WB"]).tolist() == [0, 1, 12]
+    assert mt.effective(["UC", "WB"], "?", cr0_cd=True).tolist() == [0, 0]
+    assert mt.effective_ept(["WB", "?"], True, "?").tolist() == [6, 12]
+    assert mt.effective_npt("WC", "?", ["UC", "WC", "WB"]).tolist() == [1, 1, 12]
+    assert mt.effective_npt("WC", "?", "WB", snp=True) is T.WC_PLUS
+    assert mt.effective_npt(["WP", "WT", "UC"], "?", "WC").tolist() == [8, 8, 8]
+    assert mt.effective_pcd_pwt("?", True, True) is T.UC
+    assert xen_ept_type("UC", "?") is T.UC
+    assert xen_ept_type("WB", "?") is T.NOT_TOLD
 
 
 def test_reserved_encodings_decide_nothing():
@@ -236,7 +277,7 @@ def test_ept_stands_in_the_mtrrs_seat_unless_ipat_or_cd():
             assert mt.effective_ept(kind, ipat, pat, cr0_cd=True) is T.UC
 
 
-@pytest.mark.parametrize("bad", [8, 9, 12, 15, 16, 255, 256, -1, 1 << 40, T.CD, "WC+", "XX", True, None, 1.5])
+@pytest.mark.parametrize("bad", [8, 9, 13, 15, 16, 255, 256, -1, 1 << 40, T.CD, "WC+", "XX", True, None, 1.5])
 def test_what_is_no_input_is_refused(bad):
     for call in (
         lambda: mt.effective(bad, "WB"),

@@ -56,7 +56,7 @@ void prove_pat_index(void) /* unwind 2 */
 
 static int answer(int found)
 {
-	return found == MEMTYPE_ETYPE || (found >= 0 && found <= MEMTYPE_MIXED);
+	return found == MEMTYPE_ETYPE || (found >= 0 && found <= MEMTYPE_NOT_TOLD);
 }
 
 void prove_tables_are_closed(void) /* unwind 2 */
