@@ -1,7 +1,12 @@
 """Which implementation answers: ``MEMTYPE_BACKEND=auto|native|python|checked`` chooses at import.
 
-A backend is a module with the functions of `memtype.backends.python`. `active` is the chosen one; everything
-above this room calls ``backends.active.…`` and so follows a change of it.
+A backend is a module with the functions of `memtype.backends.python`. `active` is the chosen one; all other rooms
+call ``backends.active.…`` and so follow a change of it.
+
+What the environment asks for and cannot have (a misspelt name, an extension that is not built) does not break
+``import memtype``: `refused` keeps it in one line, and another backend answers. The command line prints that line and
+ends; a program gets it as a RuntimeWarning with the first question it asks. A backend that refuses a setting of its
+own but works without it has the line as its attribute `refused`.
 """
 
 from __future__ import annotations
@@ -25,7 +30,8 @@ def load(name: str) -> Any:
         For an unknown name, or when the C extension is not built, or was from other sources.
     """
     if name not in NAMES:
-        raise BackendUnavailable(f"MEMTYPE_BACKEND={name}: not one of auto, {', '.join(NAMES)}")
+        shown = ascii(name)[1:-1]
+        raise BackendUnavailable(f"MEMTYPE_BACKEND={shown:.40}: not one of auto, {', '.join(NAMES)}")
     try:
         return importlib.import_module(f"memtype.backends.{name}")
     except MemtypeError:
@@ -44,4 +50,37 @@ def _choose(wanted: str) -> Any:
         return load("python")
 
 
-active: Any = _choose(os.environ.get("MEMTYPE_BACKEND") or "auto")
+class _Substitute:
+    """The backend that answers in place of what was refused; it says so when it is first asked, then steps aside."""
+
+    def __init__(self, module: Any, text: str) -> None:
+        self._module, self._text = module, text
+        self.name, self.isa = module.name, module.isa
+
+    def __getattr__(self, function: str) -> Any:
+        global active
+        if active is self:
+            active = self._module
+            text = f"memtype: {self._text}; the {self.name} backend answers"
+            warnings.warn(text, RuntimeWarning, stacklevel=3)
+        return getattr(self._module, function)
+
+
+def _start(wanted: str) -> tuple[Any, str | None]:
+    """The backend that answers, and what was refused."""
+    try:
+        found = _choose(wanted)
+        text = getattr(found, "refused", None)
+    except MemtypeError as error:
+        found, text = _best(), str(error)
+    return _Substitute(found, text) if text else found, text
+
+
+def _best() -> Any:
+    try:
+        return load("native")
+    except MemtypeError:
+        return load("python")
+
+
+active, refused = _start(os.environ.get("MEMTYPE_BACKEND") or "auto")

@@ -15,7 +15,8 @@ import sys
 from types import ModuleType
 from typing import Any
 
-from memtype.errors import InputError, LiveReadRefused, MemtypeError
+from memtype import backends
+from memtype.errors import BackendUnavailable, InputError, LiveReadRefused, MemtypeError
 
 DEFAULT_VERB = "show"
 
@@ -89,6 +90,8 @@ def _drop_output() -> None:
 def main(argv: list[str] | None = None) -> int:
     """Run one verb; errors made by this package end in one line on stderr and the documented exit status."""
     try:
+        if backends.refused:
+            raise BackendUnavailable(backends.refused)
         args = build_parser().parse_args(_with_default_verb(sys.argv[1:] if argv is None else argv))
         status: int = args.run(args)
         sys.stdout.flush()

@@ -48,9 +48,38 @@ def test_the_variable_chooses(name: str) -> None:
     assert ran.stdout.strip() == name, ran.stderr
 
 
-def test_an_unknown_backend_is_one_clear_line() -> None:
-    ran = run_python("import memtype", MEMTYPE_BACKEND="fast")
-    assert ran.stderr.splitlines()[-1].endswith("MEMTYPE_BACKEND=fast: not one of auto, native, python, checked")
+USE = "import memtype as mt; print(mt.backend); print(mt.MtrrState(0x806).at(0), mt.MtrrState(0x806).at(0))"
+
+
+def test_an_unknown_backend_does_not_break_the_import_and_one_warning_tells() -> None:
+    ran = run_python(USE, MEMTYPE_BACKEND="fast")
+    assert ran.returncode == 0
+    assert ran.stdout.split() == [
+        backends.load("python").name if backends.refused else backends.active.name,
+        "WB",
+        "WB",
+    ]
+    assert ran.stderr.count("RuntimeWarning") == 1
+    assert "MEMTYPE_BACKEND=fast: not one of auto, native, python, checked" in ran.stderr
+    assert run_python("import memtype", MEMTYPE_BACKEND="fast").stderr == ""
+    assert run_python("import memtype.backends as b; print(b.refused)", MEMTYPE_BACKEND="python").stdout == "None\n"
+
+
+@pytest.mark.parametrize("name", ["fast", "Native", " ", "a\nb", "x" * 5_000])
+@pytest.mark.parametrize("line", [["--version"], ["show"], ["no-such-verb"]])
+def test_the_command_line_refuses_it_in_one_short_line(name: str, line: list[str]) -> None:
+    ran = subprocess.run(
+        [sys.executable, "-m", "memtype", *line], env=os.environ | {"MEMTYPE_BACKEND": name}, text=True,
+        capture_output=True, check=False,
+    )  # fmt: skip
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert ran.stderr.startswith("memtype: error: MEMTYPE_BACKEND=")
+    assert ran.stderr.count("\n") == 1 and len(ran.stderr) < 150
+
+
+def test_load_still_refuses_by_an_exception() -> None:
+    with pytest.raises(BackendUnavailable, match="MEMTYPE_BACKEND=fast"):
+        backends.load("fast")
 
 
 def test_auto_falls_back_with_one_warning_that_names_the_cause() -> None:
@@ -97,8 +126,9 @@ def test_an_extension_without_a_struct_counts_as_absent(monkeypatch: pytest.Monk
 
 def test_an_error_of_the_users_is_not_taken_for_it() -> None:
     pytest.importorskip("memtype._native")
-    ran = run_python("import memtype", MEMTYPE_BACKEND="auto", MEMTYPE_ISA="sse9")
-    assert ran.stderr.splitlines()[-1].startswith("memtype.errors.InputError: MEMTYPE_ISA=sse9: not one of")
+    ran = run_python(USE, MEMTYPE_BACKEND="auto", MEMTYPE_ISA="sse9")
+    assert ran.returncode == 0 and ran.stdout.split()[1:] == ["WB", "WB"]
+    assert ran.stderr.count("RuntimeWarning: memtype: MEMTYPE_ISA=sse9: not one of") == 1
 
 
 def test_checked_raises_on_a_difference(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -91,7 +91,9 @@ def test_off_gives_a_pure_wheel_that_falls_back(sdist: Path, tmp_path: Path) -> 
     assert modules(made) == []
     python = installed(made, tmp_path / "venv")
     assert backend_of(python) == "python WB"
-    assert "cannot be loaded" in backend_of(python, MEMTYPE_BACKEND="native")
+    assert backend_of(python, MEMTYPE_BACKEND="native") == "python WB"
+    refused = run(python, "-m", "memtype", "show", MEMTYPE_BACKEND="native")
+    assert refused.returncode == 2 and "cannot be loaded" in refused.stderr
 
 
 def test_auto_without_a_compiler_is_pure_and_tagged_so(sdist: Path, tmp_path: Path) -> None:
