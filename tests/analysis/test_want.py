@@ -179,7 +179,7 @@ def test_aliases_explain_themselves():
         assert verdict.rule in rules.RULES
         assert verdict.source in str(verdict)
     assert mt.alias(T.MIXED, "WB").verdict == mt.alias("WB", T.UNDEFINED).verdict == "warn"
-    for bad in (2, 12, "XX", None):
+    for bad in (2, 13, "XX", None):
         with pytest.raises(mt.InputError):
             mt.alias("WB", bad)
     with pytest.raises(mt.InputError):
