@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from memtype.analysis.conflicts import Conflict, conflicts
     from memtype.analysis.diff import Change, Diff, diff
     from memtype.analysis.page_type import PageType, page_type
+    from memtype.analysis.pages import PageRun, Pages, Split, pages
     from memtype.fleet import StateArray, types_of_states
     from memtype.formats import load, parse
     from memtype.machine import Cpu, Machine
@@ -56,6 +57,7 @@ else:
         "memtype.analysis.conflicts": ("Conflict", "conflicts"),
         "memtype.analysis.diff": ("Change", "Diff", "diff"),
         "memtype.analysis.page_type": ("PageType", "page_type"),
+        "memtype.analysis.pages": ("PageRun", "Pages", "Split", "pages"),
         "memtype.fleet": ("StateArray", "types_of_states"),
         "memtype.formats": ("load", "parse"),
         "memtype.machine": ("Cpu", "Machine"),
@@ -97,13 +99,16 @@ __all__ = [
     "MemtypeError",
     "MissingExtra",
     "MtrrState",
+    "PageRun",
     "PageType",
+    "Pages",
     "ParseError",
     "Pat",
     "RegisterError",
     "Report",
     "Segment",
     "ShatteredMapError",
+    "Split",
     "StateArray",
     "Want",
     "alias",
@@ -129,6 +134,7 @@ __all__ = [
     "load",
     "msr_valid",
     "page_type",
+    "pages",
     "parse",
     "pat_valid",
     "range_registers",

@@ -8,6 +8,7 @@ from itertools import pairwise
 import numpy as np
 
 from memtype import arrays, rules
+from memtype.effective import effective
 from memtype.errors import InputError, ShatteredMapError
 from memtype.memory_map import MemoryMap, Segment
 from memtype.mtrr import MtrrState
@@ -109,11 +110,29 @@ def _advice(source: MtrrState | MemoryMap, segments: tuple[Segment, ...], size: 
         return ""
     kinds = {segment.type for segment in segments}
     advice = f"split it into {_parts(segments, size)}"
-    if MemoryType.UNDEFINED not in kinds:
-        advice += f", or map all of it {min(kinds, key=_CONSERVATIVE.index)}"
+    makers = (source.vendor,) if isinstance(source, MtrrState) else ("intel", "amd")
+    advice += _one_type(kinds, makers)
     if isinstance(source, MtrrState) and source.vendor == "intel" and segments[0].base < rules.FIXED_END:
         advice += " (Intel processors split it by themselves, at a cost)"
     return advice
+
+
+def _one_type(kinds: set[MemoryType], makers: tuple[str, ...]) -> str:
+    """The PAT type that gives the whole page one effective type on these processors, as words to append.
+
+    The most conservative of the page's own types does, as a rule. Not so WT over {WP, WT} on AMD: WP with WT is CD
+    there (APM 2 table 7-11), beside WT. UC always does; CD counts as UC, both are uncached.
+    """
+    if not kinds <= rules.MTRR_TYPES:
+        return ""
+    for pat in (min(kinds, key=_CONSERVATIVE.index), MemoryType.UC):
+        given = {maker: {effective(kind, pat, maker) for kind in kinds} for maker in makers}
+        if all(len(found) == 1 or found <= {MemoryType.UC, MemoryType.CD} for found in given.values()):
+            where = "" if len(makers) == 1 else " on AMD"
+            return f", or map all of it {pat}" + (
+                f" (CD{where})" if any(MemoryType.CD in found for found in given.values()) else ""
+            )
+    raise AssertionError("UC makes every page uncached")
 
 
 def _parts(segments: tuple[Segment, ...], size: int) -> str:

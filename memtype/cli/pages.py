@@ -1,0 +1,169 @@
+"""``memtype pages``: the fewest, largest pages of one memory type each, what splits them, and EPT entries."""
+
+from __future__ import annotations
+
+import argparse
+from itertools import islice
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from memtype import rules
+from memtype.analysis.page_type import page_type
+from memtype.analysis.pages import LEVELS, PageRun, Pages, Split, pages
+from memtype.cli import _common
+from memtype.errors import InputError
+from memtype.machine import Machine
+from memtype.memory_map import MemoryMap
+from memtype.mtrr import MtrrState
+
+HELP = "the largest pages of one memory type: how many of 1 GiB, 2 MiB, 4 KiB, what splits them, EPT entries"
+EXAMPLE = "dmesg | memtype pages --max 1G -"
+_MOST = 512  # runs and splits that are printed: what holey masks shatter is nothing to read
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    _common.add_input(parser)
+    words = "the first address that needs no page (default: the end of RAM where the dump has an e820 map, else all)"
+    parser.add_argument("--top", metavar="ADDR", help=words)
+    parser.add_argument("--max", metavar="SIZE", default="1G", help="the largest pages: 1G (default), 2M or 4K")
+    words = "write the EPT entries, rows of gpa, entry, level (uint64): .npy, or raw little-endian for other names"
+    parser.add_argument("--leaves", metavar="FILE", help=words)
+    parser.add_argument("--ipat", action="store_true", help="set IPAT (bit 6) in the entries")
+    _common.add_json(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    if args.max.upper() not in LEVELS:
+        raise InputError(f"--max {args.max}: 1G, 2M or 4K")
+    machine = _common.read_machine(args.input)
+    source = teller(machine)
+    top = _common.number(args.top) if args.top else end_of_ram(machine, source.maxphyaddr)
+    made = pages(source, top, args.max)
+    if args.leaves:
+        write_leaves(made, args.leaves, args.ipat)
+    if args.json:
+        _common.print_json("pages", {"source": machine.source, **_json(made, source), "notes": list(machine.notes)})
+    else:
+        _common.say("\n".join(_text(made, source)))
+        _common.notes(machine.notes)
+    return 0
+
+
+def teller(machine: Machine) -> MtrrState | MemoryMap:
+    """The registers, or the map that a dump prints ready-made."""
+    found = machine.mtrrs if machine.mtrrs is not None else machine.printed_map
+    if found is None:
+        raise InputError(f"{machine.source}: neither MTRRs nor a map in it")
+    return found
+
+
+def end_of_ram(machine: Machine, maxphyaddr: int) -> int | None:
+    """The first byte behind the last RAM of the dump's e820 map; None without one."""
+    ends = [r.base + r.size for r in machine.e820 if r.kind.lower() in rules.E820_RAM]
+    return min(max(ends), 1 << maxphyaddr) if ends else None
+
+
+# --- EPT entries ----------------------------------------------------------------------------------------------------
+
+
+def write_leaves(made: Pages, path: str, ipat: bool) -> None:
+    blocks = made.leaf_blocks(ipat)  # refuses before the file is opened: nothing is written on failure
+    try:
+        with open(path, "wb") as file:
+            if path.endswith(".npy"):
+                _npy_header(file, made.count)
+            for block in blocks:
+                file.write(block.astype("<u8", copy=False).tobytes())
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written: {error.strerror or error}") from None
+
+
+def _npy_header(file: BinaryIO, rows: int) -> None:
+    np.lib.format.write_array_header_1_0(file, {"descr": "<u8", "fortran_order": False, "shape": (rows, 3)})
+
+
+# --- text -----------------------------------------------------------------------------------------------------------
+
+
+def _text(made: Pages, source: MtrrState | MemoryMap) -> list[str]:
+    counted = ", ".join(f"{made.counts[level]:,} x {_short(level)}" for level in (3, 2, 1) if made.counts[level])
+    frames = made.top >> rules.PAGE_SHIFT
+    found = [f"{counted}  (instead of {frames:,} x 4K; tables {_common.size_text(made.table_bytes)})", ""]
+    found += _common.columns([_row(run) for run in islice(made.runs, _MOST)]).splitlines()
+    found += _left(len(made.runs), "runs")
+    if len(made.splits):
+        found += ["", f"splits ({_short(made.max_level)} pages that hold several types):"]
+        found += _split_lines(list(islice(made.splits, _MOST)), source)
+        found += _left(len(made.splits), "changes of type")
+    size = 1 << rules.LEAF_SHIFTS[made.max_level]
+    if made.top % size:
+        found += ["", f"the top, {_common.hexadecimal(made.top)}, is no multiple of {_short(made.max_level)}"]
+    return found
+
+
+def _left(count: int, what: str) -> list[str]:
+    return [f"and {count - _MOST:,} more {what}"] if count > _MOST else []
+
+
+def _short(level: int) -> str:
+    return {3: "1G", 2: "2M", 1: "4K"}[level]
+
+
+def _row(run: PageRun) -> tuple[Any, ...]:
+    return _common.mem(run.base, run.size), f"{run.count:,} x {_short(run.level)}", run.type
+
+
+def _split_lines(splits: list[Split], source: MtrrState | MemoryMap) -> list[str]:
+    """One paragraph for each page, a line for each change inside it, and what could be done instead."""
+    found: list[str] = []
+    for number, split in enumerate(splits):
+        if not number or splits[number - 1].page != split.page:
+            found.append(f"  {_common.hexadecimal(split.page)}: {advice(source, split)}")
+        by = f"  ({', '.join(split.registers)})" if split.registers else ""
+        found.append(f"    {split.after} from {_common.hexadecimal(split.at)}, {split.before} before{by}")
+    return found
+
+
+def advice(source: MtrrState | MemoryMap, split: Split) -> str:
+    """What to do with the page that the split breaks; of pages beyond the map's end only the start exists."""
+    if split.page + split.size > 1 << source.maxphyaddr:
+        return "split it"
+    return page_type(source, split.page, split.size).advice
+
+
+# --- JSON -----------------------------------------------------------------------------------------------------------
+
+
+def _json(made: Pages, source: MtrrState | MemoryMap) -> dict[str, Any]:
+    return {
+        "top": _common.hexadecimal(made.top),
+        "max_level": made.max_level,
+        "counts": {str(level): count for level, count in made.counts.items()},
+        "table_bytes": {"ept": made.table_bytes, "x86_64": made.table_bytes_x86_64},
+        "run_count": len(made.runs),
+        "runs": [_run_json(run) for run in islice(made.runs, _MOST)],
+        "split_count": len(made.splits),
+        "splits": [_split_json(split, source) for split in islice(made.splits, _MOST)],
+    }
+
+
+def _span(base: int, size: int) -> dict[str, str]:
+    values = {"base": base, "size": size, "last": base + size - 1}
+    return {name: _common.hexadecimal(value) for name, value in values.items()}
+
+
+def _run_json(run: PageRun) -> dict[str, Any]:
+    return {**_span(run.base, run.size), "level": run.level, "count": run.count, "type": run.type}
+
+
+def _split_json(split: Split, source: MtrrState | MemoryMap) -> dict[str, Any]:
+    return {
+        "at": _common.hexadecimal(split.at),
+        "before": split.before,
+        "after": split.after,
+        "page": _span(split.page, split.size),
+        "level": split.level,
+        "registers": list(split.registers),
+        "advice": advice(source, split),
+    }
