@@ -57,6 +57,14 @@ BASE_RESERVED: Final = 0xF00  # bits 11:8; bits 63:MAXPHYADDR are reserved too
 MASK_VALID: Final = 1 << 11
 MASK_RESERVED: Final = 0x7FF  # bits 10:0; bits 63:MAXPHYADDR are reserved too
 
+# --- what KVM gives every guest (arch/x86/kvm) -----------------------------------------------------------------
+
+KVM_MTRRCAP: Final = 0x508  # VCNT 8, FIX, WC; KVM_NR_VAR_MTRR is 8 in every release read (10 was merged and reverted)
+KVM_PAIRS: Final = 8
+KVM_GFN_END: Final = (1 << 52) - 1  # the end of "everything" as an MTRR write passes it: ~0 >> 12
+KVM_GFN_END_CD: Final = (1 << 64) - 1  # ... and as a CR0.CD toggle passes it: ~0, where gfns were meant
+KVM_MSR_2F8: Final = 0x2F8  # an MTRR of its own making, up to 4.6.0: pair 124 of 8
+
 # --- types that a field may hold (SDM table 12-2, 12.12.2) ---------------------------------------------------
 
 MTRR_TYPES: Final = frozenset({0, 1, 4, 5, 6})

@@ -12,15 +12,13 @@ from typing import Any
 from memtype import rules
 from memtype.cli import _common
 from memtype.errors import InputError
-from memtype.kvm import RULES, Profile, Vcpu, Vm, profile
-from memtype.kvm.profiles import GFN_ALL, NEWEST_READ
+from memtype.kvm import KVM_RULES, Profile, Vcpu, Vm, profile
+from memtype.kvm.releases import NEWEST
 from memtype.kvm.vm import VM_TYPES
 from memtype.machine import Cpu, Machine
 from memtype.mtrr import MtrrState
 from memtype.pat import Pat
 from memtype.types import MemoryType
-
-NEWEST = ".".join(map(str, NEWEST_READ))
 
 
 def add_vm(parser: argparse.ArgumentParser) -> None:
@@ -114,7 +112,7 @@ def setting(vm: Vm) -> str:
 
 def rule_text(rule: str) -> str:
     """``text [id]``"""
-    return f"{RULES[rule].text} [{rule}]"
+    return f"{KVM_RULES[rule].text} [{rule}]"
 
 
 def wrapped(text: str, indent: str = "") -> list[str]:
@@ -125,7 +123,7 @@ def wrapped(text: str, indent: str = "") -> list[str]:
 
 def sources(rule_ids: Iterable[str]) -> list[str]:
     """Where the rules stand, a line each, for --why."""
-    return [f"  {rule}: {RULES[rule].source}" for rule in dict.fromkeys(rule_ids)]
+    return [f"  {rule}: {KVM_RULES[rule].source}" for rule in dict.fromkeys(rule_ids)]
 
 
 def leaf_text(vm: Vm, bits: int) -> str:
@@ -146,7 +144,7 @@ def range_json(first: int, end: int) -> dict[str, str]:
 
 
 def range_text(first: int, end: int) -> str:
-    if (first, end) == (0, GFN_ALL):
+    if (first, end) == (0, rules.KVM_GFN_END):
         return "everything"
     return _common.mem(first << rules.PAGE_SHIFT, (end - first) << rules.PAGE_SHIFT)
 

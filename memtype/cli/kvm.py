@@ -12,9 +12,10 @@ from memtype.cli import _common, _kvm
 from memtype.errors import InputError
 from memtype.kvm import Leaf, NoncoherentDma, SetCr0Cd, Vm, WriteMsr, profile
 from memtype.kvm.events import Event
+from memtype.kvm.gfns import overlay
+from memtype.kvm.history import OVERLAYS
 from memtype.kvm.matrix import COLUMNS, matrix
-from memtype.kvm.profiles import BACKPORTS, PROFILES
-from memtype.kvm.ranges import overlay
+from memtype.kvm.releases import PROFILES
 from memtype.machine import Machine
 from memtype.types import MemoryType
 
@@ -190,11 +191,11 @@ def _either(coherent: Any, noncoherent: Any) -> str:
 
 def _backports() -> list[str]:
     found = []
-    for port in BACKPORTS:
-        if port.profile:
+    for port in OVERLAYS:
+        if port.vendor != "candidate" and port.group:
             series = f"{port.series[0]}.{port.series[1]}"
             update = f"{series}.{port.since}" if port.vendor == "stable" else f"{series}.0-{port.since}"
-            found.append(f"{port.vendor} {update} and later: as {PROFILES[port.profile].span}")
+            found.append(f"{port.vendor} {update} and later: as {PROFILES[port.group].span}")
     return found
 
 

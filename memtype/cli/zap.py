@@ -14,9 +14,10 @@ from memtype.cli._common import number, say
 from memtype.errors import InputError, MemtypeError, ParseError
 from memtype.kvm import DisableQuirks, NoncoherentDma, Replay, SetCr0Cd, SetMtrrs, Vm, WriteMsr, Zap, replay
 from memtype.kvm.events import Event
+from memtype.kvm.gfns import pages
 from memtype.kvm.matrix import releases
-from memtype.kvm.profiles import PROFILES, RULES
-from memtype.kvm.ranges import pages
+from memtype.kvm.releases import NEWEST, PROFILES
+from memtype.kvm.rules import KVM_RULES
 from memtype.mtrr import MtrrState, range_registers
 from memtype.pat import Pat
 from memtype.types import MemoryType
@@ -31,7 +32,7 @@ _SHOWN = 8  # ranges of one kind that are printed
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = f"{EVENTS}\n\n{parser.epilog}"
     parser.add_argument("states", nargs="*", metavar="STATE", help="a dump of the guest's registers; two: old and new")
-    parser.add_argument("--kernel", metavar="RELEASE", help=f"6.4, 'ubuntu 6.8.0-140', kvm-6.7; default: {_kvm.NEWEST}")
+    parser.add_argument("--kernel", metavar="RELEASE", help=f"6.4, 'ubuntu 6.8.0-140', kvm-6.7; default: {NEWEST}")
     parser.add_argument("--event", metavar="EVENT", action="append", default=[], help="what happens; several in order")
     parser.add_argument("--trace", metavar="FILE", help="events from a file, a line each; no --kernel: every release")
     parser.add_argument("--memory", metavar="SIZE", help="guest memory, to count zapped pages: 4G")
@@ -62,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
         if args.why:
             cited = [rule for step in done.steps for rule in step.zap.reasons + step.zap.rules]
             print("\n".join(_kvm.sources(cited)))
-    extra = [] if args.kernel else [f"no --kernel given: the newest release read, {_kvm.NEWEST}"]
+    extra = [] if args.kernel else [f"no --kernel given: the newest release read, {NEWEST}"]
     _common.notes(extra + _kvm.notes(machine, args.mtrr is not None, vm))
     return 1 if done.stale or done.refused else 0
 
@@ -102,7 +103,7 @@ def _trace(path: str) -> list[str]:
 
 def _check(word: str) -> None:
     """Whether the word is an event at all; against which state matters only for what registers it names."""
-    event(word, Vm(_kvm.NEWEST, vcpus=None), any_vcpu=True)
+    event(word, Vm(NEWEST, vcpus=None), any_vcpu=True)
 
 
 def _events(vm: Vm, words: list[str]) -> tuple[Vm, list[Event]]:
@@ -279,7 +280,7 @@ def _zap_json(vm: Vm, zap: Zap) -> dict[str, Any]:
          "before": _kvm.leaf_json(vm, change.before), "after": _kvm.leaf_json(vm, change.after)}
         for change in zap.changes
     ]  # fmt: skip
-    why = [RULES[rule]._asdict() for rule in zap.reasons + zap.rules]
+    why = [KVM_RULES[rule]._asdict() for rule in zap.reasons + zap.rules]
     verdict = {"accepted": zap.accepted, "refusal": zap.refusal, "warned": zap.warned}
     return {**verdict, **ranges, "changes": changes, "why": why}
 

@@ -10,15 +10,15 @@ from memtype.kvm.events import (
 )
 from memtype.kvm.mmio import is_mmio
 from memtype.kvm.nested import nested_leaf, nested_pat
-from memtype.kvm.profiles import PROFILES, RULES, Profile
-from memtype.kvm.releases import profile
+from memtype.kvm.releases import PROFILES, Profile, profile
 from memtype.kvm.replay import Replay, replay
+from memtype.kvm.rules import KVM_RULES
 from memtype.kvm.vcpu import Vcpu
 from memtype.kvm.vm import Leaf, Vm
 
 __all__ = [
+    "KVM_RULES",
     "PROFILES",
-    "RULES",
     "DisableQuirks",
     "Leaf",
     "NoncoherentDma",

@@ -13,14 +13,14 @@ from typing import NamedTuple
 
 from memtype import rules
 from memtype.errors import InputError, RegisterError
-from memtype.kvm import guest_mtrr, msrs, profiles
-from memtype.kvm.profiles import CD_NW_CLEARED, GFN_ALL, IGNORE_GUEST_PAT
-from memtype.kvm.ranges import Pieces, Range, clip, contains, overlay, subtract, union
+from memtype.kvm import guest_mtrr, msrs, policies
+from memtype.kvm.gfns import Pieces, Range, clip, contains, overlay, subtract, union
+from memtype.kvm.rules import KVM_RULES
 from memtype.kvm.vcpu import Vcpu, as_guest, with_msr
 from memtype.kvm.vm import Vm, altered, device_count, quirk_names
 from memtype.mtrr import MtrrState
 
-EVERYTHING: Range = (0, GFN_ALL)
+EVERYTHING: Range = (0, rules.KVM_GFN_END)
 
 
 class LeafChange(NamedTuple):
@@ -65,7 +65,7 @@ class Zap:
 
     @property
     def why(self) -> str:
-        text = "; ".join(str(profiles.RULES[rule]) for rule in self.reasons + self.rules)
+        text = "; ".join(str(KVM_RULES[rule]) for rule in self.reasons + self.rules)
         return f"{self.refusal}; {text}" if self.refusal else text
 
 
@@ -127,9 +127,8 @@ def _pat_rule(vm: Vm, vcpu: int) -> str:
 
 def _mtrr_calls(vm: Vm, vcpu: int, index: int) -> tuple[tuple[Range, ...], bool]:
     """The zap calls of an accepted MTRR write, `vm` being the VM after it; and whether a range was inverted."""
-    gates = {"tdp+nc": vm.tdp != "none", "ept+nc": vm.tdp == "ept"}
     found, kind = vm.vcpu(vcpu), msrs.kind_of(index)
-    if not (gates.get(vm.profile.zap_mtrr) and vm.has_noncoherent_dma):
+    if not policies.ZAP_MTRR[vm.profile.zap_mtrr](vm):
         return (), False
     if kind == "def_type":
         return (EVERYTHING,), False  # even if nothing changed, even with E = 0
@@ -180,8 +179,7 @@ class SetCr0Cd:
         if vm.vm_type == "tdx" and self.value:
             return Outcome(vm, (), ("kvm-refused",), "CR0.CD stays 0 in a TDX guest: #VE")
         after = _with_vcpu(vm, self.vcpu, dataclasses.replace(found, cr0_cd=bool(self.value)))
-        paging = {"nc+quirk-off": True, "ept+nc+quirk-off": vm.tdp == "ept"}.get(p.zap_cd, False)
-        zaps = paging and found.cr0_cd != self.value and vm.has_noncoherent_dma and not vm.quirk(CD_NW_CLEARED)
+        zaps = found.cr0_cd != self.value and policies.ZAP_CD[p.zap_cd](vm)
         return Outcome(after, (EVERYTHING,) if zaps else (), (rule,))
 
 
@@ -195,10 +193,9 @@ class NoncoherentDma:
         after = altered(vm, noncoherent_dma=device_count(self.count))
         if after.has_noncoherent_dma == vm.has_noncoherent_dma:
             return Outcome(after, (), ("kvm-zap-nc-count",))
-        ept = vm.tdp == "ept"
-        zaps = {"ept": ept, "ept+no-self-snoop": ept and not vm.self_snoop, "quirk": vm.quirk(IGNORE_GUEST_PAT)}
         policy = vm.profile.zap_nc
-        return Outcome(after, (EVERYTHING,) if zaps.get(policy) else (), (f"kvm-zap-nc-{policy}",))
+        zaps = policies.ZAP_NC[policy](vm)
+        return Outcome(after, (EVERYTHING,) if zaps else (), (f"kvm-zap-nc-{policy}",))
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from functools import lru_cache
 
 from memtype import rules
 from memtype.backends import reference
-from memtype.kvm.ranges import Pieces
+from memtype.kvm.gfns import Pieces
 from memtype.kvm.vcpu import Vcpu
 from memtype.types import MemoryType
 from memtype.views import overlaps, ranges

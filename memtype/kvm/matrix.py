@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from memtype.kvm import profiles
+from memtype.kvm import history
 from memtype.kvm.vcpu import Vcpu
 from memtype.kvm.vm import Vm
 from memtype.mtrr import MtrrState
@@ -50,7 +50,7 @@ def honored(release: str, vendor: str, tdp: str, noncoherent_dma: bool) -> Cell:
     """What a VM of that kind honours."""
 
     def vm(quirks_off: bool, kind: int = MemoryType.WB, pat: int = MemoryType.WB, cd: bool = False) -> Vm:
-        off = profiles.QUIRK_BITS if quirks_off else ()
+        off = history.QUIRK_BITS if quirks_off else ()
         vcpu = Vcpu(MtrrState(0x800 | kind), Pat(0x06 | pat << 8), cr0_cd=cd)
         return Vm(release, vendor, tdp, noncoherent_dma, [vcpu], disabled_quirks=off)
 
@@ -67,13 +67,13 @@ def _answer(honors: Callable[[bool], bool]) -> str:
 
 def releases() -> Iterator[str]:
     """Every upstream release from 3.13 to the newest read that is modelled, and 6.11-rc."""
-    major, minor = profiles.FIRST_READ
-    while (major, minor) <= profiles.NEWEST_READ:
+    major, minor = history.FIRST_READ
+    while (major, minor) <= history.NEWEST_READ:
         if (major, minor) == (6, 11):
             yield "6.11-rc"
-        if (major, minor) not in profiles.NOT_MODELLED:
+        if (major, minor) not in history.NOT_MODELLED:
             yield f"{major}.{minor}"
-        major, minor = (major + 1, 0) if profiles.LAST_MINOR.get(major) == minor else (major, minor + 1)
+        major, minor = (major + 1, 0) if history.LAST_MINOR.get(major) == minor else (major, minor + 1)
 
 
 def matrix() -> list[Row]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from memtype.kvm.profiles import Profile
+from memtype.kvm.releases import Profile
 from memtype.kvm.releases import profile as find_profile
 from memtype.types import MemoryType
 

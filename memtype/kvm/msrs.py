@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from memtype import rules
 from memtype.errors import InputError
-from memtype.kvm.profiles import MTRRCAP, VARIABLE_PAIRS, Profile
+from memtype.kvm import policies
+from memtype.kvm.releases import Profile
 from memtype.kvm.vcpu import Vcpu
 
 MSR_2F8 = 0x2F8  # taken for a variable range up to 4.1
@@ -18,7 +19,7 @@ def kind_of(index: int) -> str:
         return "pat"
     if index in rules.FIXED_MSRS:
         return "fixed"
-    if rules.PHYSBASE0 <= index < rules.PHYSBASE0 + 2 * VARIABLE_PAIRS:
+    if rules.PHYSBASE0 <= index < rules.PHYSBASE0 + 2 * rules.KVM_PAIRS:
         return "mask" if index % 2 else "base"
     return "unknown"
 
@@ -77,11 +78,7 @@ def _bytes_refusal(value: int, legal: frozenset[int]) -> str | None:
 
 def dispatched(profile: Profile, index: int) -> bool:
     """Whether the index reaches the MTRR code, which answers #GP; others are unknown MSRs."""
-    if profile.msr_dispatch == "wide":
-        return 0x200 <= index <= 0x2FF
-    if profile.msr_dispatch == "hole":
-        return 0x200 <= index <= 0x27F or 0x2A0 <= index <= 0x2FF
-    return 0x200 <= index <= 0x26F or index in (rules.DEF_TYPE_MSR, rules.PAT_MSR)
+    return policies.MSR_DISPATCH[profile.msr_dispatch](index)
 
 
 def as_host(text: str) -> str:
@@ -101,7 +98,7 @@ def read(vcpu: Vcpu, index: int) -> int:
     if not hasattr(index, "__index__"):
         raise InputError(f"RDMSR {index!r}: an MSR is named by its number")
     if index == rules.MTRRCAP:
-        return MTRRCAP
+        return rules.KVM_MTRRCAP
     kind = kind_of(index)
     s = vcpu.mtrrs
     if kind == "def_type":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from memtype import rules
 from memtype.errors import InputError
-from memtype.kvm.profiles import NESTED_SVM_SHARED_PAT
+from memtype.kvm.history import NESTED_SVM_SHARED_PAT
 from memtype.kvm.vm import Leaf, Vm
 from memtype.pat import Pat, as_pat
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from memtype import rules
 from memtype.kvm.events import Event, Zap, apply
-from memtype.kvm.ranges import Range, clip, pages
+from memtype.kvm.gfns import Range, clip, pages
 from memtype.kvm.vm import Vm
 
 

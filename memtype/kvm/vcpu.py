@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from memtype import rules
 from memtype.errors import RegisterError
-from memtype.kvm.profiles import VARIABLE_PAIRS
 from memtype.mtrr import MtrrState
 from memtype.pat import Pat, as_pat
 from memtype.views import kvm_list
@@ -70,9 +69,9 @@ def as_guest(state: MtrrState) -> MtrrState:
     """The part of a register file that a KVM guest has: at least 8 pairs, no AMD extensions, no bits out of width."""
     inside = ~rules.high_bits(state.maxphyaddr)
     pairs = [(base & inside, mask & inside) for base, mask in state.variable]
-    while len(pairs) > VARIABLE_PAIRS and pairs[-1] == (0, 0):
+    while len(pairs) > rules.KVM_PAIRS and pairs[-1] == (0, 0):
         pairs.pop()
-    pairs += [(0, 0)] * (VARIABLE_PAIRS - len(pairs))
+    pairs += [(0, 0)] * (rules.KVM_PAIRS - len(pairs))
     routing = rules.AMD_FIXED_ROUTING * 0x0101_0101_0101_0101 if state.vendor == "amd" else 0
     return MtrrState(state.def_type, tuple(v & ~routing for v in state.fixed), tuple(pairs), state.maxphyaddr)
 

@@ -14,10 +14,12 @@ from memtype import arrays, backends, parallel, rules
 from memtype.effective import effective, effective_npt
 from memtype.ept import effective_ept
 from memtype.errors import InputError, RegisterError, ShatteredMapError
-from memtype.kvm import guest_mtrr, msrs, profiles
-from memtype.kvm.profiles import CD_NW_CLEARED, IGNORE_GUEST_PAT, WB_PAT, Fixed, Profile
-from memtype.kvm.ranges import Pieces, Range, overlay
+from memtype.kvm import guest_mtrr, msrs, policies
+from memtype.kvm.gfns import Pieces, Range, overlay
+from memtype.kvm.history import CD_NW_CLEARED, IGNORE_GUEST_PAT, QUIRK_BITS, UC_PAT, WB_IPAT, WB_PAT, Fixed
+from memtype.kvm.releases import Profile
 from memtype.kvm.releases import profile as find_profile
+from memtype.kvm.rules import KVM_RULES
 from memtype.kvm.vcpu import Vcpu
 from memtype.memory_map import MemoryMap
 from memtype.mtrr import vendor_name
@@ -194,10 +196,10 @@ class Vm:
             return WB_PAT, "kvm-leaf-npt" if self.tdp == "npt" else "kvm-leaf-shadow"
         p = self.profile
         if mmio:
-            return profiles.UC_PAT, "kvm-leaf-mmio"
+            return UC_PAT, "kvm-leaf-mmio"
         if not self.has_noncoherent_dma:
-            ipat = {"always": True, "quirk": self.quirk(IGNORE_GUEST_PAT), "no-self-snoop": not self.self_snoop}
-            return Fixed(MemoryType.WB, ipat[p.coherent_ipat]), f"kvm-leaf-coherent-{p.coherent_ipat}"
+            ipat = policies.COHERENT_IPAT[p.coherent_ipat](self)
+            return WB_IPAT if ipat else WB_PAT, f"kvm-leaf-coherent-{p.coherent_ipat}"
         if not p.honors_guest_mtrr:
             return WB_PAT, "kvm-leaf-wb"
         if vcpu.cr0_cd and p.cd_quirk_on is not None:
@@ -231,7 +233,7 @@ class Vm:
         if fixed is None:
             kind = guest_mtrr.at(self.profile.mtrr_engine, found, int(gpa))
             fixed, detail = Fixed(kind, False), f" ({kind})"
-        cited = profiles.RULES[rule]
+        cited = KVM_RULES[rule]
         why = f"{cited.text}{detail} [{cited.id}: {cited.source}]"
         return Leaf(fixed.type, fixed.ipat, self.encode(fixed), why, rule)
 
@@ -275,8 +277,7 @@ class Vm:
     @property
     def limits_level(self) -> bool:
         """Whether the guest's MTRRs limit the mapping level at all."""
-        gate = {"no": False, "tdp": self.tdp != "none", "ept+nc": self.tdp == "ept" and self.has_noncoherent_dma}
-        return gate[self.profile.huge_page_check]
+        return policies.HUGE_PAGE_CHECK[self.profile.huge_page_check](self)
 
     def max_level(self, gfn: int, vcpu: int = 0) -> int:
         """The largest level (1: 4 KiB, 2: 2 MiB, 3: 1 GiB) that the guest's MTRRs leave to the page of `gfn`."""
@@ -520,9 +521,9 @@ def quirk_names(names: Iterable[str] | None) -> frozenset[str]:
     """The quirks about memory types, with or without KVM_X86_QUIRK_ before them."""
     given = [names] if isinstance(names, str) else () if names is None else names
     plain = {str(name).upper().removeprefix("KVM_X86_QUIRK_") for name in given}
-    unknown = plain - profiles.QUIRK_BITS.keys()
+    unknown = plain - QUIRK_BITS.keys()
     if unknown:
-        raise InputError(f"{min(unknown)} is no quirk about memory types ({', '.join(profiles.QUIRK_BITS)})")
+        raise InputError(f"{min(unknown)} is no quirk about memory types ({', '.join(QUIRK_BITS)})")
     return frozenset(plain)
 
 

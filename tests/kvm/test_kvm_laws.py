@@ -25,7 +25,7 @@ from memtype.kvm import (
     guest_mtrr,
     replay,
 )
-from memtype.kvm.ranges import Pieces, overlay
+from memtype.kvm.gfns import Pieces, overlay
 
 LEGAL = (0, 1, 4, 5, 6)
 PAT_TYPES = ("UC", "WC", "WT", "WP", "WB", "UC-")

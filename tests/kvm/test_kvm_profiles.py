@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import pickle
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
 from kvm_states import accepted, guest, types
 
 import memtype as mt
-from memtype.kvm import PROFILES, RULES, Vcpu, Vm, WriteMsr, profile
+from memtype.kvm import KVM_RULES, PROFILES, Profile, Vcpu, Vm, WriteMsr, history, profile
+from memtype.kvm import rules as texts
 from memtype.kvm.matrix import COLUMNS, matrix, releases
-from memtype.kvm.profiles import BACKPORTS, REFINEMENTS
 
 
 @pytest.mark.parametrize(
@@ -77,32 +80,50 @@ def test_profiles_are_frozen_data():
     spans = [found.span for name, found in PROFILES.items() if name != "kvm-6.11-rc"]
     assert len(set(spans)) == len(spans) == 7
     for name, found in PROFILES.items():
-        assert found.name == name and (found.changes or name == "kvm-3.13")
+        assert found.name == name
         for knob, rule in (("zap_mtrr", "mtrr"), ("zap_cd", "cd"), ("zap_nc", "nc"), ("coherent_ipat", "leaf")):
             prefix = "kvm-leaf-coherent" if rule == "leaf" else f"kvm-zap-{rule}"
-            assert f"{prefix}-{getattr(found, knob)}" in RULES
-    assert all(rule.text and rule.source for rule in RULES.values())
+            assert f"{prefix}-{getattr(found, knob)}" in KVM_RULES
+    assert all(rule.text and rule.source for rule in KVM_RULES.values())
 
 
-def test_every_knob_that_a_profile_changes_is_cited():
-    """Against the last release of the span before it; a row cites no knob that it leaves alone."""
-    before = {"kvm-4.4": "4.1", "kvm-6.0": "5.19", "kvm-6.7": "6.6", "kvm-6.11": "6.10", "kvm-6.11-rc": "6.11",
-              "kvm-6.16": "6.15", "kvm-7.2": "7.1"}  # fmt: skip
-    about = {"name", "span", "first", "changes", "notes", "release"}
-    knobs = [field.name for field in dataclasses.fields(PROFILES["kvm-4.4"]) if field.name not in about]
-    assert before.keys() | {"kvm-3.13"} == PROFILES.keys()
-    for name, last in before.items():
-        new, old = PROFILES[name], profile(last)
-        cited = {knob for change in new.changes for knob in change.knobs}
-        assert cited == {knob for knob in knobs if getattr(new, knob) != getattr(old, knob)}, name
-        assert all(change.id and change.subject for change in new.changes)
+def test_a_slip_in_a_policy_is_an_error():
+    for knob, slip in (("zap_mtrr", "tdp-nc"), ("zap_cd", "never"), ("msr_dispatch", "Wide"), ("tdx", None)):
+        with pytest.raises(mt.InputError, match=f"{knob} .* is no policy"):
+            dataclasses.replace(profile("6.4"), **{knob: slip})
 
 
-def test_every_refinement_and_backport_changes_a_knob_of_its_profile():
-    for row in REFINEMENTS:
-        base = PROFILES[row.profile]
-        assert any(getattr(base, knob) != value for knob, value in row.knobs.items()), row
-    for port in BACKPORTS:
+def test_history_is_a_table_that_can_be_reviewed():
+    """Rows rise, each changes the value, every knob of a profile has rows, and no commit is written twice."""
+    about = {"name", "span", "first", "notes", "release"}
+    assert {field.name for field in dataclasses.fields(Profile)} - about == history.HISTORY.keys()
+    for knob, rows in history.HISTORY.items():
+        assert rows[0].release == (3, 13) and rows[0].commit is history.OLDEST
+        for before, after in itertools.pairwise(rows):
+            assert before.release < after.release and before.value != after.value, knob
+            assert not after.unsure or before.release < after.unsure < after.release, knob
+            assert after.commit.id and after.commit.subject
+    text = Path(history.__file__).read_text() + Path(texts.__file__).read_text()
+    ids = re.findall(r"\b[0-9a-f]{12}\b", text)
+    assert len(ids) > 15 and len(ids) == len(set(ids))
+
+
+def test_the_highest_release_not_above_the_one_asked_for():
+    for knob, rows in history.HISTORY.items():
+        for found in rows:
+            name = ".".join(map(str, found.release))
+            assert getattr(profile(name), knob) == found.value, (knob, name)
+    for name in releases():
+        if not name.endswith("rc"):
+            asked = tuple(map(int, name.split(".")))
+            for knob, rows in history.HISTORY.items():
+                assert getattr(profile(name), knob) == [r.value for r in rows if r.release <= asked][-1]
+
+
+def test_every_overlay_changes_a_knob():
+    for port in history.OVERLAYS:
+        if port.vendor == "candidate":
+            continue
         name = f"{port.series[0]}.{port.series[1]}{'.0-' if port.vendor == 'ubuntu' else '.'}{port.since}"
         before = name.replace(str(port.since), str(port.since - 1))
         words = "ubuntu " if port.vendor == "ubuntu" else ""

@@ -20,7 +20,7 @@ from memtype.kvm import (
     profile,
     replay,
 )
-from memtype.kvm.ranges import pages
+from memtype.kvm.gfns import pages
 
 RAM = 16 << 20
 WITH_MTRRS = ("4.4", "5.10", "6.4", "6.6", "6.8", "6.10")
