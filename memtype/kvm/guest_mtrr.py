@@ -10,7 +10,7 @@ from memtype.backends import reference
 from memtype.kvm.gfns import Pieces
 from memtype.kvm.vcpu import Vcpu
 from memtype.types import MemoryType
-from memtype.views import overlaps, ranges
+from memtype.views import kvm_list, overlaps
 
 UC, WT, WB = MemoryType.UC, MemoryType.WT, MemoryType.WB
 
@@ -51,7 +51,7 @@ def pair_range(vcpu: Vcpu, n: int) -> tuple[int, int]:
     """
     base, mask = vcpu.mtrrs.variable[n]
     if n in vcpu.masks_written:
-        return ranges.kvm(base, mask, vcpu.maxphyaddr)
+        return kvm_list.span(base, mask, vcpu.maxphyaddr)
     return base & ~(rules.PAGE_SIZE - 1), 0
 
 
@@ -62,7 +62,7 @@ def _list(vcpu: Vcpu, gpa: int) -> int:
         return _fixed(vcpu, reference.fixed_slot(gpa))
     page = gpa & ~(rules.PAGE_SIZE - 1)
     met = [n for n in vcpu.order for start, end in [pair_range(vcpu, n)] if start <= page < end]
-    return overlaps.kvm(_types(vcpu, met)) if met else _default(vcpu)
+    return kvm_list.combine(_types(vcpu, met)) if met else _default(vcpu)
 
 
 # --- 3.13 to 4.1: pairs by index --------------------------------------------------------------------------------

@@ -1,6 +1,5 @@
-"""The list that KVM 4.4 to 6.10 keeps of a guest's valid variable ranges; the one place that knows its order.
-
-`ranges.kvm` says what a pair denotes, `overlaps.kvm` what the pairs met in this order make.
+"""The list that KVM 4.4 to 6.10 keeps of a guest's valid variable ranges: its order, what a pair denotes, and what
+the pairs met in that order make. The one place that knows; views and `memtype.kvm` use it.
 """
 
 from __future__ import annotations
@@ -8,6 +7,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from memtype import rules
+from memtype.types import MemoryType
+
+UC, WT, WB = int(MemoryType.UC), int(MemoryType.WT), int(MemoryType.WB)
 
 Pairs = Sequence[tuple[int, int]]
 
@@ -36,3 +38,38 @@ def rewritten(listed: Sequence[int], n: int, variable: Pairs) -> tuple[int, ...]
     if mask & rules.MASK_VALID:
         rest.insert(next((place for place, m in enumerate(rest) if variable[m][0] <= base), len(rest)), n)
     return tuple(rest)
+
+
+def span(base: int, mask: int, maxphyaddr: int) -> tuple[int, int]:
+    """The bytes [start, end) of a pair; the base is not masked, and a hole becomes part of the range.
+
+    Examples
+    --------
+    >>> [hex(edge) for edge in span(0x80000001, 0xFBFFFF800, 36)]
+    ['0x80000000', '0xc0001000']
+    """
+    valid = rules.page_bits(maxphyaddr)
+    start = base & valid
+    return start, (start | ~mask & valid | rules.PAGE_SIZE - 1) + 1
+
+
+def combine(encodings: Sequence[int]) -> int:
+    """What ranges of these raw types make, in the order of the list, not of the registers.
+
+    UC counts only when it is met second: a UC range with a higher base than the WB range under it is lost.
+
+    Examples
+    --------
+    >>> combine([6, 0]), combine([0, 6]), combine([6, 4])
+    (0, 6, 4)
+    """
+    met = encodings[0]
+    for encoding in encodings[1:]:
+        if encoding == met:
+            continue
+        if encoding == UC:
+            return UC
+        if {encoding, met} != {WT, WB}:
+            return WB
+        met = WT
+    return met

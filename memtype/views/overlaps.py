@@ -12,6 +12,7 @@ from typing import Final
 
 from memtype.backends import reference
 from memtype.types import MemoryType
+from memtype.views import kvm_list
 
 UC: Final = int(MemoryType.UC)
 WT: Final = int(MemoryType.WT)
@@ -35,23 +36,6 @@ def linux_pair(first: int, second: int) -> int:
 
 def linux(encodings: Sequence[int]) -> int:
     return reduce(linux_pair, encodings)
-
-
-def kvm(encodings: Sequence[int]) -> int:
-    """KVM 4.4 to 6.10, the encodings in the order of its list (`kvm_list.order`), not of the registers.
-
-    UC counts only when it is met second: ``kvm([0, 6])`` is WB although ``kvm([6, 0])`` is UC.
-    """
-    met = encodings[0]
-    for encoding in encodings[1:]:
-        if encoding == met:
-            continue
-        if encoding == UC:
-            return UC
-        if {encoding, met} != {WT, WB}:
-            return WB
-        met = WT
-    return met
 
 
 def xen(encodings: Sequence[int]) -> int:
@@ -102,7 +86,7 @@ def hvpp(encodings: Sequence[int]) -> int:
 OVERLAPS: Final[dict[str, Callable[[Sequence[int]], int]]] = {
     "mtrr-undefined": sdm,
     "overlap-linux": linux,
-    "overlap-kvm": kvm,
+    "overlap-kvm": kvm_list.combine,
     "overlap-xen": xen,
     "overlap-bochs": bochs,
     "overlap-edk2": edk2,

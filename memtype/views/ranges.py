@@ -7,6 +7,7 @@ from typing import Final
 
 from memtype import rules
 from memtype.backends import reference
+from memtype.views import kvm_list
 from memtype.views.profiles import CUBE
 
 WORD: Final = (1 << 64) - 1
@@ -33,13 +34,6 @@ def edk2(base: int, mask: int, maxphyaddr: int) -> tuple[int, int]:
     return start, start + (1 << maxphyaddr) - (mask & valid)
 
 
-def kvm(base: int, mask: int, maxphyaddr: int) -> tuple[int, int]:
-    """``kvm(0x80000001, 0xFBFFFF800, 36) == (0x80000000, 0xC0001000)``: the hole becomes part of the range."""
-    valid = rules.page_bits(maxphyaddr)
-    start = base & valid
-    return start, (start | ~mask & valid | rules.PAGE_SIZE - 1) + 1
-
-
 def hvpp(base: int, mask: int, maxphyaddr: int) -> tuple[int, int]:
     field = mask & rules.page_bits(maxphyaddr)
     start = base & rules.page_bits(maxphyaddr)
@@ -56,7 +50,7 @@ INTERVALS: Final[dict[str, Callable[[int, int, int], tuple[int, int]]]] = {
     "range-linux": linux,
     "range-proc": proc,
     "range-edk2": edk2,
-    "range-kvm": kvm,
+    "range-kvm": kvm_list.span,
     "range-hvpp": hvpp,
     "range-none": lambda base, mask, maxphyaddr: (0, 0),
 }

@@ -185,7 +185,7 @@ FIRST_THEN_SECOND = {  # rows: met first; columns: UC WC WT WP WB met second
 
 def test_the_combination_table_of_kvm() -> None:
     for first, row in FIRST_THEN_SECOND.items():
-        assert [overlaps.kvm([first, second]) for second in (UC, WC, WT, WP, WB)] == row
+        assert [kvm_list.combine([first, second]) for second in (UC, WC, WT, WP, WB)] == row
         for second, expected in zip((UC, WC, WT, WP, WB), row, strict=True):
             # The higher base is met first, whichever register holds it.
             for pairs in ([(3 * G, G, first), (0, 4 * G, second)], [(0, 4 * G, second), (3 * G, G, first)]):
@@ -193,9 +193,9 @@ def test_the_combination_table_of_kvm() -> None:
 
 
 def test_kvm_stops_at_the_first_undefined_pair() -> None:
-    assert overlaps.kvm([WC, WP, UC]) == WB
-    assert overlaps.kvm([WB, WT, UC]) == UC
-    assert overlaps.kvm([WT, WB, WB, WT]) == WT
+    assert kvm_list.combine([WC, WP, UC]) == WB
+    assert kvm_list.combine([WB, WT, UC]) == UC
+    assert kvm_list.combine([WT, WB, WB, WT]) == WT
 
 
 def test_the_order_of_kvms_list() -> None:
