@@ -15,7 +15,11 @@ from memtype.errors import InputError
 from memtype.machine import Machine
 from memtype.memory_map import MemoryMap
 from memtype.reading import registers as reg
+from memtype.reading import values
+from memtype.reading.lines import squeezed
+from memtype.reading.names import msr_index
 from memtype.reading.notes import not_told
+from memtype.reading.values import refusal
 from memtype.types import MemoryType
 
 NAME = "coreboot"
@@ -69,7 +73,7 @@ def sniff(text: str) -> bool:
 def parse(text: str, source: str = "<text>") -> Machine:
     """The registers of the last solution, its ranges in `facts`; excerpts may lack either."""
     solutions = [_Solution()]
-    for number, line in reg.squeezed(text):
+    for number, line in squeezed(text):
         start = _START.search(line)
         if start:
             solutions.append(_Solution(temporary=bool(start["temporary"])))
@@ -78,7 +82,7 @@ def parse(text: str, source: str = "<text>") -> Machine:
         _take(solutions[-1], line, number, source)
     whole = [s for s in solutions if s.pairs or s.ranges or s.shown or s.fixed]
     if not whole:
-        raise reg.refusal(source, 0, "no whole MTRR line of coreboot in it")
+        raise refusal(source, 0, "no whole MTRR line of coreboot in it")
     final = next((s for s in reversed(whole) if not s.temporary and (s.pairs or s.shown)), whole[-1])
     notes = [f"{len(whole)} MTRR solutions in it, one after the other: the last is used"] if len(whole) > 1 else []
     return _machine(final, notes, source)
@@ -103,20 +107,20 @@ def _take(found: _Solution, line: str, number: int, source: str) -> None:
     if match := _RANGE.match(line):
         _range(found, match, number, source)
     elif match := _FIXED.search(line):
-        index = reg.number(match[2], source, number, "register", 32)
+        index = values.number(match[2], source, number, "register", 32)
         if index not in rules.FIXED_MSRS:
-            raise reg.refusal(source, number, f"0x{index:x} is no fixed-range register")
-        cpu = reg.cpu_number(match["cpu"] or "0", source, number)
-        found.fixed.setdefault(cpu, {})[index] = reg.number(match[3], source, number, rules.msr_name(index))
+            raise refusal(source, number, f"0x{index:x} is no fixed-range register")
+        cpu = values.cpu_number(match["cpu"] or "0", source, number)
+        found.fixed.setdefault(cpu, {})[index] = values.number(match[3], source, number, rules.msr_name(index))
     elif match := _PAIR.search(line):
         n = _pair_number(match[2], source, number)
-        base, mask = (reg.number(match[i], source, number, what) for i, what in ((3, "base"), (4, "mask")))
+        base, mask = (values.number(match[i], source, number, what) for i, what in ((3, "base"), (4, "mask")))
         _put(found, n, (base, mask, _type(match[5], source, number)), number, source)
     elif match := _OLD.search(line):
         n = _pair_number(match[1], source, number)
-        base, size = (reg.number(match[i], source, number, "megabytes", 44, base=10) << 20 for i in (2, 3))
+        base, size = (values.number(match[i], source, number, "megabytes", 44, base=10) << 20 for i in (2, 3))
         if size < rules.PAGE_SIZE or size & (size - 1) or base + size > 1 << rules.MAX_MAXPHYADDR:
-            raise reg.refusal(source, number, f"base 0x{base:x} range 0x{size:x}: no register holds this")
+            raise refusal(source, number, f"base 0x{base:x} range 0x{size:x}: no register holds this")
         _put(found, n, (base, -size, int(MemoryType.parse(match[4]))), number, source)
     elif match := _SHOWN.match(line):
         _shown(found, match, number, source)
@@ -125,43 +129,43 @@ def _take(found: _Solution, line: str, number: int, source: str) -> None:
     elif _NO_WC.search(line):
         found.no_wc = True
     elif match := _COUNTS.search(line):
-        found.counts = [reg.number(match[i], source, number, "count", 32, base=10) for i in (1, 2)]
+        found.counts = [values.number(match[i], source, number, "count", 32, base=10) for i in (1, 2)]
     elif match := _DEFAULT.search(line):
         found.default = match[1]
     elif _CUT.search(line):
-        raise reg.refusal(source, number, f"not an MTRR line of coreboot: {reg.quoted(line.strip())}")
+        raise refusal(source, number, f"not an MTRR line of coreboot: {values.quoted(line.strip())}")
 
 
 def _range(found: _Solution, match: re.Match[str], number: int, source: str) -> None:
     fields = ((1, "base"), (2, "end"), (3, "size"))
-    first, end, size = (reg.number(match[i], source, number, what) for i, what in fields)
+    first, end, size = (values.number(match[i], source, number, what) for i, what in fields)
     if end - first == size:
         found.ends.add("exclusive as printed")
     elif end + 1 - first == size:
         found.ends.add("inclusive as printed")
     else:
-        raise reg.refusal(source, number, f"range 0x{first:x} - 0x{end:x} is not 0x{size:x} bytes long")
+        raise refusal(source, number, f"range 0x{first:x} - 0x{end:x} is not 0x{size:x} bytes long")
     if not size or first + size > 1 << rules.MAX_MAXPHYADDR:
-        raise reg.refusal(source, number, f"range 0x{first:x}+0x{size:x} is empty or beyond 2**{rules.MAX_MAXPHYADDR}")
+        raise refusal(source, number, f"range 0x{first:x}+0x{size:x} is empty or beyond 2**{rules.MAX_MAXPHYADDR}")
     found.ranges.append((first, first + size, _type(match[4], source, number)))
 
 
 def _shown(found: _Solution, match: re.Match[str], number: int, source: str) -> None:
     if match[2]:
-        index = reg.msr_index(match[2])
+        index = msr_index(match[2])
         if index is None:
-            raise reg.refusal(source, number, f"{match[2]} is no MTRR")
+            raise refusal(source, number, f"{match[2]} is no MTRR")
     else:
         index = 2 * _pair_number(match[3] or match[4], source, number)
         index += rules.PHYSBASE0 if match[3] else rules.PHYSMASK0
-    found.shown[index] = reg.number(match[1], source, number, rules.msr_name(index))
+    found.shown[index] = values.number(match[1], source, number, rules.msr_name(index))
 
 
 def _paint(found: _Solution, match: re.Match[str], number: int, source: str) -> None:
     """Fixed ranges `first` up to, not with, `end` of the 88."""
-    first, end = (reg.number(match[i], source, number, "fixed range", base=10) for i in (1, 2))
+    first, end = (values.number(match[i], source, number, "fixed range", base=10) for i in (1, 2))
     if not first <= end <= len(rules.FIXED_RANGES):
-        raise reg.refusal(source, number, f"fixed ranges {first}-{end} are not within 0-{len(rules.FIXED_RANGES)}")
+        raise refusal(source, number, f"fixed ranges {first}-{end} are not within 0-{len(rules.FIXED_RANGES)}")
     routing = match[4].lower()
     kind = int(MemoryType.parse(match[3]))
     kind |= rules.AMD_RDMEM if "rd" in routing else 0
@@ -174,20 +178,20 @@ def _paint(found: _Solution, match: re.Match[str], number: int, source: str) -> 
 
 def _put(found: _Solution, n: int, entry: tuple[int, int, int], number: int, source: str) -> None:
     if found.pairs.setdefault(n, entry) != entry:
-        raise reg.refusal(source, number, f"MTRR {n} is printed twice in one solution, with different values")
+        raise refusal(source, number, f"MTRR {n} is printed twice in one solution, with different values")
 
 
 def _pair_number(text: str, source: str, line: int) -> int:
-    n = reg.number(text, source, line, "MTRR number", base=10)
+    n = values.number(text, source, line, "MTRR number", base=10)
     if n >= rules.NUMBERED_PAIRS:
-        raise reg.refusal(source, line, f"MTRR {n} is not below {rules.NUMBERED_PAIRS}")
+        raise refusal(source, line, f"MTRR {n} is not below {rules.NUMBERED_PAIRS}")
     return n
 
 
 def _type(text: str, source: str, line: int) -> int:
-    kind = reg.number(text, source, line, "type", 8, base=10)
+    kind = values.number(text, source, line, "type", 8, base=10)
     if kind not in rules.MTRR_TYPES:
-        raise reg.refusal(source, line, f"type {kind} is no MTRR type")
+        raise refusal(source, line, f"type {kind} is no MTRR type")
     return kind
 
 
@@ -267,4 +271,4 @@ def _map(found: _Solution, source: str) -> MemoryMap | None:
     try:
         return MemoryMap.from_segments([(base, end - base, kind) for base, end, kind in found.ranges], maxphyaddr=width)
     except InputError as error:
-        raise reg.refusal(source, 0, str(error)) from None
+        raise refusal(source, 0, str(error)) from None

@@ -10,6 +10,9 @@ from memtype.errors import InputError
 from memtype.machine import Machine
 from memtype.memory_map import MemoryMap
 from memtype.reading import registers as reg
+from memtype.reading import values
+from memtype.reading.lines import squeezed
+from memtype.reading.values import refusal
 from memtype.types import MemoryType
 
 NAME = "edk2"
@@ -47,12 +50,12 @@ def parse(text: str, source: str = "<text>") -> Machine:
     dumps: list[_Dump] = []
     cpu = 0
     width = None
-    for number, line in reg.squeezed(text):
+    for number, line in squeezed(text):
         told = _WIDTH.search(line)
         width = reg.told_width(told[1], source, number) if told else width
         heading = _CPU.match(line)
         if heading:
-            cpu = reg.cpu_number(heading[1], source, number)
+            cpu = values.cpu_number(heading[1], source, number)
             continue
         if _RANGES.search(line) and dumps:
             dumps[-1].in_ranges = True
@@ -72,32 +75,32 @@ def _begins(line: str, dumps: list[_Dump], cpu: int) -> bool:
 
 def _take(dump: _Dump, line: str, number: int, source: str) -> None:
     if match := _DEFAULT.search(line):
-        dump.msrs[rules.DEF_TYPE_MSR] = reg.number(match[1], source, number, "MTRR default type")
+        dump.msrs[rules.DEF_TYPE_MSR] = values.number(match[1], source, number, "MTRR default type")
     elif match := _FIXED.search(line):
-        n = reg.number(match[1], source, number, "fixed-range number", base=10)
+        n = values.number(match[1], source, number, "fixed-range number", base=10)
         if n >= len(rules.FIXED_MSRS):
-            raise reg.refusal(source, number, f"Fixed MTRR[{n}]: there are {len(rules.FIXED_MSRS)}")
-        dump.msrs[rules.FIXED_MSRS[n]] = reg.number(match[2], source, number, f"Fixed MTRR[{n:02}]")
+            raise refusal(source, number, f"Fixed MTRR[{n}]: there are {len(rules.FIXED_MSRS)}")
+        dump.msrs[rules.FIXED_MSRS[n]] = values.number(match[2], source, number, f"Fixed MTRR[{n:02}]")
     elif match := _VARIABLE.search(line):
-        n = reg.number(match[1], source, number, "range number", base=10)
+        n = values.number(match[1], source, number, "range number", base=10)
         if n >= rules.NUMBERED_PAIRS:
-            raise reg.refusal(source, number, f"Variable MTRR[{n}]: only {rules.NUMBERED_PAIRS} pairs have MSR numbers")
-        dump.msrs[rules.PHYSBASE0 + 2 * n] = reg.number(match[2], source, number, f"base of Variable MTRR[{n:02}]")
-        dump.msrs[rules.PHYSMASK0 + 2 * n] = reg.number(match[3], source, number, f"mask of Variable MTRR[{n:02}]")
+            raise refusal(source, number, f"Variable MTRR[{n}]: only {rules.NUMBERED_PAIRS} pairs have MSR numbers")
+        dump.msrs[rules.PHYSBASE0 + 2 * n] = values.number(match[2], source, number, f"base of Variable MTRR[{n:02}]")
+        dump.msrs[rules.PHYSMASK0 + 2 * n] = values.number(match[3], source, number, f"mask of Variable MTRR[{n:02}]")
     elif _START.search(line):
-        raise reg.refusal(source, number, f"not a line of EDK2's MTRR dump: {reg.quoted(line.strip())}")
+        raise refusal(source, number, f"not a line of EDK2's MTRR dump: {values.quoted(line.strip())}")
     elif dump.in_ranges and (match := _RANGE.match(line)):
-        first = reg.number(match[2], source, number, "first byte of a range")
-        last = reg.number(match[3], source, number, "last byte of a range")
+        first = values.number(match[2], source, number, "first byte of a range")
+        last = values.number(match[3], source, number, "last byte of a range")
         if last < first:
-            raise reg.refusal(source, number, f"range 0x{first:x}-0x{last:x} ends before it begins")
+            raise refusal(source, number, f"range 0x{first:x}-0x{last:x} ends before it begins")
         dump.ranges.append((first, last, match[1].upper()))
 
 
 def _machine(dumps: list[_Dump], width: int | None, source: str) -> Machine:
     final = {dump.cpu: dump for dump in dumps}
     if not final:
-        raise reg.refusal(source, 0, "no whole line of EDK2's MTRR dump in it")
+        raise refusal(source, 0, "no whole line of EDK2's MTRR dump in it")
     registers = {}
     for cpu, dump in final.items():
         # slots that are not printed are not valid
@@ -128,7 +131,7 @@ def _map(printed: list[tuple[int, int, str]], width: int | None, source: str) ->
     try:
         return MemoryMap.from_segments([(a, b + 1 - a, _type(t)) for a, b, t in printed], maxphyaddr=width)
     except InputError as error:
-        raise reg.refusal(source, 0, f"memory ranges: {error}") from None
+        raise refusal(source, 0, f"memory ranges: {error}") from None
 
 
 def _type(word: str) -> MemoryType:

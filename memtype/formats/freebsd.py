@@ -8,6 +8,8 @@ from memtype import rules
 from memtype.errors import ParseError
 from memtype.machine import Machine
 from memtype.reading import registers as reg
+from memtype.reading import values
+from memtype.reading.lines import squeezed
 from memtype.reading.notes import not_told
 from memtype.reading.values import RESERVED
 from memtype.types import MemoryType
@@ -35,13 +37,13 @@ def parse(text: str, source: str = "<text>") -> Machine:
     fixed = bytearray(b"\xff" * len(rules.FIXED_RANGES))
     variable: list[tuple[int, int, int]] = []
     notes: list[str] = []
-    for number, line in reg.squeezed(text):
+    for number, line in squeezed(text):
         if not _START.match(line):
             continue
         match = _LINE.match(line)
         if not match or not (match["words"] or int(match["length"][:17], 16) == 0):
-            raise reg.refusal(source, number, f"not a memcontrol line: {reg.quoted(line.strip())}")
-        base, size = (reg.number(match[name], source, number, name) for name in ("base", "length"))
+            raise values.refusal(source, number, f"not a memcontrol line: {values.quoted(line.strip())}")
+        base, size = (values.number(match[name], source, number, name) for name in ("base", "length"))
         words = match["words"].lower().split()
         kind = _type(words, number, source, notes)
         if "fixed-base" in words and base < rules.FIXED_END:
@@ -52,14 +54,14 @@ def parse(text: str, source: str = "<text>") -> Machine:
             _check(base, size, number, source)
             variable.append((base, size, kind))
     if not variable and fixed.count(0xFF) == len(fixed):
-        raise reg.refusal(source, 0, "no whole memcontrol line in it")
+        raise values.refusal(source, 0, "no whole memcontrol line in it")
     return _machine(fixed, variable, notes, source)
 
 
 def _type(words: list[str], number: int, source: str, notes: list[str]) -> int:
     kinds = [word for word in words if word in _TYPES]
     if len(kinds) > 1:
-        raise reg.refusal(source, number, f"more than one type: {' '.join(kinds)}")
+        raise values.refusal(source, number, f"more than one type: {' '.join(kinds)}")
     if kinds == ["unknown"]:
         reg.once(notes, "the type of some ranges is printed as unknown: taken as a reserved encoding")
         return RESERVED
@@ -68,7 +70,7 @@ def _type(words: list[str], number: int, source: str, notes: list[str]) -> int:
 
 def _check(base: int, size: int, number: int, source: str) -> None:
     if size < rules.PAGE_SIZE or size & (size - 1) or base % rules.PAGE_SIZE or base + size > 1 << rules.MAX_MAXPHYADDR:
-        raise reg.refusal(source, number, f"0x{base:x}/0x{size:x}: no register holds this")
+        raise values.refusal(source, number, f"0x{base:x}/0x{size:x}: no register holds this")
 
 
 def _put_fixed(fixed: bytearray, base: int, size: int, kind: int, where: str) -> None:
@@ -81,14 +83,14 @@ def _put_fixed(fixed: bytearray, base: int, size: int, kind: int, where: str) ->
 def _machine(fixed: bytearray, variable: list[tuple[int, int, int]], notes: list[str], source: str) -> Machine:
     missing = fixed.count(0xFF)
     if 0 < missing < len(fixed):
-        raise reg.refusal(source, 0, f"{len(fixed) - missing} of the {len(fixed)} fixed ranges are listed")
+        raise values.refusal(source, 0, f"{len(fixed) - missing} of the {len(fixed)} fixed ranges are listed")
     width = reg.assumed_width((base + size for base, size, _ in variable), notes)
     pairs = [(base | kind, reg.size_mask(size, width)) if size else (0, 0) for base, size, kind in variable]
     msrs: dict[int, int] = {}
     for n, (low, high) in enumerate(pairs[: rules.NUMBERED_PAIRS]):
         msrs |= {rules.PHYSBASE0 + 2 * n: low, rules.PHYSMASK0 + 2 * n: high}
     if len(pairs) > rules.NUMBERED_PAIRS:
-        raise reg.refusal(source, 0, f"{len(pairs)} variable ranges; only {rules.NUMBERED_PAIRS} have MSR numbers")
+        raise values.refusal(source, 0, f"{len(pairs)} variable ranges; only {rules.NUMBERED_PAIRS} have MSR numbers")
     enabled = rules.DEF_TYPE_E
     if missing:
         notes.append(not_told("fixed", reg.NO_FIXED))

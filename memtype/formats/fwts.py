@@ -7,6 +7,8 @@ import re
 from memtype import rules
 from memtype.machine import Machine
 from memtype.reading import registers as reg
+from memtype.reading import values
+from memtype.reading.lines import squeezed
 from memtype.reading.notes import differed, not_told
 from memtype.reading.values import mtrr_type
 
@@ -35,7 +37,7 @@ def parse(text: str, source: str = "<text>") -> Machine:
     """The listed registers; the default type, the fixed ranges and the width are not told."""
     rows: dict[int, tuple[int, int, int]] = {}
     inconsistent = []
-    for number, line in reg.squeezed(text):
+    for number, line in squeezed(text):
         found = _INCONSISTENT.search(line)
         if found:
             inconsistent.append((found["what"] or found["deftype"]).lower())
@@ -43,27 +45,27 @@ def parse(text: str, source: str = "<text>") -> Machine:
             continue
         match = _ROW.match(line)
         if not match:
-            raise reg.refusal(source, number, f"not a row of fwts' MTRR overview: {reg.quoted(line.strip())}")
+            raise values.refusal(source, number, f"not a row of fwts' MTRR overview: {values.quoted(line.strip())}")
         n, entry = _row(match, number, source)
         if rows.setdefault(n, entry) != entry:
-            raise reg.refusal(source, number, f"Reg {n} is listed twice, with different values")
+            raise values.refusal(source, number, f"Reg {n} is listed twice, with different values")
     if not rows:
-        raise reg.refusal(source, 0, "no whole row of fwts' MTRR overview in it")
+        raise values.refusal(source, 0, "no whole row of fwts' MTRR overview in it")
     return _machine(rows, inconsistent, source)
 
 
 def _row(match: re.Match[str], number: int, source: str) -> tuple[int, tuple[int, int, int]]:
-    n = reg.number(match["n"], source, number, "register number", base=10)
+    n = values.number(match["n"], source, number, "register number", base=10)
     if n >= rules.NUMBERED_PAIRS:
-        raise reg.refusal(source, number, f"Reg {n} is not below {rules.NUMBERED_PAIRS}")
-    first, end = (reg.number(match[name], source, number, name) for name in ("first", "end"))
-    size = reg.number(match["size"], source, number, "size", 44, base=10) * _UNIT[match["unit"].upper()]
+        raise values.refusal(source, number, f"Reg {n} is not below {rules.NUMBERED_PAIRS}")
+    first, end = (values.number(match[name], source, number, name) for name in ("first", "end"))
+    size = values.number(match["size"], source, number, "size", 44, base=10) * _UNIT[match["unit"].upper()]
     length = end - first if (end - first) % rules.PAGE_SIZE == 0 else end + 1 - first  # exclusive, else inclusive
     if length - length % _UNIT[match["unit"].upper()] != size:
-        raise reg.refusal(source, number, f"0x{first:x} - 0x{end:x} is not {match['size']} {match['unit']}B long")
+        raise values.refusal(source, number, f"0x{first:x} - 0x{end:x} is not {match['size']} {match['unit']}B long")
     fits = length >= rules.PAGE_SIZE and not length & (length - 1) and not first % rules.PAGE_SIZE
     if not fits or first + length > 1 << rules.MAX_MAXPHYADDR:
-        raise reg.refusal(source, number, f"0x{first:x} - 0x{end:x}: no register holds this")
+        raise values.refusal(source, number, f"0x{first:x} - 0x{end:x}: no register holds this")
     word = match["type"].lower()
     return n, (first, length, mtrr_type(_TYPES.get(word, match["type"]), f"{source}:{number}"))
 

@@ -11,6 +11,8 @@ import re
 from memtype import rules
 from memtype.machine import Machine
 from memtype.reading import registers as reg
+from memtype.reading import values
+from memtype.reading.lines import squeezed
 
 NAME = "inteltool"
 
@@ -32,10 +34,10 @@ def parse(text: str, source: str = "<text>") -> Machine:
     notes: list[str] = []
     facts: dict[str, object] = {}
     into = shared
-    for number, line in reg.squeezed(text):
+    for number, line in squeezed(text):
         section = _SECTION.search(line)
         if section:
-            core = None if section["shared"] else reg.cpu_number(section["core"], source, number)
+            core = None if section["shared"] else values.cpu_number(section["core"], source, number)
             into = shared if core is None else own.setdefault(core, {})
         elif cpu := _CPU.match(line):
             facts["cpu_id"] = cpu["id"]
@@ -52,13 +54,13 @@ def parse(text: str, source: str = "<text>") -> Machine:
 def _register(line: str, number: int, source: str, into: dict[int, int], notes: list[str]) -> None:
     match = _LINE.match(line)
     if not match:
-        raise reg.refusal(source, number, f"not an MSR line of inteltool: {reg.quoted(line.strip())}")
-    index = reg.number(match["index"], source, number, "register", 32)
+        raise values.refusal(source, number, f"not an MSR line of inteltool: {values.quoted(line.strip())}")
+    index = values.number(match["index"], source, number, "register", 32)
     if index not in reg.KNOWN_MSRS:
         return
     name = rules.msr_name(index)
     if match["failed"]:
         notes.append(f"{name} (0x{index:x}) could not be read")
         return
-    high, low = (reg.number(match[half], source, number, name, 32) for half in ("high", "low"))
+    high, low = (values.number(match[half], source, number, name, 32) for half in ("high", "low"))
     into[index] = high << 32 | low

@@ -13,6 +13,7 @@ from memtype import rules
 from memtype.errors import ParseError
 from memtype.machine import Machine
 from memtype.reading import registers as reg
+from memtype.reading import values
 
 NAME = "kvm-msrs"
 
@@ -110,7 +111,7 @@ def _hex(text: str) -> bytes | None:
 
 def _known(text: str) -> bool:
     try:
-        return reg.number(text, "", 0, "", 32, base=10) in reg.KNOWN_MSRS
+        return values.number(text, "", 0, "", 32, base=10) in reg.KNOWN_MSRS
     except ParseError:
         return False
 
@@ -123,18 +124,18 @@ def _entries(text: str, source: str) -> Machine:
     for match in _TOKEN.finditer(text):
         line, at = line + text.count("\n", at, match.start()), match.start()
         if match["vcpu"]:
-            cpu = reg.cpu_number(match["vcpu"], source, line)
+            cpu = values.cpu_number(match["vcpu"], source, line)
             continue
-        index = reg.number(match["index"] or match["alone"], source, line, "MSR index", 32, base=10)
+        index = values.number(match["index"] or match["alone"], source, line, "MSR index", 32, base=10)
         if index not in reg.KNOWN_MSRS:
             continue
         name = rules.msr_name(index)
         if match["alone"]:
-            raise reg.refusal(source, line, f"{name} (0x{index:x}) has no data")
+            raise values.refusal(source, line, f"{name} (0x{index:x}) has no data")
         cpu += index in registers.get(cpu, ())  # named again: the next processor's list begins
-        registers.setdefault(cpu, {})[index] = reg.number(match["data"], source, line, name, base=10)
+        registers.setdefault(cpu, {})[index] = values.number(match["data"], source, line, name, base=10)
     width = int(told["maxphyaddr"]) if "maxphyaddr" in told else None
     if "cap" in told:
         for msrs in registers.values():
-            msrs.setdefault(rules.MTRRCAP, reg.number(told["cap"], source, 0, "MTRRCAP"))
+            msrs.setdefault(rules.MTRRCAP, values.number(told["cap"], source, 0, "MTRRCAP"))
     return reg.machine_of(registers, NAME, source, (), width, told.get("vendor"), zero_absent=True)

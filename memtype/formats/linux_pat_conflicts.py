@@ -10,8 +10,8 @@ import re
 
 from memtype.errors import ParseError
 from memtype.machine import Machine
+from memtype.reading import values
 from memtype.reading.lines import bare, holds
-from memtype.reading.values import register
 
 NAME = "linux-dmesg"
 
@@ -56,9 +56,12 @@ def _match(raw: str) -> re.Match[str] | None:
 
 def _conflict(match: re.Match[str], where: str) -> tuple[int, int, str, str, str]:
     if match["first"]:
-        base, end = register(match["first"], where, "address"), register(match["last"], where, "address") + 1
+        base, end = (
+            values.number(match["first"], where, 0, "address"),
+            values.number(match["last"], where, 0, "address") + 1,
+        )
     else:
-        base, end = register(match["base"], where, "address"), register(match["end"], where, "address")
+        base, end = values.number(match["base"], where, 0, "address"), values.number(match["end"], where, 0, "address")
     if end <= base:
         raise ParseError(f"{where}: the range 0x{base:x}-0x{end:x} is empty")
     return base, end, match["wanted"].lower(), match["held"].lower(), match["user"]

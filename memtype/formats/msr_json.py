@@ -17,6 +17,8 @@ from memtype.machine import Machine
 from memtype.mtrr import vendor_name
 from memtype.reading import json as checked
 from memtype.reading import registers as reg
+from memtype.reading import values
+from memtype.reading.names import msr_index
 
 NAME = "msr-json"
 
@@ -74,7 +76,7 @@ def _list(items: Any, source: str) -> dict[int, int]:
         index, data = _member(entry, _INDEX_KEYS), _member(entry, _DATA_KEYS)
         if index is None or data is None or isinstance(index, (dict, list)) or isinstance(data, (dict, list)):
             continue
-        number = reg.integer(index, source, "MSR index", 32)
+        number = values.integer(index, source, "MSR index", 32)
         if number in reg.KNOWN_MSRS:
             found[number] = _data(data, source, rules.msr_name(number))
     return found
@@ -84,9 +86,9 @@ def _data(value: Any, source: str, name: str) -> int:
     if isinstance(value, str) and value[:2].lower() == "0b":
         bits = value[2:].replace("_", "")
         if not 1 <= len(bits) <= 64 or set(bits) - {"0", "1"}:
-            raise ParseError(f"{source}: {name} = {reg.quoted(value)} is not a 64-bit bitmap")
+            raise ParseError(f"{source}: {name} = {values.quoted(value)} is not a 64-bit bitmap")
         return int(bits, 2)
-    return reg.integer(value, source, name)
+    return values.integer(value, source, name)
 
 
 def _member(entry: Any, keys: tuple[str, ...]) -> Any:
@@ -99,14 +101,14 @@ def _mapping(item: dict[str, Any], source: str) -> dict[int, int]:
     for key, value in item.items():
         index = _key(key, source)
         if index in reg.KNOWN_MSRS and not isinstance(value, (dict, list)):
-            found[index] = reg.integer(value, source, rules.msr_name(index))
+            found[index] = values.integer(value, source, rules.msr_name(index))
     return found
 
 
 def _key(key: str, source: str) -> int:
     if re.fullmatch(r"0x[0-9a-f]+|[0-9]{3,10}", key, re.I):
-        return reg.number(key, source, 0, "MSR index", 32, base=10)
-    named = reg.msr_index(key) if re.search("mtrr|pat|syscfg|tom2|top_mem2", key, re.I) else None
+        return values.number(key, source, 0, "MSR index", 32, base=10)
+    named = msr_index(key) if re.search("mtrr|pat|syscfg|tom2|top_mem2", key, re.I) else None
     return -1 if named is None else named
 
 

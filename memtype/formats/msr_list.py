@@ -12,6 +12,9 @@ from dataclasses import dataclass, field
 from memtype import rules
 from memtype.machine import Machine
 from memtype.reading import registers as reg
+from memtype.reading import values
+from memtype.reading.lines import squeezed
+from memtype.reading.names import msr_index
 
 NAME = "msr-list"
 
@@ -51,7 +54,7 @@ _FOREIGN = re.compile(r"^[ \t]*MSR 0x[0-9A-F]{8} = 0x[0-9A-F]{8}:0x[0-9A-F]{8} \
 def sniff(text: str) -> bool:
     if _JSON.match(text) or _FOREIGN.search(text):
         return False
-    return any(_is_register(line) or _command(line) is not None for _, line in reg.squeezed(text))
+    return any(_is_register(line) or _command(line) is not None for _, line in squeezed(text))
 
 
 def _is_register(line: str) -> bool:
@@ -101,7 +104,7 @@ def parse(text: str, source: str = "<text>") -> Machine:
     """Every register line; other lines are passed over. Values are hexadecimal, as rdmsr prints them."""
     reader = _Reader(source)
     told = reg.read_remark(text, source)
-    for number, line in reg.squeezed(text):
+    for number, line in squeezed(text):
         _take(reader, number, line)
     _spread_sets(reader)
     vendor = told.get("vendor") or _vendor(text)
@@ -110,7 +113,7 @@ def parse(text: str, source: str = "<text>") -> Machine:
     width = int(told["maxphyaddr"]) if "maxphyaddr" in told else min(reader.widths, default=None)
     if "cap" in told:
         for msrs in reader.registers.values():
-            msrs.setdefault(rules.MTRRCAP, reg.number(told["cap"], source, 0, "MTRRCAP"))
+            msrs.setdefault(rules.MTRRCAP, values.number(told["cap"], source, 0, "MTRRCAP"))
     return reg.machine_of(reader.registers, NAME, source, reader.notes, width, vendor)
 
 
@@ -134,7 +137,7 @@ def _take(reader: _Reader, number: int, line: str) -> None:
         return
     heading = _HEADING.match(line)
     if heading:
-        reader.cpu, reader.command = reg.cpu_number(heading[1], reader.source, number), None
+        reader.cpu, reader.command = values.cpu_number(heading[1], reader.source, number), None
         return
     found = _split(line)
     if found is not None:
@@ -150,7 +153,7 @@ def _split(line: str) -> _Line | None:
     if not found:
         return None
     number = found["named"] or found["index"] or found["bare"]
-    index = _index(number) if number else reg.msr_index(found["name"])
+    index = _index(number) if number else msr_index(found["name"])
     if index is None:
         return None
     rest = found["rest"].strip().removeprefix("=").removeprefix("->").strip()
@@ -177,28 +180,28 @@ def _index(text: str) -> int:
 
 def _register(reader: _Reader, number: int, found: _Line) -> None:
     if found.index >> 32:
-        raise reg.refusal(reader.source, number, f"register {reg.quoted(found.label)} is not a 32-bit MSR number")
+        raise values.refusal(reader.source, number, f"register {values.quoted(found.label)} is not a 32-bit MSR number")
     if found.index not in reg.KNOWN_MSRS:
         return
-    cpu = reader.cpu if found.cpu is None else reg.cpu_number(found.cpu, reader.source, number)
+    cpu = reader.cpu if found.cpu is None else values.cpu_number(found.cpu, reader.source, number)
     several = _SET.match(found.rest)
     name = rules.msr_name(found.index)
     if several:
         words = [word.strip(" '\"") for word in several["values"].split(",")]
-        values = [reg.number(word, reader.source, number, name) for word in words if word]
-        if not values:
-            raise reg.refusal(reader.source, number, f"{name} (0x{found.index:x}) has no value")
-        reader.sets[found.index] = values
+        held = [values.number(word, reader.source, number, name) for word in words if word]
+        if not held:
+            raise values.refusal(reader.source, number, f"{name} (0x{found.index:x}) has no value")
+        reader.sets[found.index] = held
         return
     value = _VALUE.match(found.rest)
     if value is None:
-        what = f"= {reg.quoted(found.rest)} is not a number" if found.rest else "has no value"
-        raise reg.refusal(reader.source, number, f"{name} (0x{found.index:x}) {what}")
+        what = f"= {values.quoted(found.rest)} is not a number" if found.rest else "has no value"
+        raise values.refusal(reader.source, number, f"{name} (0x{found.index:x}) {what}")
     if value["high"]:
-        whole = reg.number(value["high"], reader.source, number, name, 32) << 32
-        whole |= reg.number(value["low"], reader.source, number, name, 32)
+        whole = values.number(value["high"], reader.source, number, name, 32) << 32
+        whole |= values.number(value["low"], reader.source, number, name, 32)
     else:
-        whole = reg.number(value["value"], reader.source, number, name)
+        whole = values.number(value["value"], reader.source, number, name)
     reader.put(cpu, found.index, whole, number)
 
 
@@ -217,28 +220,28 @@ def _command(line: str) -> tuple[str, list[str]] | None:
 def _run(reader: _Reader, number: int, command: tuple[str, list[str]]) -> None:
     tool, arguments = command
     cpu, everywhere, base, skip = 0, False, 16, False
-    values = []
+    given = []
     for at, word in enumerate(arguments):
         if skip:
             skip = False
         elif word in ("-p", "--processor"):
             skip = True
-            cpu = reg.cpu_number(arguments[at + 1] if at + 1 < len(arguments) else "", reader.source, number)
+            cpu = values.cpu_number(arguments[at + 1] if at + 1 < len(arguments) else "", reader.source, number)
         elif re.fullmatch(r"-p\d+", word):
-            cpu = reg.cpu_number(word[2:], reader.source, number)
+            cpu = values.cpu_number(word[2:], reader.source, number)
         elif word in ("-f", "--bitfield"):
-            raise reg.refusal(reader.source, number, "rdmsr -f prints a bit field, not the register")
+            raise values.refusal(reader.source, number, "rdmsr -f prints a bit field, not the register")
         elif word.startswith("-"):
             everywhere |= word in ("-a", "--all") or (not word.startswith("--") and "a" in word)
             base = _output_base(word, base)
         else:
-            values.append(word)
-    if len(values) != (1 if tool == "rdmsr" else 2):
-        raise reg.refusal(reader.source, number, f"{tool} with {len(values)} numbers: cut off")
-    index = reg.number(values[0], reader.source, number, "register", 32, base=10)
+            given.append(word)
+    if len(given) != (1 if tool == "rdmsr" else 2):
+        raise values.refusal(reader.source, number, f"{tool} with {len(given)} numbers: cut off")
+    index = values.number(given[0], reader.source, number, "register", 32, base=10)
     if tool == "wrmsr":
         # msr-tools reads both arguments as C does: 0x for hexadecimal
-        value = reg.number(values[1], reader.source, number, rules.msr_name(index), base=10)
+        value = values.number(given[1], reader.source, number, rules.msr_name(index), base=10)
         reader.put(cpu, index, value, number)
         reader.command = None
     else:
@@ -257,11 +260,11 @@ def _output(reader: _Reader, number: int, line: str) -> None:
     assert command is not None
     cpu = command.lines if command.cpu is None else command.cpu
     if command.cpu is not None and command.lines:
-        what = f"a second value {reg.quoted(line.strip())} for register 0x{command.index:x}, read without -a"
-        raise reg.refusal(reader.source, number, what)
-    if cpu >= reg.MAX_CPUS:
-        raise reg.refusal(reader.source, number, f"more than {reg.MAX_CPUS} processors")
-    value = reg.number(line, reader.source, number, rules.msr_name(command.index), base=command.base)
+        what = f"a second value {values.quoted(line.strip())} for register 0x{command.index:x}, read without -a"
+        raise values.refusal(reader.source, number, what)
+    if cpu >= values.MAX_CPUS:
+        raise values.refusal(reader.source, number, f"more than {values.MAX_CPUS} processors")
+    value = values.number(line, reader.source, number, rules.msr_name(command.index), base=command.base)
     reader.put(cpu, command.index, value, number)
     command.lines += 1
 
@@ -274,11 +277,11 @@ def _spread_sets(reader: _Reader) -> None:
     known = reader.sets
     if not known:
         return
-    count = max(len(values) for values in known.values())
-    if count > reg.MAX_CPUS:
-        raise reg.refusal(reader.source, 0, f"more than {reg.MAX_CPUS} values of one register")
+    count = max(map(len, known.values()))
+    if count > values.MAX_CPUS:
+        raise values.refusal(reader.source, 0, f"more than {values.MAX_CPUS} values of one register")
     if count > 1:
         reader.notes.append("the list gives sets of values: which processor holds which is not told")
     for cpu in range(count):
-        for index, values in known.items():
-            reader.put(cpu, index, values[min(cpu, len(values) - 1)], 0)
+        for index, held in known.items():
+            reader.put(cpu, index, held[min(cpu, len(held) - 1)], 0)

@@ -17,6 +17,7 @@ from memtype.mtrr import MtrrState
 from memtype.pat import Pat
 from memtype.reading import json as checked
 from memtype.reading import registers as reg
+from memtype.reading import values
 from memtype.types import MemoryType
 
 NAME = "memtype-json"
@@ -86,12 +87,12 @@ def parse(text: str, source: str = "<text>") -> Machine:
     value = whole.get("machine") if isinstance(whole, dict) and isinstance(whole.get("machine"), dict) else whole
     schema = whole.get("schema") if isinstance(whole, dict) else None
     if schema != SCHEMA:
-        raise ParseError(f"{source}: schema {reg.quoted(schema)}; this release reads {SCHEMA}")
+        raise ParseError(f"{source}: schema {values.quoted(schema)}; this release reads {SCHEMA}")
     if not isinstance(value, dict):
         raise ParseError(f"{source}: no machine in it")
     cpus = checked.member(value, "cpus", list, source, "machine")
-    if not 1 <= len(cpus) <= reg.MAX_CPUS:
-        raise ParseError(f"{source}: {len(cpus)} processors; 1 to {reg.MAX_CPUS} can be")
+    if not 1 <= len(cpus) <= values.MAX_CPUS:
+        raise ParseError(f"{source}: {len(cpus)} processors; 1 to {values.MAX_CPUS} can be")
     try:
         return Machine(
             cpus=tuple(_cpu(cpu, source) for cpu in cpus),
@@ -111,22 +112,22 @@ def parse(text: str, source: str = "<text>") -> Machine:
 
 
 def _cpu(value: Any, source: str) -> Cpu:
-    number = reg.integer(checked.member(value, "number", int, source, "cpus"), source, "processor number", 32)
+    number = values.integer(checked.member(value, "number", int, source, "cpus"), source, "processor number", 32)
     where = f"CPU {number}"
     pat = value.get("pat")
     state = value.get("mtrrs")
     return Cpu(
         number,
         None if state is None else _state(state, source, where),
-        None if pat is None else Pat(reg.integer(pat, source, f"{where}: IA32_PAT")),
+        None if pat is None else Pat(values.integer(pat, source, f"{where}: IA32_PAT")),
     )
 
 
 def _state(value: Any, source: str, where: str) -> MtrrState:
     msrs = {}
     for key, data in checked.member(value, "msrs", dict, source, where).items():
-        index = reg.number(key, source, 0, f"{where}: register", 32)
-        msrs[index] = reg.integer(data, source, f"{where}: {rules.msr_name(index)}")
+        index = values.number(key, source, 0, f"{where}: register", 32)
+        msrs[index] = values.integer(data, source, f"{where}: {rules.msr_name(index)}")
     if rules.DEF_TYPE_MSR not in msrs:
         raise ParseError(f"{source}: {where}: {rules.msr_name(rules.DEF_TYPE_MSR)} (0x2ff) is missing")
     missing = [index for index in rules.FIXED_MSRS if index not in msrs]
@@ -135,7 +136,7 @@ def _state(value: Any, source: str, where: str) -> MtrrState:
     pairs = []
     for n, pair in enumerate(checked.member(value, "variable", list, source, where)):
         base, mask = (checked.member(pair, name, str, source, f"{where}: variable[{n}]") for name in ("base", "mask"))
-        pairs.append(tuple(reg.number(word, source, 0, f"{where}: variable[{n}]") for word in (base, mask)))
+        pairs.append(tuple(values.number(word, source, 0, f"{where}: variable[{n}]") for word in (base, mask)))
     return MtrrState(
         msrs[rules.DEF_TYPE_MSR],
         tuple(msrs[index] for index in rules.FIXED_MSRS),
@@ -150,7 +151,7 @@ def _state(value: Any, source: str, where: str) -> MtrrState:
 
 def _ram(value: Any, source: str) -> RamRange:
     base, size = (
-        reg.number(checked.member(value, key, str, source, "e820"), source, 0, key) for key in ("base", "size")
+        values.number(checked.member(value, key, str, source, "e820"), source, 0, key) for key in ("base", "size")
     )
     return RamRange(base, size, checked.member(value, "kind", str, source, "e820"))
 
@@ -162,27 +163,27 @@ def _map(value: Any, source: str) -> MemoryMap | None:
     segments = []
     for entry in checked.member(value, "segments", list, source, "printed_map"):
         words = [checked.member(entry, key, str, source, "printed_map") for key in ("base", "size", "type")]
-        base, size = (reg.number(word, source, 0, "printed_map") for word in words[:2])
+        base, size = (values.number(word, source, 0, "printed_map") for word in words[:2])
         kind = MemoryType.UNDEFINED if words[2] == str(MemoryType.UNDEFINED) else MemoryType.parse(words[2])
         segments.append((base, size, kind))
     return MemoryMap.from_segments(segments, maxphyaddr=width or rules.DEFAULT_MAXPHYADDR)
 
 
 def _width(value: Any, source: str) -> int | None:
-    return None if value is None else reg.told_width(reg.integer(value, source, "maxphyaddr", 16), source, 0)
+    return None if value is None else reg.told_width(values.integer(value, source, "maxphyaddr", 16), source, 0)
 
 
 def _text(value: Any, key: str, source: str) -> str | None:
     found = value.get(key)
     if found is not None and not isinstance(found, str):
-        raise ParseError(f"{source}: {key} = {reg.quoted(found)} is not a string")
+        raise ParseError(f"{source}: {key} = {values.quoted(found)} is not a string")
     return found
 
 
 def _list(value: Any, key: str, source: str) -> list[Any]:
     found = value.get(key, [])
     if not isinstance(found, list):
-        raise ParseError(f"{source}: {key} = {reg.quoted(found)} is not a list")
+        raise ParseError(f"{source}: {key} = {values.quoted(found)} is not a list")
     return found
 
 

@@ -11,9 +11,9 @@ import re
 from memtype import rules
 from memtype.errors import ParseError
 from memtype.machine import Machine
+from memtype.reading import values
 from memtype.reading.lines import holds, lines
 from memtype.reading.notes import not_told
-from memtype.reading.values import register
 
 NAME = "pat-memtype-list"
 
@@ -56,7 +56,7 @@ def parse(text: str, source: str = "<text>") -> Machine:
 
 
 def _entry(base: str, end: str, name: str, where: str) -> list[object]:
-    first, behind = register(base, where, "address"), register(end, where, "address")
+    first, behind = values.number(base, where, 0, "address"), values.number(end, where, 0, "address")
     if behind <= first or behind > 1 << rules.MAX_MAXPHYADDR:
         raise ParseError(f"{where}: 0x{first:x}-0x{behind:x} is empty or beyond 2**{rules.MAX_MAXPHYADDR}")
     return [first, behind, name.lower()]

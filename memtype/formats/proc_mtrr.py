@@ -8,10 +8,11 @@ from memtype import rules
 from memtype.errors import ParseError
 from memtype.machine import Cpu, Machine
 from memtype.mtrr import MtrrState
+from memtype.reading import values
 from memtype.reading.inference import infer_default
 from memtype.reading.lines import holds, lines
 from memtype.reading.notes import not_told
-from memtype.reading.values import decimal, mtrr_type, register
+from memtype.reading.values import decimal, mtrr_type
 
 NAME = "proc-mtrr"
 
@@ -53,7 +54,7 @@ def parse(text: str, source: str = "<text>") -> Machine:
 
 def _entry(match: re.Match[str], where: str) -> tuple[int, tuple[int, int, int]]:
     index = decimal(match["reg"], where, "variable range", rules.MAX_VARIABLE)
-    base = register(match["base"], where, "base")
+    base = values.number(match["base"], where, 0, "base")
     size = decimal(match["size"], where, "size", 1 << rules.MAX_MAXPHYADDR) * _UNIT[match["unit"].upper()]
     if base + size > 1 << rules.MAX_MAXPHYADDR:
         raise ParseError(f"{where}: 0x{base:x}+0x{size:x} is beyond 2**{rules.MAX_MAXPHYADDR}")

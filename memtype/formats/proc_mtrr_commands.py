@@ -12,6 +12,8 @@ from typing import NamedTuple
 from memtype import rules
 from memtype.machine import Machine
 from memtype.reading import registers as reg
+from memtype.reading import values
+from memtype.reading.lines import squeezed
 from memtype.reading.notes import not_told
 from memtype.reading.values import mtrr_type
 
@@ -36,7 +38,7 @@ class _Range(NamedTuple):
 def sniff(text: str) -> bool:
     if _SNIFF.search(text) is None:
         return False
-    rows = (line.strip() for _, line in reg.squeezed(text))
+    rows = (line.strip() for _, line in squeezed(text))
     return all(not row or row.startswith("#") or _START.match(row) for row in rows)
 
 
@@ -44,20 +46,20 @@ def parse(text: str, source: str = "<text>") -> Machine:
     """The ranges that the commands leave behind, from registers that were all free."""
     told = reg.read_remark(text, source)
     slots: list[_Range | None] = []
-    for number, line in reg.squeezed(text):
+    for number, line in squeezed(text):
         if not _START.match(line) or "/proc/mtrr" not in line:
             continue
         if match := _DISABLE.search(line):
-            n = reg.number(match["n"], source, number, "register number", base=10)
+            n = values.number(match["n"], source, number, "register number", base=10)
             if n < len(slots):
                 slots[n] = None
         elif match := _ADD.search(line):
             _add(slots, _range(match, number, source))
         else:
-            raise reg.refusal(source, number, f"not a command for /proc/mtrr: {reg.quoted(line.strip())}")
+            raise values.refusal(source, number, f"not a command for /proc/mtrr: {values.quoted(line.strip())}")
     ranges = [(n, entry) for n, entry in enumerate(slots[: rules.NUMBERED_PAIRS]) if entry]
     if not ranges:
-        raise reg.refusal(source, 0, "the commands leave no range behind")
+        raise values.refusal(source, 0, "the commands leave no range behind")
     notes = [not_told("fixed", reg.NO_FIXED)]
     ends = (entry.base + entry.size for _, entry in ranges)
     width = int(told["maxphyaddr"]) if "maxphyaddr" in told else reg.assumed_width(ends, notes)
@@ -70,9 +72,9 @@ def parse(text: str, source: str = "<text>") -> Machine:
 
 
 def _range(match: re.Match[str], number: int, source: str) -> _Range:
-    base, size = (reg.number(match[name], source, number, name) for name in ("base", "size"))
+    base, size = (values.number(match[name], source, number, name) for name in ("base", "size"))
     if size < rules.PAGE_SIZE or size & (size - 1) or base % size or base + size > 1 << rules.MAX_MAXPHYADDR:
-        raise reg.refusal(source, number, f"base 0x{base:x} size 0x{size:x}: no register holds this")
+        raise values.refusal(source, number, f"base 0x{base:x} size 0x{size:x}: no register holds this")
     return _Range(base, size, mtrr_type(match["type"], f"{source}:{number}"))
 
 

@@ -10,6 +10,7 @@ from memtype.errors import ParseError
 from memtype.machine import Machine
 from memtype.reading import json as checked
 from memtype.reading import registers as reg
+from memtype.reading import values
 
 NAME = "qemu-json"
 
@@ -29,7 +30,7 @@ def parse(text: str, source: str = "<text>") -> Machine:
     for key, section in whole.items() if isinstance(whole, dict) else ():
         match = _SECTION.fullmatch(key)
         if match and isinstance(section, dict):
-            registers[reg.cpu_number(match[1], source, 0)] = _registers(section, source, key)
+            registers[values.cpu_number(match[1], source, 0)] = _registers(section, source, key)
     if not registers:
         raise ParseError(f'{source}: no "cpu (n)" section with registers (analyze-migration.py -d state)')
     return reg.machine_of(registers, NAME, source)
@@ -40,19 +41,19 @@ def _registers(section: dict[str, Any], source: str, where: str) -> dict[int, in
     found: dict[int, int] = {}
     for name, index in (("env.mtrr_deftype", rules.DEF_TYPE_MSR), ("env.pat", rules.PAT_MSR)):
         if name in fields:
-            found[index] = reg.integer(fields[name], source, f"{where}: {name}")
+            found[index] = values.integer(fields[name], source, f"{where}: {name}")
     fixed = fields.get("env.mtrr_fixed", [])
     if fixed and (not isinstance(fixed, list) or len(fixed) != len(rules.FIXED_MSRS)):
         raise ParseError(f"{source}: {where}: env.mtrr_fixed is not a list of {len(rules.FIXED_MSRS)}")
     for index, value in zip(rules.FIXED_MSRS, fixed):
-        found[index] = reg.integer(value, source, f"{where}: env.mtrr_fixed")
+        found[index] = values.integer(value, source, f"{where}: env.mtrr_fixed")
     pairs = fields.get("env.mtrr_var", [])
     if not isinstance(pairs, list) or len(pairs) > rules.NUMBERED_PAIRS:
         raise ParseError(f"{source}: {where}: env.mtrr_var is not a list of up to {rules.NUMBERED_PAIRS}")
     for n, pair in enumerate(pairs):
         for half, name in enumerate(("base", "mask")):
             value = pair.get(name) if isinstance(pair, dict) else None
-            found[rules.PHYSBASE0 + 2 * n + half] = reg.integer(value, source, f"{where}: env.mtrr_var[{n}].{name}")
+            found[rules.PHYSBASE0 + 2 * n + half] = values.integer(value, source, f"{where}: env.mtrr_var[{n}].{name}")
     return found
 
 
@@ -66,6 +67,6 @@ def _gathered(section: dict[str, Any], source: str) -> dict[str, Any]:
             continue
         elements = fields.setdefault(match[1], [])
         if not isinstance(elements, list) or len(elements) != int(match[2]):
-            raise ParseError(f"{source}: {reg.quoted(key)} is out of order")
+            raise ParseError(f"{source}: {values.quoted(key)} is out of order")
         elements.append(value)
     return fields

@@ -16,6 +16,7 @@ from memtype import rules
 from memtype.errors import ParseError
 from memtype.machine import Machine
 from memtype.reading import registers as reg
+from memtype.reading import values
 
 NAME = "qemu-migration"
 
@@ -53,7 +54,7 @@ def parse_bytes(data: bytes, source: str = "<bytes>") -> Machine:
     registers = {}
     for device in _devices(stream, source):
         if device.get("name") == "cpu":
-            number = reg.integer(device.get("instance_id"), source, "instance_id", 16)
+            number = values.integer(device.get("instance_id"), source, "instance_id", 16)
             registers[number] = _Section(stream, source, device).registers()
     if not registers:
         raise ParseError(f"{source}: the stream holds no x86 cpu section")
@@ -118,8 +119,8 @@ class _Section:
 
     def _starts(self) -> Iterator[int]:
         """Where the fields may begin: behind type, section id, name, instance and version."""
-        version = reg.integer(self.device.get("version"), self.source, "version", 32)
-        instance = reg.integer(self.device.get("instance_id"), self.source, "instance_id", 32)
+        version = values.integer(self.device.get("version"), self.source, "version", 32)
+        instance = values.integer(self.device.get("instance_id"), self.source, "instance_id", 32)
         head = b"\x03cpu" + struct.pack(">II", instance, version)
         at = -1
         while (at := self.stream.find(head, at + 1)) >= 0:

@@ -14,6 +14,9 @@ from memtype import rules
 from memtype.errors import ParseError
 from memtype.machine import Cpu, Machine
 from memtype.reading import registers as reg
+from memtype.reading import values
+from memtype.reading.lines import squeezed
+from memtype.reading.names import msr_index
 from memtype.reading.notes import not_told
 
 NAME = "qemu-monitor"
@@ -41,17 +44,17 @@ def parse(text: str, source: str = "<text>") -> Machine:
     cr0: dict[str, str] = {}
     registers: dict[int, dict[int, int]] = {}
     cpu = 0
-    for number, line in reg.squeezed(text):
+    for number, line in squeezed(text):
         heading = _CPU.match(line)
         if heading:
-            cpu = reg.cpu_number(heading[1], source, number)
+            cpu = values.cpu_number(heading[1], source, number)
         found = _CR0.search(line)
         if found:
-            cr0[str(cpu)] = f"0x{reg.number(found[1], source, number, 'CR0'):x}"
+            cr0[str(cpu)] = f"0x{values.number(found[1], source, number, 'CR0'):x}"
         for match in _NAMED.finditer(line):
-            index = reg.msr_index(match[1])
+            index = msr_index(match[1])
             if index is not None:
-                value = reg.number(match[2], source, number, rules.msr_name(index))
+                value = values.number(match[2], source, number, rules.msr_name(index))
                 registers.setdefault(cpu, {})[index] = value
     facts: dict[str, object] = {}
     if cr0:
@@ -82,10 +85,10 @@ def _session(text: str, source: str) -> tuple[str, int | None]:
         try:
             value, at = decoder.raw_decode(text, at)
         except json.JSONDecodeError as error:
-            raise reg.refusal(source, text.count("\n", 0, error.pos) + 1, f"not JSON: {error.msg}") from None
+            raise values.refusal(source, text.count("\n", 0, error.pos) + 1, f"not JSON: {error.msg}") from None
         except (RecursionError, ValueError) as error:
             line = text.count("\n", 0, at) + 1
-            raise reg.refusal(source, line, f"not JSON: {reg.quoted(error)}") from None
+            raise values.refusal(source, line, f"not JSON: {values.quoted(error)}") from None
         reply = value.get("return") if isinstance(value, dict) else None
         if isinstance(reply, str):
             pieces.append(reply.replace("\r", ""))

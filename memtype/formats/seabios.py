@@ -6,7 +6,8 @@ import re
 
 from memtype.errors import ParseError
 from memtype.machine import Machine, RamRange
-from memtype.reading import registers as reg
+from memtype.reading import values
+from memtype.reading.lines import squeezed
 from memtype.reading.notes import not_told
 
 NAME = "seabios"
@@ -25,16 +26,16 @@ def parse(text: str, source: str = "<text>") -> Machine:
     """The last RAM map in the log, its kinds in Linux's words."""
     found: list[RamRange] = []
     told = 0
-    for number, line in reg.squeezed(text):
+    for number, line in squeezed(text):
         head = _HEAD.search(line)
         if head:
-            found, told = [], reg.number(head[1], source, number, "items", 16, base=10)
+            found, told = [], values.number(head[1], source, number, "items", 16, base=10)
             continue
         item = _ITEM.match(line)
         if item and len(found) < told:
-            base, end = (reg.number(item[i], source, number, what) for i, what in ((1, "base"), (2, "end")))
+            base, end = (values.number(item[i], source, number, what) for i, what in ((1, "base"), (2, "end")))
             if end <= base:
-                raise reg.refusal(source, number, f"range 0x{base:x} - 0x{end:x} is empty")
+                raise values.refusal(source, number, f"range 0x{base:x} - 0x{end:x} is empty")
             found.append(RamRange(base, end - base, _KINDS.get(item[4], item[4].lower())))
     if len(found) < told:
         raise ParseError(f"{source}: {len(found)} of the {told} items of the RAM map: cut off")

@@ -12,6 +12,7 @@ from memtype import rules
 from memtype.errors import ParseError
 from memtype.machine import Machine
 from memtype.reading import registers as reg
+from memtype.reading import values
 
 NAME = "structures"
 
@@ -48,7 +49,7 @@ def parse(text: str, source: str = "<text>") -> Machine:
     settings = _SETTINGS.search(code)
     msrs = _settings(code, settings, source) if settings else _entries(code, source)
     if "cap" in told:
-        msrs.setdefault(rules.MTRRCAP, reg.number(told["cap"], source, 0, "MTRRCAP"))
+        msrs.setdefault(rules.MTRRCAP, values.number(told["cap"], source, 0, "MTRRCAP"))
     width = int(told["maxphyaddr"]) if "maxphyaddr" in told else None
     return reg.machine_of({0: msrs}, NAME, source, (), width, told.get("vendor"))
 
@@ -57,9 +58,9 @@ def _entries(text: str, source: str) -> dict[int, int]:
     msrs: dict[int, int] = {}
     for entry in _ENTRY.finditer(text):
         line = text.count("\n", 0, entry.start()) + 1
-        index = reg.number(entry[1], source, line, "register", 32)
+        index = values.number(entry[1], source, line, "register", 32)
         if index in reg.KNOWN_MSRS:
-            msrs[index] = reg.number(entry[2], source, line, rules.msr_name(index))
+            msrs[index] = values.number(entry[2], source, line, rules.msr_name(index))
     return msrs
 
 
@@ -69,15 +70,15 @@ def _settings(text: str, settings: re.Match[str], source: str) -> dict[int, int]
     if end is None:
         raise ParseError(f"{source}:{line}: MTRR_SETTINGS without its end: cut off")
     body = text[settings.end() : end.start()]
-    values = [reg.number(word[1], source, line, "MTRR_SETTINGS") for word in _LITERAL.finditer(body)]
+    literals = [values.number(word[1], source, line, "MTRR_SETTINGS") for word in _LITERAL.finditer(body)]
     fixed = len(rules.FIXED_MSRS)
-    pairs, odd = divmod(len(values) - fixed - 1, 2)
+    pairs, odd = divmod(len(literals) - fixed - 1, 2)
     if pairs < 0 or odd or pairs > rules.NUMBERED_PAIRS:
-        what = f"{len(values)} values, not {fixed} fixed, up to {rules.NUMBERED_PAIRS} pairs and the default type"
+        what = f"{len(literals)} values, not {fixed} fixed, up to {rules.NUMBERED_PAIRS} pairs and the default type"
         raise ParseError(f"{source}:{line}: MTRR_SETTINGS of {what}")
-    msrs = dict(zip(rules.FIXED_MSRS, values[:fixed]))
-    msrs |= {rules.PHYSBASE0 + n: value for n, value in enumerate(values[fixed:-1])}
-    return msrs | {rules.DEF_TYPE_MSR: values[-1]}
+    msrs = dict(zip(rules.FIXED_MSRS, literals[:fixed]))
+    msrs |= {rules.PHYSBASE0 + n: value for n, value in enumerate(literals[fixed:-1])}
+    return msrs | {rules.DEF_TYPE_MSR: literals[-1]}
 
 
 def _without_comments(text: str) -> str:

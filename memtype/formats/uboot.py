@@ -7,6 +7,8 @@ import re
 from memtype import rules
 from memtype.machine import Machine
 from memtype.reading import registers as reg
+from memtype.reading import values
+from memtype.reading.lines import squeezed
 from memtype.reading.notes import not_told
 from memtype.reading.values import mtrr_type
 
@@ -31,19 +33,19 @@ def parse(text: str, source: str = "<text>") -> Machine:
     """Every table; a later one of the same processor replaces the earlier. MAXPHYADDR follows from mask and size."""
     tables: list[tuple[int, dict[int, int]]] = []
     cpu, widths = 0, set()
-    for number, line in reg.squeezed(text):
+    for number, line in squeezed(text):
         heading = _CPU.match(line)
         if heading:
-            cpu = reg.cpu_number(heading[1], source, number)
+            cpu = values.cpu_number(heading[1], source, number)
         elif _HEADER.match(line):
             tables.append((cpu, {}))
         elif tables and (match := _ROW.match(line)):
             widths.add(_row(match, tables[-1][1], number, source))
         elif tables and _START.match(line):
-            raise reg.refusal(source, number, f"not a row of U-Boot's MTRR table: {reg.quoted(line.strip())}")
+            raise values.refusal(source, number, f"not a row of U-Boot's MTRR table: {values.quoted(line.strip())}")
     registers = {cpu: msrs for cpu, msrs in tables if msrs}
     if not registers:
-        raise reg.refusal(source, 0, "no whole row of U-Boot's MTRR table in it")
+        raise values.refusal(source, 0, "no whole row of U-Boot's MTRR table in it")
     notes = [not_told("fixed", reg.NO_FIXED)]
     if len(tables) > len(registers):
         notes.append(f"{len(tables)} tables in it, one after the other: the last of each processor is used")
@@ -54,15 +56,15 @@ def parse(text: str, source: str = "<text>") -> Machine:
 
 def _row(match: re.Match[str], msrs: dict[int, int], number: int, source: str) -> int | None:
     """Put one row into `msrs`; the width that its mask and size add up to (mask + size = 2**MAXPHYADDR)."""
-    n = reg.number(match["n"], source, number, "register number", base=10)
+    n = values.number(match["n"], source, number, "register number", base=10)
     if n >= rules.NUMBERED_PAIRS:
-        raise reg.refusal(source, number, f"register {n} is not below {rules.NUMBERED_PAIRS}")
+        raise values.refusal(source, number, f"register {n} is not below {rules.NUMBERED_PAIRS}")
     kind = int(match["type"]) if match["type"].isdigit() else mtrr_type(match["type"], f"{source}:{number}")
-    base, mask, size = (reg.number(match[name], source, number, name) for name in ("base", "mask", "size"))
+    base, mask, size = (values.number(match[name], source, number, name) for name in ("base", "mask", "size"))
     valid = rules.MASK_VALID if match["valid"].upper() == "Y" else 0
     index = rules.PHYSBASE0 + 2 * n
     if index in msrs:
-        raise reg.refusal(source, number, f"register {n} is listed twice in one table")
+        raise values.refusal(source, number, f"register {n} is listed twice in one table")
     msrs |= {index: base | kind, index + 1: mask | valid}
     width = max((mask + size).bit_length() - 1, 0)
     if mask + size != 1 << width or not rules.MIN_MAXPHYADDR <= width <= rules.MAX_MAXPHYADDR:

@@ -8,6 +8,8 @@ from memtype import rules
 from memtype.errors import ParseError
 from memtype.machine import Machine
 from memtype.reading import registers as reg
+from memtype.reading import values
+from memtype.reading.lines import squeezed
 from memtype.reading.notes import not_told
 from memtype.reading.values import mtrr_type
 
@@ -33,7 +35,7 @@ def parse(text: str, source: str = "<text>") -> Machine:
     """The last ``!mtrr`` in the text. Disabled slots are printed blank."""
     head, fixed = None, bytearray()
     msrs: dict[int, int] = {}
-    for number, line in reg.squeezed(text):
+    for number, line in squeezed(text):
         found = _HEAD.search(line)
         if found:
             head, fixed, msrs = (found, number), bytearray(b"\xff" * len(rules.FIXED_RANGES)), {}
@@ -45,26 +47,26 @@ def parse(text: str, source: str = "<text>") -> Machine:
             n = _number(match["n"], source, number)
             msrs |= {rules.PHYSBASE0 + 2 * n: 0, rules.PHYSMASK0 + 2 * n: 0}
         elif _START.match(line):
-            raise reg.refusal(source, number, f"not a line of !mtrr: {reg.quoted(line.strip())}")
+            raise values.refusal(source, number, f"not a line of !mtrr: {values.quoted(line.strip())}")
         else:
             for part in _FIXED.finditer(line):
                 _put_fixed(fixed, part, f"{source}:{number}")
     if head is None:
-        raise reg.refusal(source, 0, "no headline of !mtrr in it")
+        raise values.refusal(source, 0, "no headline of !mtrr in it")
     return _machine(head[0], head[1], fixed, msrs, source)
 
 
 def _pair(msrs: dict[int, int], match: re.Match[str], number: int, source: str) -> None:
     n = _number(match["n"], source, number)
-    base, mask = (reg.number(re.sub("[:`]", "", match[name]), source, number, name) for name in ("base", "mask"))
+    base, mask = (values.number(re.sub("[:`]", "", match[name]), source, number, name) for name in ("base", "mask"))
     index = rules.PHYSBASE0 + 2 * n
     msrs |= {index: base | mtrr_type(match["type"], f"{source}:{number}"), index + 1: mask | rules.MASK_VALID}
 
 
 def _number(text: str, source: str, line: int) -> int:
-    n = reg.number(text, source, line, "range number", base=10)
+    n = values.number(text, source, line, "range number", base=10)
     if n >= rules.NUMBERED_PAIRS:
-        raise reg.refusal(source, line, f"range number {n} is not below {rules.NUMBERED_PAIRS}")
+        raise values.refusal(source, line, f"range number {n} is not below {rules.NUMBERED_PAIRS}")
     return n
 
 
@@ -85,7 +87,7 @@ def _machine(head: re.Match[str], line: int, fixed: bytearray, msrs: dict[int, i
     enabled = rules.DEF_TYPE_E
     if "fixed-support enabled" in words:
         if 0 < missing < len(fixed):
-            raise reg.refusal(source, line, f"{len(fixed) - missing} of the {len(fixed)} fixed ranges are printed")
+            raise values.refusal(source, line, f"{len(fixed) - missing} of the {len(fixed)} fixed ranges are printed")
         if missing:
             notes.append(not_told("fixed", reg.NO_FIXED))
         else:

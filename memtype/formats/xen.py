@@ -9,9 +9,10 @@ from memtype import rules
 from memtype.errors import ParseError
 from memtype.machine import Machine
 from memtype.reading import registers as reg
-from memtype.reading.lines import bare
+from memtype.reading import values
+from memtype.reading.lines import LONGEST_LINE, bare, squeezed
 from memtype.reading.notes import differed, not_told
-from memtype.reading.values import mtrr_type
+from memtype.reading.values import mtrr_type, refusal
 
 NAME = "xen"
 
@@ -72,11 +73,13 @@ class _Console:
             n = _pair_number(match["n"], self.source, number)
             self.msrs |= {rules.PHYSBASE0 + 2 * n: 0, rules.PHYSMASK0 + 2 * n: 0}
         elif match := _TOM2.search(line):
-            self.tom2 = reg.number(match["tom2"], self.source, number, "TOM2")
+            self.tom2 = values.number(match["tom2"], self.source, number, "TOM2")
 
     def _pair(self, match: re.Match[str], number: int, where: str) -> None:
         n = _pair_number(match["n"], self.source, number)
-        base, mask = (reg.number(match[name], self.source, number, f"{name} of range {n}") for name in ("base", "mask"))
+        base, mask = (
+            values.number(match[name], self.source, number, f"{name} of range {n}") for name in ("base", "mask")
+        )
         self.msrs[rules.PHYSBASE0 + 2 * n] = base | mtrr_type(match["type"], where)
         self.msrs[rules.PHYSMASK0 + 2 * n] = mask | rules.MASK_VALID
 
@@ -85,12 +88,12 @@ def _console(text: str, source: str) -> Machine:
     told = _Console(source)
     for number, raw in enumerate(text.split("\n"), 1):
         at = raw.find(_PREFIX)
-        if at >= 0 and len(raw) <= reg.LONGEST_LINE:
+        if at >= 0 and len(raw) <= LONGEST_LINE:
             told.take(" " + " ".join(bare(raw[at:]).split()), number)
     facts: dict[str, object] | None = {"inconsistent": told.inconsistent} if told.inconsistent else None
     if told.kind is None:
         if not facts:
-            raise reg.refusal(source, 0, "no whole MTRR line of Xen in it")
+            raise refusal(source, 0, "no whole MTRR line of Xen in it")
         note = not_told("registers", "Xen printed none")
         return Machine(format=NAME, facts=facts, notes=(note,), inferred=("vendor",))
     notes = [differed(told.inconsistent)] if told.inconsistent else []
@@ -124,9 +127,9 @@ def _fixed_registers(msrs: dict[int, int], fixed: bytearray, enabled: bool, note
 
 
 def _pair_number(text: str, source: str, line: int) -> int:
-    n = reg.number(text, source, line, "range number", base=10)
+    n = values.number(text, source, line, "range number", base=10)
     if n >= rules.NUMBERED_PAIRS:
-        raise reg.refusal(source, line, f"range number {n} is not below {rules.NUMBERED_PAIRS}")
+        raise refusal(source, line, f"range number {n} is not below {rules.NUMBERED_PAIRS}")
     return n
 
 
@@ -134,12 +137,12 @@ def _records(text: str, source: str) -> Machine:
     registers: dict[int, dict[int, int]] = {}
     notes: list[str] = []
     msrs: dict[int, int] = {}
-    for number, line in reg.squeezed(text):
+    for number, line in squeezed(text):
         head = _RECORD.match(line)
         if head:
             msrs = registers.setdefault(len(registers), {})
             for index, name in ((rules.PAT_MSR, "pat"), (rules.MTRRCAP, "cap"), (rules.DEF_TYPE_MSR, "default")):
-                msrs[index] = reg.number(head[name], source, number, rules.msr_name(index))
+                msrs[index] = values.number(head[name], source, number, rules.msr_name(index))
             continue
         body = _RECORD_LINE.match(line)
         if not body or not registers:
@@ -147,13 +150,13 @@ def _records(text: str, source: str) -> Machine:
         if body["var"]:
             n = _pair_number(body["var"], source, number)
             for index, name in ((rules.PHYSBASE0 + 2 * n, "base"), (rules.PHYSMASK0 + 2 * n, "mask")):
-                msrs[index] = reg.number(body[name], source, number, rules.msr_name(index))
+                msrs[index] = values.number(body[name], source, number, rules.msr_name(index))
         else:
-            n = reg.number(body["fixed"], source, number, "fixed-range number", base=10)
+            n = values.number(body["fixed"], source, number, "fixed-range number", base=10)
             if n >= len(rules.FIXED_MSRS):
-                raise reg.refusal(source, number, f"fixed-range register {n} is not below {len(rules.FIXED_MSRS)}")
+                raise refusal(source, number, f"fixed-range register {n} is not below {len(rules.FIXED_MSRS)}")
             index = rules.FIXED_MSRS[n]
-            msrs[index] = reg.number(body["value"], source, number, rules.msr_name(index))
+            msrs[index] = values.number(body["value"], source, number, rules.msr_name(index))
     for cpu, msrs in registers.items():
         pairs = {(msrs.get(rules.PHYSBASE0 + 2 * n), msrs.get(rules.PHYSMASK0 + 2 * n)) for n in range(_SAVED_PAIRS)}
         if len(pairs) == 1 and (pairs.copy().pop()[1] or 0) & rules.MASK_VALID:

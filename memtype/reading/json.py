@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from memtype.errors import ParseError
-from memtype.reading import registers as reg
+from memtype.reading import values
 
 _CPU_KEYS = ("cpu", "vcpu", "number", "vcpu_id", "cpu_id")
 _CPU_KEY = re.compile(r"(?:v?cpu[ _-]?)?([0-9]{1,6})", re.I)
@@ -25,14 +25,14 @@ def load(text: str, source: str, several: bool = False) -> Any:
     except RecursionError:
         raise ParseError(f"{source}: JSON nested too deeply") from None
     except ValueError as error:
-        raise ParseError(f"{source}: not JSON: {reg.quoted(error)}") from None
+        raise ParseError(f"{source}: not JSON: {values.quoted(error)}") from None
 
 
 def _line(line: str, number: int, source: str) -> Any:
     try:
         return json.loads(line)
     except (ValueError, RecursionError) as error:
-        raise reg.refusal(source, number, f"not JSON: {reg.quoted(error)}") from None
+        raise values.refusal(source, number, f"not JSON: {values.quoted(error)}") from None
 
 
 def objects(value: Any) -> Iterator[tuple[int | None, dict[str, Any]]]:
@@ -62,7 +62,7 @@ def objects(value: Any) -> Iterator[tuple[int | None, dict[str, Any]]]:
 
 
 def _is_cpu(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < reg.MAX_CPUS
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < values.MAX_CPUS
 
 
 def _cpu_of(key: str, cpu: int | None) -> int | None:

@@ -31,6 +31,8 @@ _PREFIX = re.compile(
         )
     )
 )
+_BLANKS = re.compile(r"\s+")
+LONGEST_LINE = 1 << 16  # characters: sets of values over thousands of processors are long
 _MOST_PREFIXES = 16  # loggers behind one another; a line of nothing else must not take long
 
 
@@ -58,3 +60,13 @@ def bare(line: str) -> str:
             return line
         line = rest[found.end() :].removeprefix(" ")
     return line
+
+
+def squeezed(text: str) -> Iterator[tuple[int, str]]:
+    """(line number, line) without loggers' prefixes, runs of blanks as one: no pattern then meets a long run of them.
+
+    Empty lines, and lines longer than any register line, are passed over.
+    """
+    for number, line in enumerate(text.split("\n"), 1):
+        if 0 < len(line) <= LONGEST_LINE:
+            yield number, _BLANKS.sub(" ", bare(line))

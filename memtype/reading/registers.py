@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -14,109 +14,16 @@ from memtype.machine import Cpu, Machine
 from memtype.mtrr import MtrrState, infer_maxphyaddr
 from memtype.pat import Pat
 from memtype.reading.inference import infer_default
-from memtype.reading.lines import bare
 from memtype.reading.notes import not_told, still_open
+from memtype.reading.values import MAX_CPUS, number, refusal
 from memtype.types import MemoryType
 
 PAIR_MSRS = frozenset(range(rules.PHYSBASE0, rules.PHYSBASE0 + 2 * rules.NUMBERED_PAIRS))
 MTRR_MSRS = PAIR_MSRS | frozenset(rules.FIXED_MSRS) | {rules.DEF_TYPE_MSR}
 KNOWN_MSRS = MTRR_MSRS | {rules.MTRRCAP, rules.PAT_MSR, rules.SYSCFG_MSR, rules.TOP_MEM2_MSR}
-MAX_CPUS = 1 << 16  # more processors than any machine has: a dump that names one is no dump
-LONGEST_LINE = 1 << 16  # characters: sets of values over thousands of processors are long
 NO_FIXED = "below 1 MiB the variable ranges answer"
-SHOWN = 40  # a hostile value is quoted up to here
 
-_BLANKS = re.compile(r"\s+")
 _ROUTED = rules.AMD_FIXED_ROUTING * 0x0101_0101_0101_0101  # RdMem and WrMem of all eight bytes
-
-
-# --- reading ------------------------------------------------------------------------------------------------------
-
-
-def refusal(source: str, line: int, message: str) -> ParseError:
-    """The one-line error of every parser: ``file:line: what is wrong``; line 0 where there is none."""
-    return ParseError(f"{source}:{line}: {message}" if line else f"{source}: {message}")
-
-
-def squeezed(text: str) -> Iterator[tuple[int, str]]:
-    """(line number, line) without loggers' prefixes, runs of blanks as one: no pattern then meets a long run of them.
-
-    Empty lines, and lines longer than any register line, are passed over.
-    """
-    for number, line in enumerate(text.split("\n"), 1):
-        if 0 < len(line) <= LONGEST_LINE:
-            yield number, _BLANKS.sub(" ", bare(line))
-
-
-def quoted(text: object) -> str:
-    """A piece of the input, short enough for an error message."""
-    whole = str(text)
-    return repr(whole if len(whole) <= SHOWN else whole[:SHOWN] + "…")
-
-
-def number(text: str, source: str, line: int, what: str, bits: int = 64, base: int = 16) -> int:
-    """An unsigned number of at most `bits` bits, else a `ParseError` that names the value and the limit."""
-    digits = text.strip().replace("_", "").replace("`", "")
-    if digits[:2].lower() == "0x":
-        digits, base = digits[2:], 16
-    significant = digits.lstrip("0")
-    try:
-        value = int(digits, base) if len(significant) <= bits else 1 << bits
-    except ValueError:
-        raise refusal(source, line, f"{what} = {quoted(text)} is not a number") from None
-    if not digits.isascii() or value < 0 or value >= 1 << bits:
-        raise refusal(source, line, f"{what} = {quoted(text)} is not a {bits}-bit value")
-    return value
-
-
-def integer(value: object, source: str, what: str, bits: int = 64) -> int:
-    """A number as JSON holds it: an int, or a hex or decimal string."""
-    if isinstance(value, str):
-        return number(value, source, 0, what, bits, base=10)
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 1 << bits:
-        raise refusal(source, 0, f"{what} = {quoted(value)} is not a {bits}-bit value")
-    return value
-
-
-def cpu_number(text: str, source: str, line: int, base: int = 10) -> int:
-    """A processor's number."""
-    value = number(text, source, line, "processor number", base=base)
-    if value >= MAX_CPUS:
-        raise refusal(source, line, f"processor number {quoted(text)} is not below {MAX_CPUS}")
-    return value
-
-
-# --- names --------------------------------------------------------------------------------------------------------
-
-_PAIR_NAME = re.compile(r"(?:MTRR)?(?:PHYS?|VARIABLE)(BASE|MASK)(\d{1,2})")
-_FIXED_NAME = re.compile(r"(?:MTRR)?FIX(?:ED)?((?:64K|16K|4K)[0-9A-F]{5})")
-_FIXED_INDEX = {name.replace("FIX", "").replace("_", ""): msr for name, msr in zip(rules.FIXED_NAMES, rules.FIXED_MSRS)}
-_OTHER_NAMES = {
-    "MTRRCAP": rules.MTRRCAP, "MTRRCAPABILITY": rules.MTRRCAP,
-    "MTRRDEFTYPE": rules.DEF_TYPE_MSR, "MTRRDEFAULTTYPE": rules.DEF_TYPE_MSR, "DEFTYPE": rules.DEF_TYPE_MSR,
-    "PAT": rules.PAT_MSR, "CRPAT": rules.PAT_MSR,
-    "SYSCFG": rules.SYSCFG_MSR,
-    "TOPMEM2": rules.TOP_MEM2_MSR, "TOM2": rules.TOP_MEM2_MSR,
-}  # fmt: skip
-_PREFIXES = ("MSR", "IA32", "AMD64", "AMD", "K8", "K7")
-
-
-def msr_index(name: str) -> int | None:
-    """The register that a name means, in any spelling in use; None for other registers.
-
-    Examples
-    --------
-    >>> [hex(msr_index(n)) for n in ("IA32_MTRR_PHYSBASE1", "MTRRphysMask0_MSR", "MTRRfix4K_C8000", "MTRRdefType")]
-    ['0x202', '0x201', '0x269', '0x2ff']
-    """
-    word = re.sub(r"[^A-Z0-9]", "", name[:64].upper()).removesuffix("MSR")
-    while any(word.startswith(prefix) and word != prefix for prefix in _PREFIXES):
-        word = next(word.removeprefix(prefix) for prefix in _PREFIXES if word.startswith(prefix))
-    pair = _PAIR_NAME.fullmatch(word)
-    if pair and int(pair[2]) < rules.NUMBERED_PAIRS:
-        return rules.PHYSBASE0 + 2 * int(pair[2]) + (pair[1] == "MASK")
-    fixed = _FIXED_NAME.fullmatch(word)
-    return _FIXED_INDEX.get(fixed[1]) if fixed else _OTHER_NAMES.get(word)
 
 
 # --- what a list of registers says beside its registers: emitted by `emit`, read by every family that holds one ------

@@ -6,8 +6,60 @@ from memtype import rules
 from memtype.errors import InputError, ParseError
 from memtype.types import MemoryType
 
-SHOWN = 40  # a hostile word is quoted up to here
+MAX_CPUS = 1 << 16  # more processors than any machine has: a dump that names one is no dump
+SHOWN = 40  # a hostile value is quoted up to here
 RESERVED = 2  # what "?" stands for: the dump hides which reserved encoding it was
+
+
+def refusal(source: str, line: int, message: str) -> ParseError:
+    """The one-line error of every parser: ``file:line: what is wrong``; line 0 where there is none."""
+    return ParseError(f"{source}:{line}: {message}" if line else f"{source}: {message}")
+
+
+def quoted(text: object) -> str:
+    """A piece of the input, short enough for an error message."""
+    whole = str(text)
+    return repr(whole if len(whole) <= SHOWN else whole[:SHOWN] + "…")
+
+
+def number(text: str, source: str, line: int, what: str, bits: int = 64, base: int = 16) -> int:
+    """An unsigned number of at most `bits` bits, else a `ParseError` that names the value and the limit."""
+    digits = text.strip().replace("_", "").replace("`", "")
+    if digits[:2].lower() == "0x":
+        digits, base = digits[2:], 16
+    significant = digits.lstrip("0")
+    try:
+        value = int(digits, base) if len(significant) <= bits else 1 << bits
+    except ValueError:
+        raise refusal(source, line, f"{what} = {quoted(text)} is not a number") from None
+    if not digits.isascii() or value < 0 or value >= 1 << bits:
+        raise refusal(source, line, f"{what} = {quoted(text)} is not a {bits}-bit value")
+    return value
+
+
+def integer(value: object, source: str, what: str, bits: int = 64) -> int:
+    """A number as JSON holds it: an int, or a hex or decimal string."""
+    if isinstance(value, str):
+        return number(value, source, 0, what, bits, base=10)
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 1 << bits:
+        raise refusal(source, 0, f"{what} = {quoted(value)} is not a {bits}-bit value")
+    return value
+
+
+def cpu_number(text: str, source: str, line: int, base: int = 10) -> int:
+    """A processor's number."""
+    value = number(text, source, line, "processor number", base=base)
+    if value >= MAX_CPUS:
+        raise refusal(source, line, f"processor number {quoted(text)} is not below {MAX_CPUS}")
+    return value
+
+
+def decimal(text: str, where: str, what: str, limit: int) -> int:
+    """A decimal number below `limit`; `where` is ``file:line``."""
+    digits = text.lstrip("0") or "0"
+    if len(digits) > len(str(limit)) or int(digits) >= limit:
+        raise ParseError(f"{where}: {what} {quoted(digits)} is not below {limit}")
+    return int(digits)
 
 
 def mtrr_type(word: str, where: str) -> int:
@@ -21,24 +73,3 @@ def mtrr_type(word: str, where: str) -> int:
     if kind not in rules.MTRR_TYPES:
         raise ParseError(f"{where}: {word[:SHOWN]!r} is no MTRR type")
     return int(kind)
-
-
-def register(text: str, where: str, what: str) -> int:
-    """A hexadecimal register value of at most 64 bits."""
-    digits = text.lstrip("0") or "0"
-    if len(digits) > 16:
-        raise ParseError(f"{where}: {what} = 0x{quoted(digits)} is not a 64-bit value")
-    return int(digits, 16)
-
-
-def decimal(text: str, where: str, what: str, limit: int) -> int:
-    """A decimal number below `limit`."""
-    digits = text.lstrip("0") or "0"
-    if len(digits) > len(str(limit)) or int(digits) >= limit:
-        raise ParseError(f"{where}: {what} {quoted(digits)} is not below {limit}")
-    return int(digits)
-
-
-def quoted(word: str) -> str:
-    """The word, cut where it is longer than an error message should be."""
-    return word if len(word) <= SHOWN else f"{word[:SHOWN]}... ({len(word)} digits)"

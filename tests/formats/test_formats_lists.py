@@ -6,6 +6,7 @@ from dump_samples import AMDSEV
 import memtype as mt
 from memtype import rules
 from memtype.reading import registers as reg
+from memtype.reading.names import msr_index
 
 MSRS = {0x200: 0x80000000, 0x201: 0xFF80000800, 0x2FF: 0x806, 0x277: 0x0007040600070406}
 STATE = mt.MtrrState(0x806, variable=((0x80000000, 0xFF80000800),), maxphyaddr=40)
@@ -59,12 +60,12 @@ def test_every_spelling_reads_the_same(spelling):
     ("IA32_SMRR_PHYSBASE", None), ("IA32_APIC_BASE", None), ("MTRRfix4K_C4000", None),
 ])  # fmt: skip
 def test_names(name, index):
-    assert reg.msr_index(name) == index
+    assert msr_index(name) == index
 
 
 def test_own_names_read_back():
     for index in sorted(reg.KNOWN_MSRS):
-        assert reg.msr_index(rules.msr_name(index)) == index
+        assert msr_index(rules.msr_name(index)) == index
 
 
 def test_all_processors_of_rdmsr_a():

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from memtype.errors import ParseError
 from memtype.pat import Pat
-from memtype.reading.values import register
+from memtype.reading import values
 from memtype.types import MemoryType
 
 _CELLS = re.compile(
@@ -35,8 +35,8 @@ class PatLine:
         if found := _CELLS.match(line):
             self._cells(found[1].split(), where)
         elif found := _ENABLED.match(line):
-            self.old = register(found[1], where, "IA32_PAT")
-            self.pat = Pat(register(found[2], where, "IA32_PAT"))
+            self.old = values.number(found[1], where, 0, "IA32_PAT")
+            self.pat = Pat(values.number(found[2], where, 0, "IA32_PAT"))
         elif _NONE.match(line):
             self.absent = True
         elif not _SKIPPED.match(line):  # it belongs here, yet names no value

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from memtype import rules
 from memtype.errors import ParseError
 from memtype.machine import RamRange
-from memtype.reading.values import register
+from memtype.reading import values
 
 _BIOS = re.compile(
     r"\s*(?:BIOS-(?:e820|88|e801)|Xen|efi-e820):\s*(?:"
@@ -66,9 +66,9 @@ def ends_trimming(line: str) -> bool:
 def _span(found: re.Match[str], where: str) -> tuple[int, int]:
     """[base, end): the older form prints the end exclusive, the newer one inclusive."""
     if found["base"]:
-        base, end = register(found["base"], where, "base"), register(found["last"], where, "end") + 1
+        base, end = values.number(found["base"], where, 0, "base"), values.number(found["last"], where, 0, "end") + 1
     else:
-        base, end = register(found["from"], where, "base"), register(found["to"], where, "end")
+        base, end = values.number(found["from"], where, 0, "base"), values.number(found["to"], where, 0, "end")
     if end < base:
         raise ParseError(f"{where}: RAM range 0x{base:x}-0x{end:x} is empty")
     return base, end

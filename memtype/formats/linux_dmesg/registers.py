@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 from memtype import rules
 from memtype.errors import ParseError
-from memtype.reading.values import RESERVED, decimal, mtrr_type, register
+from memtype.reading import values
+from memtype.reading.values import RESERVED, decimal, mtrr_type
 
 TYPE = r"(uncachable|write-combining|write-through|write-protect|write-back|\?)"
 
@@ -108,7 +109,7 @@ class Listing:
         elif self.open and (found := _UNUSED.match(line)):
             self._put(found[1], (0, 0), where)
         elif found := _TOM2.match(line):
-            self.tom2 = register(found[1], where, "TOM2")
+            self.tom2 = values.number(found[1], where, 0, "TOM2")
         else:
             return False
         return True
@@ -118,7 +119,7 @@ class Listing:
             self.counts = {name: decimal(word, where, name, 1 << 32) for name, word in zip(COUNTS, found.groups())}
             self.open = False
         elif self.counts and (found := _MAP.match(line)):
-            base, last = (register(word, where, "address") for word in found.groups()[1:3])
+            base, last = (values.number(word, where, 0, "address") for word in found.groups()[1:3])
             if last < base or last >> rules.MAX_MAXPHYADDR:
                 raise ParseError(f"{where}: map entry 0x{base:x}-0x{last:x} is not within 2**{rules.MAX_MAXPHYADDR}")
             self.segments.append((base, last, mtrr_type(found[4].lower(), where)))
@@ -134,8 +135,8 @@ class Listing:
         self.fixed.update(dict.fromkeys(slots, kind))
 
     def _variable(self, found: re.Match[str], where: str) -> None:
-        base = register(found[2] or found[3], where, "base")
-        mask = register(found[4], where, "mask")
+        base = values.number(found[2] or found[3], where, 0, "base")
+        mask = values.number(found[4], where, 0, "mask")
         self.open = True
         self.digits.add(len(found[4]))
         self._put(found[1], (base | mtrr_type(found[5].lower(), where), mask | rules.MASK_VALID), where)

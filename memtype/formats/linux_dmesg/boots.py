@@ -1,0 +1,140 @@
+"""The boots of a log: which lines belong to which, wrapped lines made whole, each line given to whoever reads it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from memtype import rules
+from memtype.errors import ParseError
+from memtype.formats.linux_dmesg import ram, registers
+from memtype.formats.linux_dmesg.cleanup import Cleanup
+from memtype.formats.linux_dmesg.pat import PatLine
+from memtype.reading.lines import bare, holds
+
+_BEGINS = re.compile(r"\s*(?:$|BIOS-|e820|MTRR|x86|last_pfn|DMI|tsc|\d+ (?:base|disabled))", re.I)
+_OF_INTEREST = (
+    "mtrr", "tom2", "e820", "pat", "linux version", "cpu", "vendor", "model name", "address sizes", "hypervisor",
+    "last_pfn", "disabled", " ram ", "_size", "range:", "optimal", "mask", "write-", "uncach", "xen:", " ?",
+)  # fmt: skip
+_STAMP = re.compile(r"(?=\[\s*\d+\.\d{6}\])")
+_VERSION = re.compile(r"\s*Linux version (\S+)")
+_CPU = re.compile(r"\s*(?:smpboot:\s*)?(?:CPU\d*|model name|vendor_id|Vendor ID)\s*:\s*(.*)$", re.I)
+_VENDOR = re.compile(
+    r"\b(?:(Genuine\s?Intel|Intel|Zhaoxin|CentaurHauls|VIA (?:Nano|C\d|Eden))|(AuthenticAMD|AMD|Hygon\w*))\b", re.I
+)
+_WIDTH = re.compile(r"\s*address sizes\s*:\s*(\d{1,3}) bits physical", re.I)
+_READ_ONLY = re.compile(r"\s*(?:mtrr:\s*)?MTRRs set to read-only", re.I)
+_HYPERVISOR = re.compile(r"\s*Hypervisor detected:\s*(\S.*)$")
+
+
+@dataclass(slots=True)
+class Boot:
+    """One boot of the log."""
+
+    source: str
+    listing: registers.Listing = field(init=False)
+    cleanup: Cleanup = field(init=False)
+    ram: ram.Ram = field(init=False)
+    pat: PatLine = field(init=False)
+    kernel: str | None = None
+    vendor: str | None = None
+    maxphyaddr: int | None = None
+    read_only: bool = False
+    hypervisor: str | None = None
+    trimming: bool = False
+    last_line: int = 0
+
+    def __post_init__(self) -> None:
+        self.listing, self.cleanup = registers.Listing(self.source), Cleanup(self.source)
+        self.ram, self.pat = ram.Ram(self.source), PatLine(self.source)
+
+    def take(self, number: int, line: str) -> None:
+        if not line:
+            return
+        self.last_line = number
+        if self.listing.take(number, line) or self.cleanup.take(number, line) or self.pat.take(number, line):
+            self.trimming = True
+        elif ram.ends_trimming(line):
+            self.trimming = False
+        elif not self.ram.take(number, line, self.trimming):
+            self._processor(number, line)
+
+    def _processor(self, number: int, line: str) -> None:
+        if (found := _CPU.match(line)) and (brand := _VENDOR.search(found[1])):
+            self.vendor = self.vendor or ("intel" if brand[1] else "amd")
+        elif found := _WIDTH.match(line):
+            self.maxphyaddr = int(found[1])
+            if not rules.MIN_MAXPHYADDR <= self.maxphyaddr <= rules.MAX_MAXPHYADDR:
+                raise ParseError(
+                    f"{self.source}:{number}: {self.maxphyaddr} bits physical; "
+                    f"MAXPHYADDR is {rules.MIN_MAXPHYADDR} to {rules.MAX_MAXPHYADDR}"
+                )
+        elif _READ_ONLY.match(line):
+            self.read_only = True
+        elif found := _HYPERVISOR.match(line):
+            self.hypervisor = found[1].strip()
+
+    @property
+    def worth(self) -> int:
+        """How much this boot tells: registers, then a map, counts, the PAT, RAM."""
+        told = self.listing
+        if told.listed or told.off or self.cleanup.original:
+            return 5
+        return 4 if told.segments else 3 if told.counts else 2 if self.pat.pat else 1 if self.ram.ranges else 0
+
+
+def boots(text: str, source: str) -> list[Boot]:
+    """The boots in the text's order, at least one."""
+    found = [Boot(source)]
+    for number, line in _unwrapped(text):
+        version = _VERSION.match(line)
+        current = found[-1]
+        if version and (current.kernel or current.worth):
+            current = Boot(source)
+            found.append(current)
+        elif "MTRR default type:" in line and current.listing.default is not None:
+            current = Boot(source)
+            current.kernel = found[-1].kernel
+            found.append(current)
+        if version:
+            current.kernel = version[1]
+        current.take(number, line)
+    found[-1].last_line = text.rstrip().count("\n") + 1
+    return found
+
+
+def _unwrapped(text: str) -> Iterator[tuple[int, str]]:
+    """Bare lines but the hypervisor's own; a line that a mail program broke in two is one again."""
+    pending: tuple[int, str] | None = None
+    for number, raw in _rows(text):
+        if (pending is None and not holds(raw, *_OF_INTEREST)) or "(XEN)" in raw:
+            continue
+        line = bare(raw)
+        if pending is not None:
+            start, begun = pending
+            pending = None
+            yield start, f"{begun} {line.strip()}" if _continues(raw, line) else begun
+            if _continues(raw, line):
+                continue
+        if ram.started(line) or registers.started(line):
+            pending = number, line
+        else:
+            yield number, line
+    if pending is not None:
+        yield pending
+
+
+def _rows(text: str) -> Iterator[tuple[int, str]]:
+    """Numbered lines; where a log was pasted on one line, its time stamps part it."""
+    for number, row in enumerate(text.split("\n"), 1):
+        if row.count("[ ") > 1:
+            yield from ((number, part) for part in _STAMP.split(row) if part)
+        else:
+            yield number, row
+
+
+def _continues(raw: str, line: str) -> bool:
+    """Whether a line has no prefix of its own but for a mail's quoting."""
+    return _BEGINS.match(line) is None and raw.strip().removeprefix(">").strip() == line.strip()

@@ -1,0 +1,37 @@
+"""Names of registers as programs spell them."""
+
+from __future__ import annotations
+
+import re
+
+from memtype import rules
+
+_PAIR_NAME = re.compile(r"(?:MTRR)?(?:PHYS?|VARIABLE)(BASE|MASK)(\d{1,2})")
+_FIXED_NAME = re.compile(r"(?:MTRR)?FIX(?:ED)?((?:64K|16K|4K)[0-9A-F]{5})")
+_FIXED_INDEX = {name.replace("FIX", "").replace("_", ""): msr for name, msr in zip(rules.FIXED_NAMES, rules.FIXED_MSRS)}
+_OTHER_NAMES = {
+    "MTRRCAP": rules.MTRRCAP, "MTRRCAPABILITY": rules.MTRRCAP,
+    "MTRRDEFTYPE": rules.DEF_TYPE_MSR, "MTRRDEFAULTTYPE": rules.DEF_TYPE_MSR, "DEFTYPE": rules.DEF_TYPE_MSR,
+    "PAT": rules.PAT_MSR, "CRPAT": rules.PAT_MSR,
+    "SYSCFG": rules.SYSCFG_MSR,
+    "TOPMEM2": rules.TOP_MEM2_MSR, "TOM2": rules.TOP_MEM2_MSR,
+}  # fmt: skip
+_PREFIXES = ("MSR", "IA32", "AMD64", "AMD", "K8", "K7")
+
+
+def msr_index(name: str) -> int | None:
+    """The register that a name means, in any spelling in use; None for other registers.
+
+    Examples
+    --------
+    >>> [hex(msr_index(n)) for n in ("IA32_MTRR_PHYSBASE1", "MTRRphysMask0_MSR", "MTRRfix4K_C8000", "MTRRdefType")]
+    ['0x202', '0x201', '0x269', '0x2ff']
+    """
+    word = re.sub(r"[^A-Z0-9]", "", name[:64].upper()).removesuffix("MSR")
+    while any(word.startswith(prefix) and word != prefix for prefix in _PREFIXES):
+        word = next(word.removeprefix(prefix) for prefix in _PREFIXES if word.startswith(prefix))
+    pair = _PAIR_NAME.fullmatch(word)
+    if pair and int(pair[2]) < rules.NUMBERED_PAIRS:
+        return rules.PHYSBASE0 + 2 * int(pair[2]) + (pair[1] == "MASK")
+    fixed = _FIXED_NAME.fullmatch(word)
+    return _FIXED_INDEX.get(fixed[1]) if fixed else _OTHER_NAMES.get(word)
