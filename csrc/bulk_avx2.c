@@ -1,11 +1,9 @@
-/* bulk_avx2.c - the array kernels with AVX2: nibble windows, 32 addresses a turn. */
-#include "bulk.h"
+/* bulk_avx2.c - the array kernels with AVX2: nibble windows, 32 addresses a step. */
+#include "kernels.h"
 
 #ifdef MEMTYPE_X86
-#include <immintrin.h>
+#include "avx2.h"
 
-#define TARGET __attribute__((target("avx2")))
-#define INLINE static inline __attribute__((always_inline)) TARGET
 #define KERNEL(name) avx2_##name
 #define VEC 32u
 
@@ -19,7 +17,7 @@ typedef __m256i vec;
 #define v_load(from) _mm256_loadu_si256((const __m256i *)(const void *)(from))
 #define v_store(to, a) _mm256_storeu_si256((__m256i *)(void *)(to), a)
 #define v_stream(to, a) _mm256_stream_si256((__m256i *)(void *)(to), a)
-#define v_table16(entries) _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)(const void *)(entries)))
+#define v_table16(entries) table16(entries)
 #define v_and(a, b) _mm256_and_si256(a, b)
 #define v_or(a, b) _mm256_or_si256(a, b)
 #define v_equal8(a, b) _mm256_cmpeq_epi8(a, b)
@@ -41,6 +39,7 @@ typedef __m256i vec;
 #define v_unpack_high64(a, b) _mm256_unpackhi_epi64(a, b)
 #define v_pack32(a, b) _mm256_packs_epi32(a, b)
 #define v_pack16(a, b) _mm256_packus_epi16(a, b)
+#define v_or_lanes(bits) or_lanes(bits)
 
 // Lane l of a plane holds, for each eight addresses, those at 2l, 4 + 2l, 1 + 2l, 5 + 2l.
 INLINE vec v_in_order(vec bytes)
@@ -48,13 +47,6 @@ INLINE vec v_in_order(vec bytes)
 	const vec order = _mm256_broadcastsi128_si256(_mm_setr_epi8(0, 2, 8, 10, 1, 3, 9, 11, 4, 6, 12, 14, 5, 7, 13, 15));
 
 	return v_shuffle(_mm256_permute4x64_epi64(bytes, 0xD8), order);
-}
-
-INLINE uint64_t v_or_lanes(vec bits)
-{
-	__m128i half = _mm_or_si128(_mm256_castsi256_si128(bits), _mm256_extracti128_si256(bits, 1));
-
-	return (uint64_t)_mm_cvtsi128_si64(half) | (uint64_t)_mm_extract_epi64(half, 1);
 }
 
 INLINE int v_any(vec bits)

@@ -1,28 +1,15 @@
-/* bulk_avx512.c - the array kernels with AVX-512 VBMI: septet windows, 64 addresses a turn (windows.c explains).
+/* bulk_avx512.c - the array kernels with AVX-512 VBMI: septet windows, 64 addresses a step (windows.c explains).
  *
  * All but the cut works on bytes in the order that the cut leaves: byte 8 i + 4 h + j is of address 16 j + 8 h + i.
  * Only what is stored is put in order. Shuffles are what there is too little of (two of four pipes on Zen 5, one port
  * on Intel), so merges are blends under a mask wherever the bytes can be made to lie right beforehand.
  */
-#include "bulk.h"
+#include "kernels.h"
 
 #ifdef MEMTYPE_X86
-#ifdef MEMTYPE_SIMDE /* the tests emulate the instructions where the processor has none */
-#include "simde_avx512.h"
-#define AVX512
-#define INLINE static // one copy for all forms: compiled in a second
-#else
-#include <immintrin.h>
-#define AVX512 __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512vbmi")))
-#define INLINE static inline __attribute__((always_inline)) AVX512
-#endif
-#if defined(__clang__) || defined(MEMTYPE_SIMDE)
-#define IN_REGISTER(v) (void)(v)
-#else // gcc would rather read a vector from memory at each of its uses
-#define IN_REGISTER(v) __asm__("" : "+v"(v))
-#endif
+#include "avx512.h"
 
-#define PAIRS 4u /* pairs of vectors of eight addresses in a turn */
+#define PAIRS 4u /* pairs of vectors of eight addresses in a step */
 
 // bytes 7:4 of every qword; bytes 1, 3, 5, 7; bytes 2, 3, 6, 7
 #define HIGH_HALF UINT64_C(0xF0F0F0F0F0F0F0F0)
@@ -35,17 +22,6 @@
 #define OR3(a, b, c) _mm512_ternarylogic_epi64(a, b, c, 0xFE)
 #define AND_XOR(a, b, c) _mm512_ternarylogic_epi64(a, b, c, 0x60)
 #define AND_OR(a, b, c) _mm512_ternarylogic_epi64(a, b, c, 0xEA)
-
-INLINE __m512i load(const void *from)
-{
-	return _mm512_loadu_si512(from);
-}
-
-// 16 entries, once in every lane
-INLINE __m512i table16(const uint8_t *entries)
-{
-	return _mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i *)(const void *)entries));
-}
 
 // --- the cut: windows of 64 addresses as planes of bytes ---
 
@@ -293,21 +269,6 @@ INLINE __m512i types64(const struct ready *r, const uint64_t *places, __m512i pa
 	return _mm512_mask_blend_epi8(low, type, fixed_types(r->page, plane[0], f.by_page));
 }
 
-INLINE void prefetch64(const uint64_t *from)
-{
-	UNROLL
-	for (unsigned line = 0; line < 64; line += 8)
-		__builtin_prefetch(from + PREFETCH_AHEAD + line, 0, 0);
-}
-
-INLINE void store64(uint8_t *types, __m512i type, int stream)
-{
-	if (stream)
-		_mm512_stream_si512((__m512i *)(void *)types, type);
-	else
-		_mm512_storeu_si512((void *)types, type);
-}
-
 // --- loops over whole blocks, one for each form ---
 
 // what a loop works on
@@ -347,7 +308,7 @@ INLINE struct fold get_fold(const struct pat_view *pat)
 {
 	struct fold f = {.effective = load_table(pat->effective[0])};
 
-	shifts_of_two(3, pat->pat_bit - 2, f.shifts);
+	shifts_of_two(PTE_PWT_BIT, pat->pat_bit - 2, f.shifts);
 	return f;
 }
 
@@ -419,7 +380,7 @@ INLINE uint64_t run_leaves(const struct work *w, size_t from, size_t blocks, int
 }
 
 #define LOOP(name, run, ...) \
-	static AVX512 uint64_t name(const struct work *w, size_t from, size_t blocks, int stream) \
+	static TARGET uint64_t name(const struct work *w, size_t from, size_t blocks, int stream) \
 	{ \
 		return run(w, from, blocks, stream, (struct form){__VA_ARGS__}); \
 	}
@@ -442,7 +403,7 @@ LOOP(effective_wide, run_effective, 6, 0, 1, 0)
 LOOP(effective_four_many, run_effective, 4, 4, 1, 1)
 LOOP(effective_wide_many, run_effective, 6, 0, 1, 1)
 
-static AVX512 uint64_t leaves(const struct work *w, size_t from, size_t blocks, int stream)
+static TARGET uint64_t leaves(const struct work *w, size_t from, size_t blocks, int stream)
 {
 	return run_leaves(w, from, blocks, stream);
 }
@@ -558,7 +519,7 @@ typedef size_t (*fill_loop)(const memtype_tables *t, uint64_t last, const uint64
 			    uint64_t *words);
 
 #define FILL(name, ...) \
-	static AVX512 size_t name(const memtype_tables *t, uint64_t last, const uint64_t *gfns, size_t blocks, \
+	static TARGET size_t name(const memtype_tables *t, uint64_t last, const uint64_t *gfns, size_t blocks, \
 				  uint64_t keep, uint64_t *words) \
 	{ \
 		return run_fill(t, last, gfns, blocks, keep, words, (struct form){__VA_ARGS__}); \
@@ -580,14 +541,14 @@ static size_t avx512_fill(const memtype_tables *t, uint64_t last, const uint64_t
 	return run(t, last, gfns + end, 1, keep, words + end) ? n : done; // some words get their bits again
 }
 
-static AVX512 uint64_t avx512_or_words(const uint64_t *words, size_t n)
+static TARGET uint64_t avx512_or_words(const uint64_t *words, size_t n)
 {
 	__m512i seen = _mm512_setzero_si512();
 	size_t i = 0;
 
 	for (; i + 16 <= n; i += 16)
 		seen = OR3(seen, load(words + i), load(words + i + 8));
-	return (uint64_t)_mm512_reduce_or_epi64(seen) | portable_or_words(words + i, n - i);
+	return (uint64_t)_mm512_reduce_or_epi64(seen) | or_words(words + i, n - i);
 }
 
 const struct kernels avx512_kernels = {

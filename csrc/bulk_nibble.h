@@ -1,15 +1,15 @@
 /* bulk_nibble.h - the array kernels by nibble windows (windows.c explains), for vectors of any number of 16-byte lanes.
  *
  * A file for one instruction set says first what a vector is: `vec`, VEC (its bytes), TARGET, INLINE and the v_*
- * operations, each of them one instruction or nearly so. One *turn* looks up VEC addresses: eight vectors of them
+ * operations, each of them one instruction or nearly so. One *step* looks up VEC addresses: eight vectors of them
  * become planes of bytes, a plane is two vectors of nibbles, a nibble is the index of one byte shuffle.
  *
- * Sizes that are no multiple of VEC end with a turn that begins early and does some elements again: every kernel
- * gives the same answer twice. Fewer than VEC elements are one turn over a padded copy.
+ * Sizes that are no multiple of VEC end with a step that begins early and does some elements again: every kernel
+ * gives the same answer twice. Fewer than VEC elements are one step over a padded copy.
  */
-#include "bulk.h"
+#include "kernels.h"
 
-#define LOADS 8u  /* vectors of addresses in a turn */
+#define LOADS 8u  /* vectors of addresses in a step */
 #define PAIRS 4u  /* two vectors of addresses share one of dwords */
 #define PLANES 5u
 #define QWORDS (VEC / 8u)
@@ -95,7 +95,7 @@ INLINE void spread_bytes(vec plane, vec words[LOADS])
 	}
 }
 
-// --- a turn: windows to types ---
+// --- a step: windows to types ---
 
 enum answer { TYPES, EFFECTIVE, LEAVES };
 
@@ -182,10 +182,10 @@ INLINE vec split_types(const uint8_t *fixed, const struct windows *w)
 
 	UNROLL
 	for (unsigned k = 0; k < 4; k++)
-		row[k] = v_shuffle(v_table16(fixed + 24 + 16 * k), w->nibble[0]);
+		row[k] = v_shuffle(v_table16(fixed + FIXED_4K_FIRST + 16 * k), w->nibble[0]);
 	low = v_blend(row[0], row[1], BIT_UP(page, 4));
 	high = v_blend(row[2], row[3], BIT_UP(page, 4));
-	type16 = v_shuffle(v_table16(fixed + 8), low_nibble(v_shift_right16(page, 2)));
+	type16 = v_shuffle(v_table16(fixed + FIXED_16K_FIRST), low_nibble(v_shift_right16(page, 2)));
 	low = v_blend(low, high, BIT_UP(page, 5));
 	low = v_blend(type16, low, BIT_UP(page, 6));
 	return v_blend(v_shuffle(v_table16(fixed), w->nibble[1]), low, page);
@@ -199,35 +199,40 @@ INLINE vec fixed_types(const memtype_tables *t, const struct windows *w, enum la
 }
 
 // the types of VEC addresses, in the order of the planes
-INLINE vec types_turn(const memtype_tables *t, const uint64_t *addresses, uint64_t page, enum layout layout)
+INLINE vec types_step(const memtype_tables *t, const uint64_t *addresses, uint64_t page, enum layout layout)
 {
 	struct windows w = cut(t, addresses, page, layout);
 	vec hits = match_group(t, t->window, &w, layout), code = decode_group(t->decode, hits), type;
 
 	for (unsigned g = 1; g < t->groups; g++)
 		code = v_or(code, decode_group(t->decode + 32 * g,
-					       match_group(t, t->window + g * NIBBLE_WINDOWS * 16, &w, layout)));
+					       match_group(t, t->window + g * NIBBLE_WINDOWS * NIBBLE_BYTES, &w, layout)));
 	type = final_types(t, code);
 	if (t->shape & SHAPE_FIXED) // bit 7 of the first group's hits: below 1 MiB
 		type = v_blend(type, fixed_types(t, &w, layout), hits);
 	return type;
 }
 
-// --- a turn: PAT entries ---
+// --- a step: PAT entries ---
+
+#define LEAF_CACHED (3u << PTE_PWT_BIT) /* PWT, and PCD above it */
+#define LEAF_PAT (1u << PTE_PAT_4K_BIT)
+#define LEAF_FIELDS (LEAF_CACHED | LEAF_PAT | 1u << PTE_PAT_LARGE_BIT)
 
 // PWT, PCD and PAT of VEC leaves, as bits 3, 4 and 7 of bytes in the order of the planes
-INLINE vec leaf_bytes(const uint64_t *ptes, unsigned pat_bit)
+INLINE vec leaf_bytes(const uint64_t *ptes, unsigned bit)
 {
 	vec low[PAIRS], half[2];
 
 	UNROLL
 	for (unsigned k = 0; k < PAIRS; k++)
-		low[k] = v_and(pair_dwords(ptes + 2 * k * QWORDS, GFN), v_splat32(0x1098));
+		low[k] = v_and(pair_dwords(ptes + 2 * k * QWORDS, GFN), v_splat32(LEAF_FIELDS));
 	UNROLL
 	for (unsigned k = 0; k < 2; k++) {
 		vec two = v_pack32(low[2 * k], low[2 * k + 1]);
 
-		half[k] = v_or(v_and(two, v_splat16(0x18)), v_and(v_shift_right16_by(two, pat_bit - 7), v_splat16(0x80)));
+		half[k] = v_or(v_and(two, v_splat16(LEAF_CACHED)),
+			       v_and(v_shift_right16_by(two, bit - PTE_PAT_4K_BIT), v_splat16(LEAF_PAT)));
 	}
 	return v_pack16(half[0], half[1]);
 }
@@ -239,8 +244,8 @@ INLINE vec ept_rows(const uint64_t *eptes)
 
 	UNROLL
 	for (unsigned k = 0; k < PAIRS; k++)
-		dwords[k] = v_and(pair_dwords(eptes + 2 * k * QWORDS, GFN), v_splat32(0x78));
-	return v_shift_right16(pack_bytes(dwords), 3);
+		dwords[k] = v_and(pair_dwords(eptes + 2 * k * QWORDS, GFN), v_splat32(15u << EPT_TYPE_BIT));
+	return v_shift_right16(pack_bytes(dwords), EPT_TYPE_BIT);
 }
 
 // entry[k][row], k being PAT << 2 | PCD << 1 | PWT of the leaf
@@ -260,13 +265,13 @@ INLINE vec choose_entry(const struct job *j, vec rows, vec leaf)
 }
 
 // VEC answers from element `i` on, in order
-INLINE vec turn(const struct job *j, size_t i, enum layout layout, enum answer answer)
+INLINE vec step(const struct job *j, size_t i, enum layout layout, enum answer answer)
 {
 	vec rows;
 
 	if (answer == TYPES)
-		return v_in_order(types_turn(j->t, j->places + i, ALL, layout));
-	rows = answer == EFFECTIVE ? types_turn(j->t, j->places + i, j->page, layout) : ept_rows(j->places + i);
+		return v_in_order(types_step(j->t, j->places + i, ALL, layout));
+	rows = answer == EFFECTIVE ? types_step(j->t, j->places + i, j->page, layout) : ept_rows(j->places + i);
 	return v_in_order(choose_entry(j, rows, leaf_bytes(j->ptes + i, j->pat_bit)));
 }
 
@@ -285,7 +290,7 @@ INLINE vec see(vec seen, const uint64_t *addresses)
 
 #define FETCH_AHEAD 1024u // elements: 8 KiB; from memory a twentieth faster than 3 KiB (Zen 3)
 
-// ask for what a turn some way on will read
+// ask for what a step some way on will read
 INLINE void fetch(const uint64_t *words)
 {
 	for (unsigned line = 0; line < VEC; line += 8)
@@ -293,17 +298,17 @@ INLINE void fetch(const uint64_t *words)
 }
 
 // Outputs far larger than the caches, from the first aligned element on; returns where to go on.
-INLINE size_t stream_turns(const struct job *j, size_t n, uint8_t *out, enum layout layout, enum answer answer, vec *seen)
+INLINE size_t stream_steps(const struct job *j, size_t n, uint8_t *out, enum layout layout, enum answer answer, vec *seen)
 {
 	size_t i = -(uintptr_t)out % VEC;
 
-	v_store(out, turn(j, 0, layout, answer));
+	v_store(out, step(j, 0, layout, answer));
 	*seen = see(*seen, j->places);
 	for (; i + VEC <= n; i += VEC) {
 		fetch(j->places + i);
 		if (j->ptes != j->places)
 			fetch(j->ptes + i);
-		v_stream(out + i, turn(j, i, layout, answer));
+		v_stream(out + i, step(j, i, layout, answer));
 		*seen = see(*seen, j->places + i);
 	}
 	_mm_sfence();
@@ -311,15 +316,15 @@ INLINE size_t stream_turns(const struct job *j, size_t n, uint8_t *out, enum lay
 }
 
 // n >= VEC answers; the OR of all places
-INLINE uint64_t many_turns(const struct job *j, size_t n, uint8_t *restrict out, enum layout layout, enum answer answer)
+INLINE uint64_t many_steps(const struct job *j, size_t n, uint8_t *restrict out, enum layout layout, enum answer answer)
 {
 	vec seen = v_zero();
-	size_t i = n >= STREAM_MIN ? stream_turns(j, n, out, layout, answer, &seen) : 0;
+	size_t i = n >= STREAM_MIN ? stream_steps(j, n, out, layout, answer, &seen) : 0;
 
 	for (; i < n; i += VEC) {
 		size_t from = i + VEC <= n ? i : n - VEC;
 
-		v_store(out + from, turn(j, from, layout, answer));
+		v_store(out + from, step(j, from, layout, answer));
 		if (answer != LEAVES)
 			seen = see(seen, j->places + from);
 	}
@@ -333,7 +338,7 @@ INLINE uint64_t run(const struct job *j, size_t n, uint8_t *out, enum layout lay
 	uint8_t bytes[VEC];
 
 	if (n >= VEC)
-		return many_turns(j, n, out, layout, answer);
+		return many_steps(j, n, out, layout, answer);
 	if (n == 0)
 		return 0;
 	memcpy(places, j->places, n * sizeof(*places));
@@ -341,7 +346,7 @@ INLINE uint64_t run(const struct job *j, size_t n, uint8_t *out, enum layout lay
 		memcpy(ptes, j->ptes, n * sizeof(*ptes));
 	part.places = places;
 	part.ptes = ptes;
-	seen = many_turns(&part, VEC, bytes, layout, answer);
+	seen = many_steps(&part, VEC, bytes, layout, answer);
 	memcpy(out, bytes, n);
 	return seen;
 }
@@ -389,11 +394,11 @@ static TARGET void KERNEL(leaves)(const struct pat_view *pat, const uint64_t *ep
 
 // --- leaves ---
 
-INLINE void fill_turn(const memtype_tables *t, const uint64_t *gfns, uint64_t keep, uint64_t *words)
+INLINE void fill_step(const memtype_tables *t, const uint64_t *gfns, uint64_t keep, uint64_t *words)
 {
 	vec bits[LOADS];
 
-	spread_bytes(types_turn(t, gfns, ALL, GFN), bits);
+	spread_bytes(types_step(t, gfns, ALL, GFN), bits);
 	UNROLL
 	for (unsigned k = 0; k < LOADS; k++)
 		v_store(words + k * QWORDS, v_or(v_and(v_load(words + k * QWORDS), v_splat64(keep)), bits[k]));
@@ -409,7 +414,7 @@ static TARGET size_t KERNEL(fill)(const memtype_tables *t, uint64_t last, const 
 			return from;
 		fetch(gfns + from); // three streams are more than the processor's own prefetch keeps up with: a tenth
 		fetch(words + from);
-		fill_turn(t, gfns + from, keep, words + from);
+		fill_step(t, gfns + from, keep, words + from);
 	}
 	return n;
 }
@@ -421,5 +426,5 @@ static TARGET uint64_t KERNEL(or_words)(const uint64_t *words, size_t n)
 
 	for (; i + VEC <= n; i += VEC)
 		seen = see(seen, words + i);
-	return v_or_lanes(seen) | portable_or_words(words + i, n - i);
+	return v_or_lanes(seen) | or_words(words + i, n - i);
 }

@@ -1,5 +1,5 @@
 /* bulk_portable.c - the array kernels in plain C: what every instruction set must equal. */
-#include "bulk.h"
+#include "kernels.h"
 
 static uint8_t type_of_address(const memtype_tables *t, uint64_t fixed_end, uint64_t address)
 {
@@ -39,16 +39,12 @@ static void portable_leaves(const struct pat_view *pat, const uint64_t *eptes, c
 			    uint8_t *types)
 {
 	for (size_t i = 0; i < n; i++)
-		types[i] = pat->effective[eptes[i] >> 3 & 15][leaf_index(ptes[i], pat->pat_bit)];
+		types[i] = pat->effective[eptes[i] >> EPT_TYPE_BIT & 15][leaf_index(ptes[i], pat->pat_bit)];
 }
 
-uint64_t portable_or_words(const uint64_t *words, size_t n)
+static uint64_t portable_or_words(const uint64_t *words, size_t n)
 {
-	uint64_t seen = 0;
-
-	for (size_t i = 0; i < n; i++)
-		seen |= words[i];
-	return seen;
+	return or_words(words, n);
 }
 
 const struct kernels portable_kernels = {

@@ -1,5 +1,5 @@
-/* bulk_ssse3.c - the array kernels with SSSE3: nibble windows, 16 addresses a turn. */
-#include "bulk.h"
+/* bulk_ssse3.c - the array kernels with SSSE3: nibble windows, 16 addresses a step. */
+#include "kernels.h"
 
 #ifdef MEMTYPE_X86
 #include <tmmintrin.h>

@@ -1,5 +1,5 @@
 /* dispatch.c - which instruction sets there are: the only file that asks the processor. */
-#include "bulk.h"
+#include "fleet.h"
 
 #ifdef MEMTYPE_X86
 
@@ -80,4 +80,15 @@ uint32_t memtype_isa_best(void)
 const struct kernels *kernels_of(uint32_t isa)
 {
 	return sets[isa];
+}
+
+const fleet_match *fleet_match_of(uint32_t isa)
+{
+#ifdef MEMTYPE_X86
+	if (isa >= MEMTYPE_AVX2)
+		return isa == MEMTYPE_AVX512 ? avx512_fleet_match : avx2_fleet_match;
+#else
+	(void)isa;
+#endif
+	return NULL;
 }

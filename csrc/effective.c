@@ -1,28 +1,12 @@
 /* effective.c - combining types: MTRR with PAT, EPT with PAT, guest PAT with host PAT with MTRR. */
 #include "internal.h"
-#include "tables.h"
 
-#define PLANE 256u /* one table of 16 rows and 16 columns */
-
-// table[row << 4 | column], or ETYPE where either is no input
-static int look_up(const uint8_t *table, uint32_t row, uint32_t column)
+// plane[row << 4 | column], or ETYPE where either is no input
+static int look_up(const uint8_t *plane, uint32_t row, uint32_t column)
 {
-	uint8_t found;
+	uint8_t found = row > 15 || column > 15 ? NO_INPUT : plane_at(plane, row, column);
 
-	if (row > 15 || column > 15)
-		return MEMTYPE_ETYPE;
-	found = table[row << 4 | column];
 	return found == NO_INPUT ? MEMTYPE_ETYPE : found;
-}
-
-static const uint8_t *mtrr_pat_plane(uint32_t vendor, uint32_t cr0_cd)
-{
-	return effective_table + PLANE * (2u * (vendor == MEMTYPE_AMD) + (cr0_cd != 0));
-}
-
-static const uint8_t *ept_plane(uint32_t cr0_cd, uint32_t ipat)
-{
-	return ept_table + PLANE * (2u * (cr0_cd != 0) + (ipat != 0));
 }
 
 static const uint8_t *npt_plane(uint32_t snp, uint32_t cr0_cd)
@@ -66,14 +50,14 @@ int memtype_effective_array(uint32_t vendor, uint32_t cr0_cd, const uint8_t *mtr
 {
 	const uint8_t *plane = mtrr_pat_plane(vendor, cr0_cd);
 
+	if (misfit_bytes(mtrr, mtrr_step, n, types) || misfit_bytes(pat, pat_step, n, types))
+		return MEMTYPE_EBUFFER;
 	for (size_t i = 0; i < n; i++) {
-		if (look_up(plane, mtrr[i * mtrr_step], pat[i * pat_step]) < 0) {
-			*index = i;
-			return MEMTYPE_ETYPE;
-		}
+		if (look_up(plane, mtrr[i * mtrr_step], pat[i * pat_step]) < 0)
+			return refuse(MEMTYPE_ETYPE, i, index);
 	}
 	for (size_t i = 0; i < n; i++)
-		types[i] = plane[mtrr[i * mtrr_step] << 4 | pat[i * pat_step]];
+		types[i] = plane_at(plane, mtrr[i * mtrr_step], pat[i * pat_step]);
 	return MEMTYPE_OK;
 }
 
@@ -83,14 +67,15 @@ int memtype_effective_ept_array(uint32_t cr0_cd, const uint8_t *ept_type, size_t
 {
 	const uint8_t *planes[2] = {ept_plane(cr0_cd, 0), ept_plane(cr0_cd, 1)};
 
+	if (misfit_bytes(ept_type, type_step, n, types) || misfit_bytes(ipat, ipat_step, n, types) ||
+	    misfit_bytes(pat, pat_step, n, types))
+		return MEMTYPE_EBUFFER;
 	for (size_t i = 0; i < n; i++) {
-		if (look_up(planes[0], ept_type[i * type_step], pat[i * pat_step]) < 0) {
-			*index = i;
-			return MEMTYPE_ETYPE;
-		}
+		if (look_up(planes[0], ept_type[i * type_step], pat[i * pat_step]) < 0)
+			return refuse(MEMTYPE_ETYPE, i, index);
 	}
 	for (size_t i = 0; i < n; i++)
-		types[i] = planes[ipat[i * ipat_step] != 0][ept_type[i * type_step] << 4 | pat[i * pat_step]];
+		types[i] = plane_at(planes[ipat[i * ipat_step] != 0], ept_type[i * type_step], pat[i * pat_step]);
 	return MEMTYPE_OK;
 }
 
@@ -100,17 +85,18 @@ int memtype_effective_npt_array(uint32_t snp, uint32_t cr0_cd, const uint8_t *gu
 {
 	const uint8_t *plane = npt_plane(snp, cr0_cd);
 
+	if (misfit_bytes(guest_pat, guest_step, n, types) || misfit_bytes(host_pat, host_step, n, types) ||
+	    misfit_bytes(mtrr, mtrr_step, n, types))
+		return MEMTYPE_EBUFFER;
 	for (size_t i = 0; i < n; i++) {
 		if (memtype_effective_npt(guest_pat[i * guest_step], host_pat[i * host_step], mtrr[i * mtrr_step],
-					  snp, cr0_cd) < 0) {
-			*index = i;
-			return MEMTYPE_ETYPE;
-		}
+					  snp, cr0_cd) < 0)
+			return refuse(MEMTYPE_ETYPE, i, index);
 	}
 	for (size_t i = 0; i < n; i++) {
-		uint8_t combined = npt_combined_table[guest_pat[i * guest_step] << 4 | host_pat[i * host_step]];
+		uint8_t combined = plane_at(npt_combined_table, guest_pat[i * guest_step], host_pat[i * host_step]);
 
-		types[i] = plane[combined << 4 | mtrr[i * mtrr_step]];
+		types[i] = plane_at(plane, combined, mtrr[i * mtrr_step]);
 	}
 	return MEMTYPE_OK;
 }

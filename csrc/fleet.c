@@ -2,7 +2,7 @@
  *
  * Ranges look at few address bits: with MAXPHYADDR = 46 and ranges of whole GiB at bits 45:30, so 16-bit keys tell
  * all addresses apart, two to four times as many in a vector as addresses. States are made ready a block at a time
- * (fleet_avx2.c), then each is matched by the kernel of the instruction set. Addresses below 1 MiB are rare: where a
+ * (fleet_rows.c), then each is matched by the kernel of the instruction set. Addresses below 1 MiB are rare: where a
  * key says that there may be some, fleet_low() puts the types of the fixed ranges in.
  */
 #include "fleet.h"
@@ -11,19 +11,10 @@
 #include <xmmintrin.h>
 #endif
 
-void fleet_low(const struct fleet_row *row, const uint64_t *addresses, uint64_t low, uint8_t *types)
-{
-	for (; low; low &= low - 1) {
-		unsigned j = (unsigned)__builtin_ctzll(low), index = fixed_index(addresses[j]);
-
-		types[j] = type_or_undefined(type_byte(row->fixed[index / 8], index % 8) & row->fixed_keep);
-	}
-}
-
 static void load_state(const memtype_fleet *f, size_t i, memtype_mtrrs *m)
 {
 	m->def_type = f->def_type[i];
-	memcpy(m->fixed, f->fixed + i * MEMTYPE_FIXED_MSRS, sizeof(m->fixed));
+	memcpy(m->fixed, f->fixed + i * FIXED_MSRS, sizeof(m->fixed));
 	m->cap = f->cap[i];
 	m->syscfg = f->syscfg[i];
 	m->tom2 = f->tom2[i];
@@ -41,7 +32,7 @@ static size_t match_each(const memtype_fleet *f, const uint64_t *addresses, size
 	memtype_mtrrs m;
 
 	for (size_t i = 0; i < f->states; i++, addresses += step, types += n) {
-		if (portable_or_words(addresses, n) > low_bits(f->maxphyaddr[i]))
+		if (or_words(addresses, n) > low_bits(f->maxphyaddr[i]))
 			return i;
 		load_state(f, i, &m);
 		for (size_t j = 0; j < n; j++)
@@ -59,7 +50,7 @@ static size_t match_blocks(const memtype_fleet *f, const fleet_match match[FLEET
 	struct fleet_block block;
 
 	for (int fit = 1; i < f->states && fit;) {
-		avx2_fleet_block(f, i, (uint32_t)(f->states - i < room ? f->states - i : room), &block);
+		fleet_load(f, i, (uint32_t)(f->states - i < room ? f->states - i : room), &block);
 		for (uint32_t r = 0; r < block.rows && fit; r++) {
 			const struct fleet_row *row = &block.row[r];
 
@@ -77,9 +68,10 @@ static size_t match_states(const memtype_fleet *f, uint32_t isa, const uint64_t 
 			   uint8_t *types)
 {
 #ifdef MEMTYPE_X86
-	if (isa >= MEMTYPE_AVX2)
-		return match_blocks(f, isa == MEMTYPE_AVX512 ? avx512_fleet_match : avx2_fleet_match, addresses, step,
-				    n, types);
+	const fleet_match *match = fleet_match_of(isa);
+
+	if (match)
+		return match_blocks(f, match, addresses, step, n, types);
 #else
 	(void)isa;
 #endif
@@ -89,14 +81,14 @@ static size_t match_states(const memtype_fleet *f, uint32_t isa, const uint64_t 
 // the first state that is out of bounds, or f->states
 static size_t unfit_state(const memtype_fleet *f)
 {
-	uint32_t unfit = f->pairs > MEMTYPE_MAX_VARIABLE;
+	uint32_t unfit = f->pairs > MAX_VARIABLE;
 	size_t i = 0;
 
 	for (size_t k = 0; k < f->states; k++)
-		unfit |= f->maxphyaddr[k] - 20 > 52 - 20;
+		unfit |= (uint32_t)!is_width(f->maxphyaddr[k]);
 	if (!unfit)
 		return f->states;
-	while (f->pairs <= MEMTYPE_MAX_VARIABLE && f->maxphyaddr[i] - 20 <= 52 - 20)
+	while (i < f->states && f->pairs <= MAX_VARIABLE && is_width(f->maxphyaddr[i]))
 		i++;
 	return i;
 }
@@ -111,25 +103,37 @@ static size_t unfit_row(const memtype_fleet *f, uint32_t isa, const uint64_t *ad
 	return i;
 }
 
+static int misfit_columns(const memtype_fleet *f, const uint8_t *types, size_t bytes)
+{
+	const uint64_t *columns[] = {f->def_type, f->cap, f->syscfg, f->tom2, f->fixed, f->base, f->mask};
+	size_t sizes[] = {1, 1, 1, 1, FIXED_MSRS, f->pairs, f->pairs};
+
+	for (size_t k = 0; k < sizeof(sizes) / sizeof(*sizes); k++) {
+		if (misfit_words(columns[k], f->states * sizes[k], types, bytes))
+			return 1;
+	}
+	return misfit(f->vendor, f->states, sizeof(*f->vendor), types, bytes) ||
+	       misfit(f->maxphyaddr, f->states, sizeof(*f->maxphyaddr), types, bytes);
+}
+
 int memtype_fleet_types(const memtype_fleet *f, uint32_t isa, const uint64_t *addresses, size_t step, size_t n,
 			uint8_t *types, size_t *index)
 {
-	size_t i = unfit_state(f), j = 0;
+	size_t i, place, bytes = f->states * n, given = f->states && n ? (f->states - 1) * step + n : 0;
 
-	if (i < f->states) {
-		*index = i;
-		return MEMTYPE_EREGISTERS;
-	}
+	if (misfit_columns(f, types, bytes) || misfit_words(addresses, given, types, bytes))
+		return MEMTYPE_EBUFFER;
+	i = unfit_state(f);
+	if (i < f->states)
+		return refuse(MEMTYPE_EREGISTERS, i, index);
 	if (n == 0)
 		return MEMTYPE_OK;
-	if (f->states * n <= MEMTYPE_CHECKED_FIRST)
+	if (bytes <= MEMTYPE_CHECKED_FIRST)
 		i = unfit_row(f, isa, addresses, step, n);
 	if (i == f->states)
 		i = match_states(f, isa, addresses, step, n, types);
 	if (i == f->states)
 		return MEMTYPE_OK;
-	while (addresses[i * step + j] <= low_bits(f->maxphyaddr[i]))
-		j++;
-	*index = i * n + j;
-	return MEMTYPE_EADDRESS;
+	place = first_above(addresses + i * step, 0, n, low_bits(f->maxphyaddr[i]));
+	return refuse(MEMTYPE_EADDRESS, place < n ? i * n + place : bytes, index);
 }

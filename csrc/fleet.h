@@ -2,7 +2,7 @@
 #ifndef MEMTYPE_FLEET_H
 #define MEMTYPE_FLEET_H
 
-#include "bulk.h"
+#include "kernels.h"
 
 #define FLEET_ROWS 16u   /* states made ready at a time, fewer where they have many pairs */
 #define FLEET_PAIRS 256u /* pairs of all of them */
@@ -17,7 +17,7 @@ struct fleet_row {
 	uint32_t first, count; // its valid pairs in the block's arrays
 	uint32_t keys, shift;  // enum fleet_keys; the lowest bit of the key
 	uint32_t tom2_from, tom2_count; // AMD's [4 GiB, TOM2) in keys of `shift`; count 0 where it is off
-	uint32_t fixed_keep;   // the bits of a fixed byte that are its type
+	uint32_t vendor;
 	uint8_t final_type[16];
 };
 
@@ -36,10 +36,21 @@ typedef int (*fleet_match)(const struct fleet_block *block, const struct fleet_r
 
 extern const fleet_match avx2_fleet_match[FLEET_KEYS], avx512_fleet_match[FLEET_KEYS]; // by fleet_row.keys
 
-// make `rows` states from `first` ready: at most FLEET_ROWS, of at most FLEET_PAIRS pairs together
-void avx2_fleet_block(const memtype_fleet *f, size_t first, uint32_t rows, struct fleet_block *block);
+// the matchers for `isa`, NULL where there are none (dispatch.c)
+const fleet_match *fleet_match_of(uint32_t isa);
 
-// types[j] = what the fixed ranges say of addresses[j], which is below 1 MiB, for each bit j of `low`
-void fleet_low(const struct fleet_row *row, const uint64_t *addresses, uint64_t low, uint8_t *types);
+// make `rows` states from `first` ready: at most FLEET_ROWS, of at most FLEET_PAIRS pairs together. Needs AVX2.
+void fleet_load(const memtype_fleet *f, size_t first, uint32_t rows, struct fleet_block *block);
+
+// types[j] = what the fixed ranges say of addresses[j], which was below 1 MiB, for each bit j of `low`
+static inline void fleet_low(const struct fleet_row *row, const uint64_t *addresses, uint64_t low, uint8_t *types)
+{
+	for (; low; low &= low - 1) {
+		unsigned j = (unsigned)__builtin_ctzll(low);
+		uint64_t address = addresses[j] & (FIXED_END - 1); // read again: it may have changed since
+
+		types[j] = fixed_type(row->fixed, row->vendor, fixed_index(address));
+	}
+}
 
 #endif

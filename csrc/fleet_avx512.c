@@ -1,20 +1,8 @@
-/* fleet_avx512.c - states of a fleet matched with their addresses, 64 a turn, with AVX-512. */
+/* fleet_avx512.c - states of a fleet matched with their addresses, 64 a step, with AVX-512. */
 #include "fleet.h"
 
 #ifdef MEMTYPE_X86
-#ifdef MEMTYPE_SIMDE /* the tests emulate the instructions where the processor has none */
-#include "simde_avx512.h"
-#define AVX512
-#else
-#include <immintrin.h>
-#define AVX512 __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512vbmi")))
-#endif
-#define INLINE static inline __attribute__((always_inline)) AVX512
-
-INLINE __m512i load8(const uint64_t *words)
-{
-	return _mm512_loadu_si512((const void *)words);
-}
+#include "avx512.h"
 
 INLINE __m512i qword(uint64_t word)
 {
@@ -36,7 +24,7 @@ INLINE __m512i in_order(__m512i bytes)
 		42, 43, 58, 59, 12, 13, 28, 29, 44, 45, 60, 61, 14, 15, 30, 31, 46, 47, 62, 63,
 	};
 
-	return _mm512_permutexvar_epi8(_mm512_loadu_si512((const void *)order), bytes);
+	return _mm512_permutexvar_epi8(load(order), bytes);
 }
 
 // 4 x 16 dwords below 256 as bytes
@@ -110,7 +98,7 @@ INLINE __m512i match_qwords(const struct fleet_block *block, const struct fleet_
 
 		UNROLL
 		for (unsigned k = 0; k < 8; k++) {
-			uint8_t hit = _mm512_cmpeq_epi64_mask(_mm512_and_si512(load8(addresses + 8 * k), mask), base);
+			uint8_t hit = _mm512_cmpeq_epi64_mask(_mm512_and_si512(load(addresses + 8 * k), mask), base);
 
 			codes[k] = _mm512_mask_or_epi64(codes[k], hit, codes[k], code);
 		}
@@ -128,16 +116,16 @@ INLINE uint64_t below_1m(const uint64_t *addresses)
 
 	UNROLL
 	for (unsigned k = 0; k < 8; k++)
-		low |= (uint64_t)_mm512_testn_epi64_mask(load8(addresses + 8 * k), qword(~(FIXED_END - 1))) << 8 * k;
+		low |= (uint64_t)_mm512_testn_epi64_mask(load(addresses + 8 * k), qword(~(FIXED_END - 1))) << 8 * k;
 	return low;
 }
 
 // codes, in the order of the keys -> types
 INLINE __m512i final_types(const struct fleet_row *row, __m512i code)
 {
-	const __m512i table = _mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i *)(const void *)row->final_type));
 	uint64_t only_tom2 = _mm512_cmpeq_epi8_mask(code, _mm512_set1_epi8(CODE_TOM2));
-	__m512i types = _mm512_mask_blend_epi8(only_tom2, _mm512_shuffle_epi8(table, code), _mm512_set1_epi8(MEMTYPE_WB));
+	__m512i types = _mm512_mask_blend_epi8(only_tom2, _mm512_shuffle_epi8(table16(row->final_type), code),
+					       _mm512_set1_epi8(MEMTYPE_WB));
 
 	return in_order(types);
 }
@@ -152,7 +140,7 @@ INLINE __m512i types64(const struct fleet_block *block, const struct fleet_row *
 
 	UNROLL
 	for (unsigned k = 0; k < 4; k++) {
-		__m512i a = load8(addresses + 16 * k), b = load8(addresses + 16 * k + 8);
+		__m512i a = load(addresses + 16 * k), b = load(addresses + 16 * k + 8);
 
 		*seen = _mm512_or_si512(*seen, _mm512_or_si512(a, b));
 		key[k] = low_dwords(_mm512_srl_epi64(a, shift), _mm512_srl_epi64(b, shift));
@@ -168,9 +156,9 @@ INLINE __m512i types64(const struct fleet_block *block, const struct fleet_row *
 	types = final_types(row, code);
 	low = row->fixed ? below_1m(addresses) : 0;
 	if (low) {
-		_mm512_storeu_si512((void *)kinds, types);
+		store64(kinds, types, 0);
 		fleet_low(row, addresses, low, kinds);
-		types = _mm512_loadu_si512((const void *)kinds);
+		types = load(kinds);
 	}
 	return types;
 }
@@ -186,7 +174,7 @@ INLINE void part(const struct fleet_block *block, const struct fleet_row *row, c
 	for (unsigned k = 0; k < 64; k += 8)
 		_mm512_storeu_si512((void *)(in + k), qword(~row->beyond)); // no address below 1 MiB
 	memcpy(in, addresses, n * sizeof(*in));
-	_mm512_storeu_si512((void *)out, types64(block, row, in, keys, seen));
+	store64(out, types64(block, row, in, keys, seen), 0);
 	memcpy(types, out, n);
 }
 
@@ -200,13 +188,8 @@ INLINE int match_row(const struct fleet_block *block, const struct fleet_row *ro
 	for (; i + 64 <= n; i += 64) {
 		__m512i kinds = types64(block, row, addresses + i, keys, &seen);
 
-		UNROLL
-		for (unsigned line = 0; line < 64; line += 8)
-			__builtin_prefetch(addresses + i + PREFETCH_AHEAD + line, 0, 0);
-		if (stream)
-			_mm512_stream_si512((__m512i *)(void *)(types + i), kinds);
-		else
-			_mm512_storeu_si512((void *)(types + i), kinds);
+		prefetch64(addresses + i);
+		store64(types + i, kinds, stream);
 	}
 	if (i < n)
 		part(block, row, addresses + i, n - i, types + i, keys, &seen);
@@ -215,7 +198,7 @@ INLINE int match_row(const struct fleet_block *block, const struct fleet_row *ro
 
 // one copy of the row for each width of keys
 #define MATCH(name, keys) \
-	static AVX512 int name(const struct fleet_block *block, const struct fleet_row *row, const uint64_t *addresses, \
+	static TARGET int name(const struct fleet_block *block, const struct fleet_row *row, const uint64_t *addresses, \
 			     size_t n, uint8_t *types, int stream) \
 	{ \
 		return match_row(block, row, addresses, n, types, stream, keys); \

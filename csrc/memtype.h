@@ -1,10 +1,11 @@
 /* memtype.h - x86 memory types: the whole contract of the C core.
  *
- * No Python, no heap, no globals, no I/O, no locale, no recursion: link the .c files beside this one and
- * include this header. The caller owns all memory. A function that can fail returns 0 (MEMTYPE_OK) or a
- * negative enum memtype_status; results go out through its last parameters, which a failure leaves untouched.
- * Ranges are half-open, addresses are bytes, a gfn is an address >> 12. Input and output must not overlap.
- * n == 0 is legal, and then pointers may be NULL.
+ * No Python, no heap, no globals, no I/O, no locale, no recursion: link the .c files beside this one and include this
+ * header. The caller owns all memory. A function that can fail returns 0 (MEMTYPE_OK) or a negative enum memtype_status;
+ * results go out through its last parameters, which a failure leaves untouched. Ranges are half-open, addresses are
+ * bytes, a gfn is an address >> 12. Of arrays, n == 0 is legal, and then pointers may be NULL; one that is not aligned
+ * to its elements, and an output that shares a byte with an input, are refused (EBUFFER). *index is the first refused
+ * element, or the number of all where another thread has changed it meanwhile; `index` may be NULL.
  *
  * What stands between the two marks is read by cffi as it is: no preprocessor beyond plain #define.
  */
@@ -15,6 +16,8 @@
 #include <stdint.h>
 
 /* --- cdef begin --- */
+
+#define MEMTYPE_ABI 1 /* grows with every change between the marks */
 
 #define MEMTYPE_FIXED_MSRS 11
 #define MEMTYPE_MAX_VARIABLE 255
@@ -36,11 +39,11 @@ enum memtype_type {
 
 enum memtype_status {
 	MEMTYPE_OK = 0,
-	MEMTYPE_EADDRESS = -1,   /* an address at or above 2^maxphyaddr; its index was written */
+	MEMTYPE_EADDRESS = -1,   /* an address at or above 2^maxphyaddr */
 	MEMTYPE_EREGISTERS = -2, /* variable_count or maxphyaddr out of bounds */
 	MEMTYPE_ESHATTERED = -3, /* the map has more segments than `capacity`, or too many blocks to try */
 	MEMTYPE_ELEVEL = -4,     /* a paging level other than 1, 2, 3 */
-	MEMTYPE_ETYPE = -5,      /* no memory type that this input can be; its index was written, if of an array */
+	MEMTYPE_ETYPE = -5,      /* no memory type that this input can be */
 	MEMTYPE_EBUFFER = -6     /* an array that is not aligned to its elements, or input and output overlap */
 };
 
@@ -108,7 +111,7 @@ int memtype_isa_supported(uint32_t isa);
 /* The best supported set. Asks the processor each time (about 100 ns): call once and keep the answer. */
 uint32_t memtype_isa_best(void);
 
-/* --- arrays (windows.c builds the tables, bulk.c checks the arguments, bulk_*.c hold the kernels) --- */
+/* --- arrays (windows.c builds the tables, lookup.c checks the arguments, bulk_*.c hold the kernels) --- */
 
 #define MEMTYPE_MAX_CUBES 320        /* 255 pairs, and the AMD range [4 GiB, TOM2) cut into aligned blocks */
 #define MEMTYPE_WINDOW_BYTES 35328   /* 46 groups of 7 cubes x 10 windows x 16 entries, or x 6 x 128 */
@@ -116,15 +119,12 @@ uint32_t memtype_isa_best(void);
 #define MEMTYPE_CHECKED_FIRST 4096   /* up to so many addresses are checked before anything is written */
 
 /* A state made ready for bulk look-ups with one instruction set: plain data of the caller's, built once, then
- * only read, by any number of threads. windows.c explains the members. */
+ * only read, by any number of threads. All but the first three members is the kernels' own (windows.c): a caller
+ * neither reads nor writes it, and it changes without notice. */
 typedef struct memtype_tables {
-	uint32_t isa;        /* enum memtype_isa: whose kernels read these tables */
-	uint32_t maxphyaddr;
-	uint32_t cubes, groups;
-	uint32_t shape;      /* which variant of the kernel the state needs */
-	uint32_t vendor;
-	uint32_t octets;     /* how many of the AVX-512 kernels' windows have eight bits */
-	uint8_t start[8];    /* ... and the lowest bit of each */
+	uint32_t isa, maxphyaddr, vendor;
+	uint32_t cubes, groups, shape, octets;
+	uint8_t start[8];
 	uint64_t base[MEMTYPE_MAX_CUBES], mask[MEMTYPE_MAX_CUBES];
 	uint8_t code[MEMTYPE_MAX_CUBES];
 	uint8_t final_type[16];
@@ -137,9 +137,8 @@ typedef struct memtype_tables {
 /* Fill *t for `isa`, which must be supported. */
 void memtype_tables_build(const memtype_mtrrs *m, uint32_t isa, memtype_tables *t);
 
-/* types[i] = type of addresses[i]. EADDRESS names the first refused element in *index (index may be NULL). Of at
- * most MEMTYPE_CHECKED_FIRST addresses nothing is then written; of more, the check rides along with the work and
- * the contents of `types` are unspecified after a failure. */
+/* types[i] = type of addresses[i]. Of at most MEMTYPE_CHECKED_FIRST addresses nothing is written where one is refused;
+ * of more, the check rides along with the work and the contents of `types` are unspecified after a failure. */
 int memtype_types(const memtype_tables *t, const uint64_t *addresses, size_t n, uint8_t *types, size_t *index);
 
 /* types[i] = type of page first_gfn + i. Pages beyond 2^maxphyaddr: EADDRESS, nothing is written. */
@@ -160,13 +159,12 @@ typedef struct memtype_fleet {
 } memtype_fleet;
 
 /* types[i * n + j] = type in state i of addresses[i * step + j]; step is n, or 0 where all states share n
- * addresses. EADDRESS and EREGISTERS name the first refused element, or state, in *index. After
- * EREGISTERS nothing is written; after EADDRESS nothing of at most MEMTYPE_CHECKED_FIRST answers, and of more the
- * rows before it are. */
+ * addresses. EADDRESS names i * n + j, EREGISTERS the state. After EREGISTERS nothing is written; after EADDRESS
+ * nothing of at most MEMTYPE_CHECKED_FIRST answers, and of more the rows before it are. */
 int memtype_fleet_types(const memtype_fleet *f, uint32_t isa, const uint64_t *addresses, size_t step, size_t n,
 			uint8_t *types, size_t *index);
 
-/* --- IA32_PAT and page-table entries (pat.c): level 1 maps 4 KiB, 2 maps 2 or 4 MiB, 3 maps 1 GiB --- */
+/* --- IA32_PAT and leaves (leaf.c, arrays in leaves.c): level 1 maps 4 KiB, 2 maps 2 or 4 MiB, 3 maps 1 GiB --- */
 
 /* 1 where hardware takes `pat` as IA32_PAT, 0 where it raises #GP; and for an array. */
 int memtype_pat_valid(uint64_t pat);
@@ -204,7 +202,7 @@ int memtype_effective_npt_array(uint32_t snp, uint32_t cr0_cd, const uint8_t *gu
 				const uint8_t *host_pat, size_t host_step, const uint8_t *mtrr, size_t mtrr_step,
 				size_t n, uint8_t *types, size_t *index);
 
-/* --- EPT leaves (ept.c, the Xen table in effective.c) --- */
+/* --- EPT leaves (leaf.c, arrays in leaves.c, the Xen table in effective.c) --- */
 
 /* Bits 5:3 and 6 of a leaf, or ETYPE for a type that EPT does not have. */
 int memtype_ept_leaf(uint32_t type, uint32_t ipat);
@@ -212,10 +210,10 @@ int memtype_ept_leaf(uint32_t type, uint32_t ipat);
 /* What Xen puts in a leaf that maps RAM: guest MTRR type with host MTRR type; ETYPE for what is no MTRR type. */
 int memtype_xen_ept_type(uint32_t guest_mtrr, uint32_t host_mtrr);
 
-/* types[i] = bits 5:3 of eptes[i], UNDEFINED where misconfigured; *misconfigured = index of the first, or n. */
-int memtype_ept_types(uint32_t isa, const uint64_t *eptes, size_t n, uint8_t *types, size_t *misconfigured);
+/* types[i] = bits 5:3 of eptes[i], UNDEFINED where misconfigured: not a failure; *index = the first such, or n. */
+int memtype_ept_types(uint32_t isa, const uint64_t *eptes, size_t n, uint8_t *types, size_t *index);
 
-/* --- registers and entries to effective types in one pass (bulk_leaves.c) --- */
+/* --- registers and entries to effective types in one pass (leaves.c) --- */
 
 /* types[i] = effective type of an access through leaf ptes[i] to addresses[i]. With addresses NULL the address
  * is the first byte of the page that the leaf maps; its bits at and above maxphyaddr are ignored. Refused
@@ -227,11 +225,11 @@ int memtype_effective_types(const memtype_tables *t, uint64_t pat, uint32_t leve
 int memtype_effective_ept_types(uint64_t pat, uint32_t level, uint32_t cr0_cd, uint32_t isa, const uint64_t *eptes,
 				const uint64_t *ptes, size_t n, uint8_t *types);
 
-/* --- leaves of a hypervisor's page tables (kvm_leaf.c) --- */
+/* --- leaves of a hypervisor's page tables (fill.c) --- */
 
-/* A map of gfns to leaf bits: piece i is [bases[i], bases[i+1]) with bits[i]; bases[0] is 0, the last piece ends
- * at 2^(maxphyaddr - 12). EADDRESS names the first gfn beyond in *index. Of at most MEMTYPE_CHECKED_FIRST gfns
- * nothing is then written; of more, elements before *index may be, with what is theirs, and none from there on. */
+/* A map of gfns to leaf bits: segment i is [bases[i], bases[i+1]) with bits[i]; bases[0] is 0, the last ends at
+ * 2^(maxphyaddr - 12). Where a gfn is beyond (EADDRESS), of at most MEMTYPE_CHECKED_FIRST nothing is written; of
+ * more, elements before *index may be, with what is theirs, and none from there on. */
 
 /* out[i] = the bits of gfns[i]. */
 int memtype_leaf_bits(const uint64_t *bases, const uint64_t *bits, size_t count, uint32_t maxphyaddr,

@@ -1,13 +1,16 @@
 /* mtrr.c - one processor's MTRRs: validate, look up, resolve into segments. */
+#include <stddef.h>
+
 #include "internal.h"
 
-#define BLOCK_LIMIT (UINT64_C(1) << 20)
+// packed by hand elsewhere: 15 words, 4 half words, then the pairs
+_Static_assert(offsetof(memtype_mtrrs, fixed) == 8 && offsetof(memtype_mtrrs, cap) == 96, "a layout without gaps");
+_Static_assert(offsetof(memtype_mtrrs, vendor) == 120 && offsetof(memtype_mtrrs, variable_count) == 128, "likewise");
+_Static_assert(offsetof(memtype_mtrrs, base) == 136 && sizeof(memtype_mtrrs) == 136 + 16 * MAX_VARIABLE, "likewise");
 
 int memtype_mtrrs_check(const memtype_mtrrs *m)
 {
-	if (m->variable_count > MEMTYPE_MAX_VARIABLE || m->maxphyaddr < 20 || m->maxphyaddr > 52)
-		return MEMTYPE_EREGISTERS;
-	return MEMTYPE_OK;
+	return m->variable_count <= MAX_VARIABLE && is_width(m->maxphyaddr) ? MEMTYPE_OK : MEMTYPE_EREGISTERS;
 }
 
 // --- what a write of an MSR would raise ---
@@ -44,35 +47,37 @@ static int typed_fault(uint64_t value, uint64_t reserved, uint32_t *bit)
 
 static int is_fixed_msr(uint32_t index)
 {
-	return index == 0x250 || index == 0x258 || index == 0x259 || (index >= 0x268 && index <= 0x26F);
+	for (unsigned i = 0; i < FIXED_MSRS; i++) {
+		if (index == fixed_msrs[i])
+			return 1;
+	}
+	return 0;
 }
 
 int memtype_msr_fault(uint32_t index, uint64_t value, uint32_t maxphyaddr, uint32_t vendor, uint32_t *bit)
 {
 	uint64_t high = ~low_bits(maxphyaddr);
 
-	if (index == 0xFE)
+	if (index == MSR_MTRRCAP)
 		return MEMTYPE_MSR_READ_ONLY;
-	if (index == 0x277)
+	if (index == MSR_PAT)
 		return bytes_fault(value, PAT_TYPE_SET, 0, bit);
-	if (index == 0x2FF)
-		return typed_fault(value, ~UINT64_C(0xCFF), bit);
+	if (index == MSR_DEF_TYPE)
+		return typed_fault(value, ~DEF_TYPE_WRITABLE, bit);
 	if (is_fixed_msr(index))
 		return bytes_fault(value, MTRR_TYPE_SET, vendor == MEMTYPE_AMD ? AMD_FIXED_ROUTING : 0, bit);
-	if (index < 0x200 || index >= 0x250)
+	if (index < MSR_PHYSBASE0 || index >= MSR_PHYS_END)
 		return MEMTYPE_MSR_UNKNOWN;
 	if (index & 1)
-		return reserved_fault(value & (high | 0x7FF), bit);
-	return typed_fault(value, high | 0xF00, bit);
+		return reserved_fault(value & (high | MASK_RESERVED), bit);
+	return typed_fault(value, high | BASE_RESERVED, bit);
 }
 
 // --- the type of one address ---
 
 static uint8_t default_type(const memtype_mtrrs *m, uint64_t address)
 {
-	if (address >= GIB4 && address < tom2_limit(m))
-		return MEMTYPE_WB;
-	return type_or_undefined(m->def_type & 0xFF);
+	return address >= GIB4 && address < tom2_of(m) ? (uint8_t)MEMTYPE_WB : plain_type(m->def_type);
 }
 
 // the types seen so far as a set: bit t for a legal encoding t, bit 8 for any reserved one
@@ -115,9 +120,9 @@ int memtype_at(const memtype_mtrrs *m, uint64_t address)
 	if (address > low_bits(m->maxphyaddr))
 		return MEMTYPE_EADDRESS;
 	if (!(m->def_type & DEF_TYPE_E))
-		return MEMTYPE_UC;
-	if (address < FIXED_END && fixed_ranges_on(m))
-		return fixed_type(m, fixed_index(address));
+		return plain_type(m->def_type);
+	if (address < FIXED_END && fixed_ranges_on(m->def_type, m->cap))
+		return fixed_type(m->fixed, m->vendor, fixed_index(address));
 	return variable_type(m, address);
 }
 
@@ -147,12 +152,12 @@ static uint64_t next_change(uint64_t a, uint64_t base, uint64_t mask, uint64_t e
 	return (a & ~(free_above | (free_above - 1))) | free_above | (base & mask & (free_above - 1));
 }
 
-// how many aligned blocks the valid pairs denote together, or BLOCK_LIMIT + 1 if more than the limit
+// how many aligned blocks the valid pairs denote together, or MAP_BLOCK_LIMIT + 1 if more than the limit
 static uint64_t count_blocks(const memtype_mtrrs *m)
 {
 	uint64_t total = 0;
 
-	for (uint32_t i = 0; i < m->variable_count && total <= BLOCK_LIMIT; i++) {
+	for (uint32_t i = 0; i < m->variable_count && total <= MAP_BLOCK_LIMIT; i++) {
 		uint64_t mask = m->mask[i] & page_bits(m->maxphyaddr);
 		uint64_t holes = mask ? ~mask & page_bits(m->maxphyaddr) & -(mask & -mask) : 0;
 
@@ -181,19 +186,13 @@ static int map_append(struct map_writer *w, uint64_t base, uint8_t type)
 
 static int resolve_fixed(const memtype_mtrrs *m, struct map_writer *w)
 {
-	uint64_t a = 0;
-
-	for (unsigned i = 0; i < 8 * MEMTYPE_FIXED_MSRS; i++) {
-		uint64_t span = i < 8 ? 0x10000 : i < 24 ? 0x4000 : 0x1000;
+	for (unsigned i = 0; i < FIXED_RANGES; i++) {
 		uint64_t value = m->fixed[i / 8];
 
-		if (map_append(w, a, fixed_type(m, i)))
+		if (map_append(w, (uint64_t)fixed_page[i] << PAGE_SHIFT, fixed_type(m->fixed, m->vendor, i)))
 			return MEMTYPE_ESHATTERED;
-		if (i % 8 == 0 && value == (value & 0xFF) * UINT64_C(0x0101010101010101)) { // eight times the same
+		if (i % 8 == 0 && value == type_byte(value, 0) * EACH_BYTE) // eight times the same
 			i += 7;
-			span *= 8;
-		}
-		a += span;
 	}
 	return MEMTYPE_OK;
 }
@@ -201,7 +200,7 @@ static int resolve_fixed(const memtype_mtrrs *m, struct map_writer *w)
 // Holey masks: walk from change to change, whatever the masks look like.
 static uint64_t sweep_to(const memtype_mtrrs *m, uint64_t a, uint64_t end)
 {
-	uint64_t cut = end, compared = page_bits(m->maxphyaddr), tom2 = tom2_limit(m);
+	uint64_t cut = end, compared = page_bits(m->maxphyaddr), tom2 = tom2_of(m);
 
 	for (uint32_t i = 0; i < m->variable_count; i++) {
 		uint64_t next;
@@ -222,7 +221,7 @@ static int resolve_holey(const memtype_mtrrs *m, uint64_t a, struct map_writer *
 {
 	uint64_t end = low_bits(m->maxphyaddr) + 1;
 
-	if (count_blocks(m) > BLOCK_LIMIT)
+	if (count_blocks(m) > MAP_BLOCK_LIMIT)
 		return MEMTYPE_ESHATTERED;
 	for (; a < end; a = sweep_to(m, a, end)) {
 		if (map_append(w, a, variable_type(m, a)))
@@ -236,7 +235,7 @@ static int resolve_holey(const memtype_mtrrs *m, uint64_t a, struct map_writer *
 #define EDGE_ENDS 0x800u
 #define EDGE_CLASS 0xFu
 #define CLASS_TOM2 9u
-#define MAX_EDGES (2 * (MEMTYPE_MAX_VARIABLE + 1))
+#define MAX_EDGES (2 * (MAX_VARIABLE + 1))
 
 static unsigned add_edges(uint64_t *edges, unsigned n, uint64_t from, uint64_t to, unsigned class)
 {
@@ -255,7 +254,7 @@ static unsigned add_edges(uint64_t *edges, unsigned n, uint64_t from, uint64_t t
 // the edges of all valid ranges, sorted; or -1 if one of them has a holey mask
 static int collect_edges(const memtype_mtrrs *m, uint64_t *edges)
 {
-	uint64_t compared = page_bits(m->maxphyaddr), tom2 = tom2_limit(m);
+	uint64_t compared = page_bits(m->maxphyaddr), tom2 = tom2_of(m);
 	unsigned n = tom2 > GIB4 ? add_edges(edges, 0, GIB4, tom2, CLASS_TOM2) : 0;
 
 	for (uint32_t i = 0; i < m->variable_count; i++) {
@@ -274,7 +273,7 @@ static int collect_edges(const memtype_mtrrs *m, uint64_t *edges)
 static int resolve_edges(const memtype_mtrrs *m, const uint64_t *edges, unsigned n, uint64_t a, struct map_writer *w)
 {
 	uint64_t end = low_bits(m->maxphyaddr) + 1;
-	uint8_t plain = type_or_undefined(m->def_type & BASE_TYPE);
+	uint8_t plain = plain_type(m->def_type);
 	unsigned open[CLASS_TOM2 + 1] = {0}, members = 0, i = 0;
 
 	while (a < end) {
@@ -303,10 +302,12 @@ static int resolve_variable(const memtype_mtrrs *m, uint64_t a, struct map_write
 int memtype_resolve(const memtype_mtrrs *m, uint64_t *bases, uint8_t *types, size_t capacity, size_t *count)
 {
 	struct map_writer w = {bases, types, capacity, 0};
-	int fixed = fixed_ranges_on(m), status;
+	int fixed = fixed_ranges_on(m->def_type, m->cap), status;
 
+	if (misfit_words(bases, capacity, types, capacity))
+		return MEMTYPE_EBUFFER;
 	if (!(m->def_type & DEF_TYPE_E)) {
-		status = map_append(&w, 0, MEMTYPE_UC);
+		status = map_append(&w, 0, plain_type(m->def_type));
 	} else {
 		status = fixed ? resolve_fixed(m, &w) : MEMTYPE_OK;
 		status = status ? status : resolve_variable(m, fixed ? FIXED_END : 0, &w);

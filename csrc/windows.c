@@ -1,14 +1,22 @@
 /* windows.c - the tables of the array kernels: how many addresses are looked up at once.
  *
- * Do not compare; look up. A variable range matches where (address & mask) == (base & mask): it wants given values
- * in some bits and takes any in the others. Such a set is a *cube*. Cut the address bits into *windows*; a cube
- * wants, in every window, one of a set of values, and it matches where all windows agree:
+ *     cube     a set of addresses: given values in some bits, any in the others. What a variable range matches.
+ *     window   a few neighbouring address bits, all of one table's index
+ *     nibble   a window of four bits, septet one of seven, octet one of eight (a septet and the bit above it)
+ *     group    up to seven cubes that share a byte, one bit each
+ *     code     what the cubes that match make together, before it becomes a type (windows.h)
+ *     plane    in a kernel: one byte of each of many addresses, here one window of each
+ *     step     in a kernel: the addresses looked up at once
+ *
+ * Do not compare; look up. A variable range matches where (address & mask) == (base & mask): it is a cube. Cut the
+ * address bits into windows; a cube wants, in every window, one of a set of values, and it matches where all windows
+ * agree:
  *
  *     match(address) = AND over windows w of table[w][bits of the address in w]
  *
- * The entry of a table is a byte with one bit per cube, so one look-up per window tests eight cubes (a *group*), and
- * a byte shuffle does that for 16, 32 or 64 addresses at once. Holes in a mask cost nothing: they are windows, or
- * bits of one, where any value will do.
+ * The entry of a table is a byte with one bit per cube, so one look-up per window tests a group of cubes, and a byte
+ * shuffle does that for 16, 32 or 64 addresses at once. Holes in a mask cost nothing: they are windows, or bits of
+ * one, where any value will do.
  *
  * Worked example, windows of four bits, two cubes of QEMU: cube 0 is [2 GiB, 4 GiB) (base 0x80000000, mask
  * 0xFF80000000), cube 1 is [1 TiB - 128 GiB, 1 TiB) (base 0xE000000000, mask 0xE000000000), MAXPHYADDR 40:
@@ -20,7 +28,7 @@
  *     0x00_C000_0000: 0b11 & 0b11 & 0b01 == 0b01: cube 0;  0xF0_1000_0000: 0b10 & 0b11 & 0b10 == 0b10: cube 1
  *
  * (bit 31 decides the first column; the windows below it say 0b11 throughout). The surviving bits go through one
- * more table, `decode`, to a code that already holds the rule of precedence (bulk.h), and through `final_type` to
+ * more table, `decode`, to a code that already holds the rule of precedence (windows.h), and through `final_type` to
  * the type. Below 1 MiB the page table `page`, or the packed `fixed`, answers instead; kernels compute both and
  * pick, so that an address below 1 MiB costs what any other costs.
  *
@@ -33,7 +41,18 @@
  * SEPTET_TOPS. The page table then has a page for each value of the first window (of 64 KiB where that begins at
  * bit 16), for the first window's byte to look up.
  */
-#include "bulk.h"
+#include "windows.h"
+
+// [4 GiB, TOM2) is at most one block of each size from 4 GiB up, and one of each down to TOM2's unit of 8 MiB
+#define TOM2_BLOCKS ((MAX_MAXPHYADDR - 32) + (MAX_MAXPHYADDR - TOM2_BIT))
+#define MAX_GROUPS ((MEMTYPE_MAX_CUBES + GROUP_CUBES - 1) / GROUP_CUBES)
+_Static_assert(MEMTYPE_MAX_CUBES >= MAX_VARIABLE + TOM2_BLOCKS, "room for every cube");
+_Static_assert(MEMTYPE_WINDOW_BYTES == MAX_GROUPS * SEPTET_WINDOWS * SEPTET_BYTES, "room for every group of septets");
+_Static_assert(MEMTYPE_WINDOW_BYTES >= MAX_GROUPS * NIBBLE_WINDOWS * NIBBLE_BYTES, "... and of nibbles");
+_Static_assert(MEMTYPE_DECODE_BYTES == MAX_GROUPS * SEPTET_BYTES, "room for every group's codes");
+_Static_assert(SEPTET_TOPS + 4 * SEPTET_TOP_BYTES <= SEPTET_WINDOWS * SEPTET_BYTES, "the rows lie behind four windows");
+_Static_assert(sizeof(((memtype_tables *)0)->fixed) == FIXED_RANGES, "one byte for each fixed range");
+_Static_assert(sizeof(((memtype_tables *)0)->page) == FIXED_PAGES, "one byte for each page below 1 MiB");
 
 // --- cubes ---
 
@@ -76,7 +95,7 @@ static unsigned collect(const memtype_mtrrs *m, memtype_tables *t)
 			n = add_cube(t, n, m->base[i], m->mask[i] & page_bits(m->maxphyaddr),
 				     code_of(m->base[i] & BASE_TYPE));
 	}
-	return add_blocks(t, n, GIB4, tom2_limit(m), CODE_TOM2); // at most 49
+	return add_blocks(t, n, GIB4, tom2_of(m), CODE_TOM2); // at most 49
 }
 
 // cube j changes no answer beside cube i: i matches wherever j does, and its code swallows j's
@@ -148,11 +167,13 @@ static uint32_t split_shape(const uint8_t *page)
 // the types of the 88 fixed ranges, page by page
 static void expand_fixed(const uint8_t *fixed, uint8_t *page)
 {
-	for (unsigned i = 0; i < 8; i++)
-		memset(page + 16 * i, fixed[i], 16);
-	for (unsigned i = 0; i < 16; i++)
-		memset(page + 128 + 4 * i, fixed[8 + i], 4);
-	memcpy(page + 192, fixed + 24, 64);
+	const size_t pages_64k = 1 << (FIXED_64K_SHIFT - PAGE_SHIFT), pages_16k = 1 << (FIXED_16K_SHIFT - PAGE_SHIFT);
+
+	for (unsigned i = 0; i < FIXED_16K_FIRST; i++)
+		memset(page + fixed_page[i], fixed[i], pages_64k);
+	for (unsigned i = FIXED_16K_FIRST; i < FIXED_4K_FIRST; i++)
+		memset(page + fixed_page[i], fixed[i], pages_16k);
+	memcpy(page + fixed_page[FIXED_4K_FIRST], fixed + FIXED_4K_FIRST, FIXED_RANGES - FIXED_4K_FIRST);
 }
 
 // t->fixed and t->page are filled; without a split one entry per 64 KiB block is all that the kernel reads
@@ -167,8 +188,8 @@ static uint32_t fixed_shape(memtype_tables *t)
 
 static uint32_t fill_fixed(const memtype_mtrrs *m, memtype_tables *t)
 {
-	for (unsigned i = 0; i < 88; i++)
-		t->fixed[i] = fixed_type(m, i);
+	for (unsigned i = 0; i < FIXED_RANGES; i++)
+		t->fixed[i] = fixed_type(m->fixed, m->vendor, i);
 	expand_fixed(t->fixed, t->page);
 	return fixed_shape(t);
 }
@@ -220,10 +241,10 @@ static void fill_nibbles(memtype_tables *t)
 {
 	for (unsigned g = 0; g < t->groups; g++) {
 		unsigned first = g * GROUP_CUBES, left = t->cubes - first;
-		uint8_t *entries = t->window + g * NIBBLE_WINDOWS * 16;
+		uint8_t *entries = t->window + g * NIBBLE_WINDOWS * NIBBLE_BYTES;
 
 		for (unsigned w = 0; w < NIBBLE_WINDOWS; w++)
-			fill_nibble(t, first, left < GROUP_CUBES ? left : GROUP_CUBES, PAGE_SHIFT + 4 * w, entries + 16 * w);
+			fill_nibble(t, first, left < GROUP_CUBES ? left : GROUP_CUBES, PAGE_SHIFT + 4 * w, entries + NIBBLE_BYTES * w);
 		fill_codes(t, first, 4, t->decode + 32 * g);
 		fill_codes(t, first + 4, 4, t->decode + 32 * g + 16); // what bit 7 adds is below 1 MiB, where none of it counts
 	}
@@ -248,7 +269,7 @@ static int split_by_page(const uint8_t *page)
 {
 	unsigned differ = 0;
 
-	for (unsigned p = 192; p < 256; p++)
+	for (unsigned p = fixed_page[FIXED_4K_FIRST]; p < FIXED_PAGES; p++)
 		differ |= page[p] ^ (unsigned)page[p & ~3u];
 	return differ != 0;
 }
@@ -273,7 +294,7 @@ static void lay_windows(memtype_tables *t, unsigned lowest)
 
 	if (bits > 32) {
 		t->shape |= SHAPE_WIDE;
-		at = 12;
+		at = PAGE_SHIFT;
 	}
 	t->octets = bits <= 28 || bits > 32 ? 0 : bits <= 30 ? 2 : 4;
 	for (unsigned w = 0; w < SEPTET_WINDOWS; w++) {
@@ -285,9 +306,9 @@ static void lay_windows(memtype_tables *t, unsigned lowest)
 // The first window is the index of the page table: without bits 13:12 every fourth page is left.
 static void thin_pages(memtype_tables *t)
 {
-	unsigned apart = t->start[0] - 12u;
+	unsigned apart = t->start[0] - (unsigned)PAGE_SHIFT;
 
-	for (unsigned i = 0; i < 256u >> apart; i++)
+	for (unsigned i = 0; i < (unsigned)FIXED_PAGES >> apart; i++)
 		t->page[i] = t->page[i << apart];
 }
 
@@ -392,8 +413,8 @@ void memtype_tables_build(const memtype_mtrrs *m, uint32_t isa, memtype_tables *
 	t->maxphyaddr = m->maxphyaddr;
 	t->vendor = m->vendor;
 	t->cubes = on ? minimise(t, collect(m, t)) : 0;
-	t->shape = on && fixed_ranges_on(m) ? fill_fixed(m, t) : 0;
-	fill_final(t->final_type, plain_type(m));
+	t->shape = fixed_ranges_on(m->def_type, m->cap) ? fill_fixed(m, t) : 0;
+	fill_final(t->final_type, plain_type(m->def_type));
 	finish(t, isa);
 }
 
@@ -426,18 +447,18 @@ static unsigned value_index(memtype_tables *t, unsigned *used, uint8_t value)
 // pages below 1 MiB, where they have the layout of the fixed ranges; else 0, and cubes must say it
 static uint32_t fill_map_fixed(const uint64_t *bases, const uint8_t *values, size_t count, memtype_tables *t)
 {
-	uint8_t expanded[256];
+	uint8_t expanded[FIXED_PAGES];
 	size_t i = 0;
 
 	if (count < 2 || bases[1] >= FIXED_END)
 		return 0;
-	for (unsigned p = 0; p < 256; p++) {
+	for (unsigned p = 0; p < FIXED_PAGES; p++) {
 		while (i + 1 < count && bases[i + 1] <= (uint64_t)p << PAGE_SHIFT)
 			i++;
 		t->page[p] = values[i];
 	}
-	for (unsigned k = 0; k < 88; k++)
-		t->fixed[k] = t->page[k < 8 ? 16 * k : k < 24 ? 128 + 4 * (k - 8) : 192 + (k - 24)];
+	for (unsigned k = 0; k < FIXED_RANGES; k++)
+		t->fixed[k] = t->page[fixed_page[k]];
 	expand_fixed(t->fixed, expanded);
 	return memcmp(expanded, t->page, sizeof(expanded)) == 0 ? fixed_shape(t) : 0;
 }

@@ -121,14 +121,14 @@ def rebuilt_core() -> Any:
 
 
 def copied_sources(into: Path) -> list[Path]:
-    """csrc/ but for the STREAM_MIN of bulk.h, which is `STREAM_MIN` here."""
+    """csrc/ but for the STREAM_MIN of kernels.h, which is `STREAM_MIN` here."""
     lowered = 0
     for file in (ROOT / "csrc").glob("*.[ch]"):
         if file.name != "_native.c":
             text, found = re.subn(r"(#define STREAM_MIN) .*", rf"\1 UINT64_C({STREAM_MIN})", file.read_text())
             (into / file.name).write_text(text)
             lowered += found
-    assert lowered == 1, "csrc/bulk.h is to define STREAM_MIN once"
+    assert lowered == 1, "csrc/kernels.h is to define STREAM_MIN once"
     return list(into.iterdir())
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Callable
-from types import FunctionType
 from typing import Any
 
 import numpy as np
@@ -18,9 +17,14 @@ from memtype import arrays, rules
 from memtype._native import ffi, lib
 from memtype.backends import reference
 from memtype.backends.reference import Registers
-from memtype.errors import InputError
+from memtype.errors import AddressError, ArrayError, InputError
 
 name = "native"
+
+_ABI = 1  # MEMTYPE_ABI of csrc/memtype.h
+if getattr(lib, "MEMTYPE_ABI", None) != _ABI:
+    found = getattr(lib, "MEMTYPE_ABI", "none")
+    raise ImportError(f"memtype._native was built from other sources: its MEMTYPE_ABI is {found}, not {_ABI}")
 
 _FAULTS = {
     lib.MEMTYPE_MSR_UNKNOWN: "unknown",
@@ -42,18 +46,17 @@ def isas() -> list[str]:
     return [known for known, number in _ISAS.items() if lib.memtype_isa_supported(number)]
 
 
-def _choose_isa(wanted: str) -> str:
+def _choose_isa(wanted: str) -> tuple[str, str | None]:
+    """The set to run, and why it is not the one that was asked for."""
     found = isas()
-    if not wanted:
-        return found[-1]
+    if not wanted or wanted in found:
+        return wanted or found[-1], None
     if wanted not in _ISAS:
-        raise InputError(f"MEMTYPE_ISA={wanted}: not one of {', '.join(_ISAS)}")
-    if wanted not in found:
-        raise InputError(f"MEMTYPE_ISA={wanted}: not on this machine, which runs {', '.join(found)}")
-    return wanted
+        return found[-1], f"MEMTYPE_ISA={wanted}: not one of {', '.join(_ISAS)}"
+    return found[-1], f"MEMTYPE_ISA={wanted}: not on this machine, which runs {', '.join(found)}"
 
 
-isa = _choose_isa(os.environ.get("MEMTYPE_ISA", ""))
+isa, refused = _choose_isa(os.environ.get("MEMTYPE_ISA", ""))
 _isa = _ISAS[isa]
 
 # Structs that C fills come from here: what C does not write, nobody reads.
@@ -64,9 +67,9 @@ _U64, _U8 = arrays.U64, arrays.U8
 _U64S, _U8S = ffi.typeof("uint64_t[]"), ffi.typeof("uint8_t[]")
 _TABLES, _MAP = ffi.typeof("memtype_tables *"), ffi.typeof("memtype_map *")
 _SIZE = ffi.typeof("size_t *")
-_HEAD = struct.Struct("=15Q4I")  # memtype_mtrrs up to base[]
+_HEAD = struct.Struct("=15Q4I")  # memtype_mtrrs up to base[], as mtrr.c asserts
+_BASE, _MASK = (ffi.offsetof("memtype_mtrrs", member) for member in ("base", "mask"))
 _LARGE_MAP = 1024  # segments; more than any masks without holes make
-_PAIRS_BYTES = 8 * lib.MEMTYPE_MAX_VARIABLE
 
 
 def prepare(s: Registers) -> Any:
@@ -75,13 +78,13 @@ def prepare(s: Registers) -> Any:
     raw, count = ffi.buffer(made), len(s.variable)
     raw[: _HEAD.size] = _HEAD.pack(
         s.def_type, *s.fixed, rules.MTRRCAP_FIX if s.has_fixed else 0, s.syscfg, s.tom2,
-        lib.MEMTYPE_AMD if s.vendor == "amd" else lib.MEMTYPE_INTEL, s.maxphyaddr, count, 0,
+        _vendor(s.vendor), s.maxphyaddr, count, 0,
     )  # fmt: skip
     if count:
         bases, masks = zip(*s.variable)
         pack = struct.Struct(f"={count}Q").pack
-        raw[_HEAD.size : _HEAD.size + 8 * count] = pack(*bases)
-        raw[_HEAD.size + _PAIRS_BYTES : _HEAD.size + _PAIRS_BYTES + 8 * count] = pack(*masks)
+        raw[_BASE : _BASE + 8 * count] = pack(*bases)
+        raw[_MASK : _MASK + 8 * count] = pack(*masks)
     return made
 
 
@@ -113,14 +116,20 @@ def _kept(s: Registers, slot: str, make: Callable[[Registers], Any]) -> Any:
     return made
 
 
+def _vendor(vendor: str) -> int:
+    kind: int = lib.MEMTYPE_AMD if vendor == "amd" else lib.MEMTYPE_INTEL
+    return kind
+
+
 def msr_fault(index: int, value: int, maxphyaddr: int, vendor: str) -> tuple[str, int] | None:
+    """Why hardware refuses to write `value` to an MSR, and the lowest bit that is at fault; None where it does not."""
     bit = ffi.new("uint32_t *")
-    vendor_id = lib.MEMTYPE_AMD if vendor == "amd" else lib.MEMTYPE_INTEL
-    fault = lib.memtype_msr_fault(index, value, maxphyaddr, vendor_id, bit)
+    fault = lib.memtype_msr_fault(index, value, maxphyaddr, _vendor(vendor), bit)
     return None if fault == lib.MEMTYPE_MSR_VALID else (_FAULTS[fault], bit[0])
 
 
 def at(s: Registers, address: int) -> int:
+    """The type of one address. Raises `AddressError` for one outside [0, 2**maxphyaddr)."""
     if not 0 <= address < 1 << s.maxphyaddr:
         raise arrays.address_beyond(address, s.maxphyaddr)
     kind: int = lib.memtype_at(registers(s), address)
@@ -128,6 +137,7 @@ def at(s: Registers, address: int) -> int:
 
 
 def resolve(s: Registers) -> tuple[list[int], list[int]]:
+    """(bases, types) of the segments of [0, 2**maxphyaddr). Raises `ShatteredMapError` where they are too many."""
     packed = resolve_packed(s)
     return packed if isinstance(packed, tuple) else unpack(packed)
 
@@ -150,8 +160,9 @@ def unpack(packed: Any) -> tuple[list[int], list[int]]:
 
 
 def types(s: Registers, addresses: arrays.U64Array, out: arrays.U8Array) -> None:
+    """The type of each address into `out`. Raises `AddressError` for the first that lies outside [0, 2**maxphyaddr)."""
     index = ffi.new(_SIZE)
-    if lib.memtype_types(tables(s), _in(addresses), addresses.size, _out(out), index):
+    if _fit(lib.memtype_types(tables(s), _in(addresses), addresses.size, _out(out), index)):
         raise _refused(addresses, index[0], s.maxphyaddr)
 
 
@@ -176,10 +187,10 @@ def types_at_once(s: Any, addresses: Any, out: Any) -> NDArray[Any] | None:
 
 
 def page_types(s: Registers, first_gfn: int, out: arrays.U8Array) -> None:
-    """By the segments of the map where there is one: one fill for each."""
+    """The types of `out.size` pages from `first_gfn` on. Raises `AddressError` where they leave the address space."""
     arrays.refuse_pages(first_gfn, out.size, s.maxphyaddr)
     made = _new(_MAP)
-    if _resolve_map(registers(s), made) == 0:
+    if _resolve_map(registers(s), made) == 0:  # one fill for each segment
         _pages(made, s.maxphyaddr, first_gfn, out.size, _out(out))
     else:
         lib.memtype_page_types(tables(s), first_gfn, out.size, _out(out))
@@ -225,6 +236,10 @@ def map_types_at_once(found: Any, addresses: Any, out: Any) -> NDArray[Any] | No
 
 
 def fleet_types(fleet: Any, addresses: arrays.U64Array, out: arrays.U8Array) -> None:
+    """out[i, j] = type in state i of addresses[i, j], or of addresses[j] where all states share them.
+
+    Raises `AddressError` for the first address beyond its state's width.
+    """
     made, index = ffi.new("memtype_fleet *"), ffi.new(_SIZE)
     columns = [_in(getattr(fleet, column)) for column in _COLUMNS]
     for column, data in zip(_COLUMNS, columns, strict=True):
@@ -234,7 +249,9 @@ def fleet_types(fleet: Any, addresses: arrays.U64Array, out: arrays.U8Array) -> 
     made.states, made.pairs = fleet.base.shape
     count = addresses.shape[-1]
     step = count if addresses.ndim == 2 else 0
-    if lib.memtype_fleet_types(made, _isa, _in(addresses), step, count, _out(out), index):
+    if _fit(lib.memtype_fleet_types(made, _isa, _in(addresses), step, count, _out(out), index)):
+        if index[0] == out.size:
+            raise _changed()
         state, place = divmod(index[0], count)
         address = addresses[state, place] if step else addresses[place]
         raise arrays.address_beyond(int(address), int(fleet.maxphyaddr[state]), index[0])
@@ -246,10 +263,11 @@ _COLUMNS = ("def_type", "fixed", "base", "mask", "cap", "syscfg", "tom2")
 def map_types(
     bases: arrays.U64Array, kinds: arrays.U8Array, maxphyaddr: int, addresses: arrays.U64Array, out: arrays.U8Array
 ) -> None:
+    """The types that a map's segments give the addresses; errors are those of `types`."""
     index = ffi.new(_SIZE)
     given, written = _in(addresses), _out(out)
     status = lib.memtype_map_types(*map_view(bases, kinds), maxphyaddr, _isa, given, addresses.size, written, index)
-    if status:
+    if _fit(status):
         raise _refused(addresses, index[0], maxphyaddr)
 
 
@@ -261,16 +279,24 @@ def _out(array: arrays.U8Array) -> Any:
     return _from(_U8S, array, True)
 
 
+def _fit(status: int) -> int:
+    """The status, unless it says what `arrays` has seen to: aligned inputs, and an output apart from them."""
+    if status == lib.MEMTYPE_EBUFFER:
+        raise ArrayError("out overlaps an input, or an array is not aligned")
+    return status
+
+
 def _refused(addresses: arrays.U64Array, index: int, maxphyaddr: int) -> Exception:
+    if index == addresses.size:
+        return _changed()
     return arrays.address_beyond(int(addresses.reshape(-1)[index]), maxphyaddr, index)
 
 
+def _changed() -> Exception:
+    return AddressError("an address was refused, and another thread changed it before it could be named")
+
+
 # --- IA32_PAT and page-table entries --------------------------------------------------------------------------
-
-
-def _vendor(vendor: str) -> int:
-    kind: int = lib.MEMTYPE_AMD if vendor == "amd" else lib.MEMTYPE_INTEL
-    return kind
 
 
 def _bytes(array: arrays.U8Array) -> Any:
@@ -283,24 +309,29 @@ def _step(array: arrays.U8Array, out: arrays.U8Array) -> int:
 
 
 def pat_valid(pat: int) -> bool:
+    """Whether hardware takes it as IA32_PAT."""
     return bool(lib.memtype_pat_valid(pat))
 
 
 def pat_valids(pats: arrays.U64Array, out: arrays.U8Array) -> None:
-    lib.memtype_pat_valids(_in(pats), pats.size, _out(out))
+    """1 for each value that hardware takes as IA32_PAT, else 0."""
+    _fit(lib.memtype_pat_valids(_in(pats), pats.size, _out(out)))
 
 
 def pat_index(pte: int, level: int) -> int:
+    """The PAT entry, 0 to 7, that a leaf of level 1, 2 or 3 chooses."""
     index: int = lib.memtype_pat_index(pte, level)
     return index
 
 
 def pat_indexes(level: int, ptes: arrays.U64Array, out: arrays.U8Array) -> None:
-    lib.memtype_pat_indexes(level, _isa, _in(ptes), ptes.size, _out(out))
+    """The PAT entry that each leaf chooses; all are of one level."""
+    _fit(lib.memtype_pat_indexes(level, _isa, _in(ptes), ptes.size, _out(out)))
 
 
 def pat_types(pat: int, level: int, ptes: arrays.U64Array, out: arrays.U8Array) -> None:
-    lib.memtype_pat_types(pat, level, _isa, _in(ptes), ptes.size, _out(out))
+    """The type of the PAT entry that each leaf chooses; a reserved one is UNDEFINED."""
+    _fit(lib.memtype_pat_types(pat, level, _isa, _in(ptes), ptes.size, _out(out)))
 
 
 # --- effective types --------------------------------------------------------------------------------------------
@@ -312,45 +343,53 @@ def _code(code: int) -> int:
     return code if 0 <= code < 16 else 16  # what C refuses too, and a uint32_t
 
 
-def _kind(found: int, *seats: tuple[frozenset[int], int, str]) -> int:
+def _kind(found: int, *inputs: tuple[frozenset[int], int, str]) -> int:
     """What C found, or the refusal of the input that is none."""
     if found < 0:
-        for legal, code, what in seats:
+        for legal, code, what in inputs:
             arrays.refuse_type(legal, code, what)
     return found
 
 
-def _done(status: int, *seats: tuple[frozenset[int], arrays.U8Array, str]) -> None:
-    if status:
-        for legal, array, what in seats:
+def _done(status: int, *inputs: tuple[frozenset[int], arrays.U8Array, str]) -> None:
+    """Nothing, or the refusal of the first input that has an element that is none."""
+    if _fit(status):
+        for legal, array, what in inputs:
             arrays.refuse_types(legal, array, what)
+        raise InputError("a type was refused, and another thread changed it before it could be named")
 
 
 def effective(vendor: str, cr0_cd: bool, mtrr: int, pat: int) -> int:
+    """The effective type of an MTRR type with a PAT type. Raises `InputError` for what is no input, as all below do."""
     found = lib.memtype_effective(_vendor(vendor), cr0_cd, _code(mtrr), _code(pat))
     return _kind(found, (_MTRR, mtrr, "mtrr"), (_PAT, pat, "pat"))
 
 
 def effective_pcd_pwt(vendor: str, mtrr: int, pcd: bool, pwt: bool) -> int:
+    """... of an MTRR type with PCD and PWT, on a processor without PAT."""
     return _kind(lib.memtype_effective_pcd_pwt(_vendor(vendor), _code(mtrr), pcd, pwt), (_MTRR, mtrr, "mtrr"))
 
 
 def effective_ept(kind: int, ipat: bool, pat: int, cr0_cd: bool) -> int:
+    """... of an EPT type with the guest's PAT type."""
     found = lib.memtype_effective_ept(_code(kind), ipat, _code(pat), cr0_cd)
     return _kind(found, (_MTRR, kind, "ept_type"), (_PAT, pat, "pat"))
 
 
 def xen_ept_type(guest: int, host: int) -> int:
+    """What Xen puts in an EPT leaf that maps RAM: the guest's MTRR type with the host's."""
     found = lib.memtype_xen_ept_type(_code(guest), _code(host))
     return _kind(found, (rules.XEN_INPUTS, guest, "guest"), (rules.XEN_INPUTS, host, "host"))
 
 
 def effective_npt(guest: int, host: int, mtrr: int, snp: bool, cr0_cd: bool) -> int:
+    """The effective type under AMD nested paging: guest PAT type, host PAT type, MTRR type."""
     found = lib.memtype_effective_npt(_code(guest), _code(host), _code(mtrr), snp, cr0_cd)
     return _kind(found, (_PAT, guest, "guest_pat"), (_PAT, host, "host_pat"), (_MTRR, mtrr, "mtrr"))
 
 
 def effective_array(vendor: str, cr0_cd: bool, mtrr: arrays.U8Array, pat: arrays.U8Array, out: arrays.U8Array) -> None:
+    """`effective` element by element; an input of one element stands for all. So do the two below."""
     status = lib.memtype_effective_array(
         _vendor(vendor), cr0_cd, _bytes(mtrr), _step(mtrr, out), _bytes(pat), _step(pat, out),
         out.size, _out(out), ffi.new(_SIZE),
@@ -361,6 +400,7 @@ def effective_array(vendor: str, cr0_cd: bool, mtrr: arrays.U8Array, pat: arrays
 def effective_ept_array(
     cr0_cd: bool, kind: arrays.U8Array, ipat: arrays.U8Array, pat: arrays.U8Array, out: arrays.U8Array
 ) -> None:
+    """`effective_ept` element by element."""
     status = lib.memtype_effective_ept_array(
         cr0_cd, _bytes(kind), _step(kind, out), _bytes(ipat), _step(ipat, out), _bytes(pat), _step(pat, out),
         out.size, _out(out), ffi.new(_SIZE),
@@ -371,6 +411,7 @@ def effective_ept_array(
 def effective_npt_array(
     snp: bool, cr0_cd: bool, guest: arrays.U8Array, host: arrays.U8Array, mtrr: arrays.U8Array, out: arrays.U8Array
 ) -> None:
+    """`effective_npt` element by element."""
     status = lib.memtype_effective_npt_array(
         snp, cr0_cd, _bytes(guest), _step(guest, out), _bytes(host), _step(host, out), _bytes(mtrr), _step(mtrr, out),
         out.size, _out(out), ffi.new(_SIZE),
@@ -382,23 +423,29 @@ def effective_npt_array(
 
 
 def ept_types(eptes: arrays.U64Array, out: arrays.U8Array) -> None:
-    lib.memtype_ept_types(_isa, _in(eptes), eptes.size, _out(out), ffi.new(_SIZE))
+    """The type in bits 5:3 of each EPT leaf; a misconfigured one is UNDEFINED."""
+    _fit(lib.memtype_ept_types(_isa, _in(eptes), eptes.size, _out(out), _NULL))
 
 
 def effective_types(
     s: Registers, pat: int, level: int, addresses: arrays.U64Array | None, ptes: arrays.U64Array, out: arrays.U8Array
 ) -> None:
+    """The effective type of an access to each address through its leaf; without addresses, to the page it maps.
+
+    Raises `AddressError` for the first address outside [0, 2**maxphyaddr).
+    """
     index = ffi.new(_SIZE)
-    places = ffi.NULL if addresses is None else _in(addresses)
+    places = _NULL if addresses is None else _in(addresses)
     status = lib.memtype_effective_types(tables(s), pat, level, places, _in(ptes), ptes.size, _out(out), index)
-    if status and addresses is not None:
+    if _fit(status) and addresses is not None:
         raise _refused(addresses, index[0], s.maxphyaddr)
 
 
 def effective_ept_types(
     pat: int, level: int, cr0_cd: bool, eptes: arrays.U64Array, ptes: arrays.U64Array, out: arrays.U8Array
 ) -> None:
-    lib.memtype_effective_ept_types(pat, level, cr0_cd, _isa, _in(eptes), _in(ptes), ptes.size, _out(out))
+    """The effective type of a guest access through each EPT leaf and guest leaf."""
+    _fit(lib.memtype_effective_ept_types(pat, level, cr0_cd, _isa, _in(eptes), _in(ptes), ptes.size, _out(out)))
 
 
 # --- leaves of a hypervisor's page tables ------------------------------------------------------------------------
@@ -407,11 +454,12 @@ def effective_ept_types(
 def leaf_bits(
     bases: arrays.U64Array, bits: arrays.U64Array, maxphyaddr: int, gfns: arrays.U64Array, out: arrays.U64Array
 ) -> None:
+    """The bits that a map of gfns gives each gfn. Raises `AddressError` for the first one beyond the map's end."""
     index = ffi.new(_SIZE)
     status = lib.memtype_leaf_bits(
         _in(bases), _in(bits), bases.size, maxphyaddr, _isa, _in(gfns), gfns.size, _out64(out), index
     )
-    if status:
+    if _fit(status):
         raise _gfn_refused(gfns, index[0], maxphyaddr)
 
 
@@ -423,11 +471,12 @@ def leaf_fill(
     gfns: arrays.U64Array,
     sptes: arrays.U64Array,
 ) -> None:
+    """The same into the bits of `field` of existing leaves; their other bits stay."""
     index = ffi.new(_SIZE)
     status = lib.memtype_leaf_fill(
         _in(bases), _in(bits), bases.size, field, maxphyaddr, _isa, _in(gfns), gfns.size, _out64(sptes), index
     )
-    if status:
+    if _fit(status):
         raise _gfn_refused(gfns, index[0], maxphyaddr)
 
 
@@ -436,12 +485,6 @@ def _out64(array: arrays.U64Array) -> Any:
 
 
 def _gfn_refused(gfns: arrays.U64Array, index: int, maxphyaddr: int) -> Exception:
+    if index == gfns.size:
+        return _changed()
     return arrays.gfn_beyond(int(gfns.reshape(-1)[index]), maxphyaddr, index)
-
-
-# --- an extension built before a change of csrc/ lacks what is only called later: better found now ---------------
-
-_called = {name for f in list(globals().values()) if isinstance(f, FunctionType) for name in f.__code__.co_names}
-_missing = sorted(name for name in _called if name.startswith("memtype_") and not hasattr(lib, name))
-if _missing:
-    raise ImportError(f"memtype._native has no {', '.join(_missing)}: it was built from other sources")

@@ -1,4 +1,4 @@
-"""Outputs beyond any cache: from STREAM_MIN (csrc/bulk.h) on, kernels write past the caches. Same answers.
+"""Outputs beyond any cache: from STREAM_MIN (csrc/kernels.h) on, kernels write past the caches. Same answers.
 
 The C core is rebuilt with a small STREAM_MIN for this; the real one is met by one test.
 """

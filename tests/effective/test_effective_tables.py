@@ -6,7 +6,7 @@ import itertools
 import json
 
 import pytest
-from conftest import ROOT, load_vectors
+from conftest import load_vectors
 
 import memtype as mt
 from memtype import rules
@@ -296,18 +296,3 @@ def test_what_is_no_input_is_refused(bad):
 def test_mixed_is_no_pat_type():
     with pytest.raises(InputError, match=r"pat = 11 \(mixed\)"):
         mt.effective("WB", T.MIXED)
-
-
-# --- the generated table ------------------------------------------------------------------------------------------
-
-
-def test_tables_h_is_what_build_tables_writes():
-    from importlib.util import module_from_spec, spec_from_file_location
-
-    csrc = ROOT / "csrc"
-    if not (csrc / "build_tables.py").is_file():
-        pytest.skip("no C sources beside the tests")
-    spec = spec_from_file_location("build_tables", csrc / "build_tables.py")
-    module = module_from_spec(spec)
-    spec.loader.exec_module(module)
-    assert (csrc / "tables.h").read_text() == module.text(), "run: python csrc/build_tables.py"

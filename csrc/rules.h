@@ -1,16 +1,105 @@
-/* tables.h - DO NOT EDIT - generated from memtype/rules.py by build_tables.py.
+/* rules.h - DO NOT EDIT - generated from memtype/rules.py by build_tables.py.
  *
- * A row holds the 16 values of the last index. Types are enum memtype_type; NO_INPUT marks what is no input.
+ * Register numbers, fields, limits, layouts; then the tables. A row of a table holds the values of the last index.
+ * Types are enum memtype_type; NO_INPUT marks what is no input.
  */
-#ifndef MEMTYPE_TABLES_H
-#define MEMTYPE_TABLES_H
+#ifndef MEMTYPE_RULES_H
+#define MEMTYPE_RULES_H
 
-#include <stdint.h>
+#include "memtype.h"
 
+#define PAGE_SHIFT 12
+#define MIN_MAXPHYADDR 20
+#define MAX_MAXPHYADDR 52
+#define MAX_VARIABLE 255
+#define FIXED_MSRS 11
+#define FIXED_RANGES 88
+#define FIXED_PAGES 256
+#define FIXED_16K_FIRST 8
+#define FIXED_4K_FIRST 24
+#define FIXED_64K_SHIFT 16
+#define FIXED_16K_SHIFT 14
+#define FIXED_4K_SHIFT 12
+#define MASK_VALID_BIT 11
+#define TOM2_BIT 23
+#define PTE_PWT_BIT 3
+#define PTE_PCD_BIT 4
+#define PTE_PAT_4K_BIT 7
+#define PTE_PAT_LARGE_BIT 12
+#define EPT_TYPE_BIT 3
+#define EPT_IPAT_BIT 6
 #define NO_INPUT 255
+#define MSR_MTRRCAP UINT64_C(0xfe)
+#define MSR_PHYSBASE0 UINT64_C(0x200)
+#define MSR_PHYS_END UINT64_C(0x250)
+#define MSR_PAT UINT64_C(0x277)
+#define MSR_DEF_TYPE UINT64_C(0x2ff)
+#define PAGE_SIZE UINT64_C(0x1000)
+#define FIXED_END UINT64_C(0x100000)
+#define FIXED_16K_BASE UINT64_C(0x80000)
+#define FIXED_4K_BASE UINT64_C(0xc0000)
+#define GIB4 UINT64_C(0x100000000)
+#define MAP_BLOCK_LIMIT UINT64_C(0x100000)
+#define CAP_FIX UINT64_C(0x100)
+#define DEF_TYPE_TYPE UINT64_C(0xff)
+#define DEF_TYPE_FE UINT64_C(0x400)
+#define DEF_TYPE_E UINT64_C(0x800)
+#define DEF_TYPE_WRITABLE UINT64_C(0xcff)
+#define BASE_TYPE UINT64_C(0xff)
+#define BASE_RESERVED UINT64_C(0xf00)
+#define MASK_VALID UINT64_C(0x800)
+#define MASK_RESERVED UINT64_C(0x7ff)
+#define AMD_FIXED_ROUTING UINT64_C(0x18)
+#define SYSCFG_TOM2_EN UINT64_C(0x200000)
+#define SYSCFG_TOM2_FORCE_WB UINT64_C(0x400000)
+#define TOM2_FIELD UINT64_C(0xfffffff800000)
+#define MTRR_TYPE_SET 0x73u
+#define PAT_TYPE_SET 0xf3u
+
+_Static_assert(MEMTYPE_FIXED_MSRS == FIXED_MSRS, "memtype.h and rules.py differ");
+_Static_assert(MEMTYPE_MAX_VARIABLE == MAX_VARIABLE, "memtype.h and rules.py differ");
+_Static_assert(MEMTYPE_UC == 0, "memtype.h and rules.py differ");
+_Static_assert(MEMTYPE_WC == 1, "memtype.h and rules.py differ");
+_Static_assert(MEMTYPE_WT == 4, "memtype.h and rules.py differ");
+_Static_assert(MEMTYPE_WP == 5, "memtype.h and rules.py differ");
+_Static_assert(MEMTYPE_WB == 6, "memtype.h and rules.py differ");
+_Static_assert(MEMTYPE_UC_MINUS == 7, "memtype.h and rules.py differ");
+_Static_assert(MEMTYPE_CD == 8, "memtype.h and rules.py differ");
+_Static_assert(MEMTYPE_WC_PLUS == 9, "memtype.h and rules.py differ");
+_Static_assert(MEMTYPE_UNDEFINED == 10, "memtype.h and rules.py differ");
+_Static_assert(MEMTYPE_MIXED == 11, "memtype.h and rules.py differ");
+_Static_assert(MEMTYPE_NOT_TOLD == 12, "memtype.h and rules.py differ");
+
+/* the fixed-range registers by address: SDM table 2-2 */
+static const uint16_t fixed_msrs[FIXED_MSRS] = {
+	592, 600, 601, 616, 617, 618, 619, 620, 621, 622, 623,
+};
+
+/* [fixed range]: its first page: SDM table 12-9 */
+static const uint8_t fixed_page[FIXED_RANGES] = {
+	0, 16, 32, 48, 64, 80, 96, 112,
+	128, 132, 136, 140, 144, 148, 152, 156,
+	160, 164, 168, 172, 176, 180, 184, 188,
+	192, 193, 194, 195, 196, 197, 198, 199,
+	200, 201, 202, 203, 204, 205, 206, 207,
+	208, 209, 210, 211, 212, 213, 214, 215,
+	216, 217, 218, 219, 220, 221, 222, 223,
+	224, 225, 226, 227, 228, 229, 230, 231,
+	232, 233, 234, 235, 236, 237, 238, 239,
+	240, 241, 242, 243, 244, 245, 246, 247,
+	248, 249, 250, 251, 252, 253, 254, 255,
+};
+
+/* [level of a leaf]: bits of the address inside it; 0: no leaf */
+static const uint8_t leaf_shift[4] = {
+	0, 12, 21, 30,
+};
+
+/* 16 rows of 16 columns */
+#define PLANE 256u
 
 /* [vendor << 1 | CR0.CD][MTRR type << 4 | PAT type]: SDM table 12-7, APM table 7-11 */
-static const uint8_t effective_table[4 * 256] = {
+static const uint8_t effective_table[4 * PLANE] = {
 	0, 1, 10, 10, 0, 0, 0, 0, 255, 255, 10, 255, 12, 255, 255, 255,
 	0, 1, 10, 10, 0, 0, 1, 1, 255, 255, 10, 255, 12, 255, 255, 255,
 	10, 10, 10, 10, 10, 10, 10, 10, 255, 255, 10, 255, 10, 255, 255, 255,
@@ -78,7 +167,7 @@ static const uint8_t effective_table[4 * 256] = {
 };
 
 /* [vendor][MTRR type << 4 | PCD << 1 | PWT]: SDM table 12-6, APM table 7-8 */
-static const uint8_t pcd_pwt_table[2 * 256] = {
+static const uint8_t pcd_pwt_table[2 * PLANE] = {
 	0, 0, 0, 0, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255,
 	1, 1, 1, 0, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255,
 	10, 10, 10, 10, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255,
@@ -114,7 +203,7 @@ static const uint8_t pcd_pwt_table[2 * 256] = {
 };
 
 /* [CR0.CD << 1 | IPAT][EPT type << 4 | PAT type]: SDM 29.3.7.2 */
-static const uint8_t ept_table[4 * 256] = {
+static const uint8_t ept_table[4 * PLANE] = {
 	0, 1, 10, 10, 0, 0, 0, 0, 255, 255, 10, 255, 12, 255, 255, 255,
 	0, 1, 10, 10, 0, 0, 1, 1, 255, 255, 10, 255, 12, 255, 255, 255,
 	10, 10, 10, 10, 10, 10, 10, 10, 255, 255, 10, 255, 10, 255, 255, 255,
@@ -182,7 +271,7 @@ static const uint8_t ept_table[4 * 256] = {
 };
 
 /* [guest PAT type << 4 | host PAT type]: APM table 15-19 */
-static const uint8_t npt_combined_table[256] = {
+static const uint8_t npt_combined_table[1 * PLANE] = {
 	0, 0, 10, 10, 0, 0, 0, 0, 255, 255, 10, 255, 0, 255, 255, 255,
 	1, 1, 10, 10, 9, 9, 9, 1, 255, 255, 10, 255, 13, 255, 255, 255,
 	10, 10, 10, 10, 10, 10, 10, 10, 255, 255, 10, 255, 10, 255, 255, 255,
@@ -202,7 +291,7 @@ static const uint8_t npt_combined_table[256] = {
 };
 
 /* [SNP << 1 | CR0.CD][combined type << 4 | MTRR type]: APM table 15-20, 15.36.14 */
-static const uint8_t npt_table[4 * 256] = {
+static const uint8_t npt_table[4 * PLANE] = {
 	0, 8, 10, 10, 8, 8, 8, 10, 255, 255, 10, 11, 12, 255, 255, 255,
 	1, 1, 10, 10, 1, 1, 1, 10, 255, 255, 1, 1, 1, 255, 255, 255,
 	255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255,
@@ -270,7 +359,7 @@ static const uint8_t npt_table[4 * 256] = {
 };
 
 /* [guest MTRR type << 4 | host MTRR type]: Xen p2m-ept.c */
-static const uint8_t xen_table[256] = {
+static const uint8_t xen_table[1 * PLANE] = {
 	0, 0, 255, 255, 0, 0, 0, 255, 255, 255, 255, 255, 0, 255, 255, 255,
 	0, 1, 255, 255, 0, 0, 1, 255, 255, 255, 255, 255, 12, 255, 255, 255,
 	255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255,

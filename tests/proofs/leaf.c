@@ -1,7 +1,7 @@
-/* Proof harnesses for csrc/pat.c and csrc/effective.c: validity byte by byte, the index bit by bit, and no table
+/* Proof harnesses for csrc/leaf.c and csrc/effective.c: validity byte by byte, the index bit by bit, and no table
  * access outside a table, whatever is asked. */
 #include "../../csrc/effective.c"
-#include "../../csrc/pat.c"
+#include "../../csrc/leaf.c"
 
 #include <assert.h>
 

@@ -1,6 +1,6 @@
-/* Proof harnesses for csrc/kvm_leaf.c: an SPTE changes within the field alone, to the bits of its gfn's piece, and
+/* Proof harnesses for csrc/fill.c: an SPTE changes within the field alone, to the bits of its gfn's segment, and
  * one gfn out of bounds leaves all of them as they were. */
-#include "../../csrc/kvm_leaf.c"
+#include "../../csrc/fill.c"
 
 #include <assert.h>
 
@@ -19,18 +19,14 @@ void __CPROVER_assume(_Bool);
 #endif
 
 // the one kernel that the portable path takes, as dispatch.c would give it
-static uint64_t or_words(const uint64_t *words, size_t n)
+static uint64_t portable_or_words(const uint64_t *words, size_t n)
 {
-	uint64_t seen = 0;
-
-	for (size_t i = 0; i < n; i++)
-		seen |= words[i];
-	return seen;
+	return or_words(words, n);
 }
 
 const struct kernels *kernels_of(uint32_t isa)
 {
-	static const struct kernels portable = {.or_words = or_words};
+	static const struct kernels portable = {.or_words = portable_or_words};
 
 	assert(isa == MEMTYPE_PORTABLE);
 	return &portable;

@@ -1,13 +1,5 @@
-/* bulk.c - the array functions: arguments checked, then the kernel of the instruction set. */
-#include "bulk.h"
-
-// the kernels read whole elements and write the output before they have read all of the input
-static int misfit(const uint64_t *in, size_t n, const uint8_t *out)
-{
-	uintptr_t from = (uintptr_t)in, to = (uintptr_t)out;
-
-	return from % sizeof(*in) != 0 || (from < to + n && to < from + n * sizeof(*in));
-}
+/* lookup.c - arrays of addresses, and pages in a row, to types: arguments checked, then the kernel of the set. */
+#include "kernels.h"
 
 int memtype_types(const memtype_tables *t, const uint64_t *addresses, size_t n, uint8_t *types, size_t *index)
 {
@@ -17,10 +9,10 @@ int memtype_types(const memtype_tables *t, const uint64_t *addresses, size_t n, 
 
 	if (n == 0)
 		return MEMTYPE_OK;
-	if (misfit(addresses, n, types))
+	if (misfit_words(addresses, n, types, n))
 		return MEMTYPE_EBUFFER;
 	if (kernels_of(t->isa)->types(t, addresses, n, small ? checked : types) > limit)
-		return refuse(addresses, 0, limit, index);
+		return refuse_word(addresses, 0, n, limit, index);
 	if (small)
 		memcpy(types, checked, n);
 	return MEMTYPE_OK;
@@ -44,15 +36,18 @@ int memtype_map_types(const uint64_t *bases, const uint8_t *kinds, size_t count,
 	uint64_t limit = low_bits(maxphyaddr);
 	memtype_tables t;
 
-	if (n >= MAP_TABLES_FROM && isa != MEMTYPE_PORTABLE && tables_of_map(bases, kinds, count, maxphyaddr, isa, &t) == 0)
-		return memtype_types(&t, addresses, n, types, index);
 	if (n == 0)
 		return MEMTYPE_OK;
-	if (misfit(addresses, n, types))
+	if (misfit_words(addresses, n, types, n) || misfit_words(bases, count, types, n) ||
+	    misfit(kinds, count, 1, types, n))
 		return MEMTYPE_EBUFFER;
+	if (n >= MAP_TABLES_FROM && isa != MEMTYPE_PORTABLE && tables_of_map(bases, kinds, count, maxphyaddr, isa, &t) == 0)
+		return memtype_types(&t, addresses, n, types, index);
 	if (n <= MEMTYPE_CHECKED_FIRST && kernels_of(isa)->or_words(addresses, n) > limit)
-		return refuse(addresses, 0, limit, index);
-	return search_map(bases, kinds, count, addresses, n, types) > limit ? refuse(addresses, 0, limit, index) : MEMTYPE_OK;
+		return refuse_word(addresses, 0, n, limit, index);
+	if (search_map(bases, kinds, count, addresses, n, types) > limit)
+		return refuse_word(addresses, 0, n, limit, index);
+	return MEMTYPE_OK;
 }
 
 // --- pages in a row ---

@@ -1,5 +1,5 @@
-/* kvm_leaf.c - memory type bits for arrays of gfns, one pass: into fresh words, or into SPTEs in place. */
-#include "bulk.h"
+/* fill.c - memory type bits for arrays of gfns, one pass: into fresh words, or into leaves in place. */
+#include "kernels.h"
 
 struct leaf_map {
 	const uint64_t *bases, *bits;
@@ -40,16 +40,19 @@ static int fill(const struct leaf_map *map, uint32_t isa, const uint64_t *gfns, 
 		uint64_t *words, size_t *index)
 {
 	uint64_t last = low_bits(map->maxphyaddr - PAGE_SHIFT);
-	size_t done = 0;
+	size_t done = 0, bytes = n * sizeof(*words);
 	memtype_tables t;
 
+	if (misfit_words(words, n, NULL, 0) || misfit_words(gfns, n, words, bytes) ||
+	    misfit_words(map->bases, map->count, words, bytes) || misfit_words(map->bits, map->count, words, bytes))
+		return MEMTYPE_EBUFFER;
 	if (n <= MEMTYPE_CHECKED_FIRST && kernels_of(isa)->or_words(gfns, n) > last)
 		; // refused below
 	else if (n >= MAP_TABLES_FROM && leaf_tables(map, isa, keep, &t) == 0)
 		done = kernels_of(t.isa)->fill(&t, last, gfns, n, keep, words);
 	else
 		done = fill_by_search(map, last, gfns, n, keep, words);
-	return done == n ? MEMTYPE_OK : refuse(gfns, done, last, index);
+	return done == n ? MEMTYPE_OK : refuse_word(gfns, done, n, last, index);
 }
 
 int memtype_leaf_bits(const uint64_t *bases, const uint64_t *bits, size_t count, uint32_t maxphyaddr,

@@ -1,0 +1,54 @@
+/* kernels.h - what the array kernels of all instruction sets share (private). */
+#ifndef MEMTYPE_KERNELS_H
+#define MEMTYPE_KERNELS_H
+
+#include "windows.h"
+
+#if defined(__x86_64__) && (defined(__GNUC__) || defined(__clang__))
+#define MEMTYPE_X86 1
+#endif
+
+// Loops over vectors in an array must vanish, or the array lives in memory: gcc does so only above -O2.
+#ifdef __clang__
+#define UNROLL _Pragma("unroll")
+#else
+#define UNROLL _Pragma("GCC unroll 16")
+#endif
+
+// IA32_PAT and the rules that combine it folded together: the effective type of each row under each PAT entry. Rows
+// are MTRR types, or bits 6:3 of an EPT leaf.
+#define PAT_ROWS 16u
+#define PAT_ENTRIES 8u
+struct pat_view {
+	unsigned pat_bit; // its number in the leaves
+	uint8_t effective[PAT_ROWS][PAT_ENTRIES];
+};
+
+#define KERNEL_BLOCK 64u                    /* elements of the largest step: the output fills a cache line */
+#define STREAM_MIN (UINT64_C(1) << 25)      /* outputs beyond any last-level cache bypass it */
+#define PREFETCH_AHEAD 384                  /* elements: 3 KiB of addresses */
+
+struct kernels {
+	// types[i] of addresses[i]; the OR of all addresses
+	uint64_t (*types)(const memtype_tables *t, const uint64_t *addresses, size_t n, uint8_t *types);
+	// types[i] = effective type of an access to places[i] & page through ptes[i]; the OR of all places & page
+	uint64_t (*effective)(const memtype_tables *t, const struct pat_view *pat, const uint64_t *places, uint64_t page,
+			      const uint64_t *ptes, size_t n, uint8_t *types);
+	// types[i] = effective type in the row that bits 6:3 of eptes[i] give, under the PAT entry that ptes[i] chooses
+	void (*leaves)(const struct pat_view *pat, const uint64_t *eptes, const uint64_t *ptes, size_t n,
+		       uint8_t *types);
+	// words[i] = (words[i] & keep) | what the tables say of gfns[i]. Stops before the step that holds the first gfn
+	// above `last`, which is 2^k - 1, and returns how many words were done; n >= MAP_TABLES_FROM. NULL where a search
+	// is as good.
+	size_t (*fill)(const memtype_tables *t, uint64_t last, const uint64_t *gfns, size_t n, uint64_t keep,
+		       uint64_t *words);
+	// the OR of all words
+	uint64_t (*or_words)(const uint64_t *words, size_t n);
+};
+
+extern const struct kernels portable_kernels, ssse3_kernels, avx2_kernels, avx512_kernels;
+
+// `isa` is supported
+const struct kernels *kernels_of(uint32_t isa);
+
+#endif
