@@ -107,7 +107,7 @@ def numbers() -> str:
 def agreements() -> str:
     """What memtype.h, which cffi reads, has to say by hand."""
     said = {"MEMTYPE_FIXED_MSRS": "FIXED_MSRS", "MEMTYPE_MAX_VARIABLE": "MAX_VARIABLE"}
-    said |= {f"MEMTYPE_{kind.name}": str(int(kind)) for kind in MemoryType }
+    said |= {f"MEMTYPE_{kind.name}": str(int(kind)) for kind in MemoryType}
     lines = (f'_Static_assert({name} == {value}, "memtype.h and rules.py differ");' for name, value in said.items())
     return "\n" + "\n".join(lines) + "\n"
 

@@ -11,7 +11,7 @@ from memtype.backends import native, python
 from memtype.errors import BackendMismatch, InputError
 
 name = "checked"
-isa = native.isa
+isa, refused = native.isa, native.refused
 
 _CHECKED_FIRST = 4096  # the C core leaves larger outputs unspecified after a failure (memtype.h)
 

@@ -52,7 +52,7 @@ def _choose_isa(wanted: str) -> tuple[str, str | None]:
     if not wanted or wanted in found:
         return wanted or found[-1], None
     if wanted not in _ISAS:
-        return found[-1], f"MEMTYPE_ISA={wanted}: not one of {', '.join(_ISAS)}"
+        return found[-1], f"MEMTYPE_ISA={ascii(wanted)[1:-1]:.40}: not one of {', '.join(_ISAS)}"
     return found[-1], f"MEMTYPE_ISA={wanted}: not on this machine, which runs {', '.join(found)}"
 
 

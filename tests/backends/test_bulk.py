@@ -50,7 +50,7 @@ def test_every_set_equals_the_reference(through: Any, first: int) -> None:
         assert not wrong.size, (seed, hex(addresses[wrong[0]]), out[wrong[0]], want[wrong[0]])
 
 
-FIXED, FINE, WIDE, SPLIT, TOM2 = 1, 2, 4, 8, 16  # csrc/bulk.h
+FIXED, FINE, WIDE, SPLIT, TOM2 = 1, 2, 4, 8, 16  # csrc/windows.h
 
 
 def tables_for(isa: int) -> list[Any]:
@@ -215,3 +215,12 @@ def test_an_unknown_or_unsupported_set_is_one_clear_error(isa: str) -> None:
     assert ran.returncode == 2
     assert ran.stdout.startswith(f"MEMTYPE_ISA={isa}: not o")
     assert ran.stderr == f"memtype: error: {ran.stdout}"
+    ran = run(isa, "import memtype as mt; print(mt.backend, mt.isa)")
+    assert (ran.stdout, ran.stderr) == (f"native {ISAS[-1]}\n", "")
+
+
+def test_a_long_or_broken_name_of_a_set_is_one_short_line() -> None:
+    for isa in ("x" * 5_000, "avx2\n", "\x1b[31m"):
+        ran = run(isa, "import memtype.cli, sys; sys.exit(memtype.cli.main())")
+        assert (ran.returncode, ran.stderr.count("\n"), ran.stderr.isprintable()) == (2, 1, False)
+        assert len(ran.stderr) < 150 and ran.stderr[:-1].isprintable()
