@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from memtype.analysis.diff import Change, Diff, diff
     from memtype.analysis.page_type import PageType, page_type
     from memtype.analysis.pages import PageRun, Pages, Split, pages
+    from memtype.analysis.verify import LeafFault, Verification, verify
     from memtype.fleet import StateArray, types_of_states
     from memtype.formats import load, parse
     from memtype.machine import Cpu, Machine
@@ -58,6 +59,7 @@ else:
         "memtype.analysis.diff": ("Change", "Diff", "diff"),
         "memtype.analysis.page_type": ("PageType", "page_type"),
         "memtype.analysis.pages": ("PageRun", "Pages", "Split", "pages"),
+        "memtype.analysis.verify": ("LeafFault", "Verification", "verify"),
         "memtype.fleet": ("StateArray", "types_of_states"),
         "memtype.formats": ("load", "parse"),
         "memtype.machine": ("Cpu", "Machine"),
@@ -92,6 +94,7 @@ __all__ = [
     "Explanation",
     "Finding",
     "InputError",
+    "LeafFault",
     "LiveReadRefused",
     "Machine",
     "MemoryMap",
@@ -110,6 +113,7 @@ __all__ = [
     "ShatteredMapError",
     "Split",
     "StateArray",
+    "Verification",
     "Want",
     "alias",
     "backend",
@@ -139,5 +143,6 @@ __all__ = [
     "pat_valid",
     "range_registers",
     "types_of_states",
+    "verify",
     "want",
 ]

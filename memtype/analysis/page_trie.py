@@ -10,6 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from memtype import rules
 from memtype.backends import reference
@@ -99,6 +103,13 @@ class _Resolver:
         bits = self.state.maxphyaddr
         return self._leaves(self._block(0, bits, tuple(dict.fromkeys(self.ranges))))
 
+    def kind(self, base: int, bits: int) -> MemoryType | None:
+        """The one type of the block of 2**bits bytes at `base`, or None."""
+        alive = tuple(dict.fromkeys(self.ranges))
+        for bit in range(self.state.maxphyaddr - 1, bits - 1, -1):
+            alive = _alive(alive, base & -(1 << bit), 1 << bit)
+        return self._block(base, bits, alive).kind
+
     def _block(self, base: int, bits: int, alive: tuple[Range, ...]) -> Block:
         """The block of 2**bits bytes at `base`; `alive` are the ranges whose mask its upper address bits pass."""
         size = 1 << bits
@@ -164,3 +175,37 @@ def _alive(ranges: tuple[Range, ...], base: int, size: int) -> tuple[Range, ...]
     below = size - 1
     met = ((mask & below, match & below, kind) for mask, match, kind in ranges if not (base ^ match) & mask & size)
     return tuple(dict.fromkeys(met))
+
+
+# --- many blocks of one size ----------------------------------------------------------------------------------------
+
+
+class Mixed:
+    """Which of many blocks of 2**bits bytes hold several types."""
+
+    def __init__(self, state: MtrrState, bits: int) -> None:
+        self._resolver, self._bits = _Resolver(state, 1 << state.maxphyaddr, 1), bits
+
+    def places(self, bases: NDArray[np.uint64]) -> NDArray[np.int64]:
+        """The places in `bases` of those that do, rising.
+
+        Blocks that the same ranges may match in are alike, but for those around a fixed border: one of each is looked
+        at.
+        """
+        resolver, below = self._resolver, np.uint64((1 << self._bits) - 1)
+        classes = np.minimum(bases, np.uint64(resolver.low))
+        for cut in resolver.cuts:  # the block around a border is like no other, and neither side like the other
+            sides = np.array([cut & ~int(below), (cut | int(below)) + 1], np.uint64)
+            classes = _numbered(classes, np.searchsorted(sides, bases, "right"))
+        for mask, match, _ in resolver.ranges:
+            upper = np.uint64(mask) & ~below
+            classes = _numbered(classes, bases & upper == np.uint64(match) & ~below)
+        _, firsts, alike = np.unique(classes, return_index=True, return_inverse=True)
+        several = np.array([resolver.kind(int(bases[first]), self._bits) is None for first in firsts], np.bool_)
+        return np.flatnonzero(several[alike])
+
+
+def _numbered(classes: NDArray[Any], more: NDArray[Any]) -> NDArray[Any]:
+    """Classes cut finer by `more`, numbered anew from 0 so that they stay small."""
+    _, numbers = np.unique(classes, return_inverse=True)
+    return np.asarray(numbers.astype(np.uint64) * np.uint64(4) + more.astype(np.uint64))

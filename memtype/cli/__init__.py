@@ -22,10 +22,10 @@ DEFAULT_VERB = "show"
 
 
 def verbs() -> dict[str, ModuleType]:
-    """The verb modules by name."""
+    """The verb modules by name: ``verify_ept.py`` is ``verify-ept``."""
     names = [info.name for info in pkgutil.iter_modules(__path__) if not info.name.startswith("_")]
     modules = {name: importlib.import_module(f"{__name__}.{name}") for name in names}
-    return {name: module for name, module in modules.items() if hasattr(module, "run")}
+    return {name.replace("_", "-"): module for name, module in modules.items() if hasattr(module, "run")}
 
 
 class _Parser(argparse.ArgumentParser):

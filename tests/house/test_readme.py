@@ -6,6 +6,7 @@ import re
 import shlex
 from pathlib import Path
 
+import numpy as np
 import pytest
 from conftest import ROOT
 
@@ -29,6 +30,7 @@ def dump(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     path.write_text(mt.emit(state, "dmesg"))
     for name in ("before.json", "after.json"):
         (tmp_path / name).write_text(mt.emit(state, "json"))
+    np.save(tmp_path / "ept.npy", mt.pages(state).leaves())
     monkeypatch.chdir(tmp_path)
     return path
 
