@@ -15,7 +15,7 @@ from memtype.cli.pages import teller
 from memtype.errors import InputError
 
 HELP = "compare a dumped EPT with the MTRRs: wrong types, misconfigured entries, IPAT, pages that span types"
-EXAMPLE = "memtype verify-ept ept.npy dump.txt"
+EXAMPLE = "memtype pages --top 4G --leaves /tmp/ept.npy && memtype verify-ept /tmp/ept.npy"
 _LEVELS = {"4K": 1, "2M": 2, "1G": 3}
 _MOST = 512  # ranges that are printed; --json has them all
 
