@@ -1,6 +1,6 @@
 """``python -m bench``: goal, figure and verdict side by side.
 
-One process, the same pre-touched buffers, every candidate once a round in turn, the first round discarded, the
+One process, the same pre-touched buffers, every candidate once a round, the first round discarded, the
 minimum of each candidate, ratios of minima. Other load on the machine shifts figures; ratios hold to about 5 %.
 """
 

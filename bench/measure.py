@@ -1,4 +1,4 @@
-"""Jobs, what they promise, and how both are measured: minima of candidates that take turns, ratios of minima."""
+"""Jobs, what they promise, and how both are measured: minima of candidates measured round by round, ratios of minima."""
 
 from __future__ import annotations
 
@@ -50,8 +50,8 @@ def measure(job: Job, rounds: int) -> dict[str, float]:
     best: dict[str, float] = {}
     names = list(job.candidates)
     for number in range(rounds + 1):
-        turn = number % len(names)  # nobody always runs behind the same neighbour
-        for name in names[turn:] + names[:turn]:
+        first = number % len(names)  # nobody always runs behind the same neighbour
+        for name in names[first:] + names[:first]:
             call, elements = job.candidates[name]
             start = time.perf_counter_ns()
             call()

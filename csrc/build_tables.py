@@ -52,6 +52,7 @@ SIZES = {name: [r for r in rules.FIXED_RANGES if r.size == size] for name, size 
 # Counts and bit numbers print as they are, register numbers and fields as 64-bit hex, sets of types as `unsigned`.
 COUNTS = {
     "PAGE_SHIFT": rules.PAGE_SHIFT,
+    "FIXED_END_BIT": bit(rules.FIXED_END),
     "MIN_MAXPHYADDR": bit(rules.FIXED_END),  # less than the manual's: every machine holds its fixed ranges
     "MAX_MAXPHYADDR": rules.MAX_MAXPHYADDR,
     "MAX_VARIABLE": rules.MAX_VARIABLE,

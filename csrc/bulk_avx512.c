@@ -192,7 +192,7 @@ INLINE struct ready get_ready(const memtype_tables *t, unsigned lower, struct fo
 	uint8_t start[4];
 
 	r.page[0] = load_table(t->page);
-	r.page[1] = load_table(t->page + 128);
+	r.page[1] = load_table(t->page + FIXED_PAGES / 2);
 	UNROLL
 	for (unsigned w = 0; w < 4; w++)
 		start[w] = (uint8_t)(t->start[w] - lower);

@@ -124,7 +124,7 @@ INLINE void step(const struct fleet_block *block, const struct fleet_row *row, c
 		*seen = _mm256_or_si256(*seen, _mm256_or_si256(a, b));
 		key[k] = low_dwords(_mm256_srl_epi64(a, shift), _mm256_srl_epi64(b, shift));
 	}
-	low = row->fixed && any_below(key, 4 * halves, row->shift < 20 ? 20 - row->shift : 0);
+	low = row->fixed && any_below(key, 4 * halves, row->shift < FIXED_END_BIT ? FIXED_END_BIT - row->shift : 0);
 	UNROLL
 	for (unsigned h = 0; h < halves; h++)
 		types[h] = row->tom2_count ? tom2_codes(row, key + 4 * h) : _mm256_setzero_si256();

@@ -92,7 +92,7 @@ INLINE void choose_keys(uint32_t maxphyaddr, uint64_t looked, struct fleet_row *
 	row->shift = maxphyaddr - 16;
 	if (looked & low_bits(row->shift)) {
 		row->keys = looked & low_bits(shift) ? FLEET_KEYS_64 : FLEET_KEYS_32;
-		row->shift = looked & low_bits(shift) ? 20 : shift; // TOM2 is compared in keys of 32 bits even then
+		row->shift = looked & low_bits(shift) ? FIXED_END_BIT : shift; // TOM2 is compared in keys of 32 bits even then
 	}
 }
 

@@ -186,13 +186,14 @@ static int map_append(struct map_writer *w, uint64_t base, uint8_t type)
 
 static int resolve_fixed(const memtype_mtrrs *m, struct map_writer *w)
 {
-	for (unsigned i = 0; i < FIXED_RANGES; i++) {
-		uint64_t value = m->fixed[i / 8];
+	for (unsigned first = 0; first < FIXED_RANGES; first += 8) { // register by register
+		uint64_t value = m->fixed[first / 8];
+		unsigned end = first + (value == type_byte(value, 0) * EACH_BYTE ? 1 : 8); // eight times the same: one
 
-		if (map_append(w, (uint64_t)fixed_page[i] << PAGE_SHIFT, fixed_type(m->fixed, m->vendor, i)))
-			return MEMTYPE_ESHATTERED;
-		if (i % 8 == 0 && value == type_byte(value, 0) * EACH_BYTE) // eight times the same
-			i += 7;
+		for (unsigned i = first; i < end; i++) {
+			if (map_append(w, (uint64_t)fixed_page[i] << PAGE_SHIFT, fixed_type(m->fixed, m->vendor, i)))
+				return MEMTYPE_ESHATTERED;
+		}
 	}
 	return MEMTYPE_OK;
 }
@@ -299,13 +300,11 @@ static int resolve_variable(const memtype_mtrrs *m, uint64_t a, struct map_write
 	return n < 0 ? resolve_holey(m, a, w) : resolve_edges(m, edges, (unsigned)n, a, w);
 }
 
-int memtype_resolve(const memtype_mtrrs *m, uint64_t *bases, uint8_t *types, size_t capacity, size_t *count)
+static int resolve(const memtype_mtrrs *m, uint64_t *bases, uint8_t *types, size_t capacity, size_t *count)
 {
 	struct map_writer w = {bases, types, capacity, 0};
 	int fixed = fixed_ranges_on(m->def_type, m->cap), status;
 
-	if (misfit_words(bases, capacity, types, capacity))
-		return MEMTYPE_EBUFFER;
 	if (!(m->def_type & DEF_TYPE_E)) {
 		status = map_append(&w, 0, plain_type(m->def_type));
 	} else {
@@ -317,7 +316,14 @@ int memtype_resolve(const memtype_mtrrs *m, uint64_t *bases, uint8_t *types, siz
 	return status;
 }
 
+int memtype_resolve(const memtype_mtrrs *m, uint64_t *bases, uint8_t *types, size_t capacity, size_t *count)
+{
+	if (misfit_words(bases, capacity, types, capacity))
+		return MEMTYPE_EBUFFER;
+	return resolve(m, bases, types, capacity, count);
+}
+
 int memtype_resolve_map(const memtype_mtrrs *m, memtype_map *map)
 {
-	return memtype_resolve(m, map->bases, map->types, MEMTYPE_MAP_CAPACITY, &map->count);
+	return resolve(m, map->bases, map->types, MEMTYPE_MAP_CAPACITY, &map->count);
 }

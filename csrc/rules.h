@@ -9,6 +9,7 @@
 #include "memtype.h"
 
 #define PAGE_SHIFT 12
+#define FIXED_END_BIT 20
 #define MIN_MAXPHYADDR 20
 #define MAX_MAXPHYADDR 52
 #define MAX_VARIABLE 255

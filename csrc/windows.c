@@ -154,11 +154,13 @@ static unsigned minimise(memtype_tables *t, unsigned n)
 
 // --- below 1 MiB ---
 
+#define PAGES_64K (1u << (FIXED_64K_SHIFT - PAGE_SHIFT))
+
 // 0 when all pages of each 64 KiB block agree, so that bits 19:16 decide
 static uint32_t split_shape(const uint8_t *page)
 {
 	for (unsigned block = 8; block < 16; block++) {
-		if (memcmp(page + 16 * block, page + 16 * block + 1, 15) != 0)
+		if (memcmp(page + PAGES_64K * block, page + PAGES_64K * block + 1, PAGES_64K - 1) != 0)
 			return SHAPE_SPLIT;
 	}
 	return 0;
@@ -167,10 +169,10 @@ static uint32_t split_shape(const uint8_t *page)
 // the types of the 88 fixed ranges, page by page
 static void expand_fixed(const uint8_t *fixed, uint8_t *page)
 {
-	const size_t pages_64k = 1 << (FIXED_64K_SHIFT - PAGE_SHIFT), pages_16k = 1 << (FIXED_16K_SHIFT - PAGE_SHIFT);
+	const size_t pages_16k = 1u << (FIXED_16K_SHIFT - PAGE_SHIFT);
 
 	for (unsigned i = 0; i < FIXED_16K_FIRST; i++)
-		memset(page + fixed_page[i], fixed[i], pages_64k);
+		memset(page + fixed_page[i], fixed[i], PAGES_64K);
 	for (unsigned i = FIXED_16K_FIRST; i < FIXED_4K_FIRST; i++)
 		memset(page + fixed_page[i], fixed[i], pages_16k);
 	memcpy(page + fixed_page[FIXED_4K_FIRST], fixed + FIXED_4K_FIRST, FIXED_RANGES - FIXED_4K_FIRST);
@@ -182,7 +184,7 @@ static uint32_t fixed_shape(memtype_tables *t)
 	uint32_t shape = split_shape(t->page);
 
 	for (unsigned i = 0; i < 16 && !shape; i++)
-		t->fixed[i] = t->page[16 * i];
+		t->fixed[i] = t->page[PAGES_64K * i];
 	return SHAPE_FIXED | shape;
 }
 
@@ -218,8 +220,8 @@ static void fill_nibble(const memtype_tables *t, unsigned first, unsigned count,
 		high |= m & ~b & 8 ? 0 : octet;   // entries 8 to 15
 	}
 	if (t->shape & SHAPE_FIXED) { // below 1 MiB: entry 0 alone from bit 20 up, all entries below
-		low |= UINT64_C(0x8080808080808080) & (shift < 20 ? ~UINT64_C(0) : 0xFF);
-		high |= shift < 20 ? UINT64_C(0x8080808080808080) : 0;
+		low |= UINT64_C(0x8080808080808080) & (shift < FIXED_END_BIT ? ~UINT64_C(0) : 0xFF);
+		high |= shift < FIXED_END_BIT ? UINT64_C(0x8080808080808080) : 0;
 	}
 	memcpy(entries, &low, 8);
 	memcpy(entries + 8, &high, 8);
@@ -269,7 +271,7 @@ static int split_by_page(const uint8_t *page)
 {
 	unsigned differ = 0;
 
-	for (unsigned p = fixed_page[FIXED_4K_FIRST]; p < FIXED_PAGES; p++)
+	for (unsigned p = FIXED_4K_BASE >> PAGE_SHIFT; p < FIXED_PAGES; p++)
 		differ |= page[p] ^ (unsigned)page[p & ~3u];
 	return differ != 0;
 }
@@ -278,12 +280,12 @@ static int split_by_page(const uint8_t *page)
 static unsigned lowest_bit(const memtype_tables *t)
 {
 	if (t->shape & SHAPE_FINE)
-		return 12;
+		return PAGE_SHIFT;
 	if (!(t->shape & SHAPE_FIXED))
-		return 20;
+		return FIXED_END_BIT;
 	if (!(t->shape & SHAPE_SPLIT))
-		return 16;
-	return split_by_page(t->page) ? 12 : 14;
+		return FIXED_64K_SHIFT;
+	return split_by_page(t->page) ? FIXED_4K_SHIFT : FIXED_16K_SHIFT;
 }
 
 // Where the windows begin. Up to 28 bits are four septets. Up to 32 bits are four windows too, the last two, or all,
@@ -316,7 +318,7 @@ static void thin_pages(memtype_tables *t)
 static void fill_septet(const memtype_tables *t, unsigned first, unsigned at, uint8_t *entries)
 {
 	unsigned count = t->cubes - first < GROUP_CUBES ? t->cubes - first : GROUP_CUBES, any = 0;
-	uint64_t low = low_bits(52) & ~low_bits(20);
+	uint64_t low = low_bits(MAX_MAXPHYADDR) & ~(FIXED_END - 1);
 
 	for (unsigned k = 0; k < count; k++) // most cubes take anything in the lower windows
 		any |= (unsigned)((t->mask[first + k] >> at & 127) == 0) << k;
@@ -344,7 +346,7 @@ static void fill_top(const memtype_tables *t, unsigned first, unsigned bit, uint
 	}
 	if (t->shape & SHAPE_FIXED) {
 		zero |= 1u << GROUP_CUBES;
-		one |= (unsigned)(bit < 20 || bit == NO_BIT) << GROUP_CUBES;
+		one |= (unsigned)(bit < FIXED_END_BIT || bit == NO_BIT) << GROUP_CUBES;
 	}
 	memset(entries, (int)(zero ^ one), 16);
 	memset(entries + 16, (int)one, 16);

@@ -222,11 +222,11 @@ def flipping(element: Any, *values: int) -> Iterator[None]:
     """Another thread writes the values to one element, again and again."""
     stop = threading.Event()
     same = np.lib.stride_tricks.as_strided(element, (1 << 18,), (0,), writeable=True)
-    values_in_turn = np.resize(np.array(values, element.dtype), same.size)
+    alternating = np.resize(np.array(values, element.dtype), same.size)
 
     def run() -> None:
         while not stop.is_set():
-            np.copyto(same, values_in_turn)
+            np.copyto(same, alternating)
 
     thread = threading.Thread(target=run)
     thread.start()
