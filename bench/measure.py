@@ -1,4 +1,4 @@
-"""Jobs, what they promise, and how both are measured: minima of candidates measured round by round, ratios of minima."""
+"""Jobs, what they promise, and how both are measured: every candidate once a round, minima, ratios of minima."""
 
 from __future__ import annotations
 

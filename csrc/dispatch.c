@@ -50,7 +50,7 @@ static uint32_t running_isa(void)
 #endif
 
 // NULL where this build has no kernels for the set
-static const struct kernels *const sets[] = {
+static const struct kernels *const sets[MEMTYPE_AVX512 + 1] = {
 	&portable_kernels,
 #ifdef MEMTYPE_X86
 	&ssse3_kernels,
@@ -65,7 +65,7 @@ static const struct kernels *const sets[] = {
 
 int memtype_isa_supported(uint32_t isa)
 {
-	return isa < sizeof(sets) / sizeof(*sets) && sets[isa] && isa <= running_isa();
+	return isa <= running_isa() && sets[isa] != NULL;
 }
 
 uint32_t memtype_isa_best(void)
