@@ -209,9 +209,8 @@ def test_the_environment_chooses_the_set(isa: str) -> None:
 
 @pytest.mark.parametrize("isa", ["sse9", "AVX2 ", *(known for known in native._ISAS if known not in ISAS)])
 def test_an_unknown_or_unsupported_set_is_one_clear_error(isa: str) -> None:
-    ran = run(
-        isa, "import memtype.backends as b; print(b.refused); import memtype.cli, sys; sys.exit(memtype.cli.main())"
-    )
+    code = "import memtype.backends as b; print(b.refused); import memtype.cli, sys; sys.exit(memtype.cli.main())"
+    ran = run(isa, code)
     assert ran.returncode == 2
     assert ran.stdout.startswith(f"MEMTYPE_ISA={isa}: not o")
     assert ran.stderr == f"memtype: error: {ran.stdout}"
