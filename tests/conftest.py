@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from memtype import backends
+from memtype import MtrrState, backends, rules
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"
@@ -75,3 +75,18 @@ def rows(name: str, key: str) -> list[Any]:
     """Parameters from one list of vectors."""
     found = load_vectors(name)[key]
     return [pytest.param(row, id=str(row.get("id", row.get("name", number)))) for number, row in enumerate(found)]
+
+
+def state_of(row: dict[str, Any]) -> MtrrState:
+    """A vector's register file. `tom2_force_wb` stands for AMD's SYSCFG bits 21 and 22."""
+    tom2 = row.get("tom2_force_wb")
+    fixed = row.get("fixed") or {}
+    return MtrrState(
+        int(row["def_type_msr"], 16),
+        [int(fixed.get(f"0x{index:x}", "0"), 16) for index in rules.FIXED_MSRS],
+        [(int(base, 16), int(mask, 16)) for base, mask in row["variable"]],
+        maxphyaddr=row["phys_bits"],
+        vendor="amd" if tom2 else "intel",
+        syscfg=rules.SYSCFG_TOM2_EN | rules.SYSCFG_TOM2_FORCE_WB if tom2 else 0,
+        tom2=int(tom2, 16) if tom2 else 0,
+    )

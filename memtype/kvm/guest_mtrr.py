@@ -10,7 +10,7 @@ from memtype.backends import reference
 from memtype.kvm.gfns import Pieces
 from memtype.kvm.vcpu import Vcpu
 from memtype.types import MemoryType
-from memtype.views import kvm_list, overlaps
+from memtype.views import kvm_list, linux
 
 UC, WT, WB = MemoryType.UC, MemoryType.WT, MemoryType.WB
 
@@ -78,7 +78,7 @@ def _legacy(vcpu: Vcpu, gpa: int) -> int:
     above = rules.high_bits(vcpu.maxphyaddr)  # bits that 3.13 to 3.18 let a guest set: such a range matches nothing
     pairs = vcpu.mtrrs.variable
     met = [n for n in reference.matching_pairs(vcpu.mtrrs, gpa) if not pairs[n][0] & pairs[n][1] & above]
-    return overlaps.linux(_types(vcpu, met)) if met else _default(vcpu)
+    return linux.combine(_types(vcpu, met)) if met else _default(vcpu)
 
 
 def _types(vcpu: Vcpu, pairs: Iterable[int]) -> list[int]:

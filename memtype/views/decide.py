@@ -1,4 +1,4 @@
-"""One address, decided as a profile says: the answer and which rule gave it. Maps, lookups and reasons share it."""
+"""One address, decided as a program reads it: the answer and which rule gave it. Maps, lookups and reasons share it."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from memtype import rules
 from memtype.backends import reference
 from memtype.backends.reference import Registers
 from memtype.types import MemoryType
-from memtype.views import kvm_list, overlaps, ranges
-from memtype.views.profiles import Profile
+from memtype.views import kvm_list, ways
+from memtype.views.encodings import DEFAULT, UNDEFINED
+from memtype.views.programs import Program
 
 
 class Decision(NamedTuple):
@@ -21,28 +22,28 @@ class Decision(NamedTuple):
     pairs: tuple[int, ...] = ()
 
 
-def decide(profile: Profile, s: Registers, address: int) -> Decision:
+def decide(program: Program, s: Registers, address: int) -> Decision:
     """What the program makes of one address below 2**MAXPHYADDR."""
-    return decide_matching(profile, s, address, matching(profile, s, address))
+    return decide_matching(program, s, address, matching(program, s, address))
 
 
-def matching(profile: Profile, s: Registers, address: int) -> tuple[int, ...]:
+def matching(program: Program, s: Registers, address: int) -> tuple[int, ...]:
     """The pairs that denote `address` in this reading, by index."""
-    return tuple(n for n, pair in enumerate(s.variable) if ranges.covers(profile.ranges, pair, s.maxphyaddr, address))
+    return tuple(n for n, pair in enumerate(s.variable) if ways.covers(program.ranges, pair, s.maxphyaddr, address))
 
 
-def decide_matching(profile: Profile, s: Registers, address: int, pairs: tuple[int, ...]) -> Decision:
+def decide_matching(program: Program, s: Registers, address: int, pairs: tuple[int, ...]) -> Decision:
     return (
-        _disabled(profile, s, address)
-        or _low(profile, s, address)
-        or _forced(profile, s, address)
-        or _variable(profile, s, pairs)
-        or _default(profile, s, address)
+        _disabled(program, s, address)
+        or _low(program, s, address)
+        or _forced(program, s, address)
+        or _variable(program, s, pairs)
+        or _default(program, s, address)
     )
 
 
-def _disabled(profile: Profile, s: Registers, address: int) -> Decision | None:
-    rule = profile.disabled
+def _disabled(program: Program, s: Registers, address: int) -> Decision | None:
+    rule = program.disabled
     if s.def_type & rules.DEF_TYPE_E or rule in ("disabled-ignored", "disabled-acrn"):
         return None
     if rule == "disabled-invalid":
@@ -55,8 +56,8 @@ def _disabled(profile: Profile, s: Registers, address: int) -> Decision | None:
     return None if address < rules.FIXED_END else Decision(_default_field(s), rule)
 
 
-def _low(profile: Profile, s: Registers, address: int) -> Decision | None:
-    rule = profile.low
+def _low(program: Program, s: Registers, address: int) -> Decision | None:
+    rule = program.low
     if address >= rules.FIXED_END or rule == "low-none":
         return None
     if rule == "low-kvm":
@@ -79,44 +80,44 @@ def _acrn(s: Registers, address: int) -> MemoryType:
     return MemoryType.UC if kind is MemoryType.UNDEFINED else kind
 
 
-def tom2_end(profile: Profile, s: Registers) -> int:
+def tom2_end(program: Program, s: Registers) -> int:
     """Where TOP_MEM2 ends its area above 4 GiB in this reading; 0 where it has none."""
-    if profile.tom2 == "tom2-none":
+    if program.tom2 == "tom2-none":
         return 0
-    kept = rules.LINUX_TOM2_FIELD if profile.tom2 == "tom2-forced" else rules.TOM2_FIELD
+    kept = rules.LINUX_TOM2_FIELD if program.tom2 == "tom2-forced" else rules.TOM2_FIELD
     return reference.tom2_limit(s) & kept
 
 
-def _forced(profile: Profile, s: Registers, address: int) -> Decision | None:
-    if profile.tom2 == "tom2-forced" and rules.GIB4 <= address < tom2_end(profile, s):
-        return Decision(MemoryType.WB, profile.tom2)
+def _forced(program: Program, s: Registers, address: int) -> Decision | None:
+    if program.tom2 == "tom2-forced" and rules.GIB4 <= address < tom2_end(program, s):
+        return Decision(MemoryType.WB, program.tom2)
     return None
 
 
-def _variable(profile: Profile, s: Registers, pairs: tuple[int, ...]) -> Decision | None:
+def _variable(program: Program, s: Registers, pairs: tuple[int, ...]) -> Decision | None:
     if not pairs:
         return None
-    met = in_order(profile, s, pairs)
-    encoding = overlaps.OVERLAPS[profile.overlap]([s.variable[n][0] & rules.BASE_TYPE for n in met])
-    if encoding == overlaps.DEFAULT:
-        return Decision(_default_field(s), profile.overlap, tuple(met))
-    kind = MemoryType.UNDEFINED if encoding == overlaps.UNDEFINED else rules.type_of(encoding)
-    return Decision(kind, profile.overlap, tuple(met))
+    met = in_order(program, s, pairs)
+    encoding = ways.OVERLAPS[program.overlap]([s.variable[n][0] & rules.BASE_TYPE for n in met])
+    if encoding == DEFAULT:
+        return Decision(_default_field(s), program.overlap, tuple(met))
+    kind = MemoryType.UNDEFINED if encoding == UNDEFINED else rules.type_of(encoding)
+    return Decision(kind, program.overlap, tuple(met))
 
 
-def in_order(profile: Profile, s: Registers, pairs: Sequence[int]) -> list[int]:
+def in_order(program: Program, s: Registers, pairs: Sequence[int]) -> list[int]:
     """The matching pairs in the order in which the program meets them."""
-    if profile.overlap != "overlap-kvm":
+    if program.overlap != "overlap-kvm":
         return list(pairs)
     return [pairs[place] for place in kvm_list.order([s.variable[n] for n in pairs])]
 
 
-def _default(profile: Profile, s: Registers, address: int) -> Decision:
-    if profile.default == "default-wb":
-        return Decision(MemoryType.WB, profile.default)
-    if rules.GIB4 <= address < tom2_end(profile, s):
-        return Decision(MemoryType.WB, profile.tom2)
-    return Decision(_default_field(s), profile.default)
+def _default(program: Program, s: Registers, address: int) -> Decision:
+    if program.default == "default-wb":
+        return Decision(MemoryType.WB, program.default)
+    if rules.GIB4 <= address < tom2_end(program, s):
+        return Decision(MemoryType.WB, program.tom2)
+    return Decision(_default_field(s), program.default)
 
 
 def _default_field(s: Registers) -> MemoryType:

@@ -7,9 +7,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from memtype import rules
-from memtype.types import MemoryType
-
-UC, WT, WB = int(MemoryType.UC), int(MemoryType.WT), int(MemoryType.WB)
+from memtype.views.encodings import UC, WB, WT
 
 Pairs = Sequence[tuple[int, int]]
 

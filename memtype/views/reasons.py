@@ -9,19 +9,19 @@ from memtype.backends import reference
 from memtype.backends.reference import Registers
 from memtype.explanation import Explanation, Step, pair_name, step
 from memtype.types import MemoryType
-from memtype.views import ranges
+from memtype.views import ways
 from memtype.views.decide import Decision, decide
-from memtype.views.profiles import CUBE, Profile
+from memtype.views.programs import EXACT, Program
 
 
-def explain(profile: Profile, s: Registers, address: int) -> Explanation:
-    decision = decide(profile, s, address)
-    return Explanation(address, decision.type, tuple(_steps(profile, s, address, decision)))
+def explain(program: Program, s: Registers, address: int) -> Explanation:
+    decision = decide(program, s, address)
+    return Explanation(address, decision.type, tuple(_steps(program, s, address, decision)))
 
 
-def _steps(profile: Profile, s: Registers, address: int, decision: Decision) -> Iterator[Step]:
+def _steps(program: Program, s: Registers, address: int, decision: Decision) -> Iterator[Step]:
     for n in decision.pairs:
-        yield _match_step(profile, s, n)
+        yield _match_step(program, s, n)
     encodings = [s.variable[n][0] & rules.BASE_TYPE for n in decision.pairs]
     if len(encodings) == 1 and rules.type_of(encodings[0]) == decision.type is not MemoryType.UNDEFINED:
         return
@@ -29,17 +29,17 @@ def _steps(profile: Profile, s: Registers, address: int, decision: Decision) -> 
     yield step(decision.rule, text, *_deciding(s, address, decision))
 
 
-def _match_step(profile: Profile, s: Registers, n: int) -> Step:
+def _match_step(program: Program, s: Registers, n: int) -> Step:
     base, mask = s.variable[n]
     encoding = base & rules.BASE_TYPE
     kind = rules.type_of(encoding)
     word = str(kind) if kind is not MemoryType.UNDEFINED else f"type {encoding}, which is reserved"
-    extent = ""
-    if profile.ranges != CUBE:
-        start, end = ranges.INTERVALS[profile.ranges](base, mask, s.maxphyaddr)
-        extent = f" is [0x{start:x}-0x{end - 1:x}]"
-    text = f"{pair_name(n)} (0x{base:x}/0x{mask:x}){extent or ' matches'}: {word}"
-    return step(profile.ranges, text, pair_name(n))
+    span = ""
+    if program.ranges != EXACT:
+        start, end = ways.SPANS[program.ranges](base, mask, s.maxphyaddr)
+        span = f" is [0x{start:x}-0x{end - 1:x}]"
+    text = f"{pair_name(n)} (0x{base:x}/0x{mask:x}){span or ' matches'}: {word}"
+    return step(program.ranges, text, pair_name(n))
 
 
 def _deciding(s: Registers, address: int, decision: Decision) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""A profile's whole map by one pass over the addresses at which ranges begin or end."""
+"""A program's whole map by one pass over the addresses at which ranges begin or end."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from memtype import rules
 from memtype.backends import reference
 from memtype.backends.reference import Registers
 from memtype.types import MemoryType
-from memtype.views import ranges
+from memtype.views import ways
 from memtype.views.decide import decide_matching, tom2_end
-from memtype.views.profiles import CUBE, Profile
+from memtype.views.programs import EXACT, Program
 
 
-def resolve(profile: Profile, s: Registers) -> tuple[list[int], list[int]]:
+def resolve(program: Program, s: Registers) -> tuple[list[int], list[int]]:
     """Segments as parallel lists: bases, types; neighbours differ.
 
     Raises
@@ -25,7 +25,7 @@ def resolve(profile: Profile, s: Registers) -> tuple[list[int], list[int]]:
     """
     bases: list[int] = []
     kinds: list[int] = []
-    for cut, kind in _stretches(profile, s):
+    for cut, kind in _stretches(program, s):
         if not kinds or kinds[-1] != kind:
             bases.append(cut)
             kinds.append(kind)
@@ -34,45 +34,45 @@ def resolve(profile: Profile, s: Registers) -> tuple[list[int], list[int]]:
     return bases, kinds
 
 
-def _stretches(profile: Profile, s: Registers) -> Iterator[tuple[int, MemoryType]]:
-    limit = tom2_end(profile, s)
+def _stretches(program: Program, s: Registers) -> Iterator[tuple[int, MemoryType]]:
+    limit = tom2_end(program, s)
     known: dict[tuple[int, bool], MemoryType] = {}
-    for cut, pairs in active_pairs(profile, s):
+    for cut, pairs in active_pairs(program, s):
         if cut >= 1 << s.maxphyaddr:
             return
         if cut < rules.FIXED_END:
-            yield cut, decide_matching(profile, s, cut, indexes(pairs)).type
+            yield cut, decide_matching(program, s, cut, indexes(pairs)).type
             continue
         zone = pairs, rules.GIB4 <= cut < limit
         if zone not in known:
-            known[zone] = decide_matching(profile, s, cut, indexes(pairs)).type
+            known[zone] = decide_matching(program, s, cut, indexes(pairs)).type
         yield cut, known[zone]
 
 
-def active_pairs(profile: Profile, s: Registers) -> Iterator[tuple[int, int]]:
+def active_pairs(program: Program, s: Registers) -> Iterator[tuple[int, int]]:
     """(address, bit set of the pairs that match from there on), by rising address; not cut off at 2**MAXPHYADDR."""
-    turns = [_turns(profile, s, n) for n, (_, mask) in enumerate(s.variable) if mask & rules.MASK_VALID]
-    cuts = ((cut, 0) for cut in sorted(_fixed_cuts(profile, s)))
+    edges = [_edges(program, s, n) for n, (_, mask) in enumerate(s.variable) if mask & rules.MASK_VALID]
+    cuts = ((cut, 0) for cut in sorted(_fixed_cuts(program, s)))
     pairs = 0
-    for cut, here in groupby(heapq.merge(cuts, *turns), key=lambda turn: turn[0]):
+    for cut, here in groupby(heapq.merge(cuts, *edges), key=lambda edge: edge[0]):
         for _, changed in here:
             pairs ^= changed
         yield cut, pairs
 
 
-def _turns(profile: Profile, s: Registers, n: int) -> Iterator[tuple[int, int]]:
+def _edges(program: Program, s: Registers, n: int) -> Iterator[tuple[int, int]]:
     """Where a pair's stretches begin and end, by rising address and no sooner than asked: a cube may have many."""
-    for start, end in ranges.spans(profile.ranges, *s.variable[n], s.maxphyaddr):
+    for start, end in ways.spans(program.ranges, *s.variable[n], s.maxphyaddr):
         yield start, 1 << n
         yield end, 1 << n
 
 
-def _fixed_cuts(profile: Profile, s: Registers) -> set[int]:
+def _fixed_cuts(program: Program, s: Registers) -> set[int]:
     """Addresses at which something else than a variable range may change the answer."""
-    if profile.ranges == CUBE and reference.block_count(s) > rules.MAP_BLOCK_LIMIT:
+    if program.ranges == EXACT and reference.block_count(s) > rules.MAP_BLOCK_LIMIT:
         raise reference.shattered()
     low = {span.base for span in rules.FIXED_RANGES}
-    return {0, rules.FIXED_END, rules.GIB4, tom2_end(profile, s)} | low
+    return {0, rules.FIXED_END, rules.GIB4, tom2_end(program, s)} | low
 
 
 def indexes(pairs: int) -> tuple[int, ...]:

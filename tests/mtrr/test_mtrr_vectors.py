@@ -5,26 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from conftest import load_vectors, rows
+from conftest import load_vectors, rows, state_of
 
-from memtype import MemoryType, MtrrState, msr_valid, range_registers, rules
+from memtype import MemoryType, msr_valid, range_registers, rules
 
 pytestmark = pytest.mark.usefixtures("backend")
-
-
-def state_of(row: dict[str, Any]) -> MtrrState:
-    """A vector's register file. `tom2_force_wb` stands for AMD's SYSCFG bits 21 and 22."""
-    tom2 = row.get("tom2_force_wb")
-    fixed = row.get("fixed") or {}
-    return MtrrState(
-        int(row["def_type_msr"], 16),
-        [int(fixed.get(f"0x{index:x}", "0"), 16) for index in rules.FIXED_MSRS],
-        [(int(base, 16), int(mask, 16)) for base, mask in row["variable"]],
-        maxphyaddr=row["phys_bits"],
-        vendor="amd" if tom2 else "intel",
-        syscfg=rules.SYSCFG_TOM2_EN | rules.SYSCFG_TOM2_FORCE_WB if tom2 else 0,
-        tom2=int(tom2, 16) if tom2 else 0,
-    )
 
 
 @pytest.mark.parametrize("row", rows("hardware", "mtrr_lookup"))

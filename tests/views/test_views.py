@@ -9,17 +9,16 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import load_vectors, rows
+from conftest import load_vectors, rows, state_of
 from hypothesis import given, settings
 from strategies import fields, interesting_addresses, random_state, states
-from test_mtrr_vectors import state_of
 
 from memtype import AddressError, InputError, MemoryType, MtrrState, ShatteredMapError, kvm, rules
-from memtype.views import View, kvm_list, overlaps, profiles, ranges, sweep
+from memtype.views import View, encodings, kvm_list, programs, sweep, ways
 from memtype.views.decide import decide
-from memtype.views.profiles import PROFILES
+from memtype.views.programs import PROGRAMS
 
-UC, WC, WT, WP, WB, NONE = (*sorted(rules.MTRR_TYPES), overlaps.UNDEFINED)
+UC, WC, WT, WP, WB, NONE = (*sorted(rules.MTRR_TYPES), encodings.UNDEFINED)
 G = 1 << 30
 
 
@@ -80,7 +79,7 @@ def test_what_an_odd_pair_denotes_to_each() -> None:
     cube = [(0x90000000, 0x10000000), (0xD0000000, 0x10000000)]
     size = (1 << 36) - (mask & -4096)
     expected = {
-        profiles.CUBE: cube,
+        programs.EXACT: cube,
         "range-linux": [(1 << 36 | 0x90001000, size)],
         "range-proc": [(1 << 36 | 0x90001000, size)],
         "range-edk2": [(0x90001000, size)],
@@ -88,18 +87,18 @@ def test_what_an_odd_pair_denotes_to_each() -> None:
         "range-hvpp": [(0x90001000, 0x10000000)],
         "range-none": [],
     }
-    for name, profile in PROFILES.items():
+    for name, program in PROGRAMS.items():
         found = [(first, length) for _, first, length, _ in state.view(name).ranges]
-        assert found == expected[MODELS[name]], (name, profile.ranges)
+        assert found == expected[MODELS[name]], (name, program.ranges)
     short = MtrrState(def_type=0x800, variable=[(6, 0x80000800)], maxphyaddr=36)  # the mask of a 32-bit machine
     assert short.view("proc").ranges == ((0, 0, 2 * G, WB),)
     assert short.view("linux-6.5").ranges == ((0, 0, 62 * G, WB),)
     every = MtrrState(def_type=0x800, variable=[(6, 0x800)], maxphyaddr=36)
-    for name in set(PROFILES) - {"kvm-6.11", "acrn"}:
+    for name in set(PROGRAMS) - {"kvm-6.11", "acrn"}:
         assert every.view(name).ranges == ((0, 0, 64 * G, WB),), name
 
 
-MODELS = dict.fromkeys(PROFILES, "mtrr-variable") | {
+MODELS = dict.fromkeys(PROGRAMS, "mtrr-variable") | {
     "linux-6.5": "range-linux", "proc": "range-proc", "kvm-6.10": "range-kvm", "kvm-6.11": "range-none",
     "edk2": "range-edk2", "edk2-dump": "range-edk2", "patina": "range-edk2", "hvpp": "range-hvpp", "acrn": "range-none",
 }  # fmt: skip
@@ -111,7 +110,7 @@ def test_stretches_come_by_rising_address() -> None:
     several = 0
     for _ in range(50):
         mask = rules.page_bits(36) & ~(rng.getrandbits(36) & rng.getrandbits(36) & rng.getrandbits(36))
-        found = list(ranges.spans(profiles.CUBE, rng.getrandbits(36), mask, 36))
+        found = list(ways.spans(programs.EXACT, rng.getrandbits(36), mask, 36))
         assert found == sorted(found)
         several += len(found) > 1
     assert several > 30
@@ -146,7 +145,7 @@ def test_undefined_overlaps(name: str) -> None:
         assert state.view(name).at(4 * G) is MemoryType.UC
 
 
-@pytest.mark.parametrize("name", [name for name in PROFILES if PROFILES[name].ranges != "range-none"])
+@pytest.mark.parametrize("name", [name for name in PROGRAMS if PROGRAMS[name].ranges != "range-none"])
 def test_defined_overlaps(name: str) -> None:
     """Two that agree, UC with anything of the same base, WT with WB: all but hvpp follow the manual."""
     for kinds, expected in [*(((k, k), k) for k in (UC, WC, WT, WP, WB)), ((WT, WB), WT), ((WB, WT), WT)] + [
@@ -160,7 +159,7 @@ def test_defined_overlaps(name: str) -> None:
 
 def test_overlaps_of_three() -> None:
     three = overlay(*((2 * G, G, k) for k in (WB, WT, WC)), default=UC)
-    assert {name: str(three.view(name).at(2 * G)) for name in PROFILES} == {
+    assert {name: str(three.view(name).at(2 * G)) for name in PROGRAMS} == {
         "sdm": "??", "linux-6.4": "UC", "linux-6.5": "UC", "proc": "UC", "kvm-4.1": "UC", "kvm-6.10": "WB",
         "kvm-6.11": "WB", "xen": "WC", "bochs": "WB", "edk2": "WC", "edk2-dump": "WC", "patina": "??",
         "bitvisor": "WT", "jonomango": "WC", "hvpp": "UC", "acrn": "WB",
@@ -168,7 +167,7 @@ def test_overlaps_of_three() -> None:
     wt_then_wb = overlay(*((2 * G, G, k) for k in (WC, WT, WB)), default=UC)
     assert [str(wt_then_wb.view(name).at(2 * G)) for name in ("xen", "edk2")] == ["WB", "WT"]
     late_uc = overlay(*((2 * G, G, k) for k in (WB, WC, UC)), default=WC)
-    answers = {name: str(late_uc.view(name).at(2 * G)) for name in PROFILES}
+    answers = {name: str(late_uc.view(name).at(2 * G)) for name in PROGRAMS}
     assert {name for name, kind in answers.items() if kind != "UC"} == {"kvm-6.10", "kvm-6.11", "patina", "acrn"}
 
 
@@ -255,7 +254,7 @@ def test_disabled() -> None:
             for d in (0x005, 0x405)
             for a in (0xA0000, G)
         ]
-        for name in PROFILES
+        for name in PROGRAMS
     }
     others = {
         "linux-6.4": ["??", "??", "??", "??"],
@@ -264,13 +263,13 @@ def test_disabled() -> None:
         "hvpp": ["WP", "WP", "WT", "WP"],
         "acrn": ["WP", "WB", "WP", "WB"],
     }
-    assert answers == {name: others.get(name, ["UC"] * 4) for name in PROFILES}
+    assert answers == {name: others.get(name, ["UC"] * 4) for name in PROGRAMS}
 
 
 def test_the_first_mebibyte() -> None:
     def answers(def_type: int, cap: int | None = None) -> dict[str, str]:
         state = MtrrState(def_type=def_type, fixed=[0x0404040404040404] * 11, cap=cap)
-        return {name: str(state.view(name).at(0xFFFFF)) for name in PROFILES}
+        return {name: str(state.view(name).at(0xFFFFF)) for name in PROGRAMS}
 
     on = answers(0xC06)
     assert {name for name, kind in on.items() if kind != "WT"} == {"jonomango", "kvm-6.11"}
@@ -285,10 +284,10 @@ def test_the_first_mebibyte() -> None:
 def test_tom2() -> None:
     state = overlay((8 * G, 4 * G, UC), default=WP, width=48, vendor="amd", syscfg=0x600000, tom2=0x4_1F00_0000)
     for address, changed in ((8 * G, "UC"), (6 * G, "WP"), (0x4_1F00_0000, "WP")):
-        expected = dict.fromkeys(PROFILES, changed) | dict.fromkeys(("kvm-6.11", "acrn"), "WB")
+        expected = dict.fromkeys(PROGRAMS, changed) | dict.fromkeys(("kvm-6.11", "acrn"), "WB")
         expected |= dict.fromkeys(("sdm", "bitvisor"), "WB" if address == 6 * G else changed)
         expected |= dict.fromkeys(("linux-6.4", "linux-6.5", "proc"), "WP" if address > 15 * G else "WB")
-        assert {name: str(state.view(name).at(address)) for name in PROFILES} == expected
+        assert {name: str(state.view(name).at(address)) for name in PROGRAMS} == expected
     assert str(state.view("linux-6.5").map.at(8 * G)) == "WB"
     assert overlay(default=WP, vendor="amd", syscfg=0x200000, tom2=1 << 33).view("linux-6.4").at(4 * G) == WP
     beyond = MtrrState(def_type=0x805, maxphyaddr=52, vendor="amd", syscfg=0x600000, tom2=1 << 50 | 1 << 33)
@@ -298,9 +297,9 @@ def test_tom2() -> None:
 def test_the_first_mebibyte_without_fixed_ranges() -> None:
     """FE = 0: a variable range decides for all but two."""
     state = overlay((0, 4 * G, WT), default=WP, fixed=[0x0606060606060606] * 11)
-    kinds = {name: str(state.view(name).at(0xFFFFF)) for name in PROFILES}
+    kinds = {name: str(state.view(name).at(0xFFFFF)) for name in PROGRAMS}
     others = {"acrn": "WP", "kvm-4.1": "WB", "kvm-6.11": "WB", "hvpp": "WP"}
-    assert kinds == dict.fromkeys(PROFILES, "WT") | others
+    assert kinds == dict.fromkeys(PROGRAMS, "WT") | others
 
 
 def test_acrn_takes_a_reserved_type_for_uncacheable() -> None:
@@ -319,9 +318,9 @@ def test_names() -> None:
         "kvm-5.15": "kvm-6.10", "kvm-6.11": "kvm-6.11", "kvm-7.3": "kvm-6.11",
     }  # fmt: skip
     state = MtrrState()
-    assert {name: state.view(name).profile.name for name in resolved} == resolved
+    assert {name: state.view(name).program.name for name in resolved} == resolved
     assert state.view("linux-6.12").name == "linux-6.12"
-    assert set(profiles.names()) >= set(PROFILES)
+    assert set(programs.names()) >= set(PROGRAMS)
 
 
 @pytest.mark.parametrize("name", ["", "vmware", "linux-6", "linux-6.4x", "kvm-4.2", "kvm-4.3", "kvm-2.6", "kvm-x.y"])
@@ -335,16 +334,16 @@ def test_unknown_names(name: str) -> None:
     elif name == "kvm-2.6":
         assert "3.13" in message
     else:
-        assert all(known in message for known in PROFILES) and "linux-X.Y" in message
+        assert all(known in message for known in PROGRAMS) and "linux-X.Y" in message
 
 
 def test_every_field_of_the_table_is_a_rule_with_a_source() -> None:
-    for profile in PROFILES.values():
+    for program in PROGRAMS.values():
         for field in ("ranges", "overlap", "disabled", "low", "default", "tom2"):
-            assert rules.RULES[getattr(profile, field)].source
-        assert profile.ranges == profiles.CUBE or profile.ranges in ranges.INTERVALS
-        assert profile.overlap == "overlap-none" or profile.overlap in overlaps.OVERLAPS
-        assert (profile.overlap == "overlap-none") == (profile.ranges == "range-none")
+            assert rules.RULES[getattr(program, field)].source
+        assert program.ranges == programs.EXACT or program.ranges in ways.SPANS
+        assert program.overlap == "overlap-none" or program.overlap in ways.OVERLAPS
+        assert (program.overlap == "overlap-none") == (program.ranges == "range-none")
 
 
 # --- laws --------------------------------------------------------------------------------------------------------
@@ -361,7 +360,7 @@ def test_the_sdm_view_is_the_state() -> None:
         assert [view.at(a) for a in addresses[:8]] == [state.at(a) for a in addresses[:8]]
         assert str(view.explain(addresses[0])) == str(state.explain(addresses[0]))
         # The record of the table says the same as the state, found another way.
-        assert [decide(PROFILES["sdm"], state, a).type for a in addresses] == state.types(addresses).tolist()
+        assert [decide(PROGRAMS["sdm"], state, a).type for a in addresses] == state.types(addresses).tolist()
 
 
 @settings(max_examples=60, deadline=None)
@@ -369,9 +368,9 @@ def test_the_sdm_view_is_the_state() -> None:
 def test_a_views_map_is_its_lookups(state: MtrrState) -> None:
     rng = random.Random(1)
     addresses = interesting_addresses(state, rng, 30)
-    for name in PROFILES:
+    for name in PROGRAMS:
         view = state.view(name)
-        single = [int(decide(view.profile, state, address).type) for address in addresses]
+        single = [int(decide(view.program, state, address).type) for address in addresses]
         assert view.types(addresses).tolist() == single, name
         try:
             segments = view.map.segments
@@ -393,7 +392,7 @@ def test_views_agree_on_plain_states(state: MtrrState) -> None:
         return
     addresses = [a for a in interesting_addresses(plain, random.Random(2), 20) if a >= rules.FIXED_END]
     expected = plain.types(addresses).tolist()
-    for name in set(PROFILES) - {"acrn", "kvm-6.11", "hvpp"}:
+    for name in set(PROGRAMS) - {"acrn", "kvm-6.11", "hvpp"}:
         assert plain.view(name).types(addresses).tolist() == expected, name
 
 
@@ -468,7 +467,7 @@ def test_a_view_is_a_value() -> None:
 @given(states())
 def test_reasons_give_the_answer_and_cite_rules(state: MtrrState) -> None:
     for address in interesting_addresses(state, random.Random(4), 2):
-        for name in PROFILES:
+        for name in PROGRAMS:
             reasons = state.view(name).explain(address)
             assert reasons.type == state.view(name).at(address)
             assert reasons.steps and all(step.rule in rules.RULES for step in reasons.steps)
@@ -496,5 +495,5 @@ def test_what_reasons_say() -> None:
 def test_sweep_keeps_tom2_zones_apart() -> None:
     """Inside and outside of TOP_MEM2 the same pairs match: the answers differ."""
     state = overlay((0, 64 * G, UC), default=WP, width=40, vendor="amd", syscfg=0x600000, tom2=8 * G)
-    bases, kinds = sweep.resolve(PROFILES["linux-6.5"], state)
+    bases, kinds = sweep.resolve(PROGRAMS["linux-6.5"], state)
     assert list(zip(bases, kinds)) == [(0, UC), (4 * G, WB), (8 * G, UC), (64 * G, WP)]

@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import load_vectors
+from conftest import load_vectors, state_of
 from strategies import random_state
-from test_mtrr_vectors import state_of
 
 from memtype import InputError, MemoryType, MtrrState, ShatteredMapError, rules
-from memtype.views import linux
+from memtype.views import linux_map
 
 G, M = 1 << 30, 1 << 20
 
@@ -248,5 +247,5 @@ def test_what_only_linux_has(qemu: MtrrState) -> None:
 
 
 def test_entries_print_as_the_kernel_prints() -> None:
-    assert str(linux.Entry(0x88800000, 0xFFFFFFFF, 0, False)) == "0000000088800000-00000000ffffffff uncachable"
-    assert str(linux.Entry(0, 0xFFF, 3, True)) == "0000000000000000-0000000000000fff ?"
+    assert str(linux_map.Entry(0x88800000, 0xFFFFFFFF, 0, False)) == "0000000088800000-00000000ffffffff uncachable"
+    assert str(linux_map.Entry(0, 0xFFF, 3, True)) == "0000000000000000-0000000000000fff ?"

@@ -1,6 +1,6 @@
 """How each program reads the same registers: one record per view, every field a rule that `rules.RULES` cites.
 
-The table is the whole difference between the views; `decide` and `ranges` only carry it out.
+The table is the whole difference between the views; `decide` and `ways` only carry it out.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from memtype.errors import InputError
 
 
 @dataclass(frozen=True, slots=True)
-class Profile:
+class Program:
     """One program's reading of the MTRRs. Fields are identifiers in `memtype.rules.RULES`.
 
     Attributes
@@ -36,29 +36,29 @@ class Profile:
     tom2: str
 
 
-CUBE: Final = "mtrr-variable"
+EXACT: Final = "mtrr-variable"
 
 _TABLE: Final = (
     # name        ranges         overlap              disabled            low           default         tom2
-    ("sdm",       CUBE,          "mtrr-undefined",    "mtrr-disabled",    "mtrr-fixed", "mtrr-default", "mtrr-tom2"),
-    ("linux-6.4", CUBE,          "overlap-linux",     "disabled-invalid", "mtrr-fixed", "mtrr-default", "tom2-forced"),
+    ("sdm",       EXACT,         "mtrr-undefined",    "mtrr-disabled",    "mtrr-fixed", "mtrr-default", "mtrr-tom2"),
+    ("linux-6.4", EXACT,         "overlap-linux",     "disabled-invalid", "mtrr-fixed", "mtrr-default", "tom2-forced"),
     ("linux-6.5", "range-linux", "overlap-linux",     "mtrr-disabled",    "low-linux",  "mtrr-default", "tom2-forced"),
     ("proc",      "range-proc",  "overlap-linux",     "mtrr-disabled",    "mtrr-fixed", "mtrr-default", "tom2-forced"),
-    ("kvm-4.1",   CUBE,          "overlap-linux",     "disabled-kvm",     "low-kvm",    "mtrr-default", "tom2-none"),
+    ("kvm-4.1",   EXACT,         "overlap-linux",     "disabled-kvm",     "low-kvm",    "mtrr-default", "tom2-none"),
     ("kvm-6.10",  "range-kvm",   "overlap-kvm",       "mtrr-disabled",    "mtrr-fixed", "mtrr-default", "tom2-none"),
     ("kvm-6.11",  "range-none",  "overlap-none",      "disabled-ignored", "low-none",   "default-wb",   "tom2-none"),
-    ("xen",       CUBE,          "overlap-xen",       "mtrr-disabled",    "mtrr-fixed", "mtrr-default", "tom2-none"),
-    ("bochs",     CUBE,          "overlap-bochs",     "mtrr-disabled",    "mtrr-fixed", "mtrr-default", "tom2-none"),
+    ("xen",       EXACT,         "overlap-xen",       "mtrr-disabled",    "mtrr-fixed", "mtrr-default", "tom2-none"),
+    ("bochs",     EXACT,         "overlap-bochs",     "mtrr-disabled",    "mtrr-fixed", "mtrr-default", "tom2-none"),
     ("edk2",      "range-edk2",  "overlap-edk2",      "mtrr-disabled",    "mtrr-fixed", "mtrr-default", "tom2-none"),
     ("edk2-dump", "range-edk2",  "overlap-edk2-dump", "mtrr-disabled",    "mtrr-fixed", "mtrr-default", "tom2-none"),
     ("patina",    "range-edk2",  "overlap-patina",    "mtrr-disabled",    "mtrr-fixed", "mtrr-default", "tom2-none"),
-    ("bitvisor",  CUBE,          "overlap-bitvisor",  "mtrr-disabled",    "mtrr-fixed", "mtrr-default", "mtrr-tom2"),
-    ("jonomango", CUBE,          "overlap-min",       "mtrr-disabled",    "low-uc",     "mtrr-default", "tom2-none"),
+    ("bitvisor",  EXACT,         "overlap-bitvisor",  "mtrr-disabled",    "mtrr-fixed", "mtrr-default", "mtrr-tom2"),
+    ("jonomango", EXACT,         "overlap-min",       "mtrr-disabled",    "low-uc",     "mtrr-default", "tom2-none"),
     ("hvpp",      "range-hvpp",  "overlap-hvpp",      "disabled-ignored", "mtrr-fixed", "mtrr-default", "tom2-none"),
     ("acrn",      "range-none",  "overlap-none",      "disabled-acrn",    "low-acrn",   "default-wb",   "tom2-none"),
 )  # fmt: skip
 
-PROFILES: Final = {row[0]: Profile(*row) for row in _TABLE}
+PROGRAMS: Final = {row[0]: Program(*row) for row in _TABLE}
 
 _ALIASES: Final = {
     "min": "jonomango",
@@ -74,10 +74,10 @@ KVM_LIST: Final = (4, 4), (6, 10)
 
 def names() -> tuple[str, ...]:
     """Every name that `MtrrState.view` takes, aliases included; releases of Linux and KVM beside them."""
-    return (*PROFILES, *_ALIASES)
+    return (*PROGRAMS, *_ALIASES)
 
 
-def profile(name: str) -> Profile:
+def program(name: str) -> Program:
     """The record behind a name; ``linux-6.12`` and ``kvm-5.15`` resolve to the releases that behave alike.
 
     Raises
@@ -89,13 +89,13 @@ def profile(name: str) -> Profile:
         raise InputError(f"view {name!r:.60} is not a name")
     word = name.strip().lower().replace("_", "-")
     word = _ALIASES.get(word, word)
-    if word in PROFILES:
-        return PROFILES[word]
+    if word in PROGRAMS:
+        return PROGRAMS[word]
     release = re.fullmatch(r"(linux|kvm)-v?(\d+)\.(\d+)(?:[.+-].*)?", word)
     if not release:
         raise InputError(f"no view is named {name!r}; one of {', '.join(names())}, linux-X.Y, kvm-X.Y")
     number = int(release[2]), int(release[3])
-    return PROFILES[_linux_era(number) if release[1] == "linux" else _kvm_engine(number)]
+    return PROGRAMS[_linux_era(number) if release[1] == "linux" else _kvm_engine(number)]
 
 
 def _linux_era(release: tuple[int, int]) -> str:

@@ -1,0 +1,14 @@
+"""As Xen combines overlapping ranges."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from memtype.views.encodings import UC, WB, WT
+
+
+def combine(encodings: Sequence[int]) -> int:
+    kinds = set(encodings)
+    if UC in kinds:
+        return UC
+    return WT if kinds == {WT, WB} else encodings[-1]
