@@ -36,7 +36,6 @@ from memtype.memory_map import MemoryMap, Segment
 from memtype.mtrr import MtrrState, msr_valid, range_registers
 from memtype.pat import Pat, pat_valid
 from memtype.types import MemoryType
-from memtype.want import Want, want
 
 if TYPE_CHECKING:
     from memtype import kvm
@@ -47,6 +46,7 @@ if TYPE_CHECKING:
     from memtype.analysis.page_type import PageType, page_type
     from memtype.analysis.pages import PageRun, Pages, Split, pages
     from memtype.analysis.verify import LeafFault, Verification, verify
+    from memtype.analysis.want import Want, want
     from memtype.fleet import StateArray, types_of_states
     from memtype.formats import load, parse
     from memtype.machine import Cpu, Machine
@@ -60,6 +60,7 @@ else:
         "memtype.analysis.page_type": ("PageType", "page_type"),
         "memtype.analysis.pages": ("PageRun", "Pages", "Split", "pages"),
         "memtype.analysis.verify": ("LeafFault", "Verification", "verify"),
+        "memtype.analysis.want": ("Want", "want"),
         "memtype.fleet": ("StateArray", "types_of_states"),
         "memtype.formats": ("load", "parse"),
         "memtype.machine": ("Cpu", "Machine"),

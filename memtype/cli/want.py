@@ -22,7 +22,7 @@ from memtype.cli._pat import (
 from memtype.errors import InputError
 from memtype.pat import pte_bits
 from memtype.types import MemoryType
-from memtype.want import Want, want
+from memtype.analysis.want import Want, want
 
 HELP = "which PAT entry and page-table bits give a type at an address, or why none does"
 EXAMPLE = "memtype want wc --at 0xe0000000 --pat default --mtrr uc"

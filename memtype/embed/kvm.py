@@ -39,7 +39,7 @@ _WIDTH_LEAF: Final = 0x8000_0008
 _PAIRS: Final = 8  # KVM's MTRRCAP.VCNT
 
 
-class Vm:
+class HostVm:
     """A virtual machine with one virtual processor; a context manager.
 
     Parameters
@@ -57,7 +57,7 @@ class Vm:
     --------
     ::
 
-        >>> with Vm(maxphyaddr=39) as vm:                              # doctest: +SKIP
+        >>> with HostVm(maxphyaddr=39) as vm:                              # doctest: +SKIP
         ...     vm.set_msr(0x2FF, 0xC06), vm.set_msr(0x2FF, 0xC07)
         (True, False)
     """
@@ -90,7 +90,7 @@ class Vm:
         self._files.append(file)
         return file
 
-    def __enter__(self) -> Vm:
+    def __enter__(self) -> HostVm:
         return self
 
     def __exit__(

@@ -8,22 +8,22 @@ from collections.abc import Iterator
 import pytest
 
 from memtype import LiveReadRefused, MtrrState, RegisterError, msr_valid, rules
-from memtype.embed.kvm import Vm
+from memtype.embed.kvm import HostVm
 from memtype.pat import Pat
 
 BAD_PAT = 0x0202020202020202
 PAIRS = tuple(range(0x200, 0x210))
 
 
-def opened(maxphyaddr: int | None = None) -> Vm:
+def opened(maxphyaddr: int | None = None) -> HostVm:
     try:
-        return Vm(maxphyaddr)
+        return HostVm(maxphyaddr)
     except LiveReadRefused as error:
         pytest.skip(f"no KVM here: {error}")
 
 
 @pytest.fixture
-def vm() -> Iterator[Vm]:
+def vm() -> Iterator[HostVm]:
     with opened() as made:
         yield made
 
@@ -58,7 +58,7 @@ def test_kvm_takes_what_msr_valid_takes(width: int) -> None:
     assert 500 < taken < 1400
 
 
-def test_kvm_takes_the_pat_that_pat_validity_takes(vm: Vm) -> None:
+def test_kvm_takes_the_pat_that_pat_validity_takes(vm: HostVm) -> None:
     if vm.set_msr(rules.PAT_MSR, BAD_PAT):
         pytest.skip("this host's KVM takes any PAT: it is no judge")
     rng = random.Random(3)
@@ -84,7 +84,7 @@ def test_refused_registers_are_named() -> None:
         assert vm.load(state) == [0x200, 0x212, 0x213]
 
 
-def test_registers_that_kvm_has_not(vm: Vm) -> None:
+def test_registers_that_kvm_has_not(vm: HostVm) -> None:
     assert vm.get_msr(0x210) is None and not vm.set_msr(0x210, 0)
     with pytest.raises(RegisterError, match="IA32_MTRR_PHYSBASE8"):
         vm.read(0x210)
@@ -94,6 +94,6 @@ def test_registers_that_kvm_has_not(vm: Vm) -> None:
 def test_a_device_that_is_none() -> None:
     for path in ("/nonexistent", "/dev/null", "/"):
         with pytest.raises(LiveReadRefused, match=path):
-            Vm(device=path)
+            HostVm(device=path)
     with pytest.raises(RegisterError):
-        Vm(maxphyaddr=53)
+        HostVm(maxphyaddr=53)
