@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from memtype.analysis.want import Want, want
 from memtype.cli import _common
 from memtype.cli._pat import (
     add_pat,
@@ -22,7 +23,6 @@ from memtype.cli._pat import (
 from memtype.errors import InputError
 from memtype.pat import pte_bits
 from memtype.types import MemoryType
-from memtype.analysis.want import Want, want
 
 HELP = "which PAT entry and page-table bits give a type at an address, or why none does"
 EXAMPLE = "memtype want wc --at 0xe0000000 --pat default --mtrr uc"
