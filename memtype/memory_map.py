@@ -35,6 +35,7 @@ class Segment:
 
 
 _put = object.__setattr__
+_NOTHING = (None,)  # no backend's handle
 _ONE = 1
 
 
@@ -50,22 +51,22 @@ class MemoryMap:
     (<MemoryType.UC: 0>, <MemoryType.MIXED: 11>)
     """
 
-    __slots__ = ("_arrays", "_bases", "_kinds", "_packed", "_segments", "_types", "_view", "maxphyaddr")
+    __slots__ = ("_arrays", "_bases", "_held", "_kinds", "_segments", "_types", "maxphyaddr")
 
     maxphyaddr: int
-    _packed: Any  # what a backend's `resolve_packed` gave
+    _held: tuple[Any, ...]  # a backend's handle
     _bases: Sequence[int]
     _types: Sequence[int]
     _kinds: tuple[MemoryType, ...]
     _segments: tuple[Segment, ...]
     _arrays: tuple[arrays.U64Array, arrays.U8Array]
-    _view: Any  # the same for the C core
 
     def __init__(self, bases: Sequence[int], types: Sequence[int], maxphyaddr: int) -> None:
         """From parallel lists as a backend's `resolve` gives them; `from_segments` is the public way."""
         _put(self, "maxphyaddr", maxphyaddr)
         _put(self, "_bases", bases)
         _put(self, "_types", types)
+        _put(self, "_held", _NOTHING)
 
     def __setattr__(self, name: str, value: Any) -> None:
         raise AttributeError(f"a MemoryMap is immutable: {name!r} cannot be set")
@@ -76,8 +77,7 @@ class MemoryMap:
     def __getattr__(self, name: str) -> Any:
         # Reached for a slot that is not filled yet: what others are made from is made once, on first use.
         if name in ("_bases", "_types"):
-            packed = self._packed
-            bases, types = packed if isinstance(packed, tuple) else backends.load("native").unpack(packed)
+            bases, types = self._held[0](self._held)
             _put(self, "_bases", bases)
             _put(self, "_types", types)
         elif name == "_kinds":
@@ -86,8 +86,6 @@ class MemoryMap:
             _put(self, "_segments", self._make_segments())
         elif name == "_arrays":
             _put(self, "_arrays", (np.array(self._bases, arrays.U64), np.array(self._types, arrays.U8)))
-        elif name == "_view":
-            _put(self, "_view", backends.load("native").map_view(*self._arrays))
         else:
             raise AttributeError(f"'MemoryMap' object has no attribute '{name}'")
         return getattr(self, name)
@@ -202,13 +200,13 @@ class MemoryMap:
 
 
 _new = object.__new__
-_put_packed, _put_width = (MemoryMap.__dict__[slot].__set__ for slot in ("_packed", "maxphyaddr"))
+_put_held, _put_width = (MemoryMap.__dict__[slot].__set__ for slot in ("_held", "maxphyaddr"))
 
 
-def packed_map(packed: Any, maxphyaddr: int) -> MemoryMap:
+def packed_map(held: tuple[Any, ...], maxphyaddr: int) -> MemoryMap:
     """The map that a backend's `resolve_packed` gave; taken apart when somebody looks."""
     made = _new(MemoryMap)
-    _put_packed(made, packed)
+    _put_held(made, held)
     _put_width(made, maxphyaddr)
     return made
 

@@ -86,8 +86,7 @@ class MtrrState:
     syscfg: int = 0
     tom2: int = 0
     cap: int | None = None
-    _native: Any = field(default=None, init=False, repr=False, compare=False)
-    _tables: Any = field(default=None, init=False, repr=False, compare=False)
+    _held: tuple[Any, ...] = field(default=(None,), init=False, repr=False, compare=False)  # the backend's handle
     _map: Any = field(default=None, init=False, repr=False, compare=False)  # MemoryMap, or why there is none
     # What `at` has learnt: the type of whole MiB that have one, by number. Never block 0: True >> 20 is 0.
     _known: dict[int, MemoryType] = field(default_factory=dict, init=False, repr=False, compare=False)
@@ -106,7 +105,7 @@ class MtrrState:
         put(self, "maxphyaddr", check_maxphyaddr(self.maxphyaddr))
         if len(self.variable) > rules.MAX_VARIABLE:
             raise RegisterError(f"{len(self.variable)} variable ranges; MTRRCAP.VCNT allows {rules.MAX_VARIABLE}")
-        put(self, "_native", backends.active.prepare(self))
+        put(self, "_held", backends.active.prepare(self))
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Caches stay behind: a pickled state is its registers.
@@ -247,9 +246,10 @@ class MtrrState:
         found = self._map
         if found is None:
             found = self._resolve()
-        made: arrays.U8Array | None = backends.active.pages_at_once(found, first_gfn, count, out)
-        if made is not None:
-            return made
+        if type(found) is MemoryMap:
+            made = backends.active.pages_at_once(found, first_gfn, count, out)
+            if made is not None:
+                return made
         first_gfn, count = arrays.integer(first_gfn, "first_gfn"), arrays.integer(count, "count")
         arrays.refuse_pages(first_gfn, count, self.maxphyaddr)
         out = arrays.output(out, (count,), arrays.U8)

@@ -1,7 +1,7 @@
 """Which implementation answers: ``MEMTYPE_BACKEND=auto|native|python|checked`` chooses at import.
 
-A backend is a module with the functions of `memtype.backends.python`. `active` is the chosen one; all other rooms
-call ``backends.active.…`` and so follow a change of it.
+A backend is a module that keeps the contract (`contract.Backend`). `active` is the chosen one; all other rooms call
+``backends.active.…`` and so follow a change of it.
 
 What the environment asks for and cannot have (a misspelt name, an extension that is not built) does not break
 ``import memtype``: `refused` keeps it in one line, and another backend answers. The command line prints that line and
@@ -14,14 +14,15 @@ from __future__ import annotations
 import importlib
 import os
 import warnings
-from typing import Any
+from typing import Any, cast
 
+from memtype.backends.contract import Backend
 from memtype.errors import BackendUnavailable, MemtypeError
 
 NAMES = ("native", "python", "checked")
 
 
-def load(name: str) -> Any:
+def load(name: str) -> Backend:
     """The backend module of that name.
 
     Raises
@@ -33,14 +34,14 @@ def load(name: str) -> Any:
         shown = ascii(name)[1:-1]
         raise BackendUnavailable(f"MEMTYPE_BACKEND={shown:.40}: not one of auto, {', '.join(NAMES)}")
     try:
-        return importlib.import_module(f"memtype.backends.{name}")
+        return cast(Backend, importlib.import_module(f"memtype.backends.{name}"))
     except MemtypeError:
         raise
     except Exception as error:  # absent: ImportError; stale: AttributeError, or cffi's own for a struct
         raise BackendUnavailable(f"the {name} backend cannot be loaded: {error}") from error
 
 
-def _choose(wanted: str) -> Any:
+def _choose(wanted: str) -> Backend:
     if wanted != "auto":
         return load(wanted)
     try:
@@ -53,7 +54,7 @@ def _choose(wanted: str) -> Any:
 class _Substitute:
     """The backend that answers in place of what was refused; it says so when it is first asked, then steps aside."""
 
-    def __init__(self, module: Any, text: str) -> None:
+    def __init__(self, module: Backend, text: str) -> None:
         self._module, self._text = module, text
         self.name, self.isa = module.name, module.isa
 
@@ -66,21 +67,22 @@ class _Substitute:
         return getattr(self._module, function)
 
 
-def _start(wanted: str) -> tuple[Any, str | None]:
+def _start(wanted: str) -> tuple[Backend, str | None]:
     """The backend that answers, and what was refused."""
     try:
         found = _choose(wanted)
         text = getattr(found, "refused", None)
     except MemtypeError as error:
         found, text = _best(), str(error)
-    return _Substitute(found, text) if text else found, text
+    return cast(Backend, _Substitute(found, text)) if text else found, text
 
 
-def _best() -> Any:
+def _best() -> Backend:
     try:
         return load("native")
     except MemtypeError:
         return load("python")
 
 
+active: Backend
 active, refused = _start(os.environ.get("MEMTYPE_BACKEND") or "auto")

@@ -7,15 +7,14 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from memtype import arrays, rules
 from memtype._native import ffi, lib
 from memtype.backends import reference
+from memtype.backends.contract import Fleet, Map
 from memtype.backends.reference import Registers
 from memtype.errors import AddressError, ArrayError, InputError
 
@@ -62,18 +61,31 @@ _isa = _ISAS[isa]
 # Structs that C fills come from here: what C does not write, nobody reads.
 _new = ffi.new_allocator(should_clear_after_alloc=False)
 _types, _resolve_map, _pages = lib.memtype_types, lib.memtype_resolve_map, lib.memtype_map_page_types
-_from, _NULL, _empty = ffi.from_buffer, ffi.NULL, np.empty
+_from, _NULL, _empty, _Array = ffi.from_buffer, ffi.NULL, np.empty, np.ndarray
 _U64, _U8 = arrays.U64, arrays.U8
 _U64S, _U8S = ffi.typeof("uint64_t[]"), ffi.typeof("uint8_t[]")
 _TABLES, _MAP = ffi.typeof("memtype_tables *"), ffi.typeof("memtype_map *")
 _SIZE = ffi.typeof("size_t *")
 _HEAD = struct.Struct("=15Q4I")  # memtype_mtrrs up to base[], as mtrr.c asserts
 _BASE, _MASK = (ffi.offsetof("memtype_mtrrs", member) for member in ("base", "mask"))
+_map_types = lib.memtype_map_types
+_NOTHING = (None,)  # the handle of what keeps none
+_UNFIT = ValueError, BufferError  # how an array says that it is not contiguous, or read-only
 _LARGE_MAP = 1024  # segments; more than any masks without holes make
 
 
-def prepare(s: Registers) -> Any:
-    """The C struct of a register file; an immutable state keeps it."""
+# --- handles: the first element tells whose and what kind, and is another in another copy of the core ----------------
+
+_BARE, _READY = object(), object()  # of a state: (_BARE, registers), later (_READY, registers, tables)
+
+
+def prepare(s: Registers) -> tuple[Any, ...]:
+    """The handle of a state; the tables of the array kernels come when they are first needed."""
+    return _BARE, _registers(s)
+
+
+def _registers(s: Registers) -> Any:
+    """The C struct of a register file."""
     made = ffi.new("memtype_mtrrs *")
     raw, count = ffi.buffer(made), len(s.variable)
     raw[: _HEAD.size] = _HEAD.pack(
@@ -88,32 +100,34 @@ def prepare(s: Registers) -> Any:
     return made
 
 
-def registers(s: Any) -> Any:
-    """The C struct of a register file, made once and kept in the immutable state."""
-    try:
-        return s._native or _kept(s, "_native", prepare)
-    except AttributeError:
-        return prepare(s)
+def registers(s: Registers) -> Any:
+    """The C struct of a register file; an immutable state keeps it."""
+    return _handle(s)[1]
 
 
 def tables(s: Registers) -> Any:
     """The tables of the array kernels (csrc/windows.c), kept likewise."""
-    return _kept(s, "_tables", _build_tables)
-
-
-def _build_tables(s: Registers) -> Any:
+    held = _handle(s)
+    if held[0] is _READY:
+        return held[2]
     made = _new(_TABLES)
-    lib.memtype_tables_build(registers(s), _isa, made)
-    return made
+    lib.memtype_tables_build(held[1], _isa, made)
+    return _keep(s, (_READY, held[1], made))[2]
 
 
-def _kept(s: Registers, slot: str, make: Callable[[Registers], Any]) -> Any:
-    made = getattr(s, slot, None)
-    if made is None:
-        made = make(s)
-        if hasattr(s, slot):
-            object.__setattr__(s, slot, made)
-    return made
+def _handle(s: Registers) -> tuple[Any, ...]:
+    held: tuple[Any, ...] = getattr(s, "_held", _NOTHING)
+    return held if held[0] is _READY or held[0] is _BARE else _keep(s, prepare(s))
+
+
+def _keep(owner: Any, held: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Put a handle into a state or a map; other objects with registers keep none."""
+    if hasattr(owner, "_held"):
+        object.__setattr__(owner, "_held", held)
+    return held
+
+
+# --- one processor's MTRRs ----------------------------------------------------------------------------------------
 
 
 def _vendor(vendor: str) -> int:
@@ -138,25 +152,25 @@ def at(s: Registers, address: int) -> int:
 
 def resolve(s: Registers) -> tuple[list[int], list[int]]:
     """(bases, types) of the segments of [0, 2**maxphyaddr). Raises `ShatteredMapError` where they are too many."""
-    packed = resolve_packed(s)
-    return packed if isinstance(packed, tuple) else unpack(packed)
+    return unpack(resolve_packed(s))
 
 
-def resolve_packed(s: Any) -> Any:
-    """The map as C wrote it, for `unpack`: most maps are never taken apart in Python."""
-    made = _new(_MAP)
-    if _resolve_map(s._native or registers(s), made) == 0:
-        return made
+def resolve_packed(s: Registers) -> tuple[Any, ...]:
+    """The map as C wrote it: most maps are never taken apart in Python."""
+    made, mtrrs = _new(_MAP), _handle(s)[1]
+    if _resolve_map(mtrrs, made) == 0:
+        return unpack, made, None, None
     for capacity in (_LARGE_MAP, rules.MAP_SEGMENT_LIMIT):
         bases, kinds, count = _new(_U64S, capacity), _new(_U8S, capacity), ffi.new(_SIZE)
-        if lib.memtype_resolve(registers(s), bases, kinds, capacity, count) == lib.MEMTYPE_OK:
-            return ffi.unpack(bases, count[0]), ffi.unpack(kinds, count[0])
+        if lib.memtype_resolve(mtrrs, bases, kinds, capacity, count) == lib.MEMTYPE_OK:
+            return unpack, None, (ffi.unpack(bases, count[0]), ffi.unpack(kinds, count[0])), None
     raise reference.shattered()
 
 
-def unpack(packed: Any) -> tuple[list[int], list[int]]:
-    """(bases, types) of the struct that `resolve_packed` gave."""
-    return ffi.unpack(packed.bases, packed.count), ffi.unpack(packed.types, packed.count)
+def unpack(held: tuple[Any, ...]) -> tuple[list[int], list[int]]:
+    """(bases, types) of the handle of a map: (unpack, struct or None, lists or None, pointers or None)."""
+    _, packed, lists, _ = held
+    return lists if packed is None else (ffi.unpack(packed.bases, packed.count), ffi.unpack(packed.types, packed.count))
 
 
 def types(s: Registers, addresses: arrays.U64Array, out: arrays.U8Array) -> None:
@@ -166,24 +180,21 @@ def types(s: Registers, addresses: arrays.U64Array, out: arrays.U8Array) -> None
         raise _refused(addresses, index[0], s.maxphyaddr)
 
 
-def types_at_once(s: Any, addresses: Any, out: Any) -> NDArray[Any] | None:
-    """`MtrrState.types` where nothing is odd, in as few steps as there are. None: nothing that counts was written,
-    and the careful way will do it or say what is wrong."""
+def types_at_once(s: Any, addresses: Any, out: Any) -> arrays.U8Array | None:
+    """`MtrrState.types` where nothing is odd, in as few steps as there are."""
+    if type(addresses) is not _Array or addresses.dtype is not _U64:
+        return None
+    if out is None:
+        out = _empty(addresses.shape, _U8)
+    elif type(out) is not _Array or out.dtype is not _U8 or out.shape != addresses.shape:
+        return None
     try:
-        if addresses.dtype is not _U64 or not addresses.shape:  # a numpy scalar wants a scalar
-            return None
-        if out is None:
-            out = _empty(addresses.shape, _U8)
-            written = _from(out)
-        elif out.dtype is _U8 and out.shape == addresses.shape:
-            written = _from(_U8S, out, True)
-        else:
-            return None
-        if _types(s._tables or tables(s), _from(_U64S, addresses), addresses.size, written, _NULL) == 0:
-            return out  # type: ignore[no-any-return]
-    except (AttributeError, TypeError, ValueError, BufferError):  # no array, not contiguous, or read-only
-        pass
-    return None
+        given, written = _from(_U64S, addresses), _from(_U8S, out, True)
+    except _UNFIT:
+        return None
+    held = s._held
+    built = held[2] if held[0] is _READY else tables(s)
+    return None if _types(built, given, addresses.size, written, _NULL) else out
 
 
 def page_types(s: Registers, first_gfn: int, out: arrays.U8Array) -> None:
@@ -196,46 +207,56 @@ def page_types(s: Registers, first_gfn: int, out: arrays.U8Array) -> None:
         lib.memtype_page_types(tables(s), first_gfn, out.size, _out(out))
 
 
-def pages_at_once(found: Any, first_gfn: Any, count: Any, out: Any) -> NDArray[Any] | None:
-    """`MtrrState.page_types` by a map as `resolve_packed` left it; None as in `types_at_once`."""
+def pages_at_once(found: Map, first_gfn: Any, count: Any, out: Any) -> arrays.U8Array | None:
+    """`MemoryMap.page_types` of a map that is still packed, for numbers that C can hold."""
+    held = found._held
+    if held[0] is not unpack or held[1] is None or type(first_gfn) is not int or type(count) is not int:
+        return None
+    if first_gfn >> 40 or count >> 24:  # negative, or so much that the careful way costs nothing more
+        return None
+    if out is None:
+        out = _empty(count, _U8)
+    elif type(out) is not _Array or out.dtype is not _U8 or out.shape != (count,):
+        return None
     try:
-        if type(first_gfn) is not int or type(count) is not int:
-            return None
-        if out is None:
-            out = _empty(count, _U8)
-        elif out.dtype is not _U8 or out.shape != (count,):
-            return None
-        if _pages(found._packed, found.maxphyaddr, first_gfn, count, _from(_U8S, out, True)) == 0:
-            return out  # type: ignore[no-any-return]
-    except (AttributeError, TypeError, OverflowError, ValueError, BufferError, MemoryError):
-        pass
-    return None
+        written = _from(_U8S, out, True)
+    except _UNFIT:
+        return None
+    return None if _pages(held[1], found.maxphyaddr, first_gfn, count, written) else out
 
 
-def map_view(bases: arrays.U64Array, kinds: arrays.U8Array) -> tuple[Any, Any, int]:
+def map_types_at_once(found: Map, addresses: Any, out: Any) -> arrays.U8Array | None:
+    """`MemoryMap.types`."""
+    if type(addresses) is not _Array or addresses.dtype is not _U64:
+        return None
+    if out is None:
+        out = _empty(addresses.shape, _U8)
+    elif type(out) is not _Array or out.dtype is not _U8 or out.shape != addresses.shape:
+        return None
+    try:
+        given, written = _from(_U64S, addresses), _from(_U8S, out, True)
+    except _UNFIT:
+        return None
+    held = found._held
+    bases, kinds, count = (held[0] is unpack and held[3]) or _map_pointers(found)
+    status = _map_types(bases, kinds, count, found.maxphyaddr, _isa, given, addresses.size, written, _NULL)
+    return None if status else out
+
+
+def _map_pointers(found: Map) -> tuple[Any, Any, int]:
     """A map's arrays as C takes them, for the map to keep."""
+    made = _pointers(*found.as_arrays())
+    held = found._held
+    packed = held[1:3] if held[0] is unpack else (None, None)
+    _keep(found, (unpack, *packed, made))
+    return made
+
+
+def _pointers(bases: arrays.U64Array, kinds: arrays.U8Array) -> tuple[Any, Any, int]:
     return _from(_U64S, bases), _from(_U8S, kinds), bases.size
 
 
-def map_types_at_once(found: Any, addresses: Any, out: Any) -> NDArray[Any] | None:
-    """`MemoryMap.types`; None as in `types_at_once`."""
-    try:
-        if addresses.dtype is not _U64 or not addresses.shape:  # a numpy scalar wants a scalar
-            return None
-        if out is None:
-            out = _empty(addresses.shape, _U8)
-        elif out.dtype is not _U8 or out.shape != addresses.shape:
-            return None
-        bases, kinds, count = found._view
-        given, written, width = _from(_U64S, addresses), _from(_U8S, out, True), found.maxphyaddr
-        if not lib.memtype_map_types(bases, kinds, count, width, _isa, given, addresses.size, written, _NULL):
-            return out  # type: ignore[no-any-return]
-    except (AttributeError, TypeError, ValueError, BufferError):
-        pass
-    return None
-
-
-def fleet_types(fleet: Any, addresses: arrays.U64Array, out: arrays.U8Array) -> None:
+def fleet_types(fleet: Fleet, addresses: arrays.U64Array, out: arrays.U8Array) -> None:
     """out[i, j] = type in state i of addresses[i, j], or of addresses[j] where all states share them.
 
     Raises `AddressError` for the first address beyond its state's width.
@@ -266,7 +287,7 @@ def map_types(
     """The types that a map's segments give the addresses; errors are those of `types`."""
     index = ffi.new(_SIZE)
     given, written = _in(addresses), _out(out)
-    status = lib.memtype_map_types(*map_view(bases, kinds), maxphyaddr, _isa, given, addresses.size, written, index)
+    status = lib.memtype_map_types(*_pointers(bases, kinds), maxphyaddr, _isa, given, addresses.size, written, index)
     if _fit(status):
         raise _refused(addresses, index[0], maxphyaddr)
 

@@ -1,8 +1,4 @@
-"""The fallback: arrays on top of the reference, one element at a time where nothing better is plain.
-
-The functions here are what every backend has. Arrays arrive C-contiguous and of the right dtype; `out` is
-written only when no error is raised.
-"""
+"""The fallback: arrays on top of the reference, one element at a time where nothing better is plain."""
 
 from __future__ import annotations
 
@@ -14,11 +10,12 @@ import numpy as np
 
 from memtype import arrays, rules
 from memtype.backends import reference
+from memtype.backends.contract import Fleet, Map
 from memtype.backends.reference import Registers, msr_fault, pat_index, pat_valid
 
 __all__ = [
     "at", "effective", "effective_array", "effective_ept", "effective_ept_array", "effective_ept_types",
-    "effective_npt", "effective_npt_array", "effective_pcd_pwt", "effective_types", "ept_types", "fleet_types",
+    "effective_npt", "effective_npt_array", "effective_pcd_pwt", "effective_types", "ept_types", "fleet_types", "isa",
     "leaf_bits", "leaf_fill", "map_types", "map_types_at_once", "msr_fault", "name", "page_types", "pages_at_once",
     "pat_index", "pat_indexes", "pat_types", "pat_valid", "pat_valids", "prepare", "resolve", "resolve_packed",
     "types", "types_at_once", "xen_ept_type",
@@ -28,8 +25,9 @@ name = "python"
 isa = "none"  # no instruction set but the interpreter's
 
 
-def prepare(s: Registers) -> None:
-    """What an immutable state keeps for this backend: nothing."""
+def prepare(s: Registers) -> tuple[Any, ...]:
+    """A state keeps nothing for this backend."""
+    return (None,)
 
 
 def types_at_once(s: Registers, addresses: Any, out: Any) -> arrays.U8Array | None:
@@ -37,19 +35,24 @@ def types_at_once(s: Registers, addresses: Any, out: Any) -> arrays.U8Array | No
     return None
 
 
-def map_types_at_once(found: Any, addresses: Any, out: Any) -> arrays.U8Array | None:
+def map_types_at_once(found: Map, addresses: Any, out: Any) -> arrays.U8Array | None:
     """Likewise for `MemoryMap.types`."""
     return None
 
 
-def pages_at_once(found: Any, first_gfn: Any, count: Any, out: Any) -> arrays.U8Array | None:
+def pages_at_once(found: Map, first_gfn: Any, count: Any, out: Any) -> arrays.U8Array | None:
     """Likewise for pages in a row."""
     return None
 
 
-def resolve_packed(s: Registers) -> Any:
-    """`resolve` in whatever form costs least; `packed_map` takes it."""
-    return resolve(s)
+def resolve_packed(s: Registers) -> tuple[Any, ...]:
+    return unpack, resolve(s)
+
+
+def unpack(held: tuple[Any, ...]) -> tuple[list[int], list[int]]:
+    """The lists in the handle of a map."""
+    lists: tuple[list[int], list[int]] = held[1]
+    return lists
 
 
 def at(s: Registers, address: int) -> int:
@@ -66,7 +69,7 @@ def types(s: Registers, addresses: arrays.U64Array, out: arrays.U8Array) -> None
     out.reshape(-1)[:] = np.array(answers, arrays.U8)[places] if answers else 0
 
 
-def fleet_types(fleet: Any, addresses: arrays.U64Array, out: arrays.U8Array) -> None:
+def fleet_types(fleet: Fleet, addresses: arrays.U64Array, out: arrays.U8Array) -> None:
     """Each state on its own; all addresses are checked before the first is answered."""
     rows = addresses if addresses.ndim == 2 else np.broadcast_to(addresses, out.shape)
     beyond = rows >> fleet.maxphyaddr[:, None].astype(np.uint64) != 0

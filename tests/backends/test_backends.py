@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import random
 import subprocess
@@ -15,7 +16,7 @@ from cffi import FFI
 from strategies import interesting_addresses, random_state
 
 from memtype import BackendMismatch, BackendUnavailable, InputError, MtrrState, backends, rules
-from memtype.backends import reference
+from memtype.backends import contract, reference
 
 STATES = 2_000
 ADDRESSES = 500  # with the edges of each state: over 10**6 pairs
@@ -138,6 +139,83 @@ def test_checked_raises_on_a_difference(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(python, "types", lambda s, addresses, out: out.fill(0))
     with pytest.raises(BackendMismatch, match="types"):
         state.types([1 << 20])
+
+
+def test_every_backend_keeps_the_contract(backend: Any) -> None:
+    assert set(contract.FUNCTIONS) == {name for name in dir(contract.Backend) if not name.startswith("_")}
+    assert [name for name in contract.FUNCTIONS if not callable(getattr(backend, name, None))] == []
+    assert backend.name in backends.NAMES and isinstance(backend.isa, str)
+
+
+ADDRESSES_AT_ONCE = np.arange(0, 64 << 12, 1 << 12, dtype=np.uint64)
+SHORT_WAYS = {
+    "types_at_once": lambda s: s.types(ADDRESSES_AT_ONCE),
+    "types_at_once, out": lambda s: s.types(ADDRESSES_AT_ONCE, out=np.empty(64, np.uint8)),
+    "map_types_at_once": lambda s: s.map.types(ADDRESSES_AT_ONCE),
+    "pages_at_once": lambda s: s.page_types(0, 64),
+}
+
+
+@pytest.mark.parametrize("way", SHORT_WAYS)
+def test_checked_takes_the_short_ways_too_and_compares_them(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("memtype._native")
+    checked, native = backends.load("checked"), backends.load("native")
+    monkeypatch.setattr(backends, "active", checked)
+    state, name = MtrrState(0x806), way.split(",")[0]
+    assert SHORT_WAYS[way](state).tolist() == [6] * 64
+    answered = getattr(native, name)
+
+    def wrong(*args: Any) -> Any:
+        found = answered(*args)
+        assert found is not None, "the short way was not taken"
+        found[63] = 5
+        return found
+
+    monkeypatch.setattr(native, name, wrong)
+    with pytest.raises(BackendMismatch, match=name):
+        SHORT_WAYS[way](state)
+
+
+def test_a_backend_makes_a_handle_of_its_own_where_it_meets_anothers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """States and maps that one backend made are asked under each other one, the C core loaded twice among them."""
+    from kernel_sets import backend_of
+
+    native = pytest.importorskip("memtype.backends.native")
+    modules = [*map(backends.load, backends.NAMES), backend_of(native.isa)]
+    for maker, asked in itertools.permutations(modules, 2):
+        monkeypatch.setattr(backends, "active", maker)
+        state = MtrrState(0x806, variable=[(0x1000, 0x3FFFFFFFF800)])
+        memory = state.map
+        state.types(ADDRESSES_AT_ONCE)
+        monkeypatch.setattr(backends, "active", asked)
+        expected = [6, 0] + [6] * 62
+        assert state.types(ADDRESSES_AT_ONCE).tolist() == state.page_types(0, 64).tolist() == expected
+        assert memory.types(ADDRESSES_AT_ONCE).tolist() == expected
+        assert state.map.segments == memory.segments and len(memory) == 3
+
+
+def test_what_the_short_ways_cannot_take_goes_the_careful_way(backend: Any) -> None:
+    """Odd arrays and numbers: the same answers and refusals as of plain ones."""
+    state = MtrrState(0x806, variable=[(0x1000, 0x3FFFFFFFF800)])
+    wide, out = np.repeat(ADDRESSES_AT_ONCE, 2)[::2], np.zeros((64, 2), np.uint8)
+    expected = [6, 0] + [6] * 62
+    for answerer in (state, state.map):
+        for odd in (wide, wide.astype(">u8"), wide.astype(np.int64), wide.tolist()):
+            assert answerer.types(odd).tolist() == expected
+        assert answerer.types(np.array(0x1000, np.uint64)).shape == ()
+        assert answerer.types(ADDRESSES_AT_ONCE, out=out[:, 0]).tolist() == expected
+        frozen = np.zeros(64, np.uint8)
+        frozen.flags.writeable = False
+        for unfit in (frozen, np.zeros(63, np.uint8), np.zeros((8, 8), np.uint8), np.zeros(64, np.int8), [0] * 64):
+            with pytest.raises(InputError, match="out"):
+                answerer.types(ADDRESSES_AT_ONCE, out=unfit)
+        shared = np.zeros(64, np.uint64)
+        with pytest.raises(InputError, match="overlaps"):
+            answerer.types(shared, out=shared.view(np.uint8)[:64])
+    for first, count in ((1 << 70, 1), (0, 1 << 70), (-1, 2), (0, -1), (1 << 40, 1), (0, 1 << 41)):
+        with pytest.raises(InputError):
+            state.page_types(first, count)
+    assert state.page_types(np.uint8(0), np.int64(64)).tolist() == expected
 
 
 def outcome(function: Any, *args: Any) -> Any:

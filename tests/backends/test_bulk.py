@@ -57,7 +57,7 @@ def tables_for(isa: int) -> list[Any]:
     """The tables of all states; plain C makes them, for any set."""
     made = [native.ffi.new("memtype_tables *") for _ in STATES]
     for seed, one in zip(STATES, made, strict=True):
-        native.lib.memtype_tables_build(native.prepare(nasty(seed)), isa, one)
+        native.lib.memtype_tables_build(native.registers(nasty(seed)), isa, one)
     return made
 
 
