@@ -91,7 +91,7 @@ def test_every_member_is_what_was_packed(pairs: int) -> None:
     fixed = [n * 0x0101010101010101 for n in range(11)]
     for vendor, cap in product(("intel", "amd"), (0x508, 0x408)):
         s = MtrrState(0xC01, fixed, variable, 44, vendor, 0x600000, 5 << 32, cap)
-        m = native.prepare(s)
+        m = native.registers(s)
         assert (m.def_type, list(m.fixed), m.cap & 0x100) == (0xC01, fixed, cap & 0x100)
         assert (m.syscfg, m.tom2, m.maxphyaddr, m.variable_count, m.reserved) == (0x600000, 5 << 32, 44, pairs, 0)
         assert m.vendor == {"intel": native.lib.MEMTYPE_INTEL, "amd": native.lib.MEMTYPE_AMD}[vendor]
