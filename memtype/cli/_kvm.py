@@ -12,8 +12,9 @@ from typing import Any
 from memtype import rules
 from memtype.cli import _common
 from memtype.errors import InputError
-from memtype.kvm import KVM_RULES, Profile, Vcpu, Vm, profile
+from memtype.kvm import KVM_RULES, Profile, Vcpu, Vm, leaves, profile
 from memtype.kvm.releases import NEWEST
+from memtype.kvm.rules import DEVIATIONS
 from memtype.kvm.vm import VM_TYPES
 from memtype.machine import Cpu, Machine
 from memtype.mtrr import MtrrState
@@ -79,7 +80,7 @@ def _vcpu(args: argparse.Namespace, cpu: Cpu, machine: Machine | None) -> Vcpu:
     if state is not None and args.maxphyaddr is not None:
         state = dataclasses.replace(state, maxphyaddr=args.maxphyaddr)
     pat = Pat(args.guest_pat) if args.guest_pat is not None else cpu.pat
-    return Vcpu(state, pat, cr0_cd=args.cd, maxphyaddr=args.maxphyaddr)  # type: ignore[arg-type]
+    return Vcpu(state, pat, cr0_cd=args.cd, maxphyaddr=args.maxphyaddr)
 
 
 def _instead(args: argparse.Namespace) -> MtrrState:
@@ -128,23 +129,46 @@ def sources(rule_ids: Iterable[str]) -> list[str]:
 
 def leaf_text(vm: Vm, bits: int) -> str:
     """``WB IPAT=1``; without EPT the leaf says nothing: ``WB (entry 0)``."""
-    leaf = vm.decode(bits)
+    leaf = leaves.decode(vm, bits)
     return f"{leaf.type} IPAT={int(leaf.ipat)}" if vm.tdp == "ept" else "PAT entry 0"
 
 
+Deviation = tuple[MemoryType, MemoryType, str]
+
+
+def deviation_text(found: Deviation) -> str:
+    """``WB (the manual: UC; KVM 4.4 to 6.10 meets the higher base first [overlap-kvm])``"""
+    kind, right, rule = found
+    return f"{kind} (the manual: {right}; {DEVIATIONS[rule]} [{rule}])"
+
+
+def deviation_lines(found: Iterable[Deviation | None]) -> list[str]:
+    """Where the release's MTRR type is not the manual's: a line for each such pair."""
+    told = dict.fromkeys(one for one in found if one is not None)
+    return [line for one in told for line in wrapped(f"MTRR type {deviation_text(one)}", "  ")]
+
+
+def deviation_json(found: Deviation | None) -> dict[str, Any]:
+    if found is None:
+        return {}
+    kind, right, rule = found
+    return {"manual": {"mtrr": kind, "manual": right, "why": [{"id": rule, "text": DEVIATIONS[rule]}]}}
+
+
 def leaf_json(vm: Vm, bits: int) -> dict[str, Any]:
-    leaf = vm.decode(bits)
+    leaf = leaves.decode(vm, bits)
     return {"type": leaf.type, "ipat": leaf.ipat, "bits": f"0x{bits:x}"}
 
 
 def range_json(first: int, end: int) -> dict[str, str]:
     """A gfn range in bytes."""
+    end = min(end, rules.KVM_GFN_END)  # a CR0.CD toggle passes an end that is no gfn
     base, size = first << rules.PAGE_SHIFT, (end - first) << rules.PAGE_SHIFT
     return {"base": f"0x{base:x}", "size": f"0x{size:x}", "last": f"0x{base + size - 1:x}"}
 
 
 def range_text(first: int, end: int) -> str:
-    if (first, end) == (0, rules.KVM_GFN_END):
+    if first == 0 and end >= rules.KVM_GFN_END:
         return "everything"
     return _common.mem(first << rules.PAGE_SHIFT, (end - first) << rules.PAGE_SHIFT)
 

@@ -5,23 +5,25 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from memtype import rules
 from memtype.cli import _common, _kvm
 from memtype.errors import InputError
-from memtype.kvm import Leaf, NoncoherentDma, SetCr0Cd, Vm, WriteMsr, profile
-from memtype.kvm.events import Event
-from memtype.kvm.gfns import overlay
-from memtype.kvm.history import OVERLAYS
-from memtype.kvm.matrix import COLUMNS, matrix
+from memtype.kvm import Leaf, NoncoherentDma, SetCr0Cd, Vm, WriteMsr, guest_mtrr, profile
+from memtype.kvm.gfns import Ints, combine
+from memtype.kvm.history import OVERLAYS, Fixed
+from memtype.kvm.matrix import COLUMNS, knobs, matrix
 from memtype.kvm.releases import PROFILES
+from memtype.kvm.zap import Event
 from memtype.machine import Machine
 from memtype.types import MemoryType
 
 HELP = "what KVM puts into a leaf and what the guest gets; matrix: who honours what; diff A B: two releases"
 EXAMPLE = "memtype kvm --kernel 6.12.77 --vendor intel --mtrr wb --at 0xa0000 --pat uc --host uc"
 _PTE_TYPES = ("UC", "UC-", "WC", "WT", "WP", "WB")
+_SHOWN = 64  # stretches that are printed of a map that is too long
 _CACHED = frozenset({MemoryType.WB, MemoryType.WT, MemoryType.WP})
 
 
@@ -36,6 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--mmio", action="store_true", help="the host's page is MMIO, as a passed-through BAR is")
     parser.add_argument("--host", metavar="TYPE", help="the type of the host's own mapping: is the page aliased?")
     parser.add_argument("--host-mtrr", metavar="TYPE", default="WB", help="the host's MTRR type of it; default: WB")
+    parser.add_argument("--long", action="store_true", help="matrix: every knob, its values, since when, which commit")
     _kvm.add_vm(parser)
     _common.add_json(parser)
 
@@ -51,17 +54,22 @@ def run(args: argparse.Namespace) -> int:
     if args.kernel is None:
         return _every_profile(args, machine)
     vm = _kvm.make_vm(args, args.kernel, machine)
-    stretches = list(_stretches(vm, args))
+    stretches, more = _stretches(vm, args)
     conflicts = [stretch for stretch in stretches if stretch.conflict]
     if args.json:
-        _common.print_json("kvm", {**_setting_json(vm), "map": [_stretch_json(vm, s, args) for s in stretches]})
+        _common.print_json(
+            "kvm", {**_setting_json(vm), "map": [_stretch_json(vm, s, args) for s in stretches], **_more_json(more)}
+        )
     else:
-        _common.say(_text(vm, stretches, args))
+        _common.say(_text(vm, stretches, more, args))
     _common.notes(_kvm.notes(machine, args.mtrr is not None, vm))
     return 1 if conflicts else 0
 
 
 # --- one release ------------------------------------------------------------------------------------------------
+
+
+Deviation = tuple[MemoryType, MemoryType, str]  # KVM's MTRR type, the manual's, the rule
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,30 +81,48 @@ class Stretch:
     leaves: tuple[Leaf, ...]
     effective: tuple[MemoryType, ...]
     conflict: bool
+    deviations: tuple[Deviation | None, ...] = ()
 
 
-def _stretches(vm: Vm, args: argparse.Namespace) -> Iterator[Stretch]:
+def _stretches(vm: Vm, args: argparse.Namespace) -> tuple[list[Stretch], int]:
+    """The stretches of what is asked for, and how many more there are: masks with holes may make millions."""
     base, size = _common.span(args.at) if args.at else (0, vm.gfn_end << rules.PAGE_SHIFT)
     vm.leaf(base)
     vm.leaf(base + size - 1)
+    alike = _alike(vm, args.mmio)
+    count = alike.count(base >> rules.PAGE_SHIFT, -(-(base + size) >> rules.PAGE_SHIFT))
+    shown = count if count <= rules.MAP_SEGMENT_LIMIT else _SHOWN
+    return list(islice(_each_stretch(vm, args, alike, base, size), shown)), count - shown
+
+
+def _each_stretch(vm: Vm, args: argparse.Namespace, alike: Ints, base: int, size: int) -> Iterator[Stretch]:
     host = MemoryType.parse(args.host) if args.host else None
-    layers = overlay([vm.leaf_pieces(n, args.mmio) for n in range(len(vm.vcpus))], vm.gfn_end)
-    for first, end, _ in layers:
+    for first, end, _ in alike.within(base >> rules.PAGE_SHIFT, -(-(base + size) >> rules.PAGE_SHIFT)):
         low = max(base, first << rules.PAGE_SHIFT)
         high = min(base + size, end << rules.PAGE_SHIFT)
-        if low < high:
-            numbers = [n for n, vcpu in enumerate(vm.vcpus) if low < 1 << vcpu.maxphyaddr]
-            leaves = tuple(vm.leaf(low, args.mmio, n) for n in numbers)
-            kinds = tuple(_effective(vm, low, args, n) for n in numbers)
-            conflict = host is not None and any((kind in _CACHED) != (host in _CACHED) for kind in kinds)
-            yield Stretch(low, high - low, leaves, kinds, conflict)
+        numbers = [n for n, vcpu in enumerate(vm.vcpus) if low < 1 << vcpu.maxphyaddr]
+        leaves = tuple(vm.leaf(low, args.mmio, n) for n in numbers)
+        kinds = tuple(_effective(vm, low, args, n) for n in numbers)
+        conflict = host is not None and any((kind in _CACHED) != (host in _CACHED) for kind in kinds)
+        deviations = () if args.mmio else tuple(vm.deviation(low, n) for n in numbers)
+        yield Stretch(low, high - low, leaves, kinds, conflict, deviations)
+
+
+def _alike(vm: Vm, mmio: bool) -> Ints:
+    """A number for every gfn, the same where all vCPUs have the same leaf and the manual the same type."""
+    distinct = {id(vcpu): n for n, vcpu in enumerate(vm.vcpus)}.values()
+    layers = [vm.leaf_pieces(n, mmio) for n in distinct]
+    if not mmio and vm.profile.honors_guest_mtrr:
+        layers += [guest_mtrr.pieces(guest_mtrr.MANUAL, vm.vcpus[n]) for n in distinct]
+    numbers: dict[tuple[int, ...], int] = {}
+    return combine(layers, vm.gfn_end, lambda *held: numbers.setdefault(held, len(numbers)), absent=-1)
 
 
 def _effective(vm: Vm, gpa: int, args: argparse.Namespace, vcpu: int = 0) -> MemoryType:
     return vm.effective(gpa, args.pat or "WB", vcpu, args.mmio, args.host_mtrr)
 
 
-def _text(vm: Vm, stretches: list[Stretch], args: argparse.Namespace) -> str:
+def _text(vm: Vm, stretches: list[Stretch], more: int, args: argparse.Namespace) -> str:
     selected = MemoryType.parse(args.pat or "WB")
     lines = [f"{vm.profile}, {_kvm.setting(vm)}", f"page-table entry selects {selected}; leaf -> effective type:"]
     for s in stretches:
@@ -105,9 +131,11 @@ def _text(vm: Vm, stretches: list[Stretch], args: argparse.Namespace) -> str:
         lines.append(f"{_common.mem(s.base, s.size)}  {shown}")
         if len(pairs) > 1:
             lines.append("  the vCPU that faults first decides")
+        lines += _kvm.deviation_lines(s.deviations)
         if s.conflict:
             lines.append(f"  alias: the host maps it {MemoryType.parse(args.host)}; conflicting types, "
                          "machine checks are possible")  # fmt: skip
+    lines += [f"and {more} more stretches: masks with holes; ask for a part with --at"] if more else []
     decided = list(dict.fromkeys(leaf.rule for s in stretches for leaf in s.leaves))
     lines += [line for rule in decided for line in _kvm.wrapped(_kvm.rule_text(rule), "  ")]
     return "\n".join(lines + (_kvm.sources(decided) if args.why else []))
@@ -119,13 +147,19 @@ def _setting_json(vm: Vm) -> dict[str, Any]:
 
 
 def _stretch_json(vm: Vm, s: Stretch, args: argparse.Namespace) -> dict[str, Any]:
-    leaves = [{**_kvm.leaf_json(vm, leaf.bits), "effective": kind, "rule": leaf.rule, "why": leaf.why}
-              for leaf, kind in zip(s.leaves, s.effective, strict=True)]  # fmt: skip
+    deviations = s.deviations or (None,) * len(s.leaves)
+    leaves = [{**_kvm.leaf_json(vm, leaf.bits), "effective": kind, "rule": leaf.rule, "why": leaf.why,
+               **_kvm.deviation_json(deviation)}
+              for leaf, kind, deviation in zip(s.leaves, s.effective, deviations, strict=True)]  # fmt: skip
     found: dict[str, Any] = {"base": f"0x{s.base:x}", "size": f"0x{s.size:x}", "last": f"0x{s.base + s.size - 1:x}"}
     found |= leaves[0]
     if len(vm.vcpus) > 1:
         found["vcpus"] = leaves
     return found | ({"alias": s.conflict} if args.host else {})
+
+
+def _more_json(more: int) -> dict[str, int]:
+    return {"more": more} if more else {}
 
 
 # --- every profile ----------------------------------------------------------------------------------------------
@@ -141,14 +175,14 @@ def _every_profile(args: argparse.Namespace, machine: Machine | None) -> int:
         except InputError as error:
             left_out[known.span] = str(error)
             continue
-        found = list(_stretches(vm, args))
+        found, more = _stretches(vm, args)
         conflicts += any(s.conflict for s in found)
         leaves = list(dict.fromkeys(_kvm.leaf_text(vm, leaf.bits) for s in found for leaf in s.leaves))
         kinds = list(dict.fromkeys(str(kind) for s in found for kind in s.effective))
         decided = list(dict.fromkeys(leaf.rule for s in found for leaf in s.leaves))
         rows.append((known.span, " | ".join(leaves), " | ".join(kinds), ", ".join(decided)))
         shown = [_stretch_json(vm, s, args) for s in found]
-        payload.append({**_setting_json(vm), "releases": known.span, "map": shown})
+        payload.append({**_setting_json(vm), "releases": known.span, "map": shown, **_more_json(more)})
     if not payload:
         same = len(set(left_out.values())) == 1  # then it is not about any release
         raise InputError(left_out[known.span] if same else f"{known.span}: {left_out[known.span]}")
@@ -167,6 +201,8 @@ def _every_profile(args: argparse.Namespace, machine: Machine | None) -> int:
 def _matrix(args: argparse.Namespace) -> int:
     if len(args.words) > 1:
         raise InputError("kvm matrix takes no dump: it does not depend on the guest")
+    if args.long:
+        return _long(args)
     rows = matrix()
     if args.json:
         _common.print_json("kvm", {"matrix": [_row_json(row) for row in rows], "backports": _backports()})
@@ -183,6 +219,30 @@ def _matrix(args: argparse.Namespace) -> int:
     for line in _backports():
         print(line)
     return 0
+
+
+def _long(args: argparse.Namespace) -> int:
+    """Every knob with its values, since when, and by which commit: what a maintainer reviews."""
+    rows = knobs()
+    if args.json:
+        listed = [{"knob": row.knob, "value": _value(row.value), "since": row.since, "commit": row.commit,
+                   "subject": row.subject} for row in rows]  # fmt: skip
+        _common.print_json("kvm", {"knobs": listed})
+        return 0
+    table = [
+        ("knob", "value", "since", "commit"),
+        *((row.knob, _value(row.value), row.since, row.commit) for row in rows),
+    ]
+    print(_common.columns(table))
+    return 0
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, Fixed):
+        return f"{value.type} IPAT={int(value.ipat)}"
+    if isinstance(value, frozenset):
+        return " ".join(sorted(value)) or "-"
+    return {True: "yes", False: "no", None: "-"}.get(value, str(value))
 
 
 def _either(coherent: Any, noncoherent: Any) -> str:
@@ -219,7 +279,7 @@ def _diff(args: argparse.Namespace) -> int:
         raise InputError("kvm diff takes two releases and at most one dump: kvm diff 6.4 6.12 dump.txt")
     machine = _kvm.guest_machine(args, sources[0] if sources else None)
     old, new = (_kvm.make_vm(args, profile(name), machine) for name in named)
-    leaves = [*_leaf_changes(old, new, args)]
+    leaves = list(islice(_leaf_changes(old, new, args), rules.MAP_SEGMENT_LIMIT))
     behaviour = [*_behaviour_changes(old, new)]
     if args.json:
         _common.print_json("kvm", _diff_json(old, new, leaves, behaviour))
@@ -238,13 +298,13 @@ def _leaf_changes(old: Vm, new: Vm, args: argparse.Namespace) -> Iterator[LeafCh
     base, size = _common.span(args.at) if args.at else (0, old.gfn_end << rules.PAGE_SHIFT)
     old.leaf(base)
     old.leaf(base + size - 1)
+    window = base >> rules.PAGE_SHIFT, -(-(base + size) >> rules.PAGE_SHIFT)
     for n in range(len(old.vcpus)):
         selected = [str(MemoryType.parse(args.pat))] if args.pat else _selectable(old, new, n)
         pieces = [vm.leaf_pieces(n, args.mmio) for vm in (old, new)]
-        for first, end, (before, after) in overlay(pieces, pieces[0].end):
+        for first, end, both in combine(pieces, pieces[0].end, lambda was, now: was << 8 | now).within(*window):
+            before, after = both >> 8, both & 0xFF
             low, high = max(base, first << rules.PAGE_SHIFT), min(base + size, end << rules.PAGE_SHIFT)
-            if low >= high:
-                continue
             kinds = {pte: tuple(vm.effective(low, pte, n, args.mmio, args.host_mtrr) for vm in (old, new))
                      for pte in selected}  # fmt: skip
             changed = {pte: (was, now) for pte, (was, now) in kinds.items() if was != now}

@@ -13,11 +13,11 @@ from memtype.cli import _common, _kvm
 from memtype.cli._common import number, say
 from memtype.errors import InputError, MemtypeError, ParseError
 from memtype.kvm import DisableQuirks, NoncoherentDma, Replay, SetCr0Cd, SetMtrrs, Vm, WriteMsr, Zap, replay
-from memtype.kvm.events import Event
-from memtype.kvm.gfns import pages
+from memtype.kvm.gfns import Gfns, pages
 from memtype.kvm.matrix import releases
 from memtype.kvm.releases import NEWEST, PROFILES
 from memtype.kvm.rules import KVM_RULES
+from memtype.kvm.zap import Event
 from memtype.mtrr import MtrrState, range_registers
 from memtype.pat import Pat
 from memtype.types import MemoryType
@@ -236,16 +236,16 @@ def _count(many: int) -> str:
     return f"{many} page{'s' if many != 1 else ''} ({_common.size_text(many << rules.PAGE_SHIFT)})"
 
 
-def _ranges(ranges: list[tuple[int, int]]) -> str:
+def _ranges(ranges: Gfns) -> str:
     if not ranges:
         return "nothing"
-    more = f" and {len(ranges) - 2} more ranges" if len(ranges) > 2 else ""
-    return ", ".join(_kvm.range_text(*span) for span in ranges[:2]) + more
+    more = f" and {ranges.ranges - 2} more ranges" if ranges.ranges > 2 else ""
+    return ", ".join(_kvm.range_text(*span) for span in ranges.first(2)) + more
 
 
-def _listed(ranges: list[tuple[int, int]]) -> list[str]:
-    lines = [f"  {_kvm.range_text(*span)}" for span in ranges[:_SHOWN]]
-    return lines + ([f"  and {len(ranges) - _SHOWN} more"] if len(ranges) > _SHOWN else [])
+def _listed(ranges: Gfns) -> list[str]:
+    lines = [f"  {_kvm.range_text(*span)}" for span in ranges.first(_SHOWN)]
+    return lines + ([f"  and {ranges.ranges - _SHOWN} more"] if ranges.ranges > _SHOWN else [])
 
 
 def _changes(vm: Vm, zap: Zap) -> list[str]:

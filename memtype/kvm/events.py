@@ -1,90 +1,29 @@
-"""What happens to a VM, and the zap oracle: done, needed, stale, excess.
-
-An event gives the VM after it and the ranges that the release passes to kvm_zap_gfn_range(). What would have to be
-zapped follows from the leaves alone, so the oracle knows no policy of its own.
-"""
+"""What happens to a VM: register writes, CR0.CD, devices, quirks. Each gives the VM after it and KVM's zap calls."""
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Iterable
+import operator
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from memtype import rules
 from memtype.errors import InputError, RegisterError
-from memtype.kvm import guest_mtrr, msrs, policies
-from memtype.kvm.gfns import Pieces, Range, clip, contains, overlay, subtract, union
-from memtype.kvm.rules import KVM_RULES
-from memtype.kvm.vcpu import Vcpu, as_guest, with_msr
-from memtype.kvm.vm import Vm, altered, device_count, quirk_names
+from memtype.kvm import guest_mtrr, history, leaves, msrs, policies
+from memtype.kvm.gfns import Range
+from memtype.kvm.msrs import Fault, Refusal
+from memtype.kvm.vcpu import Vcpu, as_guest, with_cd, with_g_pat, with_msr
+from memtype.kvm.vm import Vm, device_count, quirk_names
+from memtype.kvm.zap import EVERYTHING, EVERYTHING_CD, Event, Outcome
 from memtype.mtrr import MtrrState
 
-EVERYTHING: Range = (0, rules.KVM_GFN_END)
-
-
-class LeafChange(NamedTuple):
-    """Pages whose freshly made leaf differs: bits before and after, for a fault of `vcpu`."""
-
-    first: int
-    end: int
-    before: int
-    after: int
-    vcpu: int
+_REFUSED = ("kvm-refused",)
 
 
 @dataclass(frozen=True, slots=True)
-class Zap:
-    """What an event does to the leaves. Ranges are half-open gfn ranges, sorted and disjoint.
-
-    Attributes
-    ----------
-    accepted : False where the release refuses (then `refusal` says why) and the VM is unchanged
-    calls : the ranges as KVM issues them, one per call
-    done : their union; "everything" is (0, 0xfffffffffffff)
-    needed : pages whose leaf would come out differently for some vCPU (pages that are not host MMIO)
-    stale : needed and not done
-    excess : done and not needed, within the guest-physical address space
-    changes : what changes to what, for which vCPU
-    why : the rules that decided, with their sources: those of the leaves, then that of the zap
-    reasons, rules : their identifiers
-    warned : a WARN is raised (an inverted range)
-    """
-
-    accepted: bool
-    calls: tuple[Range, ...]
-    done: list[Range]
-    needed: list[Range]
-    stale: list[Range]
-    excess: list[Range]
-    changes: tuple[LeafChange, ...]
-    reasons: tuple[str, ...]
-    rules: tuple[str, ...]
-    refusal: str | None = None
-    warned: bool = False
-
-    @property
-    def why(self) -> str:
-        text = "; ".join(str(KVM_RULES[rule]) for rule in self.reasons + self.rules)
-        return f"{self.refusal}; {text}" if self.refusal else text
-
-
-class Outcome(NamedTuple):
-    """What an event does by itself: the VM after it, the zap calls, the rules, and a refusal.
-
-    `reasons` are the rules why leaves change or not, where those of the leaves themselves do not say it.
-    """
-
-    vm: Vm
-    calls: tuple[Range, ...]
-    rules: tuple[str, ...]
-    refusal: str | None = None
-    warned: bool = False
-    reasons: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class WriteMsr:
+class WriteMsr(Event):
     """WRMSR of an MTRR or of the PAT by one vCPU, or by userspace (KVM_SET_MSRS)."""
 
     index: int
@@ -95,102 +34,157 @@ class WriteMsr:
     def __post_init__(self) -> None:
         for name, bits in (("index", 32), ("value", 64)):
             given = getattr(self, name)
-            if not hasattr(given, "__index__") or not 0 <= given < 1 << bits:
-                raise RegisterError(f"MSR {name} {given!r} is no {bits}-bit number")
-            object.__setattr__(self, name, int(given))
+            if type(given) is not int or not 0 <= given < 1 << bits:
+                object.__setattr__(self, name, _word(given, name, bits))
 
     def perform(self, vm: Vm) -> Outcome:
         found, p = vm.vcpu(self.vcpu), vm.profile
         refusal = msrs.refusal(p, self.index, self.value, found.maxphyaddr, vm.vendor, vm.load_pat)
+        if refusal is not None:
+            if refusal.fault is Fault.UNKNOWN_MSR and vm.ignore_msrs:
+                return Outcome(vm, (), ("kvm-ignored",))
+            return Outcome(vm, (), _REFUSED, refusal._replace(host=True) if self.host_initiated else refusal)
         kind = msrs.kind_of(self.index)
-        if refusal and refusal.startswith("unknown") and vm.ignore_msrs:
-            return Outcome(vm, (), ("kvm-ignored",))
-        if refusal:
-            return Outcome(vm, (), ("kvm-refused",), msrs.as_host(refusal) if self.host_initiated else refusal)
-        if kind == "unknown":  # MSR 0x2f8 up to 4.1: a WARN and no register of the guest's
-            return Outcome(vm, (), (f"kvm-zap-mtrr-{p.zap_mtrr}",), warned=True)
-        after = _with_vcpu(vm, self.vcpu, with_msr(found, self.index, self.value))
+        if kind == "unknown":  # MSR 0x2f8, no register of the guest's
+            outside = p.mtrr_engine == "list"
+            return Outcome(vm, (), ("kvm-2f8-outside" if outside else "kvm-2f8-warn",), warned=not outside)
+        written = with_msr(found, self.index, self.value)
+        after = _with_vcpu(vm, self.vcpu, written)
         if kind == "pat":
-            return Outcome(after, (), ("kvm-zap-pat",), reasons=(_pat_rule(vm, self.vcpu),))
-        calls, inverted = _mtrr_calls(after, self.vcpu, self.index)
-        told = (f"kvm-zap-mtrr-{p.zap_mtrr}", *(["kvm-zap-inverted"] if inverted else []))
+            return Outcome(after, (), ("kvm-zap-pat",), reasons=(_pat_rule(vm, found),))
+        calls, inverted = _mtrr_calls(vm, written, self.index, kind)
+        rule = f"kvm-zap-mtrr-{p.zap_mtrr}"
+        told = (rule, "kvm-zap-inverted") if inverted else (rule,)
         return Outcome(after, calls, told, warned=inverted and p.warns_inverted_zap)
 
 
-def _pat_rule(vm: Vm, vcpu: int) -> str:
+def _word(given: Any, name: str, bits: int) -> int:
+    known = hasattr(given, "__index__") and not isinstance(given, (bool, np.bool_))
+    if not known or not 0 <= operator.index(given) < 1 << bits:
+        raise RegisterError(f"MSR {name} {given!r:.60} is no {bits}-bit number")
+    return operator.index(given)
+
+
+def _pat_rule(vm: Vm, vcpu: Vcpu) -> str:
     """Why no leaf depends on the PAT."""
     if vm.tdp != "ept":
         return "kvm-pat-npt" if vm.tdp == "npt" else "kvm-pat-shadow"
-    fixed, _ = vm.decide(vm.vcpu(vcpu), False)
+    fixed, _ = leaves.decide(vm, vcpu, False)
     return "kvm-pat-ipat" if fixed is not None and fixed.ipat else "kvm-pat-ept"
 
 
-def _mtrr_calls(vm: Vm, vcpu: int, index: int) -> tuple[tuple[Range, ...], bool]:
-    """The zap calls of an accepted MTRR write, `vm` being the VM after it; and whether a range was inverted."""
-    found, kind = vm.vcpu(vcpu), msrs.kind_of(index)
+def _mtrr_calls(vm: Vm, vcpu: Vcpu, index: int, kind: str) -> tuple[tuple[Range, ...], bool]:
+    """The zap calls of an accepted MTRR write, `vcpu` being as it is after it; and whether a range was inverted."""
     if not policies.ZAP_MTRR[vm.profile.zap_mtrr](vm):
         return (), False
     if kind == "def_type":
         return (EVERYTHING,), False  # even if nothing changed, even with E = 0
-    if not guest_mtrr.enabled(found):
+    if not guest_mtrr.enabled(vcpu):
         return (), False
     if kind == "fixed":
-        return ((msrs.FIXED_BLOCKS[index],) if guest_mtrr.fixed_enabled(found) else ()), False
+        return ((msrs.FIXED_BLOCKS[index],) if guest_mtrr.fixed_enabled(vcpu) else ()), False
     # the pair as it is now, valid or not; where it was before is not zapped
-    start, end = guest_mtrr.pair_range(found, (index - rules.PHYSBASE0) // 2)
+    start, end = guest_mtrr.pair_range(vcpu, (index - rules.PHYSBASE0) // 2)
     if end <= start:
         return (), True
     return ((start >> rules.PAGE_SHIFT, end >> rules.PAGE_SHIFT),), False
 
 
 @dataclass(frozen=True, slots=True)
-class SetMtrrs:
+class SetMtrrs(Event):
     """A whole new MTRR state, written register by register in index order: of one vCPU, or (None) of all."""
 
     mtrrs: MtrrState
     vcpu: int | None = None
 
+    def __post_init__(self) -> None:
+        if not isinstance(self.mtrrs, MtrrState):
+            raise InputError(f"SetMtrrs: {self.mtrrs!r:.60} is no MtrrState")
+
     def perform(self, vm: Vm) -> Outcome:
-        outcome = Outcome(vm, (), (f"kvm-zap-mtrr-{vm.profile.zap_mtrr}",))
-        for number in range(len(vm.vcpus)) if self.vcpu is None else [self.vcpu]:
-            width = vm.vcpu(number).maxphyaddr
-            if self.mtrrs.maxphyaddr != width:
-                raise RegisterError(f"the new MTRRs have MAXPHYADDR {self.mtrrs.maxphyaddr}, vCPU {number} has {width}")
-            for index, value in as_guest(self.mtrrs).msrs().items():
-                if not value and msrs.kind_of(index) == "mask" and not outcome.vm.msr(index, number):
-                    continue  # a mask that is 0 and stays 0 counts as not written, as in `Vcpu`
-                step = WriteMsr(index, value, number, host_initiated=True).perform(outcome.vm)
-                if step.refusal:
-                    return Outcome(vm, (), step.rules, f"{rules.msr_name(index)} = 0x{value:x}: {step.refusal}")
-                outcome = Outcome(step.vm, outcome.calls + step.calls, outcome.rules)
-        return outcome
+        numbers = range(len(vm.vcpus)) if self.vcpu is None else [self.vcpu]
+        registers = as_guest(self.mtrrs).msrs()
+        done: dict[int, _Written] = {}  # vCPUs alike are written alike
+        vcpus = list(vm.vcpus)
+        calls: tuple[Range, ...] = ()
+        warned = False
+        for number in numbers:
+            found = vm.vcpu(number)
+            if self.mtrrs.maxphyaddr != found.maxphyaddr:
+                widths = f"MAXPHYADDR {self.mtrrs.maxphyaddr}, vCPU {number} has {found.maxphyaddr}"
+                raise RegisterError(f"the new MTRRs have {widths}")
+            if id(found) not in done:
+                done[id(found)] = _write_all(vm, found, registers)
+            written = done[id(found)]
+            if written.refusal is not None:
+                return Outcome(vm, (), _REFUSED, written.refusal)
+            vcpus[operator.index(number)] = written.vcpu
+            calls, warned = (*calls, *written.calls), warned or written.warned
+        rule = f"kvm-zap-mtrr-{vm.profile.zap_mtrr}"
+        return Outcome(vm._with(vcpus=tuple(vcpus)), calls, (rule,), warned=warned)
+
+
+class _Written(NamedTuple):
+    vcpu: Vcpu
+    calls: tuple[Range, ...] = ()
+    warned: bool = False
+    refusal: Refusal | None = None
+
+
+def _write_all(vm: Vm, vcpu: Vcpu, registers: Mapping[int, int]) -> _Written:
+    """One vCPU after userspace wrote every register, by rising index."""
+    calls: list[Range] = []
+    warned = False
+    for index, value in registers.items():
+        kind = msrs.kind_of(index)
+        if kind == "mask" and not value and not msrs.read(vm.profile, vcpu, index):
+            continue  # a mask that is 0 and stays 0 counts as not written, as in `Vcpu`
+        refusal = msrs.refusal(vm.profile, index, value, vcpu.maxphyaddr, vm.vendor, vm.load_pat)
+        if refusal is not None:
+            return _Written(
+                vcpu, refusal=refusal._replace(host=True, register=f"{rules.msr_name(index)} = 0x{value:x}")
+            )
+        vcpu = with_msr(vcpu, index, value)
+        zapped, inverted = _mtrr_calls(vm, vcpu, index, kind)
+        calls += zapped
+        warned |= inverted and vm.profile.warns_inverted_zap
+    return _Written(vcpu, tuple(calls), warned)
 
 
 @dataclass(frozen=True, slots=True)
-class SetCr0Cd:
+class SetCr0Cd(Event):
     """A vCPU sets or clears CR0.CD."""
 
     value: bool
     vcpu: int = 0
 
+    def __post_init__(self) -> None:
+        if not isinstance(self.value, (bool, np.bool_, int, np.integer)) or self.value not in (0, 1):
+            raise InputError(f"CR0.CD {self.value!r:.60} is neither 0 nor 1")
+        object.__setattr__(self, "value", bool(self.value))
+
     def perform(self, vm: Vm) -> Outcome:
         found, p = vm.vcpu(self.vcpu), vm.profile
-        rule = f"kvm-zap-cd-{p.zap_cd}"
         if vm.vm_type == "tdx" and self.value:
-            return Outcome(vm, (), ("kvm-refused",), "CR0.CD stays 0 in a TDX guest: #VE")
-        after = _with_vcpu(vm, self.vcpu, dataclasses.replace(found, cr0_cd=bool(self.value)))
-        zaps = found.cr0_cd != self.value and policies.ZAP_CD[p.zap_cd](vm)
-        return Outcome(after, (EVERYTHING,) if zaps else (), (rule,))
+            return Outcome(vm, (), _REFUSED, Refusal(Fault.TDX_CD, "CR0.CD stays 0 in a TDX guest: #VE"))
+        rule = (f"kvm-zap-cd-{p.zap_cd}",)
+        if found.cr0_cd == self.value:
+            return Outcome(vm, (), rule)
+        after = _with_vcpu(vm, self.vcpu, with_cd(found, self.value))
+        return Outcome(after, (EVERYTHING_CD,) if policies.ZAP_CD[p.zap_cd](vm) else (), rule)
 
 
 @dataclass(frozen=True, slots=True)
-class NoncoherentDma:
+class NoncoherentDma(Event):
     """The count of non-coherent DMA devices becomes `count` (True is 1, False is 0)."""
 
     count: int
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "count", device_count(self.count))
+
     def perform(self, vm: Vm) -> Outcome:
-        after = altered(vm, noncoherent_dma=device_count(self.count))
+        after = vm if vm.noncoherent_dma == self.count else vm._with(noncoherent_dma=self.count)
         if after.has_noncoherent_dma == vm.has_noncoherent_dma:
             return Outcome(after, (), ("kvm-zap-nc-count",))
         policy = vm.profile.zap_nc
@@ -199,75 +193,50 @@ class NoncoherentDma:
 
 
 @dataclass(frozen=True, slots=True)
-class DisableQuirks:
-    """Userspace disables quirks: KVM_CAP_DISABLE_QUIRKS2, which refuses what cannot be disabled.
+class DisableQuirks(Event):
+    """Userspace disables quirks.
 
-    With ``checked=False`` KVM_CAP_DISABLE_QUIRKS, which leaves that out silently.
+    With ``checked=True`` by KVM_CAP_DISABLE_QUIRKS2, which refuses what cannot be disabled; with ``checked=False`` by
+    KVM_CAP_DISABLE_QUIRKS, which leaves that out silently. If neither is said, by the newer one that the release has.
     """
 
     quirks: Iterable[str]
-    checked: bool = True
+    checked: bool | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "quirks", quirk_names(self.quirks))
 
     def perform(self, vm: Vm) -> Outcome:
-        asked = quirk_names(self.quirks)
+        asked, p = frozenset(self.quirks), vm.profile
+        checked = p.disable_quirks2 if self.checked is None else bool(self.checked)
+        if not (p.disable_quirks2 if checked else p.disable_quirks):
+            name = f"KVM_CAP_DISABLE_QUIRKS{'2' * checked}"
+            since = history.first(f"disable_quirks{'2' * checked}")
+            return Outcome(vm, (), _REFUSED, Refusal(Fault.NO_CAPABILITY, f"{p} has no {name}: it came with {since}"))
         beyond = asked - vm.supported_quirks
-        if beyond and self.checked:
+        if beyond and checked:
             text = f"{', '.join(sorted(beyond))} cannot be disabled for this VM: KVM_CAP_DISABLE_QUIRKS2 gives -EINVAL"
-            return Outcome(vm, (), ("kvm-refused",), text)
-        kept = vm.disabled_quirks if vm.profile.quirk_semantics == "or" else frozenset()
-        return Outcome(altered(vm, disabled_quirks=kept | asked), (), ("kvm-zap-quirk",))
+            return Outcome(vm, (), (*_REFUSED, "kvm-quirks2"), Refusal(Fault.QUIRK, text))
+        kept = vm.disabled_quirks if p.quirk_semantics == "or" else frozenset()
+        rule = "kvm-quirks2" if checked else "kvm-quirks"
+        return Outcome(vm._with(disabled_quirks=kept | asked), (), ("kvm-zap-quirk", rule))
 
 
-Event = WriteMsr | SetMtrrs | SetCr0Cd | NoncoherentDma | DisableQuirks
+@dataclass(frozen=True, slots=True)
+class InitVmcb(Event):
+    """AMD: KVM initialises a vCPU's VMCB again, as at a reset; its registers stay."""
 
+    vcpu: int = 0
 
-def apply(vm: Vm, event: Event) -> tuple[Vm, Zap]:
-    """The VM after the event and the oracle's answer; see `Zap`."""
-    if not isinstance(event, Event):
-        raise InputError(f"{event!r} is no event (WriteMsr, SetMtrrs, SetCr0Cd, NoncoherentDma, DisableQuirks)")
-    outcome = event.perform(vm)
-    changes = tuple(_changes(vm, outcome.vm))
-    needed = union((change.first, change.end) for change in changes)
-    done = union(outcome.calls)
-    zap = Zap(
-        outcome.refusal is None, outcome.calls, done, needed, subtract(needed, done),
-        subtract(clip(done, vm.gfn_end), needed), changes, outcome.reasons or _leaf_rules(vm, outcome), outcome.rules,
-        outcome.refusal, outcome.warned,
-    )  # fmt: skip
-    return altered(outcome.vm, _leaves=_surviving(vm, outcome.vm, done)), zap
-
-
-def _leaf_rules(before: Vm, outcome: Outcome) -> tuple[str, ...]:
-    """The rules that make the leaves before and after, each once; none where the event was refused."""
-    if outcome.refusal:
-        return ()
-    decided = [vm.decide(vcpu, False)[1] for vm in (before, outcome.vm) for vcpu in vm.vcpus]
-    return tuple(dict.fromkeys(decided))
-
-
-def _changes(before: Vm, after: Vm) -> Iterable[LeafChange]:
-    seen: dict[tuple[Vcpu, Vcpu], list[tuple[int, int, int, int]]] = {}  # vCPUs alike are compared once
-    shared = [(vm.noncoherent_dma, vm.disabled_quirks) for vm in (before, after)]
-    for n, pair in enumerate(zip(before.vcpus, after.vcpus, strict=True)):
-        if pair[0] is pair[1] and shared[0] == shared[1]:
-            continue
-        if pair not in seen:
-            old, new = before.leaf_pieces(n), after.leaf_pieces(n)
-            both = overlay([old, new], old.end)
-            seen[pair] = [(first, end, was, now) for first, end, (was, now) in both if was != now]
-        yield from (LeafChange(*change, n) for change in seen[pair])
-
-
-def _surviving(before: Vm, after: Vm, done: list[Range]) -> Pieces[frozenset[int]]:
-    """The leaves that may exist after the event: what was not zapped, and what faults may make from now on."""
-    edges = {0, *(edge for span in done for edge in span)}
-    zapped = Pieces(((edge, contains(done, edge)) for edge in sorted(edges)), before.gfn_end)
-    layers = overlay([before.existing_leaves(), after.fresh_leaves(), zapped], before.gfn_end)
-    return Pieces(((first, new if gone else old | new) for first, _, (old, new, gone) in layers), before.gfn_end)
+    def perform(self, vm: Vm) -> Outcome:
+        found = vm.vcpu(self.vcpu)
+        if vm.vendor != "amd":
+            raise InputError("a VMCB is AMD's; Intel has a VMCS, which takes the guest's PAT at every write")
+        if not vm.profile.vmcb_copies_pat:
+            return Outcome(vm, (), ("kvm-zap-vmcb",))
+        return Outcome(_with_vcpu(vm, self.vcpu, with_g_pat(found, found.pat)), (), ("kvm-zap-vmcb", "kvm-vmcb-init"))
 
 
 def _with_vcpu(vm: Vm, number: int, vcpu: Vcpu) -> Vm:
-    return altered(vm, vcpus=(*vm.vcpus[:number], vcpu, *vm.vcpus[number + 1 :]))
+    held = vm.vcpus
+    return vm._with(vcpus=(vcpu,) if len(held) == 1 else (*held[:number], vcpu, *held[number + 1 :]))

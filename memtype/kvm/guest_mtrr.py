@@ -2,42 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
+from typing import Final
 
 from memtype import rules
 from memtype.backends import reference
-from memtype.kvm.gfns import Pieces
+from memtype.diagrams import Cube, Diagram, overlay
+from memtype.kvm.gfns import Ints, Periodic, Pieces
 from memtype.kvm.vcpu import Vcpu
 from memtype.types import MemoryType
-from memtype.views import kvm_list, linux
+from memtype.views import encodings, exact, kvm_list, linux
 
 UC, WT, WB = MemoryType.UC, MemoryType.WT, MemoryType.WB
+UNDEFINED: Final = MemoryType.UNDEFINED
+MANUAL: Final = "manual"  # the engine of a Vm that is asked for what the manual says
+_PAGE: Final = rules.PAGE_SHIFT
+_LOW_END: Final = rules.FIXED_END >> _PAGE
 
 
 def at(engine: str, vcpu: Vcpu, gpa: int) -> MemoryType:
     """The type that KVM's MTRR code gives the page of `gpa`."""
-    if engine == "none":
-        return WB
-    encoding = _legacy(vcpu, gpa) if engine == "legacy" else _list(vcpu, gpa)
-    return rules.type_of(encoding)
+    return _AT[engine](vcpu, gpa)
 
 
 def enabled(vcpu: Vcpu) -> bool:
-    return bool(vcpu.mtrrs.def_type & rules.DEF_TYPE_E)
+    return bool(vcpu._def_type & rules.DEF_TYPE_E)
 
 
 def fixed_enabled(vcpu: Vcpu) -> bool:
-    return bool(vcpu.mtrrs.def_type & rules.DEF_TYPE_FE)
+    return bool(vcpu._def_type & rules.DEF_TYPE_FE)
+
+
+def matters(engine: str, vcpu: Vcpu) -> bool:
+    """Whether any register but the enable bits may decide a type."""
+    if engine == "none":
+        return False
+    return enabled(vcpu) or (engine == "legacy" and fixed_enabled(vcpu))
 
 
 def _default(vcpu: Vcpu) -> int:
-    return vcpu.mtrrs.def_type & rules.DEF_TYPE_TYPE
+    return vcpu._def_type & rules.DEF_TYPE_TYPE
 
 
 def _fixed(vcpu: Vcpu, slot: int) -> int:
     span = rules.FIXED_RANGES[slot]
-    return vcpu.mtrrs.fixed[span.register] >> 8 * span.byte & 0xFF
+    return vcpu._fixed[span.register] >> 8 * span.byte & 0xFF
+
+
+def _types(vcpu: Vcpu, pairs: Iterable[int]) -> list[int]:
+    return [vcpu._variable[n][0] & rules.BASE_TYPE for n in pairs]
 
 
 # --- 4.4 to 6.10: a list of ranges ------------------------------------------------------------------------------
@@ -49,78 +64,189 @@ def pair_range(vcpu: Vcpu, n: int) -> tuple[int, int]:
     The base is not ANDed with the mask, so an unaligned base gives a shorter range and a mask with a hole gives
     everything up to the last match. A mask that was never written lacks the extension bits: the end wraps.
     """
-    base, mask = vcpu.mtrrs.variable[n]
+    base, mask = vcpu._variable[n]
     if n in vcpu.masks_written:
         return kvm_list.span(base, mask, vcpu.maxphyaddr)
     return base & ~(rules.PAGE_SIZE - 1), 0
 
 
-def _list(vcpu: Vcpu, gpa: int) -> int:
+def _list(vcpu: Vcpu, gpa: int) -> MemoryType:
     if not enabled(vcpu):
         return UC if vcpu.cpuid_mtrr else WB
     if fixed_enabled(vcpu) and gpa < rules.FIXED_END:
-        return _fixed(vcpu, reference.fixed_slot(gpa))
+        return rules.type_of(_fixed(vcpu, reference.fixed_slot(gpa)))
     page = gpa & ~(rules.PAGE_SIZE - 1)
     met = [n for n in vcpu.order for start, end in [pair_range(vcpu, n)] if start <= page < end]
-    return kvm_list.combine(_types(vcpu, met)) if met else _default(vcpu)
+    return rules.type_of(kvm_list.combine(_types(vcpu, met)) if met else _default(vcpu))
 
 
 # --- 3.13 to 4.1: pairs by index --------------------------------------------------------------------------------
 
 
-def _legacy(vcpu: Vcpu, gpa: int) -> int:
+def _legacy(vcpu: Vcpu, gpa: int) -> MemoryType:
     if not enabled(vcpu) and not fixed_enabled(vcpu):
         return WB
     if gpa < rules.FIXED_END:
-        return _fixed(vcpu, reference.fixed_slot(gpa))  # whatever FE says
+        return rules.type_of(_fixed(vcpu, reference.fixed_slot(gpa)))  # whatever FE says
     if not enabled(vcpu):
-        return _default(vcpu)
-    above = rules.high_bits(vcpu.maxphyaddr)  # bits that 3.13 to 3.18 let a guest set: such a range matches nothing
-    pairs = vcpu.mtrrs.variable
-    met = [n for n in reference.matching_pairs(vcpu.mtrrs, gpa) if not pairs[n][0] & pairs[n][1] & above]
-    return linux.combine(_types(vcpu, met)) if met else _default(vcpu)
+        return rules.type_of(_default(vcpu))
+    met = [n for n, field, want in _cubes(vcpu) if gpa & field == want]
+    return rules.type_of(linux.combine(_types(vcpu, met)) if met else _default(vcpu))
 
 
-def _types(vcpu: Vcpu, pairs: Iterable[int]) -> list[int]:
-    return [vcpu.mtrrs.variable[n][0] & rules.BASE_TYPE for n in pairs]
+def _cubes(vcpu: Vcpu) -> Iterator[tuple[int, int, int]]:
+    """(pair, compared bits, their value) of every valid pair that can match.
+
+    3.13 to 3.17 let a guest set bits from MAXPHYADDR on in base and mask: such a range matches nothing.
+    """
+    above, inside = rules.high_bits(vcpu.maxphyaddr), rules.page_bits(vcpu.maxphyaddr)
+    for n, (base, mask) in enumerate(vcpu._variable):
+        if mask & rules.MASK_VALID and not base & mask & above:
+            yield n, mask & inside, base & mask & inside
+
+
+# --- the manual, and nothing at all -----------------------------------------------------------------------------
+
+
+def _manual(vcpu: Vcpu, gpa: int) -> MemoryType:
+    """SDM 3A 12.11.4.1; a processor whose CPUID shows no MTRRs has none: WB, the PAT decides."""
+    return reference.at(vcpu.mtrrs, gpa) if vcpu.cpuid_mtrr else WB
+
+
+def _none(vcpu: Vcpu, gpa: int) -> MemoryType:
+    return WB
+
+
+_AT: Final[Mapping[str, Callable[[Vcpu, int], MemoryType]]] = {
+    "legacy": _legacy,
+    "list": _list,
+    "none": _none,
+    MANUAL: _manual,
+}
 
 
 # --- the whole guest-physical address space ---------------------------------------------------------------------
 
 
-@lru_cache(maxsize=256)
-def pieces(engine: str, vcpu: Vcpu) -> Pieces[MemoryType]:
-    """The type of every gfn below 2**MAXPHYADDR.
-
-    Raises
-    ------
-    ShatteredMapError
-        When holey masks make more than 65,536 pieces (3.13 to 4.1 only: later releases see intervals).
-    """
-    end = 1 << (vcpu.maxphyaddr - rules.PAGE_SHIFT)
-    cuts = sorted({cut for cut in _cuts(engine, vcpu) if cut >> rules.PAGE_SHIFT < end})
-    found = Pieces(((cut >> rules.PAGE_SHIFT, at(engine, vcpu, cut)) for cut in cuts), end)
-    if len(found.starts) > rules.MAP_SEGMENT_LIMIT:
-        raise reference.shattered()
+def pieces(engine: str, vcpu: Vcpu) -> Ints:
+    """The type of every gfn below 2**MAXPHYADDR; kept at the vCPU, so that each state is resolved once."""
+    known = vcpu._types
+    if known is None or known[0] != engine:
+        known = engine, _resolve(engine, vcpu)
+        object.__setattr__(vcpu, "_types", known)
+    found: Ints = known[1]
     return found
 
 
-def _cuts(engine: str, vcpu: Vcpu) -> Iterator[int]:
-    yield 0
-    if engine == "none":
-        return
-    yield rules.FIXED_END
-    yield from (span.base for span in rules.FIXED_RANGES)
+def _resolve(engine: str, vcpu: Vcpu) -> Ints:
+    end = 1 << (vcpu.maxphyaddr - _PAGE)
+    if engine == "none" or (engine == MANUAL and not vcpu.cpuid_mtrr):
+        return Pieces([(0, int(WB))], end)
     if engine == "list":
-        for n in vcpu.order:
-            yield from pair_range(vcpu, n)
-        return
-    if reference.block_count(vcpu.mtrrs) > rules.MAP_SEGMENT_LIMIT:
-        raise reference.shattered()
-    for base, mask in vcpu.mtrrs.variable:
-        if mask & rules.MASK_VALID:
-            for start, size in reference.blocks(base, mask, vcpu.maxphyaddr):
-                yield from (start, start + size)
+        return _resolve_list(vcpu, end)
+    low, default = _below_1m(engine, vcpu), int(at(engine, vcpu, rules.FIXED_END))
+    if not enabled(vcpu):
+        return Pieces([*low, (_LOW_END, default)], end)
+    cubes = list(_cubes(vcpu))
+    if any(_holey(field, vcpu.maxphyaddr) for _, field, _ in cubes):
+        return _with_holes(engine, vcpu, low, cubes)
+    cuts = {_LOW_END}
+    for _, field, want in cubes:
+        cuts |= {want >> _PAGE, want + (field & -field or 1 << vcpu.maxphyaddr) >> _PAGE}
+    above = ((cut, int(at(engine, vcpu, cut << _PAGE))) for cut in sorted(cuts) if _LOW_END <= cut < end)
+    return Pieces([*low, *above], end)
+
+
+def _resolve_list(vcpu: Vcpu, end: int) -> Pieces[int]:
+    if not enabled(vcpu):
+        return Pieces([(0, int(UC if vcpu.cpuid_mtrr else WB))], end)
+    spans = [(*pair_range(vcpu, n), vcpu._variable[n][0] & rules.BASE_TYPE) for n in vcpu.order]
+    fixed = fixed_enabled(vcpu)
+    first = rules.FIXED_END if fixed else 0
+    cuts = {first}
+    for start, behind, _ in spans:
+        cuts.add(start)
+        cuts.add(behind)
+    found = [] if not fixed else list(fixed_runs(vcpu._fixed))
+    default = _default(vcpu)
+    for cut in sorted(cuts):
+        if cut >= first:
+            met = [kind for start, behind, kind in spans if start <= cut < behind]
+            found.append((cut >> _PAGE, kvm_list.combine(met) if met else default))
+    return Pieces(found, end)
+
+
+@lru_cache(maxsize=512)
+def fixed_runs(fixed: tuple[int, ...]) -> tuple[tuple[int, int], ...]:
+    """(first gfn, encoding) of the runs of equal fixed ranges below 1 MiB."""
+    slots = b"".join(value.to_bytes(8, "little") for value in fixed)
+    runs = re.finditer(rb"(.)\1*", slots, re.DOTALL)
+    return tuple((rules.FIXED_RANGES[run.start()].base >> _PAGE, slots[run.start()]) for run in runs)
+
+
+def _below_1m(engine: str, vcpu: Vcpu) -> list[tuple[int, int]]:
+    if engine == "legacy":
+        decides = enabled(vcpu) or fixed_enabled(vcpu)
+    else:
+        decides = enabled(vcpu) and fixed_enabled(vcpu)
+    if decides:
+        return [(gfn, int(rules.type_of(kind))) for gfn, kind in fixed_runs(vcpu._fixed)]
+    if not enabled(vcpu):
+        return [(0, int(at(engine, vcpu, 0)))]
+    cuts = sorted({0, *(edge >> _PAGE for _, field, want in _cubes(vcpu) for edge in (want, want + (field & -field)))})
+    if any(_holey(field, vcpu.maxphyaddr) for _, field, _ in _cubes(vcpu)):
+        cuts = list(range(_LOW_END))
+    return [(cut, int(at(engine, vcpu, cut << _PAGE))) for cut in cuts if cut < _LOW_END]
+
+
+# --- masks with holes -------------------------------------------------------------------------------------------
+
+# What ranges of these types make: bit t of the tags says that a range of encoding t matches.
+_UC_TAG: Final = 1 << UC
+
+
+def _holey(field: int, maxphyaddr: int) -> bool:
+    """Whether a mask has a clear bit above its lowest set one: then its range repeats."""
+    return bool(field) and field + (field & -field) != 1 << maxphyaddr
+
+
+def _with_holes(engine: str, vcpu: Vcpu, low: list[tuple[int, int]], cubes: list[tuple[int, int, int]]) -> Periodic:
+    default = _default(vcpu)
+    meet = linux.combine if engine == "legacy" else exact.combine
+
+    def value(tags: int) -> int:
+        kinds = [kind for kind in range(tags.bit_length()) if tags >> kind & 1]
+        if not kinds:
+            return int(rules.type_of(default))
+        met = meet(kinds)
+        return int(UNDEFINED if met == encodings.UNDEFINED else rules.type_of(met))
+
+    width = vcpu.maxphyaddr - _PAGE
+    tagged = [
+        Cube(field >> _PAGE, want >> _PAGE, 1 << (vcpu._variable[n][0] & rules.BASE_TYPE)) for n, field, want in cubes
+    ]
+    above = Diagram.of_cubes(tagged, width, value, _UC_TAG)
+    absent = len(MemoryType)
+    first = Diagram.of_steps([*(gfn for gfn, _ in low), _LOW_END], [*(kind for _, kind in low), absent], width)
+    return Periodic(overlay([first, above], lambda fixed, kind: kind if fixed == absent else fixed))
+
+
+# --- where KVM and the manual disagree --------------------------------------------------------------------------
+
+
+def deviation(engine: str, vcpu: Vcpu, gpa: int) -> tuple[MemoryType, MemoryType, str] | None:
+    """(KVM's type, the manual's, the rule that makes the difference), None where they agree."""
+    found, right = at(engine, vcpu, gpa), at(MANUAL, vcpu, gpa)
+    return None if found is right else (found, right, _deviating(engine, vcpu, gpa))
+
+
+def _deviating(engine: str, vcpu: Vcpu, gpa: int) -> str:
+    if engine == "legacy":
+        if not enabled(vcpu):
+            return "disabled-kvm"
+        return "low-kvm" if gpa < rules.FIXED_END and not fixed_enabled(vcpu) else "overlap-linux"
+    met = {n for n in vcpu.order for start, end in [pair_range(vcpu, n)] if start <= gpa < end}
+    return "overlap-kvm" if met == set(reference.matching_pairs(vcpu.mtrrs, gpa)) else "range-kvm"
 
 
 # --- huge pages (4.4 to 6.10) -----------------------------------------------------------------------------------
@@ -128,6 +254,9 @@ def _cuts(engine: str, vcpu: Vcpu) -> Iterator[int]:
 
 def consistent(engine: str, vcpu: Vcpu, gpa: int, pages: int) -> bool:
     """Whether [gpa, gpa + pages) may be one leaf, by the raw types that the list code meets, not the combined ones."""
+    if engine == MANUAL:
+        first = gpa >> _PAGE
+        return len({kind for _, _, kind in pieces(engine, vcpu).within(first, first + pages)}) == 1
     if engine != "list" or not enabled(vcpu):
         return True
     end = gpa + pages * rules.PAGE_SIZE
@@ -152,7 +281,7 @@ def _consistent_pairs(vcpu: Vcpu, gpa: int, end: int, kind: int | None) -> bool:
             continue
         partial |= cover < low
         cover = max(cover, high)
-        encoding = vcpu.mtrrs.variable[n][0] & rules.BASE_TYPE
+        encoding = vcpu._variable[n][0] & rules.BASE_TYPE
         if kind is not None and encoding != kind:
             return False
         kind = encoding

@@ -58,23 +58,28 @@ QUIRK_BITS: Final = {CD_NW_CLEARED: 1 << 1, IGNORE_GUEST_PAT: 1 << 9, NESTED_SVM
 
 OLDEST: Final = Commit("3.13", "the oldest release read")
 PAT_CHECKED: Final = Commit("4566654bb9be", "KVM: vmx: Inject #GP on invalid PAT CR")
-RESERVED_CHECKED: Final = Commit("3.19", "reserved bits of variable ranges are checked (3.13 against 3.19)")
+RESERVED_CHECKED: Final = Commit("3.18", "reserved bits of variable ranges are checked (3.13 against 3.18.9)")
 MTRR_LIST: Final = Commit("4.4", "MTRR code rewritten (4.1 against 4.4)")
 CD_EMULATED: Final = Commit("b18d5431acc7", "KVM: x86: fix CR0.CD virtualization")
 CD_QUIRK: Final = Commit("fb279950ba02", "KVM: vmx: obey KVM_QUIRK_CD_NW_CLEARED")
 CD_QUIRK_ZAP: Final = Commit("879ae1880449", "KVM: x86: obey KVM_X86_QUIRK_CD_NW_CLEARED in kvm_set_cr0()")
 SINCE_4_4: Final = Commit("4.4", "other differences in the source (4.1 against 4.4)")
-REMOVED_2F8: Final = Commit("by 4.2.8", "KVM: MTRR: remove MSR 0x2f8")
+REMOVED_2F8: Final = Commit("4.6.1", "KVM: MTRR: remove MSR 0x2f8")
+QUIRKS: Final = Commit("4.2", "KVM_CAP_DISABLE_QUIRKS (4.1 against 4.2.8)")
+QUIRKS2: Final = Commit("5.19", "KVM_CAP_DISABLE_QUIRKS2 (5.17 against 5.19)")
+SEV_ES: Final = Commit("5.11", "SEV-ES guests (5.10 against 5.11)")
+SEV_SNP: Final = Commit("6.11", "SEV-SNP hosts (6.8.1 against 6.12.0)")
+PAT_TRICK: Final = Commit("674ea351cdeb", "kvm_pat_valid(), for vmcs12's PATs too (5.0.1 against 5.2.1)")
 GUEST_PAT_OBEYED: Final = Commit("15038e147247", "KVM: SVM: obey guest PAT")
-MMIO_HOST_PAT: Final = Commit("4.15", "host PAT clause in kvm_is_mmio_pfn() (4.4 against 4.15)")
-MMIO_E820: Final = Commit("5.4", "E820 clause in kvm_is_mmio_pfn() (4.15 against 5.4)")
+MMIO_HOST_PAT: Final = Commit("4.16", "host PAT clause in kvm_is_mmio_pfn() (4.15.15 against 4.16)")
+MMIO_E820: Final = Commit("0c55671f84ff", "E820 clause in kvm_is_mmio_pfn() (5.0.1 against 5.2)")
 ONE_FAULT: Final = Commit("5.11", "the MTRR validator only returns false (5.10 against 5.11)")
-INVERTED_WARNS: Final = Commit("5.19", "kvm_zap_gfn_range() warns on end <= start (5.15 against 5.19)")
+INVERTED_WARNS: Final = Commit("f4209439b522", "kvm_zap_gfn_range() warns on end <= start (5.15.16 against 5.17)")
 LEVEL_IFF_USED: Final = Commit(
     "d5e90a699875", "KVM: x86/mmu: Restrict mapping level based on guest MTRR iff they're used"
 )
 MEMTYPE_MASK: Final = Commit("38bf9d7bf277", "KVM: x86/mmu: Add shadow mask for effective host MTRR memtype")
-HOST_PAT_WB: Final = Commit("6.0", "host PAT entry 0 must be WB (series 20220715230016.3762909; 5.19 against 6.1)")
+HOST_PAT_WB: Final = Commit("94bda2f4cd86", "KVM: x86: Reject loading KVM if host.PAT[0] != WB")
 MCI_HOLE: Final = Commit("6.0", "MSRs 0x280 to 0x29f leave the MTRR code (5.19 against 6.1)")
 MTRR_MACROS: Final = Commit("34a83deac31c", "KVM: x86: Use MTRR macros to define possible MTRR MSR ranges")
 PAT_MOVED: Final = Commit("bc7fe2f0b751", "KVM: x86: Move PAT MSR handling out of mtrr.c")
@@ -89,12 +94,17 @@ CD_WITHOUT_IPAT: Final = Commit(
 MTRRS_REMOVED: Final = Commit("0a7b73559b39", "KVM: x86: Remove VMX support for virtualizing guest MTRR memtypes")
 CD_REMOVED: Final = Commit("e1548088ff54", "KVM: VMX: Drop support for forcing UC memory when guest CR0.CD=1")
 SELF_SNOOP_PAT: Final = Commit("377b2f359d1f", "KVM: VMX: Always honor guest PAT on CPUs that support self-snoop")
+SELF_SNOOP_REVERTED: Final = Commit(
+    "9d70f3fec144", 'Revert "KVM: VMX: Always honor guest PAT on CPUs that support self-snoop"'
+)
 PAT_QUIRK: Final = Commit("c9c1e20b4c7d", "KVM: x86: Introduce Intel specific quirk KVM_X86_QUIRK_IGNORE_GUEST_PAT")
 MASK_REMOVED: Final = Commit("3fee4837ef40", "KVM: x86: remove shadow_memtype_mask")
-TDX_PAT: Final = Commit("90fe64a94d54", "KVM: TDX: Always honor guest PAT on TDX enabled guests")
-QUIRKS_ADD_UP: Final = Commit("6.16", "disabling quirks adds up, within what is supported (6.14 against 6.16)")
+TDX_PAT: Final = Commit("90fe64a94d54", "KVM: TDX: KVM: TDX: Always honor guest PAT on TDX enabled guests")
+QUIRKS_ADD_UP: Final = Commit("9966b7822b3f", "KVM: x86: do not allow re-enabling quirks")
+QUIRKS_SUPPORTED: Final = Commit("a4dae7c7a41d", "quirks that a VM supports (6.14 against 6.16)")
+QUIRKS_INAPPLICABLE: Final = Commit("bd7d5362b4c4", "quirks that do not apply to a vendor (6.14 against 6.16)")
 OWN_GPAT: Final = Commit("20260407, v8", "series: own gPAT for L2, KVM_X86_QUIRK_NESTED_SVM_SHARED_PAT")
-TDX_UNCHECKED: Final = Commit("7.2", "the check of self-snoop is gone from tdx.c (7.0 against 7.2)")
+TDX_BRING_UP: Final = Commit("165e77353831", "TDX bring-up refuses a host without self-snoop (KVM did up to 7.0)")
 
 # --- knobs: what each means is told at `releases.Profile` -------------------------------------------------------
 
@@ -140,11 +150,18 @@ HISTORY: Final[Mapping[str, tuple[Since, ...]]] = {
         Since((6, 7), "ept", NC_ZAP),
         Since((6, 16), "quirk", PAT_QUIRK),
     ),
-    "warns_inverted_zap": (Since((3, 13), False, OLDEST), Since((5, 19), True, INVERTED_WARNS, unsure=(5, 16))),
-    "g_pat_follows": (Since((3, 13), False, OLDEST), Since((4, 14), True, GUEST_PAT_OBEYED)),
+    "warns_inverted_zap": (Since((3, 13), False, OLDEST), Since((5, 17), True, INVERTED_WARNS, unsure=(5, 16))),
+    "g_pat_follows": (Since((3, 13), False, OLDEST), Since((4, 14, 5), True, GUEST_PAT_OBEYED, unsure=(4, 14, 3))),
+    "vmcb_copies_pat": (
+        Since((3, 13), False, OLDEST),
+        Since((4, 4), True, SINCE_4_4),
+        Since((4, 14, 5), False, GUEST_PAT_OBEYED, unsure=(4, 14, 3)),
+    ),
     "cd_reaches_vmcb": (Since((3, 13), False, OLDEST), Since((4, 4), True, SINCE_4_4)),
     "nested_svm_pat": (Since((3, 13), "shared", OLDEST), Since((7, 2), "quirk", OWN_GPAT)),
     "host_pat_check": (Since((3, 13), False, OLDEST), Since((6, 0), True, HOST_PAT_WB)),
+    "disable_quirks": (Since((3, 13), False, OLDEST), Since((4, 2), True, QUIRKS)),
+    "disable_quirks2": (Since((3, 13), False, OLDEST), Since((5, 19), True, QUIRKS2, unsure=(5, 18))),
     "quirk_semantics": (
         Since((3, 13), "none", OLDEST),
         Since((4, 4), "assign", SINCE_4_4),
@@ -158,12 +175,12 @@ HISTORY: Final[Mapping[str, tuple[Since, ...]]] = {
     ),
     "pat_checked": (
         Since((3, 13), "vmx-unchecked", OLDEST),
-        Since((3, 19), "always", PAT_CHECKED, unsure=(3, 14)),
+        Since((3, 18), "always", PAT_CHECKED),
     ),
-    "variable_check": (Since((3, 13), "type", OLDEST), Since((3, 19), "full", RESERVED_CHECKED, unsure=(3, 14))),
+    "variable_check": (Since((3, 13), "type", OLDEST), Since((3, 18), "full", RESERVED_CHECKED, unsure=(3, 14))),
     "double_fault": (
         Since((3, 13), False, OLDEST),
-        Since((3, 19), True, RESERVED_CHECKED),
+        Since((3, 18), True, RESERVED_CHECKED),
         Since((5, 11), False, ONE_FAULT),
     ),
     "msr_dispatch": (
@@ -171,7 +188,7 @@ HISTORY: Final[Mapping[str, tuple[Since, ...]]] = {
         Since((6, 0), "hole", MCI_HOLE),
         Since((6, 5), "narrow", MTRR_MACROS),
     ),
-    "msr_2f8": (Since((3, 13), True, OLDEST), Since((4, 4), False, REMOVED_2F8)),
+    "msr_2f8": (Since((3, 13), True, OLDEST), Since((4, 6, 1), False, REMOVED_2F8)),
     "extended_mask": (
         Since((3, 13), False, OLDEST),
         Since((4, 4), True, MTRR_LIST),
@@ -184,9 +201,12 @@ HISTORY: Final[Mapping[str, tuple[Since, ...]]] = {
         Since((6, 16), False, MASK_REMOVED),
     ),
     "mmio_zero_page": (Since((3, 13), False, OLDEST), Since((4, 4), True, SINCE_4_4)),
-    "mmio_host_pat": (Since((3, 13), False, OLDEST), Since((4, 15), True, MMIO_HOST_PAT, unsure=(4, 5))),
-    "mmio_e820": (Since((3, 13), False, OLDEST), Since((5, 4), True, MMIO_E820, unsure=(4, 16))),
-    "tdx": (Since((3, 13), "", OLDEST), Since((6, 16), "self-snoop", TDX_PAT), Since((7, 2), "yes", TDX_UNCHECKED)),
+    "mmio_host_pat": (Since((3, 13), False, OLDEST), Since((4, 16), True, MMIO_HOST_PAT)),
+    "mmio_e820": (Since((3, 13), False, OLDEST), Since((5, 2), True, MMIO_E820, unsure=(5, 1))),
+    "sev_es": (Since((3, 13), False, OLDEST), Since((5, 11), True, SEV_ES)),
+    "sev_snp": (Since((3, 13), False, OLDEST), Since((6, 11), True, SEV_SNP, unsure=(6, 9))),
+    "nested_vmx_checks_pat": (Since((3, 13), False, OLDEST), Since((5, 2), True, PAT_TRICK, unsure=(5, 1))),
+    "tdx": (Since((3, 13), False, OLDEST), Since((6, 16), True, TDX_PAT)),
 }
 
 
@@ -197,6 +217,11 @@ def row(knob: str, release: Release) -> Since:
     ('ept+nc', True)
     """
     return [found for found in HISTORY[knob] if found.release <= release][-1]
+
+
+def first(knob: str) -> str:
+    """The release that first had what the knob tells: ``first("sev_es") == "5.11"``."""
+    return ".".join(map(str, next(found.release for found in HISTORY[knob] if found.value)))
 
 
 def taken(*commits: Commit) -> dict[str, Any]:
@@ -240,13 +265,15 @@ class Overlay(NamedTuple):
 
 OVERLAYS: Final = (
     Overlay("candidate", (6, 11), 0, {"coherent_ipat": "no-self-snoop", "zap_nc": "ept+no-self-snoop"},
-            "never in a final release; the reverted code was deduced from its series, not read", CANDIDATES.name),
+            f"never in a final release: {SELF_SNOOP_PAT.id}, reverted by {SELF_SNOOP_REVERTED.id}", CANDIDATES.name),
     Overlay("stable", (6, 12), 78, taken(PAT_QUIRK, QUIRKS_ADD_UP),
             f"6.12.78 took {PAT_QUIRK.id}; shadow_memtype_mask still gates it, which nobody can observe", "kvm-6.16"),
     Overlay("ubuntu", (6, 8), 136, taken(PAT_QUIRK, QUIRKS_ADD_UP, MTRRS_REMOVED, CD_REMOVED),
             f"Ubuntu 6.8.0-136.136 took {PAT_QUIRK.id}, {MTRRS_REMOVED.id} and {CD_REMOVED.id}", "kvm-6.16"),
+    Overlay("stable", (4, 4), 12, taken(REMOVED_2F8), "4.4.11 has MSR 0x2f8; which 4.4.y dropped it is not known"),
+    Overlay("stable", (4, 5), 6, taken(REMOVED_2F8), "whether a 4.5.y dropped MSR 0x2f8, as 4.6.1 did, is not known"),
     Overlay("stable", (4, 4), 262, taken(GUEST_PAT_OBEYED),
-            f"4.4.262 has {GUEST_PAT_OBEYED.id}; an earlier 4.4.y may have it too"),
+            f"a distribution's 4.4.262 has {GUEST_PAT_OBEYED.id}; whether and when 4.4.y took it is not known"),
 )  # fmt: skip
 
 # --- which releases there are -----------------------------------------------------------------------------------
@@ -256,7 +283,7 @@ NEWEST_READ: Final = (7, 3)
 NOT_READ: Final = frozenset({(6, 0), (6, 3), (6, 7), (6, 10), (6, 13), (6, 15)})  # bracketed by their neighbours
 LAST_MINOR: Final = {3: 19, 4: 20, 5: 19, 6: 19}  # 3.19 was followed by 4.0, and so on
 _BROKEN: Final = (
-    "4.2 to 4.3 are not modelled: their new MTRR code looks fixed ranges up the wrong way round and gives the "
-    "default type while MTRRs are disabled (mended in 4.4); ask for 4.1 or 4.4"
+    "4.2 and 4.3 are not modelled: their new MTRR code looks fixed ranges up the wrong way round, takes the host's "
+    "width for the guest's and knows no guest without MTRRs (mended in 4.4); ask for 4.1 or 4.4"
 )
 NOT_MODELLED: Final = {(4, 2): _BROKEN, (4, 3): _BROKEN}

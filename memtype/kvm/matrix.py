@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from memtype.kvm import history
+from memtype.kvm.history import QUIRK_BITS
+from memtype.kvm.releases import Profile, profile
 from memtype.kvm.vcpu import Vcpu
 from memtype.kvm.vm import Vm
 from memtype.mtrr import MtrrState
@@ -19,6 +22,10 @@ YES, NO, QUIRK = "yes", "no", "quirk"  # QUIRK: only once its quirk is disabled
 
 
 _PLACE = 2 << 20  # above the fixed ranges
+_WB = Vcpu(MtrrState(0x806), Pat(0x0606))  # entry 1 is WB
+_MTRR_UC = Vcpu(MtrrState(0x800), Pat(0x0606))
+_PAT_UC = Vcpu(MtrrState(0x806), Pat(0x0006))
+_CD = Vcpu(MtrrState(0x806), Pat(0x0606), cr0_cd=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,23 +53,22 @@ class Row:
         return self.first if self.first == self.last else f"{self.first} to {self.last}"
 
 
-def honored(release: str, vendor: str, tdp: str, noncoherent_dma: bool) -> Cell:
+@lru_cache(maxsize=1024)
+def honored(release: str | Profile, vendor: str, tdp: str, noncoherent_dma: bool) -> Cell:
     """What a VM of that kind honours."""
-
-    def vm(quirks_off: bool, kind: int = MemoryType.WB, pat: int = MemoryType.WB, cd: bool = False) -> Vm:
-        off = history.QUIRK_BITS if quirks_off else ()
-        vcpu = Vcpu(MtrrState(0x800 | kind), Pat(0x06 | pat << 8), cr0_cd=cd)
-        return Vm(release, vendor, tdp, noncoherent_dma, [vcpu], disabled_quirks=off)
-
-    def uncached(**changed: Any) -> Callable[[bool], bool]:
-        # through PAT entry 1: entry 0 is what shadow and nested leaves use
-        return lambda off: vm(off, **changed).effective(_PLACE, pat_index=1) in (MemoryType.UC, MemoryType.CD)
-
-    return Cell(_answer(uncached(kind=MemoryType.UC)), _answer(uncached(pat=MemoryType.UC)), _answer(uncached(cd=True)))
+    known = profile(release)
+    everything = QUIRK_BITS if known.disable_quirks else ()
+    vms = [Vm(known, vendor, tdp, noncoherent_dma, [_WB], disabled_quirks=off) for off in ((), everything)]
+    return Cell(*(_answer([_uncached(vm, other) for vm in vms]) for other in (_MTRR_UC, _PAT_UC, _CD)))
 
 
-def _answer(honors: Callable[[bool], bool]) -> str:
-    return YES if honors(False) else QUIRK if honors(True) else NO
+def _uncached(vm: Vm, vcpu: Vcpu) -> bool:
+    """Whether an access is uncached for this vCPU: through PAT entry 1; 0 is what shadow and nested leaves use."""
+    return vm._with(vcpus=(vcpu,)).effective(_PLACE, pat_index=1) in (MemoryType.UC, MemoryType.CD)
+
+
+def _answer(uncached: list[bool]) -> str:
+    return YES if uncached[0] else QUIRK if uncached[1] else NO
 
 
 def releases() -> Iterator[str]:
@@ -80,9 +86,41 @@ def matrix() -> list[Row]:
     """The whole table; neighbouring releases that honour the same stand in one row."""
     rows: list[Row] = []
     for name in releases():
-        cells = tuple(honored(name, *column) for column in COLUMNS)
+        cells = tuple(honored(profile(name), *column) for column in COLUMNS)
         if rows and rows[-1].cells == cells and not name.endswith("rc") and not rows[-1].last.endswith("rc"):
             rows[-1] = Row(rows[-1].first, name, cells)
         else:
             rows.append(Row(name, name, cells))
     return rows
+
+
+@dataclass(frozen=True, slots=True)
+class Knob:
+    """One change of one knob, as a maintainer reviews it."""
+
+    knob: str
+    value: Any
+    since: str
+    commit: str
+    subject: str
+
+
+def knobs() -> list[Knob]:
+    """The whole history, knob by knob, and the overlays behind it: what `history` says, row by row."""
+    found = [
+        Knob(knob, row.value, _release(row.release), row.commit.id, row.commit.subject)
+        for knob, rows in history.HISTORY.items()
+        for row in rows
+    ]
+    for port in history.OVERLAYS:
+        series = _release(port.series)
+        since = {"ubuntu": f"ubuntu {series}.0-{port.since}", "candidate": f"{series}-rc"}.get(port.vendor)
+        found += [
+            Knob(knob, value, since or f"{series}.{port.since}", port.vendor, port.note)
+            for knob, value in port.knobs.items()
+        ]
+    return found
+
+
+def _release(number: tuple[int, ...]) -> str:
+    return ".".join(map(str, number))

@@ -107,5 +107,4 @@ NAMES: Final[Mapping[str, frozenset[str]]] = {
     "pat_checked": frozenset({"vmx-unchecked", "always"}),
     "variable_check": frozenset({"type", "full"}),
     "initial_pat": frozenset({"host", "reset"}),
-    "tdx": frozenset({"", "self-snoop", "yes"}),
 }

@@ -47,9 +47,11 @@ class Profile:
     zap_mtrr, zap_cd, zap_nc : the condition for zapping (`policies`), a rule behind "kvm-zap-…-"
     warns_inverted_zap : a zap range that ends before it begins is a WARN
     g_pat_follows : AMD: a guest's PAT write reaches VMCB g_pat
+    vmcb_copies_pat : AMD: initialising a VMCB copies the vCPU's PAT into g_pat
     cd_reaches_vmcb : AMD: with CD_NW_CLEARED disabled CR0.CD is set in hardware too
     nested_svm_pat : "shared" (L2 runs on L1's PAT) or "quirk" (NESTED_SVM_SHARED_PAT decides)
     host_pat_check : KVM does not load unless host PAT entry 0 is WB
+    disable_quirks, disable_quirks2 : the capabilities KVM_CAP_DISABLE_QUIRKS and KVM_CAP_DISABLE_QUIRKS2
     quirk_semantics : disabling quirks "assign"s the set, or "or"s in what is supported
     quirks : the quirks about memory types that the release knows
     pat_checked : "vmx-unchecked" where VMX takes any PAT value, else "always"
@@ -57,12 +59,13 @@ class Profile:
     double_fault : a reserved bit in a variable range raises #GP inside the validator and again in the caller
     msr_dispatch : which indexes reach the MTRR code: "wide" 0x200-0x2ff, "hole" without 0x280-0x29f, "narrow"
         0x200-0x26f and 0x2ff
-    msr_2f8 : MSR 0x2f8 is taken as a variable range
+    msr_2f8 : MSR 0x2f8 is taken as a variable range (a WARN up to 4.1, then a write outside the array)
     extended_mask : PHYSMASK is stored with bits 63:MAXPHYADDR set
     initial_pat : "host" (Intel) or "reset"
     has_memtype_mask : the release has the variable shadow_memtype_mask
     mmio_zero_page, mmio_host_pat, mmio_e820 : clauses of the host-MMIO test
-    tdx : whether TDX guests exist: "", "self-snoop" (only on hosts that have it), "yes"
+    sev_es, sev_snp, tdx : whether such guests exist; TDX only on hosts that have self-snoop
+    nested_vmx_checks_pat : an invalid PAT in vmcs12 fails the entry when its control is set
     notes : what is interpolated or not known
     """
 
@@ -80,9 +83,12 @@ class Profile:
     zap_nc: str
     warns_inverted_zap: bool
     g_pat_follows: bool
+    vmcb_copies_pat: bool
     cd_reaches_vmcb: bool
     nested_svm_pat: str
     host_pat_check: bool
+    disable_quirks: bool
+    disable_quirks2: bool
     quirk_semantics: str
     quirks: frozenset[str]
     pat_checked: str
@@ -96,7 +102,10 @@ class Profile:
     mmio_zero_page: bool
     mmio_host_pat: bool
     mmio_e820: bool
-    tdx: str
+    sev_es: bool
+    sev_snp: bool
+    nested_vmx_checks_pat: bool
+    tdx: bool
     notes: tuple[str, ...] = field(default=(), compare=False)
     release: str = field(default="", compare=False)
 
@@ -208,7 +217,7 @@ def _resolve(release: Release, vendor: str, update: int, text: str) -> Profile:
     group = _group(release, over)
     notes = [overlay.note for overlay in over]
     if vendor != "candidate":
-        notes = [*_doubts(release, vendor, text, over), *notes, *_not_read(release, vendor, text)]
+        notes = [*_doubts(asked, text, over), *notes, *_not_read(release, vendor, text)]
     return Profile(group.name, group.span, group.first, notes=tuple(notes), release=text, **knobs)
 
 
@@ -219,7 +228,7 @@ def _group(release: Release, over: list[Overlay]) -> Group:
     return next(g for g in reversed(history.GROUPS) if (g.name in named if named else g.first <= release))
 
 
-def _doubts(release: Release, vendor: str, text: str, over: list[Overlay]) -> list[str]:
+def _doubts(asked: Release, text: str, over: list[Overlay]) -> list[str]:
     """The changes of which it is not known whether the release has them already."""
     if any(overlay.group for overlay in over):
         return []
@@ -227,7 +236,7 @@ def _doubts(release: Release, vendor: str, text: str, over: list[Overlay]) -> li
         found.commit
         for rows in HISTORY.values()
         for found in rows
-        if found.unsure and found.unsure <= release < found.release
+        if found.unsure and found.unsure <= asked < found.release
     ]
     return [f"whether {text} has this is not known for certain: {commit}" for commit in dict.fromkeys(unsure)]
 

@@ -6,18 +6,23 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from memtype import rules
-from memtype.kvm.events import Event, Zap, apply
-from memtype.kvm.gfns import Range, clip, pages
+from memtype import arrays, rules
+from memtype.kvm.gfns import Gfns, Range, intersect, union
 from memtype.kvm.vm import Vm
+from memtype.kvm.zap import Event, Zap
 
 
 class Step(NamedTuple):
-    """One event of a sequence, its zap, and what was stale after it, earlier events' leftovers included."""
+    """One event of a sequence, its zap, and the VM after it."""
 
     event: Event
     zap: Zap
-    stale: list[Range]
+    vm: Vm
+
+    @property
+    def stale(self) -> Gfns:
+        """What is stale after it, earlier events' leftovers included."""
+        return self.vm.stale()
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +34,7 @@ class Replay:
     vm : the VM at the end
     steps : every event with its zap and the stale ranges after it
     zaps : how many times kvm_zap_gfn_range() ran
-    pages : how many pages those calls covered, below `memory` if it was given
+    pages : how many pages those calls covered, within the guest's memory where it is known
     """
 
     vm: Vm
@@ -38,7 +43,7 @@ class Replay:
     pages: int
 
     @property
-    def stale(self) -> list[Range]:
+    def stale(self) -> Gfns:
         """What is stale at the end."""
         return self.vm.stale()
 
@@ -49,12 +54,17 @@ class Replay:
 
 
 def replay(vm: Vm, events: Iterable[Event], memory: int | None = None) -> Replay:
-    """Apply events in order; `memory` (bytes of guest RAM) bounds the pages that are counted."""
-    end = vm.gfn_end if memory is None else min(vm.gfn_end, -(-memory // rules.PAGE_SIZE))
+    """Apply events in order; `memory` (bytes of guest RAM from 0 on) bounds the pages that are counted.
+
+    Without it the VM's own memory does, and without that its address space.
+    """
+    bounds: Iterable[Range] = vm._windows or [(0, vm.gfn_end)]
+    if memory is not None:
+        bounds = [(0, min(vm.gfn_end, -(-arrays.integer(memory, "memory") // rules.PAGE_SIZE)))]
     steps: list[Step] = []
     covered = 0
     for event in events:
-        vm, zap = apply(vm, event)
-        covered += sum(pages(clip([call], end)) for call in zap.calls)
-        steps.append(Step(event, zap, vm.stale()))
+        vm, zap = vm.apply(event)
+        covered += sum(union(intersect([call], bounds)).pages() for call in zap.calls)
+        steps.append(Step(event, zap, vm))
     return Replay(vm, tuple(steps), sum(len(step.zap.calls) for step in steps), covered)

@@ -7,6 +7,15 @@ from typing import Final
 from memtype.kvm import history as h
 from memtype.rules import Rule
 
+# How a release's MTRR code departs from the manual, in few words, by the rule in `memtype.rules.RULES`.
+DEVIATIONS: Final = {
+    "overlap-kvm": "KVM 4.4 to 6.10 meets the higher base first",
+    "range-kvm": "KVM 4.4 to 6.10 takes a range from its base to its last match",
+    "disabled-kvm": "KVM 3.13 to 4.1 gives WB while E = FE = 0, and looks registers up while E = 0, FE = 1",
+    "low-kvm": "KVM 3.13 to 4.1 uses the fixed ranges whatever FE says",
+    "overlap-linux": "KVM 3.13 to 4.1 takes ranges that disagree as UC",
+}
+
 KVM_RULES: Final = {
     rule.id: rule
     for rule in (
@@ -30,6 +39,17 @@ KVM_RULES: Final = {
              "svm_get_mt_mask() returns 0 or is not there, every release"),
         Rule("kvm-leaf-shadow", "shadow paging: shadow_memtype_mask is 0, PAT entry 0 decides every page",
              f"commit {h.MEMTYPE_MASK.id}, 6.0; no call without TDP before"),
+        Rule("kvm-leaf-tdx-private", "a TDX guest's private page: the TDX module maps it WB, whatever the PAT says",
+             "TDX module; KVM >= 6.16 vmx/tdx.c"),
+        Rule("kvm-leaf-nested-npt", "nested paging inside: L1's PWT, PCD and PAT bits are dropped, the leaf is WB",
+             "make_spte(), deduced from 7.1.5"),
+        # --- guests of guests ---
+        Rule("kvm-nested-vmx-restored", "the VM exit loads IA32_PAT: L1 runs on vmcs12.host_ia32_pat",
+             "load_vmcs12_host_state(), 4.4 to 7.1"),
+        Rule("kvm-nested-vmx-kept", "the VM exit does not load IA32_PAT: L1 keeps L2's PAT",
+             "load_vmcs12_host_state(), 4.4 to 7.1"),
+        Rule("kvm-nested-vmx-checks", "an invalid guest or host PAT fails the entry when its control is set",
+             f"commit {h.PAT_TRICK.id}, 5.2"),
         # --- why a PAT write changes no leaf ---
         Rule("kvm-pat-ept", "EPT bits 5:3 replace only the guest's MTRRs; the CPU applies GUEST_IA32_PAT",
              "SDM 3C 29.3.7; LKML 2023-05-05 (Huang)"),
@@ -50,7 +70,7 @@ KVM_RULES: Final = {
         Rule("kvm-zap-mtrr-removed", "an MTRR write is plain storage, it zaps nothing",
              f"commit {h.MTRRS_REMOVED.id}, 6.11"),
         Rule("kvm-zap-inverted", "the mask was never written: the range wraps to gfn 0, nothing is zapped",
-             "update_mtrr(), 4.4 to 6.10; a WARN since 5.19"),
+             f"update_mtrr(), 4.4 to 6.10; a WARN since 5.17 (commit {h.INVERTED_WARNS.id})"),
         Rule("kvm-zap-cd-context-reset", "a CR0.CD toggle resets the MMU context only, old leaves persist",
              "kvm_set_cr0(), 3.13 to 4.1"),
         Rule("kvm-zap-cd-nc+quirk-off", "a CR0.CD toggle zaps all with non-coherent DMA and CD_NW_CLEARED disabled",
@@ -72,6 +92,23 @@ KVM_RULES: Final = {
         Rule("kvm-zap-nc-count", "only the first and the last non-coherent device matter",
              "kvm_arch_register_noncoherent_dma(), every release"),
         Rule("kvm-zap-quirk", "disabling a quirk zaps nothing", "KVM_CAP_DISABLE_QUIRKS, every release"),
+        Rule("kvm-zap-vmcb", "a VMCB that is initialised again zaps nothing", "init_vmcb(), every release"),
+        Rule("kvm-vmcb-init", "initialising a VMCB copies the vCPU's PAT into g_pat: hardware follows it from then on",
+             "init_vmcb(), 4.2.8 to 4.14.2; deduced, the call sites were not traced"),
+        Rule("kvm-wbinvd-executed", "non-coherent DMA: the guest's WBINVD is executed on the host",
+             "kvm_emulate_wbinvd(), 3.13 to 7.1"),
+        Rule("kvm-wbinvd-skipped", "no non-coherent DMA: the guest's WBINVD does nothing, honoured PAT or not; data "
+             "written through UC or WC mappings is not flushed by it", "kvm_emulate_wbinvd(), 3.13 to 7.1"),
+        Rule("kvm-2f8-outside", "MSR 0x2f8 is taken for pair 124 of 8: it writes outside the array (CVE-2016-3713), "
+             "what that changes is not told", "mtrr.c, 4.2.8 to 4.6.0"),
+        Rule("kvm-2f8-warn", "MSR 0x2f8 is taken for a variable range: a WARN, no register changes", "3.13 to 4.1"),
+        Rule("kvm-quirks", "KVM_CAP_DISABLE_QUIRKS takes any set and leaves out silently what it does not support; the "
+             "set replaces the one before, from 6.16 on it adds up", f"4.2; commit {h.QUIRKS_ADD_UP.id}, 6.16"),
+        Rule("kvm-quirks2", "KVM_CAP_DISABLE_QUIRKS2 refuses a set with quirks that are not supported (-EINVAL), else "
+             "as KVM_CAP_DISABLE_QUIRKS",
+             f"5.19; what a VM supports: commits {h.QUIRKS_SUPPORTED.id} and {h.QUIRKS_INAPPLICABLE.id}, 6.16"),
+        Rule("kvm-tdx-self-snoop", "TDX is enabled only on hosts with self-snoop",
+             f"KVM tdx.c, 6.16 to 7.0; commit {h.TDX_BRING_UP.id}, 7.1"),
         Rule("kvm-ignored", "ignore_msrs is set: a write of an unknown MSR is dropped",
              "module parameter ignore_msrs, every release"),
         Rule("kvm-refused", "a refused write changes nothing", "kvm_set_msr_common(), every release"),

@@ -1,55 +1,44 @@
-"""A virtual machine under one release of KVM: the leaf of a page, the effective type, the mapping level."""
+"""A virtual machine under one release of KVM: what decides, and the questions that it answers."""
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Iterable
+import operator
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache, partial
-from typing import TYPE_CHECKING, Any
+from typing import Any, Final
 
-import numpy as np
-
-from memtype import arrays, backends, parallel, rules
-from memtype.effective import effective, effective_npt
-from memtype.ept import effective_ept
-from memtype.errors import InputError, RegisterError, ShatteredMapError
-from memtype.kvm import guest_mtrr, msrs, policies
-from memtype.kvm.gfns import Pieces, Range, overlay
-from memtype.kvm.history import CD_NW_CLEARED, IGNORE_GUEST_PAT, QUIRK_BITS, UC_PAT, WB_IPAT, WB_PAT, Fixed
+from memtype import arrays, rules
+from memtype.errors import InputError, RegisterError
+from memtype.kvm import fill, guest_mtrr, history, leaves, msrs, policies, zap
+from memtype.kvm.gfns import Gfns, Ints, Range, union
+from memtype.kvm.history import CD_NW_CLEARED, IGNORE_GUEST_PAT, QUIRK_BITS
+from memtype.kvm.leaves import Leaf
 from memtype.kvm.releases import Profile
 from memtype.kvm.releases import profile as find_profile
 from memtype.kvm.rules import KVM_RULES
-from memtype.kvm.vcpu import Vcpu
+from memtype.kvm.vcpu import Vcpu, with_pat
+from memtype.kvm.zap import Event, Zap
 from memtype.memory_map import MemoryMap
 from memtype.mtrr import vendor_name
 from memtype.pat import Pat, as_pat
 from memtype.types import MemoryType
 
-if TYPE_CHECKING:
-    from memtype.kvm.events import Event, Zap
-
-EPT_FIELD = rules.EPT_TYPE_FIELD | rules.EPT_IPAT  # bits 6:3 of an EPT leaf
-VM_TYPES = ("normal", "tdx", "sev-es", "sev-snp")
-MAX_LEVEL = 3  # 1 GiB
+VM_TYPES: Final = ("normal", "tdx", "sev-es", "sev-snp")
+MAX_LEVEL: Final = 3  # 1 GiB
 U64Array = arrays.U64Array
+_put = object.__setattr__
 
 
 @dataclass(frozen=True, slots=True)
-class Leaf:
-    """What KVM puts into a leaf: the type, IPAT, the bits to OR into the SPTE, and which rule says so."""
+class Wbinvd:
+    """What a guest's WBINVD does: whether the host executes it, and why."""
 
-    type: MemoryType
-    ipat: bool
-    bits: int
+    executed: bool
     why: str
     rule: str
 
-    def __str__(self) -> str:
-        return f"({self.type}, IPAT = {int(self.ipat)})"
 
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, init=False)
 class Vm:
     """A VM as one release of KVM runs it. Immutable: `apply` gives a new one.
 
@@ -62,7 +51,7 @@ class Vm:
     tdp : str, optional
         "ept", "npt" or "none" (shadow paging); without it what the vendor has.
     noncoherent_dma : int or bool
-        How many non-coherent DMA devices or groups; only 0 or not 0 decides.
+        How many non-coherent DMA devices or groups; only 0 or not 0 decides. The KVM-VFIO device counts once.
     vcpus : sequence of Vcpu
         One as KVM creates it, if not given.
     vm_type : str
@@ -77,11 +66,16 @@ class Vm:
         The host's IA32_PAT; Linux's layout, if not given.
     ignore_msrs : bool
         The module's parameter: writes of unknown MSRs are dropped.
+    memory : sequence of (base, size), optional
+        The guest's memory in bytes: `needed`, `stale` and `excess` of a zap then hold its pages only.
+    as_architected : bool
+        Guest MTRR types by the manual, not as the release computes them. Where the manual leaves a type open the
+        leaf's is UNDEFINED (and its bits those of UC).
 
     Raises
     ------
     InputError
-        For a release that is not modelled, or a combination that does not exist.
+        For a release that is not modelled, a combination that does not exist, and what that release cannot do.
     RegisterError
         For MTRRs that a guest of this release cannot hold.
 
@@ -95,18 +89,23 @@ class Vm:
     """
 
     profile: Profile
-    vendor: str = "intel"
-    tdp: str = None  # type: ignore[assignment]
-    noncoherent_dma: int = 0
-    vcpus: tuple[Vcpu, ...] = ()
-    vm_type: str = "normal"
-    self_snoop: bool = True
-    disabled_quirks: frozenset[str] = frozenset()
-    load_pat: bool = True
-    host_pat: Pat = None  # type: ignore[assignment]
-    ignore_msrs: bool = False
-    _leaves: Pieces[frozenset[int]] | None = field(default=None, compare=False, repr=False)
-    _fresh: Pieces[frozenset[int]] | None = field(default=None, init=False, compare=False, repr=False)
+    vendor: str
+    tdp: str
+    noncoherent_dma: int
+    vcpus: tuple[Vcpu, ...]
+    vm_type: str
+    self_snoop: bool
+    disabled_quirks: frozenset[str]
+    load_pat: bool
+    host_pat: Pat
+    ignore_msrs: bool
+    memory: tuple[tuple[int, int], ...]
+    as_architected: bool
+    gfn_end: int = field(init=False, compare=False)  # behind the last gfn that any vCPU can address
+    _windows: tuple[Range, ...] = field(init=False, compare=False, repr=False)  # `memory` in gfns
+    _past: leaves.Past | None = field(init=False, compare=False, repr=False)
+    _fresh: Ints | None = field(init=False, compare=False, repr=False)
+    _decided: tuple[leaves.Decision, leaves.Decision] | None = field(init=False, compare=False, repr=False)
 
     def __init__(
         self,
@@ -121,43 +120,78 @@ class Vm:
         load_pat: bool = True,
         host_pat: Pat | int | str | None = None,
         ignore_msrs: bool = False,
-        _leaves: Pieces[frozenset[int]] | None = None,
+        memory: Sequence[tuple[int, int]] | None = None,
+        as_architected: bool = False,
     ) -> None:
-        put = object.__setattr__
-        put(self, "profile", find_profile(profile))
-        put(self, "vendor", vendor_name(vendor))
-        put(self, "tdp", _paging(tdp, self.vendor))
-        put(self, "noncoherent_dma", device_count(noncoherent_dma))
-        put(self, "self_snoop", bool(self_snoop))
-        put(self, "vm_type", _vm_type(vm_type, self))
-        put(self, "disabled_quirks", quirk_names(disabled_quirks))
-        put(self, "load_pat", bool(load_pat))
-        put(self, "host_pat", as_pat(_linux_pat(self.profile) if host_pat is None else host_pat))
-        put(self, "ignore_msrs", bool(ignore_msrs))
-        given = [vcpus or Vcpu()] if vcpus is None or isinstance(vcpus, Vcpu) else vcpus
-        put(self, "vcpus", tuple(self._settled(vcpu) for vcpu in given))
-        if not self.vcpus:
-            raise InputError("a VM has at least one vCPU")
-        put(self, "_leaves", _leaves)
-        put(self, "_fresh", None)
+        _put(self, "profile", find_profile(profile))
+        _put(self, "vendor", vendor_name(vendor))
+        _put(self, "tdp", _paging(tdp, self.vendor))
+        _put(self, "noncoherent_dma", device_count(noncoherent_dma))
+        _put(self, "self_snoop", bool(self_snoop))
+        _put(self, "vm_type", _vm_type(vm_type, self))
+        _put(self, "disabled_quirks", _allowed(quirk_names(disabled_quirks), self.profile))
+        _put(self, "load_pat", bool(load_pat))
+        _put(self, "host_pat", as_pat(_linux_pat(self.profile) if host_pat is None else host_pat))
+        _put(self, "ignore_msrs", bool(ignore_msrs))
+        _put(self, "as_architected", bool(as_architected))
+        _put(self, "vcpus", self._settled(vcpus))
+        _put(self, "gfn_end", 1 << max(vcpu.maxphyaddr for vcpu in self.vcpus) - rules.PAGE_SHIFT)
+        _put(self, "memory", _memory(memory))
+        _put(self, "_windows", _gfns(self.memory))
+        for unknown in ("_past", "_fresh", "_decided"):
+            _put(self, unknown, None)
 
-    def _settled(self, vcpu: Vcpu) -> Vcpu:
-        """The vCPU with the PAT that this release starts it with, if it has none; its MTRRs checked."""
-        if not isinstance(vcpu, Vcpu):
-            raise InputError(f"vcpus: {type(vcpu).__name__} is no Vcpu")
-        refused = msrs.check_state(self.profile, vcpu)
-        if refused:
-            raise RegisterError(f"{self.profile}: a guest cannot hold {refused}")
-        if vcpu.pat is not None:
-            return vcpu
+    def _settled(self, vcpus: Any) -> tuple[Vcpu, ...]:
+        """The vCPUs with the PAT that this release starts them with, if they have none; their MTRRs checked."""
+        given = [vcpus or Vcpu()] if vcpus is None or isinstance(vcpus, Vcpu) else vcpus
+        if not isinstance(given, Iterable):
+            raise InputError(f"vcpus {given!r:.60} is no sequence of Vcpu")
         from_host = self.profile.initial_pat == "host" and self.vendor == "intel"
-        return dataclasses.replace(vcpu, pat=self.host_pat if from_host else Pat(rules.PAT_RESET))
+        start = self.host_pat if from_host else Pat(rules.PAT_RESET)
+        known: dict[int, Vcpu] = {}  # vCPUs alike are checked once
+        found = list(given)
+        for vcpu in found:
+            if id(vcpu) in known:
+                continue
+            if not isinstance(vcpu, Vcpu):
+                raise InputError(f"vcpus: {type(vcpu).__name__} is no Vcpu")
+            refused = msrs.check_state(self.profile, vcpu)
+            if refused:
+                raise RegisterError(f"{self.profile}: a guest cannot hold {refused}")
+            known[id(vcpu)] = vcpu if vcpu.pat is not None else with_pat(vcpu, start)
+        if not found:
+            raise InputError("a VM has at least one vCPU")
+        return tuple(known[id(vcpu)] for vcpu in found)
+
+    def _with(self, **fields: Any) -> Vm:
+        """The VM with these fields, which were checked before."""
+        made = object.__new__(Vm)
+        for get, put in _COPIED:
+            put(made, get(self))
+        for name, value in fields.items():
+            _put(made, name, value)
+        if fields:
+            _put(made, "_fresh", None)
+            if fields.keys() != {"vcpus"}:
+                _put(made, "_decided", None)
+        return made
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Vm, (
+            self.profile, self.vendor, self.tdp, self.noncoherent_dma, self.vcpus, self.vm_type, self.self_snoop,
+            self.disabled_quirks, self.load_pat, self.host_pat, self.ignore_msrs, self.memory, self.as_architected,
+        )  # fmt: skip
 
     # --- what decides ---------------------------------------------------------------------------------------
 
     @property
     def has_noncoherent_dma(self) -> bool:
         return self.noncoherent_dma > 0
+
+    @property
+    def engine(self) -> str:
+        """Who computes the guest's MTRR type: the release's code, or the manual (`as_architected`)."""
+        return guest_mtrr.MANUAL if self.as_architected else self.profile.mtrr_engine
 
     @property
     def supported_quirks(self) -> frozenset[str]:
@@ -181,31 +215,12 @@ class Vm:
     @property
     def shadow_memtype_mask(self) -> int | None:
         """KVM's variable of that name: 0x78 with EPT, else 0; None in releases that do not have it."""
-        if not self.profile.has_memtype_mask:
-            return None
-        return self.leaf_field
+        return self.leaf_field if self.profile.has_memtype_mask else None
 
     @property
     def leaf_field(self) -> int:
         """The bits of a leaf that hold the memory type and IPAT: 0x78 with EPT, else none."""
-        return EPT_FIELD if self.tdp == "ept" else 0
-
-    def decide(self, vcpu: Vcpu, mmio: bool) -> tuple[Fixed | None, str]:
-        """The leaf's type and IPAT, or None for the guest's MTRR type; and the rule that decided."""
-        if self.tdp != "ept":
-            return WB_PAT, "kvm-leaf-npt" if self.tdp == "npt" else "kvm-leaf-shadow"
-        p = self.profile
-        if mmio:
-            return UC_PAT, "kvm-leaf-mmio"
-        if not self.has_noncoherent_dma:
-            ipat = policies.COHERENT_IPAT[p.coherent_ipat](self)
-            return WB_IPAT if ipat else WB_PAT, f"kvm-leaf-coherent-{p.coherent_ipat}"
-        if not p.honors_guest_mtrr:
-            return WB_PAT, "kvm-leaf-wb"
-        if vcpu.cr0_cd and p.cd_quirk_on is not None:
-            kept = self.quirk(CD_NW_CLEARED)
-            return (p.cd_quirk_on, "kvm-leaf-cd-on") if kept else (p.cd_quirk_off, "kvm-leaf-cd-off")
-        return None, "kvm-leaf-mtrr"
+        return leaves.EPT_FIELD if self.tdp == "ept" else 0
 
     # --- one page -------------------------------------------------------------------------------------------
 
@@ -213,66 +228,81 @@ class Vm:
         """That vCPU. Raises `InputError` where there is none."""
         known = hasattr(number, "__index__") and not isinstance(number, bool)
         if not known or not 0 <= number < len(self.vcpus):
-            raise InputError(f"vCPU {number!r}: the VM has vCPUs 0 to {len(self.vcpus) - 1}")
+            raise InputError(f"vCPU {number!r:.60}: the VM has vCPUs 0 to {len(self.vcpus) - 1}")
         return self.vcpus[number]
 
-    def _at(self, gpa: int, vcpu: int) -> Vcpu:
-        """The vCPU, once `gpa` was found to be an address of its width."""
+    def _at(self, gpa: int, vcpu: int) -> tuple[int, Vcpu]:
+        """The address and the vCPU, once `gpa` was found to be an address of its width."""
         found = self.vcpu(vcpu)
-        arrays.address(gpa, found.maxphyaddr)
-        return found
+        return arrays.address(gpa, found.maxphyaddr), found
 
-    def leaf(self, gpa: int, mmio: bool = False, vcpu: int = 0) -> Leaf:
+    def leaf(self, gpa: int, mmio: bool = False, vcpu: int = 0, private: bool = False) -> Leaf:
         """The leaf that a fault of `vcpu` at `gpa` makes; `mmio` says that the host's page is MMIO (`is_mmio`).
 
-        Under nested and shadow paging the type is that of PAT entry 0 and `bits` is 0.
+        Under nested and shadow paging the type is that of PAT entry 0 and `bits` is 0. `private` asks for a TDX
+        guest's private page, which the TDX module maps WB; without it a TDX guest's page is a shared one.
         """
-        found = self._at(gpa, vcpu)
-        fixed, rule = self.decide(found, mmio)
-        detail = ""
-        if fixed is None:
-            kind = guest_mtrr.at(self.profile.mtrr_engine, found, int(gpa))
-            fixed, detail = Fixed(kind, False), f" ({kind})"
-        cited = KVM_RULES[rule]
-        why = f"{cited.text}{detail} [{cited.id}: {cited.source}]"
-        return Leaf(fixed.type, fixed.ipat, self.encode(fixed), why, rule)
+        address, found = self._at(gpa, vcpu)
+        return leaves.leaf(self, address, bool(mmio), found, self._private(private))
 
-    def encode(self, fixed: Fixed) -> int:
-        """The bits of a type and IPAT: type << 3 | IPAT << 6 with EPT, else 0."""
-        return (fixed.type << rules.EPT_TYPE_SHIFT | fixed.ipat * rules.EPT_IPAT) & self.leaf_field
-
-    def decode(self, bits: int) -> Fixed:
-        """The type and IPAT that bits 6:3 say; without EPT always PAT entry 0, WB."""
-        kind = (bits & rules.EPT_TYPE_FIELD) >> rules.EPT_TYPE_SHIFT
-        return Fixed(MemoryType(kind), bool(bits & rules.EPT_IPAT)) if self.tdp == "ept" else WB_PAT
+    def _private(self, private: bool) -> bool:
+        if private and self.vm_type != "tdx":
+            raise InputError(f"private pages are a TDX guest's, not a {self.vm_type} one's")
+        return bool(private)
 
     def guest_type(self, gpa: int, vcpu: int = 0, as_architected: bool = False) -> MemoryType:
         """The guest's MTRR type as this release computes it, or as the manual says."""
-        found = self._at(gpa, vcpu)
-        return found.mtrrs.at(gpa) if as_architected else guest_mtrr.at(self.profile.mtrr_engine, found, int(gpa))
+        address, found = self._at(gpa, vcpu)
+        return guest_mtrr.at(guest_mtrr.MANUAL if as_architected else self.engine, found, address)
 
     def guest_map(self, vcpu: int = 0) -> MemoryMap:
-        """`guest_type` of the whole guest-physical address space."""
+        """`guest_type` of the whole guest-physical address space.
+
+        Raises
+        ------
+        ShatteredMapError
+            When masks with holes make more than 65,536 segments (3.13 to 4.1); single pages are answered.
+        """
         found = self.vcpu(vcpu)
-        made = guest_mtrr.pieces(self.profile.mtrr_engine, found)
+        made = guest_mtrr.pieces(self.engine, found)
         return MemoryMap([start << rules.PAGE_SHIFT for start in made.starts], made.values, found.maxphyaddr)
+
+    def deviation(self, gpa: int, vcpu: int = 0) -> tuple[MemoryType, MemoryType, str] | None:
+        """Where this release gives the guest another MTRR type than the manual: (its, the manual's, the rule).
+
+        None where they agree, and where no leaf depends on the guest's MTRRs.
+        """
+        address, found = self._at(gpa, vcpu)
+        if leaves.decide(self, found, False)[0] is not None or self.as_architected:
+            return None
+        return guest_mtrr.deviation(self.engine, found, address)
 
     def msr(self, index: int, vcpu: int = 0) -> int:
         """What the guest reads from an MTRR, MTRRcap or the PAT. `InputError` where it gets #GP."""
-        return msrs.read(self.vcpu(vcpu), index)
+        return msrs.read(self.profile, self.vcpu(vcpu), index)
+
+    def wbinvd(self) -> Wbinvd:
+        """Whether a guest's WBINVD reaches the host's caches: only with non-coherent DMA.
+
+        It matters to a guest that writes through UC or WC mappings to memory that is cached elsewhere and flushes
+        by WBINVD: without non-coherent DMA its WBINVD does nothing, even where the guest's PAT is honoured.
+        """
+        rule = "kvm-wbinvd-executed" if self.has_noncoherent_dma else "kvm-wbinvd-skipped"
+        return Wbinvd(self.has_noncoherent_dma, str(KVM_RULES[rule]), rule)
 
     # --- huge pages -----------------------------------------------------------------------------------------
 
     def huge_page_consistent(self, gfn: int, pages: int, vcpu: int = 0) -> bool:
         """KVM's test whether the guest's MTRRs allow one leaf for `pages` pages; True without such a test."""
         found = self.vcpu(vcpu)
-        gpa = _gpa(gfn)
-        if not hasattr(pages, "__index__") or pages < 1:
-            raise InputError(f"{pages!r} is no count of pages")
-        arrays.refuse_pages(gpa >> rules.PAGE_SHIFT, int(pages), found.maxphyaddr)
-        return self.profile.huge_page_check == "no" or guest_mtrr.consistent(
-            self.profile.mtrr_engine, found, gpa, int(pages)
-        )
+        first = arrays.integer(gfn, "gfn")
+        if not hasattr(pages, "__index__") or operator.index(pages) < 1:
+            raise InputError(f"{pages!r:.60} is no count of pages")
+        count = operator.index(pages)
+        arrays.refuse_pages(first, count, found.maxphyaddr)
+        if self.profile.huge_page_check == "no":
+            return True
+        return guest_mtrr.consistent(self.engine, found, first << rules.PAGE_SHIFT, count)
 
     @property
     def limits_level(self) -> bool:
@@ -281,26 +311,22 @@ class Vm:
 
     def max_level(self, gfn: int, vcpu: int = 0) -> int:
         """The largest level (1: 4 KiB, 2: 2 MiB, 3: 1 GiB) that the guest's MTRRs leave to the page of `gfn`."""
-        gpa = _gpa(gfn)
-        self._at(gpa, vcpu)
+        number = arrays.integer(gfn, "gfn")
+        _, found = self._at(number << rules.PAGE_SHIFT, vcpu)
         if not self.limits_level:
             return MAX_LEVEL
         for level in range(MAX_LEVEL, 1, -1):
             pages = 512 ** (level - 1)
-            if self.huge_page_consistent(gpa >> rules.PAGE_SHIFT & -pages, pages, vcpu):
+            if guest_mtrr.consistent(self.engine, found, (number & -pages) << rules.PAGE_SHIFT, pages):
                 return level
         return 1
 
     # --- many pages -----------------------------------------------------------------------------------------
 
-    def leaf_pieces(self, vcpu: int = 0, mmio: bool = False) -> Pieces[int]:
+    def leaf_pieces(self, vcpu: int = 0, mmio: bool = False) -> Ints:
         """The leaf bits of every gfn below 2**MAXPHYADDR, as pieces."""
-        found = self.vcpu(vcpu)
-        fixed, _ = self.decide(found, mmio)
-        end = 1 << (found.maxphyaddr - rules.PAGE_SHIFT)
-        if fixed is not None:
-            return Pieces([(0, self.encode(fixed))], end)
-        return _mtrr_bits(self.profile.mtrr_engine, found)
+        self.vcpu(vcpu)
+        return leaves.leaf_pieces(self, vcpu, mmio)
 
     def leaf_bits(
         self, gfns: Any, mmio: Any = False, vcpu: int = 0, out: U64Array | None = None, threads: int = 1
@@ -327,19 +353,7 @@ class Vm:
             For the first gfn outside [0, 2**(MAXPHYADDR - 12)); `.index` is its flat place. Of up to 4096 gfns
             nothing is then written; of more, nothing from that place on.
         """
-        if out is None and isinstance(gfns, (int, np.integer)) and not isinstance(gfns, bool):
-            parallel.check_threads(threads)
-            return self.leaf(_gpa(gfns), bool(mmio), vcpu).bits
-        given = arrays.uint64(gfns, "gfns")
-        width = self.vcpu(vcpu).maxphyaddr
-        out = arrays.output(out, given.shape, arrays.U64, given)
-        written = arrays.contiguous(out)
-        pages = _page_kinds(mmio, given)
-        kernel = partial(backends.active.leaf_bits, *self._arrays_for(given, mmio is True, vcpu), width)
-        parallel.elementwise(kernel, (given, written), threads, partial(arrays.refuse_gfns, maxphyaddr=width))
-        if pages is not None:
-            np.copyto(written, np.uint64(self.encode(self.decide(self.vcpu(vcpu), True)[0] or WB_PAT)), where=pages)
-        return arrays.deliver(written, out)
+        return fill.leaf_bits(self, gfns, mmio, vcpu, out, threads)
 
     def fill(self, sptes: U64Array, gfns: Any, mmio: Any = False, vcpu: int = 0, threads: int = 1) -> U64Array:
         """Set bits 6:3 of EPT leaves in place, sptes[i] for gfns[i]; every other bit stays.
@@ -352,40 +366,13 @@ class Vm:
         ArrayError, AddressError
             As `leaf_bits`; `sptes` must be a writable uint64 array of the shape of `gfns`.
         """
-        given = arrays.uint64(gfns, "gfns")
-        arrays.output(sptes, given.shape, arrays.U64, given)
-        pages = _page_kinds(mmio, given)
-        if pages is not None:
-            bits = self.leaf_bits(given, pages, vcpu, threads=threads)
-            np.bitwise_or(sptes & np.uint64(~self.leaf_field & (1 << 64) - 1), bits, out=sptes)
-            return sptes
-        written = np.require(sptes, arrays.U64, ["C", "A"])
-        width, pieces = self.vcpu(vcpu).maxphyaddr, self._arrays_for(given, mmio is True, vcpu)
-        kernel = partial(backends.active.leaf_fill, *pieces, self.leaf_field, width)
-        parallel.elementwise(kernel, (given, written), threads, partial(arrays.refuse_gfns, maxphyaddr=width))
-        return arrays.deliver(written, sptes)
-
-    def _arrays_for(self, gfns: U64Array, mmio: bool, vcpu: int) -> tuple[U64Array, U64Array]:
-        """The pieces as arrays; where holey masks shatter them, a map that is right for these gfns alone."""
-        try:
-            pieces = self.leaf_pieces(vcpu, mmio)
-        except ShatteredMapError:
-            end = 1 << (self.vcpu(vcpu).maxphyaddr - rules.PAGE_SHIFT)
-            asked = sorted({0, *(gfn for gfn in gfns.reshape(-1).tolist() if gfn < end)})
-            pieces = Pieces(((gfn, self.leaf(gfn << rules.PAGE_SHIFT, mmio, vcpu).bits) for gfn in asked), end)
-        return np.array(pieces.starts, arrays.U64), np.array(pieces.values, arrays.U64)
+        return fill.fill(self, sptes, gfns, mmio, vcpu, threads)
 
     # --- the effective type ---------------------------------------------------------------------------------
 
     def hardware_pat(self, vcpu: int = 0) -> Pat:
         """The PAT that the processor uses while the guest runs."""
-        guest = self.vcpu(vcpu).pat
-        if self.vendor == "intel":
-            return guest if self.load_pat else self.host_pat  # type: ignore[return-value]
-        if self.tdp == "none":
-            return self.host_pat
-        follows = self.profile.g_pat_follows or self.vm_type != "normal"
-        return guest if follows else Pat(rules.PAT_RESET)  # type: ignore[return-value]
+        return leaves.hardware_pat(self, self.vcpu(vcpu))
 
     def effective(
         self,
@@ -395,6 +382,7 @@ class Vm:
         mmio: bool = False,
         host_mtrr: MemoryType | str = "WB",
         pat_index: int | None = None,
+        private: bool = False,
     ) -> MemoryType:
         """The type of a guest access to a page that `vcpu` faulted in.
 
@@ -406,124 +394,69 @@ class Vm:
             Instead of `pat`: the PTE's PAT index, 0 to 7.
         host_mtrr : type
             The host's MTRR type of the page behind it; matters under nested and shadow paging only.
+        private : bool
+            A TDX guest's private page: WB, whatever the guest's PAT says.
         """
-        leaf = self.leaf(gpa, mmio, vcpu)
-        host = MemoryType.parse(host_mtrr)
-        chosen = self._chosen(vcpu, MemoryType.parse(pat), pat_index)
-        if self.tdp == "ept":
-            return MemoryType(effective_ept(leaf.type, leaf.ipat, chosen))
-        cd = self._hardware_cd(vcpu)
-        if self.tdp == "npt":
-            snp = self.vm_type == "sev-snp"
-            return MemoryType(effective_npt(chosen, self.host_pat[0], host, snp, cr0_cd=cd))
-        return MemoryType(effective(host, self.hardware_pat(vcpu)[0], self.vendor, cr0_cd=cd))
+        address, found = self._at(gpa, vcpu)
+        kinds = arrays.memory_type(pat, "pat"), arrays.memory_type(host_mtrr, "host_mtrr")
+        return leaves.effective(self, address, kinds[0], found, bool(mmio), kinds[1], pat_index, self._private(private))
 
-    def _hardware_cd(self, vcpu: int) -> bool:
-        """Whether CR0.CD is really set while the guest runs: AMD with the quirk disabled."""
-        possible = self.vendor == "amd" and self.profile.cd_reaches_vmcb and not self.quirk(CD_NW_CLEARED)
-        return possible and self.vcpu(vcpu).cr0_cd
+    # --- leaves that may exist, and what happens ------------------------------------------------------------
 
-    def _chosen(self, vcpu: int, pat: MemoryType, index: int | None) -> MemoryType:
-        """The PAT type that the guest's PTE selects in hardware; WB while its paging is off."""
-        found, hardware = self.vcpu(vcpu), self.hardware_pat(vcpu)
-        assert found.pat is not None
-        if not found.cr0_pg:
-            return MemoryType.WB
-        if index is not None:
-            if not 0 <= index <= 7:
-                raise InputError(f"PAT index {index} is not within 0 to 7")
-            return hardware[index]
-        if self.tdp == "none" or hardware == found.pat:
-            return pat
-        if pat not in found.pat.types:
-            raise InputError(f"the guest's PAT (0x{found.pat.value:016x}) has no {pat} entry")
-        return hardware[found.pat.types.index(pat)]
+    def fresh_leaves(self) -> Ints:
+        """The leaves that faults may make now: for every gfn a set, bit b >> 3 for the leaf with bits b."""
+        return leaves.fresh(self)
 
-    # --- leaves that may exist ------------------------------------------------------------------------------
-
-    @property
-    def gfn_end(self) -> int:
-        """The first gfn behind the widest vCPU's guest-physical address space."""
-        return 1 << (max(vcpu.maxphyaddr for vcpu in self.vcpus) - rules.PAGE_SHIFT)
-
-    def fresh_leaves(self) -> Pieces[frozenset[int]]:
-        """For every gfn the bits of the leaves that faults would make now, one vCPU or another."""
-        if self._fresh is None:
-            different = {vcpu: n for n, vcpu in enumerate(self.vcpus)}
-            layers = overlay([self.leaf_pieces(n) for n in different.values()], self.gfn_end)
-            made = Pieces(((first, frozenset(values) - {None}) for first, _, values in layers), self.gfn_end)
-            object.__setattr__(self, "_fresh", made)
-        return self._fresh  # type: ignore[return-value]
-
-    def existing_leaves(self) -> Pieces[frozenset[int]]:
-        """For every gfn the bits of the leaves that may exist: made since the page was last zapped, by any vCPU."""
-        return self.fresh_leaves() if self._leaves is None else self._leaves
+    def existing_leaves(self) -> Ints:
+        """The leaves that may exist: made since the page was last zapped, by any vCPU; sets as in `fresh_leaves`."""
+        return leaves.existing(self)
 
     def possible_leaves(self, gfn: int) -> set[tuple[MemoryType, bool]]:
         """(type, IPAT) of the leaves that may exist for a page; several where it matters who faulted, and when."""
-        self._at(_gpa(gfn), 0)
-        return {(leaf.type, leaf.ipat) for leaf in map(self.decode, self.existing_leaves().at(gfn))}
+        number = arrays.integer(gfn, "gfn")
+        self._at(number << rules.PAGE_SHIFT, 0)
+        return leaves.possible(self, number)
 
-    def stale(self) -> list[Range]:
+    def stale(self) -> Gfns:
         """gfn ranges where a leaf may exist that no fault would make now."""
-        both = overlay([self.existing_leaves(), self.fresh_leaves()], self.gfn_end)
-        return both.where(lambda sets: not sets[0] <= sets[1])
+        return leaves.stale(self)
 
-    def order_dependent(self) -> list[Range]:
+    def order_dependent(self) -> Gfns:
         """gfn ranges whose leaf depends on which vCPU faults first."""
-        return self.fresh_leaves().where(lambda leaves: len(leaves) > 1)
+        return leaves.order_dependent(self)
 
     def apply(self, event: Event) -> tuple[Vm, Zap]:
         """The VM after `event`, and what that release zaps, should zap, misses, and zaps for nothing."""
-        from memtype.kvm.events import apply
-
-        return apply(self, event)
+        return zap.apply(self, event)
 
 
-def altered(vm: Vm, **fields: Any) -> Vm:
-    """The VM with these fields, which were checked before: a trace of many writes checks each vCPU's registers once."""
-    made = object.__new__(Vm)
-    kept = fields if fields.keys() == {"_leaves"} else {"_fresh": None, **fields}
-    for field_ in dataclasses.fields(Vm):
-        object.__setattr__(made, field_.name, kept.get(field_.name, getattr(vm, field_.name)))
-    return made
+_COPIED: Final = [
+    (Vm.__dict__[name].__get__, Vm.__dict__[name].__set__)
+    for name in (
+        "profile", "vendor", "tdp", "noncoherent_dma", "vcpus", "vm_type", "self_snoop", "disabled_quirks", "load_pat",
+        "host_pat", "ignore_msrs", "memory", "as_architected", "gfn_end", "_windows", "_past", "_fresh", "_decided",
+    )
+]  # fmt: skip
 
 
-@lru_cache(maxsize=256)
-def _mtrr_bits(engine: str, vcpu: Vcpu) -> Pieces[int]:
-    types = guest_mtrr.pieces(engine, vcpu)
-    return Pieces(((first, kind << rules.EPT_TYPE_SHIFT) for first, _, kind in types), types.end)
-
-
-def _page_kinds(mmio: Any, gfns: U64Array) -> Any:
-    """`mmio` as an array of bool of the gfns' shape, or None where it is one bool."""
-    if isinstance(mmio, bool):
-        return None
-    flags = arrays.flags(mmio, "mmio").view(np.bool_)
-    try:
-        return np.broadcast_to(flags, gfns.shape)
-    except ValueError:
-        raise InputError(f"mmio: shape {flags.shape} does not fit gfns {gfns.shape}") from None
-
-
-def _gpa(gfn: Any) -> int:
-    """The first byte of a page, whatever integer its number is; no integer is left for `arrays.address` to refuse."""
-    return int(gfn) << rules.PAGE_SHIFT if hasattr(gfn, "__index__") else gfn
+# --- arguments --------------------------------------------------------------------------------------------------
 
 
 def device_count(value: int | bool) -> int:
-    if not hasattr(value, "__index__") or value < 0:
-        raise InputError(f"noncoherent_dma {value!r} is no count of devices")
-    return int(value)
+    if not hasattr(value, "__index__") or operator.index(value) < 0:
+        raise InputError(f"noncoherent_dma {value!r:.60} is no count of devices")
+    return operator.index(value)
 
 
 def quirk_names(names: Iterable[str] | None) -> frozenset[str]:
     """The quirks about memory types, with or without KVM_X86_QUIRK_ before them."""
     given = [names] if isinstance(names, str) else () if names is None else names
+    if not isinstance(given, Iterable):
+        raise InputError(f"quirks {names!r:.60} is no set of names")
     plain = {str(name).upper().removeprefix("KVM_X86_QUIRK_") for name in given}
     unknown = plain - QUIRK_BITS.keys()
     if unknown:
-        raise InputError(f"{min(unknown)} is no quirk about memory types ({', '.join(QUIRK_BITS)})")
+        raise InputError(f"{min(unknown):.60} is no quirk about memory types ({', '.join(QUIRK_BITS)})")
     return frozenset(plain)
 
 
@@ -532,20 +465,60 @@ def _paging(tdp: str | None, vendor: str) -> str:
     if tdp is None:
         return has
     if str(tdp).lower() not in (has, "none", "shadow"):
-        raise InputError(f"tdp {tdp!r}: {vendor} has {has} or none (shadow paging)")
-    return "none" if str(tdp).lower() == "shadow" else has if str(tdp).lower() == has else "none"
+        raise InputError(f"tdp {tdp!r:.60}: {vendor} has {has} or none (shadow paging)")
+    return has if str(tdp).lower() == has else "none"
+
+
+def _memory(memory: Any) -> tuple[tuple[int, int], ...]:
+    """Pairs of (base, size) in bytes, as ints."""
+    if memory is None:
+        return ()
+    if not isinstance(memory, Iterable) or isinstance(memory, (str, bytes)):
+        raise InputError(f"memory {memory!r:.60} is no list of (base, size)")
+    found = []
+    for n, part in enumerate(memory):
+        try:
+            base, size = (arrays.integer(number, f"memory[{n}]") for number in part)
+        except (TypeError, ValueError) as error:
+            raise InputError(f"memory[{n}] = {part!r:.60} is not (base, size)") from error
+        if base < 0 or size <= 0 or base + size > 1 << rules.MAX_MAXPHYADDR:
+            raise InputError(f"memory[{n}]: 0x{base:x}+0x{size:x} is not within [0, 2**{rules.MAX_MAXPHYADDR})")
+        found.append((base, size))
+    return tuple(found)
+
+
+def _gfns(memory: Iterable[tuple[int, int]]) -> tuple[Range, ...]:
+    """The memory as gfn ranges; a page that is only partly memory counts."""
+    shift = rules.PAGE_SHIFT
+    return tuple(union((base >> shift, base + size + rules.PAGE_SIZE - 1 >> shift) for base, size in memory))
+
+
+_GUESTS: Final = {"tdx": ("TDX", "ept", "Intel and EPT"), "sev-es": ("SEV-ES", "npt", "AMD and NPT"),
+                   "sev-snp": ("SEV-SNP", "npt", "AMD and NPT")}  # fmt: skip
 
 
 def _vm_type(vm_type: str, vm: Vm) -> str:
     if vm_type not in VM_TYPES:
-        raise InputError(f"vm_type {vm_type!r} is not one of {', '.join(VM_TYPES)}")
-    if vm_type == "tdx" and (vm.tdp != "ept" or not vm.profile.tdx):
-        raise InputError(f"a TDX guest needs Intel, EPT and 6.16 or later, not {vm.vendor}, tdp {vm.tdp}, {vm.profile}")
-    if vm_type == "tdx" and vm.profile.tdx == "self-snoop" and not vm.self_snoop:
-        raise InputError(f"{vm.profile} enables TDX only on a host with self-snoop")
-    if vm_type.startswith("sev") and vm.tdp != "npt":
-        raise InputError(f"a {vm_type} guest needs AMD and NPT, not {vm.vendor}, tdp {vm.tdp}")
+        raise InputError(f"vm_type {vm_type!r:.60} is not one of {', '.join(VM_TYPES)}")
+    if vm_type == "normal":
+        return vm_type
+    name, tdp, words = _GUESTS[vm_type]
+    knob = vm_type.replace("-", "_")
+    if not getattr(vm.profile, knob):
+        raise InputError(f"a {name} guest needs {history.first(knob)} or later, not {vm.profile}")
+    if vm.tdp != tdp:
+        raise InputError(f"a {name} guest needs {words}, not {vm.vendor}, tdp {vm.tdp}")
+    if vm_type == "tdx" and not vm.self_snoop:
+        raise InputError(f"{vm.profile}: {KVM_RULES['kvm-tdx-self-snoop']}")
     return vm_type
+
+
+def _allowed(names: frozenset[str], profile: Profile) -> frozenset[str]:
+    if names and not profile.disable_quirks:
+        raise InputError(
+            f"{profile} disables no quirks: KVM_CAP_DISABLE_QUIRKS came with {history.first('disable_quirks')}"
+        )
+    return names
 
 
 def _linux_pat(profile: Profile) -> str:

@@ -15,6 +15,7 @@ PACKAGE = ROOT / "memtype"
 FLOORS = [
     {"types", "errors"},
     {"rules"},
+    {"diagrams"},
     {"arrays", "parallel"},
     {"backends"},
     {"mtrr", "pat", "memory_map", "effective", "explanation", "fleet", "views", "machine", "ept", "want", "pipelines"},
