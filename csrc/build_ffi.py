@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 from cffi import FFI
@@ -19,6 +20,8 @@ def cdef() -> str:
 def builder() -> FFI:
     ffi = FFI()
     ffi.cdef(cdef())
+    told = os.environ.get("MEMTYPE_CFLAGS", "").split()
+    stripped = ["-Wl,-s"] if sys.platform == "linux" else []  # symbols are half of the wheel
     relative = Path(os.path.relpath(HERE, ROOT))
     ffi.set_source(
         "memtype._native",
@@ -26,8 +29,8 @@ def builder() -> FFI:
         sources=[str(relative / path.name) for path in sorted(HERE.glob("*.c")) if path.name != "_native.c"],
         depends=[str(relative / path.name) for path in sorted([*HERE.glob("*.h"), *HERE.glob("*.py")])],
         include_dirs=[str(relative)],
-        extra_compile_args=["-std=c11", "-O2", *os.environ.get("MEMTYPE_CFLAGS", "").split()],
-        extra_link_args=os.environ.get("MEMTYPE_LDFLAGS", "").split(),
+        extra_compile_args=["-std=c11", "-O2", *(told or ["-g0"])],
+        extra_link_args=os.environ.get("MEMTYPE_LDFLAGS", "").split() if told else stripped,
     )
     return ffi
 

@@ -39,6 +39,8 @@ from memtype.types import MemoryType
 
 if TYPE_CHECKING:
     from memtype import kvm
+
+    __version__: str
     from memtype.analysis.alias import Alias, alias
     from memtype.analysis.check import Finding, Report, check
     from memtype.analysis.conflicts import Conflict, conflicts
@@ -70,6 +72,10 @@ else:
     def __getattr__(name: str) -> Any:
         if name == "kvm":
             return importlib.import_module("memtype.kvm")
+        if name == "__version__":
+            from importlib.metadata import version
+
+            return version("memtype")
         if name not in _ROOM_OF:
             raise AttributeError(f"module 'memtype' has no attribute {name!r}")
         found = globals()[name] = getattr(importlib.import_module(_ROOM_OF[name]), name)

@@ -14,6 +14,7 @@ from __future__ import annotations
 import importlib
 import os
 import warnings
+from pathlib import Path
 from typing import Any, cast
 
 from memtype.backends.contract import Backend
@@ -38,7 +39,14 @@ def load(name: str) -> Backend:
     except MemtypeError:
         raise
     except Exception as error:  # absent: ImportError; stale: AttributeError, or cffi's own for a struct
-        raise BackendUnavailable(f"the {name} backend cannot be loaded: {error}") from error
+        why = _not_built() if isinstance(error, ModuleNotFoundError) else None
+        raise BackendUnavailable(f"the {name} backend cannot be loaded: {why or error}") from error
+
+
+def _not_built() -> str | None:
+    """Why the installation has no C core, as `setup.py` left it."""
+    path = Path(__file__).with_name("not_built.txt")
+    return f"the C core was not built: {path.read_text().strip()}" if path.is_file() else None
 
 
 def _choose(wanted: str) -> Backend:

@@ -73,7 +73,7 @@ def test_the_sdist_is_complete(sdist: Path) -> None:
         path.relative_to(ROOT).as_posix() for path in (ROOT / "csrc").iterdir() if path.suffix in (".c", ".h", ".py")
     }
     package = {path.relative_to(ROOT).as_posix() for path in (ROOT / "memtype").rglob("*.py")}
-    assert sources | package | {"setup.py", "pyproject.toml", "README.md", "memtype/py.typed"} <= names
+    assert sources | package | {"setup.py", "pyproject.toml", "README.md", "LICENSE", "memtype/py.typed"} <= names
 
 
 def test_require_gives_an_abi3_wheel_that_runs_native(sdist: Path, tmp_path: Path) -> None:
@@ -96,10 +96,35 @@ def test_off_gives_a_pure_wheel_that_falls_back(sdist: Path, tmp_path: Path) -> 
     assert refused.returncode == 2 and "cannot be loaded" in refused.stderr
 
 
-def test_auto_without_a_compiler_is_pure_and_tagged_so(sdist: Path, tmp_path: Path) -> None:
-    made = wheel(sdist, tmp_path, "auto", CC="/nonexistent/cc")
+def broken_compiler(place: Path) -> Path:
+    """A compiler that takes every file but the core's."""
+    script = place / "cc"
+    script.write_text(
+        "#!/bin/sh\n"
+        'case "$*" in *csrc/*) echo "csrc/mtrr.c:1:1: error: no such instruction set" >&2; exit 1;; esac\n'
+        'exec gcc "$@"\n'
+    )
+    script.chmod(0o755)
+    return script
+
+
+@pytest.mark.parametrize("broken", [False, True], ids=["no compiler", "one that fails the core"])
+def test_auto_without_a_fit_compiler_is_pure_and_says_why(sdist: Path, tmp_path: Path, broken: bool) -> None:
+    compiler = broken_compiler(tmp_path) if broken else "/nonexistent/cc"
+    made = wheel(sdist, tmp_path, "auto", CC=str(compiler))
     assert made.name.endswith("-py3-none-any.whl")
     assert modules(made) == []
+    python = installed(made, tmp_path / "venv")
+    assert backend_of(python) == "python WB"
+    warned = run(python, "-I", "-c", "import memtype").stderr
+    assert warned.count("the C core was not built: ") == 1
+    assert "no such instruction set" in warned or not broken
+
+
+def test_auto_with_a_compiler_is_native_and_small(sdist: Path, tmp_path: Path) -> None:
+    made = wheel(sdist, tmp_path, "auto")
+    assert modules(made) == ["memtype/_native.abi3.so"]
+    assert made.stat().st_size < 400_000
 
 
 def test_require_without_a_compiler_fails_loudly(sdist: Path, tmp_path: Path) -> None:
