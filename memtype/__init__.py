@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from memtype.analysis.diff import Change, Diff, diff
     from memtype.analysis.page_type import PageType, page_type
     from memtype.analysis.pages import PageRun, Pages, Split, pages
+    from memtype.analysis.reserve import Grant, reserve
     from memtype.analysis.verify import LeafFault, Verification, verify
     from memtype.analysis.want import Want, want
     from memtype.fleet import StateArray, types_of_states
@@ -63,6 +64,7 @@ else:
         "memtype.analysis.pages": ("PageRun", "Pages", "Split", "pages"),
         "memtype.analysis.verify": ("LeafFault", "Verification", "verify"),
         "memtype.analysis.want": ("Want", "want"),
+        "memtype.analysis.reserve": ("Grant", "reserve"),
         "memtype.fleet": ("StateArray", "types_of_states"),
         "memtype.formats": ("load", "parse"),
         "memtype.machine": ("Cpu", "Machine"),
@@ -100,6 +102,7 @@ __all__ = [
     "Diff",
     "Explanation",
     "Finding",
+    "Grant",
     "InputError",
     "LeafFault",
     "LiveReadRefused",
@@ -149,6 +152,7 @@ __all__ = [
     "parse",
     "pat_valid",
     "range_registers",
+    "reserve",
     "types_of_states",
     "verify",
     "want",

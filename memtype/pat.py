@@ -20,8 +20,8 @@ class Pat:
     Parameters
     ----------
     value : int or str
-        The 64-bit value; or the name of a known layout ("reset", "linux", "windows", "xen"), a value as text
-        ("0x407050600070106"), or eight types ("WB WC UC- UC WB WP UC- WT"), entry 0 first.
+        The 64-bit value; or the name of a known layout ("reset", "linux", "windows", "xen"), a hexadecimal value as
+        text ("0x407050600070106", "407050600070106"), or eight types ("WB WC UC- UC WB WP UC- WT"), entry 0 first.
 
     Raises
     ------
@@ -268,8 +268,8 @@ def _parse(text: str) -> int:
     name = rules.PAT_ALIASES.get(word, word)
     if name in rules.PAT_LAYOUTS:
         return rules.PAT_LAYOUTS[name]
-    if re.fullmatch(r"0x[0-9a-f_]+", word):
-        return _value_of(int(word, 16))
+    if digits := re.fullmatch(r"(?:0x)?([0-9a-f_]{1,40})", word):  # rdmsr prints none of the 0x
+        return _value_of(int(digits[1].replace("_", "") or "0", 16))
     types = re.split(r"[\s,]+", word)
     if len(types) == 8:
         return Pat.from_types(types).value

@@ -115,6 +115,25 @@ EPTP_TYPE: Final = 7  # bits 2:0 of the EPT pointer
 EPTP_TYPE_CAPS: Final = {0: 1 << 8, 6: 1 << 14}  # legal types, and their bit in IA32_VMX_EPT_VPID_CAP
 
 
+# --- Linux' PAT layer (mm/pat/memtype.c, asm/pgtable_types.h) -------------------------------------------------
+
+# enum page_cache_mode, as its messages print it.
+PAGE_CACHE_MODES: Final = {
+    0: MemoryType.WB, 1: MemoryType.WC, 2: MemoryType.UC_MINUS, 3: MemoryType.UC, 4: MemoryType.WT, 5: MemoryType.WP,
+}  # fmt: skip
+# Up to 3.18 ioremap printed _PAGE_CACHE_*: PWT and PCD of the entry under Linux' PAT of four types (0 is WB, too).
+IOREMAP_PROTECTION: Final = {
+    PTE_PWT: MemoryType.WC, PTE_PCD: MemoryType.UC_MINUS, PTE_PCD | PTE_PWT: MemoryType.UC,
+}  # fmt: skip
+# is_new_memtype_allowed: (requested, tracked) that a mapping may not silently become.
+LINUX_REFUSED: Final = frozenset({
+    (MemoryType.UC_MINUS, MemoryType.WB), (MemoryType.WC, MemoryType.WB), (MemoryType.WT, MemoryType.WB),
+    (MemoryType.WT, MemoryType.WC),
+})  # fmt: skip
+LINUX_RAM_TYPES: Final = frozenset({MemoryType.WB, MemoryType.WC, MemoryType.WT, MemoryType.UC_MINUS})  # page flags
+ISA_RANGE: Final = (0xA_0000, 0x10_0000)  # [first, behind): is_ISA_range, never tracked
+
+
 # --- firmware RAM maps: how Linux words what is RAM (the second from 7.0 on) -----------------------------------
 
 E820_RAM: Final = ("usable", "system ram")
@@ -367,6 +386,35 @@ RULES: Final = {
         Rule("alias-unknown", "one of the types is not known: nothing can be promised", "SDM 3A 12.12.4"),
         Rule("alias-refused", "Linux refused the new mapping: no alias came to be, the caller got an error",
              "Linux mm/pat/memtype_interval.c memtype_check_conflict"),
+        # What Linux' PAT layer grants.
+        Rule("linux-pat-off", "without PAT nothing is tracked: the request stands",
+             "Linux mm/pat/memtype.c memtype_reserve"),
+        Rule("linux-mixed", "a range of RAM and something else is refused: -EINVAL",
+             "Linux mm/pat/memtype.c memtype_reserve"),
+        Rule("linux-isa", "[0xa0000, 0x100000) is not tracked: WB, whatever is asked for",
+             "Linux mm/pat/memtype.c memtype_reserve, asm/e820/api.h is_ISA_range"),
+        Rule("linux-mtrr-hint", "WB is asked for where the MTRRs do not say WB: UC- is tracked",
+             "Linux mm/pat/memtype.c pat_x_mtrr_type"),
+        Rule("linux-free", "no entry overlaps: the request stands",
+             "Linux mm/pat/memtype_interval.c memtype_check_conflict"),
+        Rule("linux-first", "of the entries that overlap the first, by start address, decides",
+             "Linux mm/pat/memtype_interval.c memtype_check_conflict"),
+        Rule("linux-disagree", "an entry that overlaps differs from the first: -EBUSY",
+             "Linux mm/pat/memtype_interval.c memtype_check_conflict"),
+        Rule("linux-exact", "the caller takes no other type than its own: -EBUSY",
+             "Linux mm/pat/memtype_interval.c memtype_check_conflict, set_memory_uc, set_memory_wc"),
+        Rule("linux-not-allowed", "UC-, WC and WT do not become WB, WT does not become WC: the mapping is refused",
+             "Linux asm/pgtable.h is_new_memtype_allowed"),
+        Rule("linux-strict", "the caller asks for exactly its type (strict_prot): the mapping is refused",
+             "Linux mm/pat/memtype.c reserve_pfn_range"),
+        Rule("linux-ram", "RAM keeps the type that its pages have: the mapping gets that one, nothing is refused",
+             "Linux mm/pat/memtype.c reserve_pfn_range"),
+        Rule("linux-ram-pages", "RAM changes its type only from WB: -EBUSY where a page has another one",
+             "Linux mm/pat/memtype.c reserve_ram_pages_type"),
+        Rule("linux-ram-wp", "RAM cannot be WP: -EINVAL", "Linux mm/pat/memtype.c reserve_ram_pages_type"),
+        Rule("linux-ram-uc", "RAM cannot be UC: UC- is tracked, with a warning",
+             "Linux mm/pat/memtype.c reserve_ram_pages_type"),
+        Rule("linux-ram-ioremap", "ioremap does not map RAM", "Linux mm/ioremap.c __ioremap_caller"),
         # What `check` looks for.
         Rule("check-off", "IA32_MTRR_DEF_TYPE.E = 0: every address is UC, RAM too", "SDM 3A 12.11.2.1"),
         Rule("check-ram", "RAM that is not WB is slow; Linux gives up such RAM when the default type is UC",

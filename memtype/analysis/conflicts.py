@@ -1,4 +1,4 @@
-"""One page, two mappings: what Linux complained of, and what overlaps in its list of reserved types."""
+"""One page, two mappings: what Linux said of them, and what overlaps in its list of reserved types."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from memtype import rules
 from memtype.analysis.alias import Alias, alias
 from memtype.effective import effective
 from memtype.errors import InputError, ShatteredMapError
@@ -18,16 +19,21 @@ _NO_TYPE = (MemoryType.MIXED, MemoryType.UNDEFINED)
 
 @dataclass(frozen=True, slots=True)
 class Conflict:
-    """Bytes [base, base + size) in two types.
+    """Bytes [base, base + size), wanted in one type and held in another.
 
     Attributes
     ----------
-    users : who holds or asked for each of the two
-    types : the two PAT types, in the users' order
+    base, size : the range
+    users : who asked, and who holds the range
+    types : the PAT type that was asked for, and the one on record; NOT_TOLD where the log does not name it
     mtrr : the MTRR type of the range, None where it is not told or not one
     effective : the two types with the MTRRs; the PAT types themselves without `mtrr`
-    verdict : what the manuals say of the effective pair
-    refused : whether the kernel refused the first, so that no such pair came to be
+    verdict : what the manuals say of the effective pair, were both to stand
+    outcome : "refused": no such pair came to be; "granted": the request got the type on record, so that there is but
+        one; "stands": both mappings exist
+    rule : the rule of Linux' that decided, None where both stand
+    held : all types on record, where several entries overlap
+    lines : where the log tells it
     """
 
     base: int
@@ -37,16 +43,24 @@ class Conflict:
     mtrr: MemoryType | None
     effective: tuple[MemoryType, MemoryType]
     verdict: Alias
-    refused: bool
+    outcome: str
+    rule: str | None = None
+    held: tuple[MemoryType, ...] = ()
+    lines: tuple[int, ...] = ()
 
     @property
     def last(self) -> int:
         """The last byte, inclusive."""
         return self.base + self.size - 1
 
+    @property
+    def refused(self) -> bool:
+        """Whether Linux refused the request."""
+        return self.outcome == "refused"
+
 
 def conflicts(machine: Machine, vendor: str | None = None, *, self_snoop: bool = False) -> list[Conflict]:
-    """Every pair of types for one range that a dump shows.
+    """Every pair of types for one range that a dump shows, and what Linux made of it.
 
     Parameters
     ----------
@@ -67,22 +81,54 @@ def conflicts(machine: Machine, vendor: str | None = None, *, self_snoop: bool =
     maker = vendor or machine.vendor or "intel"
     memory = _map(machine)
     facts = machine.facts or {}
-    pairs = [*_complaints(facts.get("pat_conflicts")), *_overlaps(facts.get("pat_memtype_list"))]
+    pairs = [*_messages(facts.get("pat_messages")), *_overlaps(facts.get("pat_memtype_list"))]
     found = []
-    for base, end, users, types, refused in pairs:
-        mtrr = _mtrr(memory, base, end)
-        seen = types if mtrr is None else (effective(mtrr, types[0], maker), effective(mtrr, types[1], maker))
+    for pair in pairs:
+        mtrr = _mtrr(memory, pair.base, pair.end)
+        first, second = pair.types
+        seen = pair.types if mtrr is None else (effective(mtrr, first, maker), effective(mtrr, second, maker))
         verdict = alias(seen[0], seen[1], maker, self_snoop=self_snoop)
-        found.append(Conflict(base, end - base, users, types, mtrr, seen, verdict, refused))
+        found.append(
+            Conflict(
+                pair.base, pair.end - pair.base, pair.users, pair.types, mtrr, seen, verdict,
+                pair.outcome, pair.rule, pair.held, pair.lines,
+            )
+        )  # fmt: skip
     return found
 
 
-_Pair = tuple[int, int, tuple[str, str], tuple[MemoryType, MemoryType], bool]
+# What came of each kind of message (`formats.linux_pat_conflicts`), and the rule that decided.
+_OUTCOMES = {
+    "conflict": ("refused", "alias-refused"),
+    "remap": ("refused", "linux-not-allowed"),
+    "ram": ("granted", "linux-ram"),
+    "ram-pages": ("refused", "linux-ram-pages"),
+    "ioremap": ("refused", "linux-not-allowed"),
+}
 
 
-def _complaints(listed: Any) -> Iterator[_Pair]:
-    for base, end, wanted, held, user in listed or ():
-        yield base, end, (user, "an earlier mapping"), (_type(wanted), _type(held)), True
+@dataclass(frozen=True, slots=True)
+class _Pair:
+    base: int
+    end: int
+    users: tuple[str, str]
+    types: tuple[MemoryType, MemoryType]
+    outcome: str
+    rule: str | None = None
+    held: tuple[MemoryType, ...] = ()
+    lines: tuple[int, ...] = ()
+
+
+def _messages(listed: Any) -> Iterator[_Pair]:
+    for story in listed or ():
+        wanted, held = _type(story["wanted"]), tuple(map(_type, story["held"]))
+        other = next((kind for kind in held if kind != wanted), held[0] if held else MemoryType.NOT_TOLD)
+        outcome, rule = _OUTCOMES[story["kind"]]
+        if story["kind"] in ("remap", "ioremap"):
+            rule = "linux-not-allowed" if (wanted, other) in rules.LINUX_REFUSED else "linux-strict"
+        holder = "the pages" if story["kind"] in ("ram", "ram-pages") else "an earlier mapping"
+        users = story["user"], holder
+        yield _Pair(story["base"], story["end"], users, (wanted, other), outcome, rule, held, tuple(story["lines"]))
 
 
 def _overlaps(listed: Any) -> Iterator[_Pair]:
@@ -93,7 +139,7 @@ def _overlaps(listed: Any) -> Iterator[_Pair]:
         for other, (first, behind) in reach.items():
             if other != kind and behind > base:
                 users = f"the reservation [0x{base:x}-0x{end - 1:x}]", f"[0x{first:x}-0x{behind - 1:x}]"
-                yield base, min(end, behind), users, (kind, other), False
+                yield _Pair(base, min(end, behind), users, (kind, other), "stands", held=(other,))
         if kind not in reach or end > reach[kind][1]:
             reach[kind] = base, end
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -117,10 +118,15 @@ def bits_text(index: int, level: int) -> str:
 
 
 def entry(text: str) -> int:
-    """A page-table entry: 64 bits, hexadecimal with 0x (as every tool prints entries), or with h behind."""
-    from memtype.cli._common import number
+    """A page-table entry: 64 bits, hexadecimal as every tool prints entries, with or without 0x or h.
 
-    value = number(text)
-    if value >= 1 << 64:
-        raise InputError(f"{text}: a page-table entry has 64 bits")
-    return value
+    Examples
+    --------
+    >>> hex(entry("8000000080000093")), hex(entry("0x63")), hex(entry("80000000`00000063"))
+    ('0x8000000080000093', '0x63', '0x8000000000000063')
+    """
+    digits = re.fullmatch(r"(?:0x)?([0-9a-f_`]+)h?", text.strip(), re.I)
+    bare = digits[1].replace("_", "").replace("`", "").lstrip("0") if digits else ""
+    if digits is None or len(bare) > 16:
+        raise InputError(f"{text[:60]!r} is no page-table entry: 64 bits, hexadecimal (8000000080000093)")
+    return int(bare or "0", 16)

@@ -8,6 +8,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from memtype.cli import tracked
 from memtype.cli._common import (
     add_json,
     columns,
@@ -20,6 +21,7 @@ from memtype.cli._common import (
     size_text,
     span,
 )  # fmt: skip
+from memtype.cli.show import span_json
 from memtype.effective import effective
 from memtype.errors import InputError
 from memtype.explanation import Explanation
@@ -48,16 +50,37 @@ def run(args: argparse.Namespace) -> int:
     spans, file = sort_words(args.words)
     pats = pat_types(args.pat)
     machine = read_machine(file)
+    if tracked.alone(machine) and args.view is None:
+        return _from_list(machine, spans, args.json)
     lookup = _Lookup.of(machine, args.view)
     answers = [_answer(lookup, base, size, args.why) for base, size in spans]
     if args.json:
-        payload = {"source": machine.source, "view": args.view, "answers": [_json(a, pats, lookup) for a in answers]}
+        found = [_json(a, pats, lookup) | _tracked_json(machine, a) for a in answers]
+        payload = {"source": machine.source, "view": args.view, "answers": found}
         print_json("at", {**payload, "notes": lookup.notes})
         return 0
     for answer in answers:
-        say("\n".join(_text(answer, pats, lookup)))
+        listed = tracked.beside(machine, answer.base, answer.size, answer.type, lookup.vendor)
+        say("\n".join([*_text(answer, pats, lookup), *listed]))
     notes(lookup.notes)
     return 0
+
+
+def _from_list(machine: Machine, spans: list[tuple[int, int]], as_json: bool) -> int:
+    """Nothing but Linux' list is told: what it tracks."""
+    if as_json:
+        found = [tracked.answer_json(machine, base, size) for base, size in spans]
+        print_json("at", {"source": machine.source, "view": None, "answers": found, "notes": [tracked.NOTE]})
+        return 0
+    for base, size in spans:
+        say("\n".join(tracked.text(machine, base, size)))
+    notes([tracked.NOTE])
+    return 0
+
+
+def _tracked_json(machine: Machine, answer: _Answer) -> dict[str, Any]:
+    entries = tracked.as_json(machine, answer.base, answer.size)
+    return {} if entries is None else {"tracked": entries}
 
 
 # --- arguments ------------------------------------------------------------------------------------------------------
@@ -201,7 +224,6 @@ def _effective_lines(mtrr: MemoryType, pats: list[MemoryType], vendor: str) -> l
 
 
 def _json(answer: _Answer, pats: list[MemoryType], lookup: _Lookup) -> dict[str, Any]:
-    from memtype.cli.show import span_json
 
     found: dict[str, Any] = {**span_json(answer.base, answer.size)}
     found |= {"type": str(answer.type), "type_id": int(answer.type)}

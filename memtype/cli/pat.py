@@ -9,7 +9,7 @@ from typing import Any
 from memtype import rules
 from memtype.cli import _common
 from memtype.cli._pat import LAYOUTS, add_seat, add_why, pat_text, seat, used_rules, why_json, why_text
-from memtype.errors import InputError, RegisterError
+from memtype.errors import InputError
 from memtype.pat import Pat, pte_bits
 from memtype.types import MemoryType
 
@@ -57,16 +57,13 @@ def _why_json(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _read(word: str) -> Pat:
-    """A PAT from what names it, or from a dump."""
-    try:
-        return Pat(word)
-    except RegisterError:
-        if word != "-" and not _is_file(word):
-            raise
-    machine = _common.read_machine(word)
-    if machine.pat is None:
-        raise InputError(f"{word}: the dump does not tell IA32_PAT")
-    return machine.pat
+    """A PAT from what names it, or from a dump: an existing file's name is no value."""
+    if word == "-" or _is_file(word):
+        machine = _common.read_machine(word)
+        if machine.pat is None:
+            raise InputError(f"{word}: the dump does not tell IA32_PAT")
+        return machine.pat
+    return Pat(word)
 
 
 def _is_file(word: str) -> bool:

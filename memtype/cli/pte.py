@@ -8,10 +8,11 @@ from typing import Any
 
 from memtype import arrays, rules
 from memtype.analysis.page_type import page_type
-from memtype.cli import _common
+from memtype.cli import _common, ept_entry
 from memtype.cli._pat import add_pat, add_why, choose_pat, entry, pat_text, teller, used_rules, why_json, why_text
 from memtype.effective import effective
 from memtype.ept import ept_decode
+from memtype.errors import InputError
 from memtype.memory_map import MemoryMap
 from memtype.mtrr import MtrrState
 from memtype.pat import Pat
@@ -43,17 +44,25 @@ class Reading:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("entry", help="the entry, 64 bits: 0x8000000080000093")
+    parser.add_argument("entry", help="the entry, 64 bits, hexadecimal: 0x8000000080000093, 8000000080000093")
     parser.add_argument("input", nargs="?", help="a dump for the MTRRs at the entry's address: file, or -")
     add_pat(parser)
     parser.add_argument("--mtrr", metavar="TYPE", help="the MTRR type there, instead of a dump")
     parser.add_argument("--vendor", choices=("intel", "amd"), help="default: the dump's, else intel")
+    parser.add_argument(
+        "--ept", dest="as_ept", action="store_true", help="an EPT entry: leaf or not, its type, is it legal"
+    )
+    parser.add_argument("--level", type=int, metavar="N", help="... of this level: 1 (4 KiB) to 5 (default: each)")
     add_why(parser)
     _common.add_json(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     value = entry(args.entry)
+    if args.as_ept:
+        return _ept(value, args)
+    if args.level is not None:
+        raise InputError("--level belongs to --ept")
     machine = None if args.input is None else _common.read_machine(args.input)
     pat, origin = choose_pat(args.pat, machine)
     state, maker = (None, "intel") if machine is None or args.mtrr is not None else teller(machine)
@@ -68,6 +77,21 @@ def run(args: argparse.Namespace) -> int:
         _common.say(_text(value, pat, readings) + (why_text(used) if used else ""))
     _common.notes([*(machine.notes if machine is not None else ()), *_notes(value, origin, state)])
     return 0
+
+
+def _ept(value: int, args: argparse.Namespace) -> int:
+    """The answer to --ept: 1 where the entry is a misconfiguration at the level asked for, or at every level."""
+    given = [name for name in ("input", "pat", "mtrr", "vendor") if getattr(args, name) is not None]
+    if given:
+        raise InputError(f"--ept decodes the entry alone: no {given[0]} beside it")
+    found = ept_entry.readings(value, args.level)
+    used = [rules.RULES["ept-misconfig"], rules.RULES["ept-ipat"]] if args.why else []
+    if args.json:
+        why = {"why": why_json(used)} if used else {}
+        _common.print_json("pte", {"entry": f"0x{value:016x}", "ept": [one.as_json() for one in found]} | why)
+    else:
+        _common.say(ept_entry.text(value, found) + (why_text(used) if used else ""))
+    return int(all(reading.problems for reading in found))
 
 
 def _notes(value: int, origin: str, state: MtrrState | MemoryMap | None) -> list[str]:
@@ -143,7 +167,7 @@ def _text(value: int, pat: Pat, readings: list[Reading]) -> str:
     lines.append("  table: the type of the access that reads the table, chosen by PCD and PWT alone")
     if any(r.type is MemoryType.UC_MINUS for r in readings):
         lines.append("  UC- is not UC: where the MTRR is WC it gives WC")
-    lines.append(f"  as an EPT leaf: {_ept_words(value)[2]}")
+    lines.append(f"  as an EPT leaf: {_ept_words(value)[2]}; pointing to a table: see --ept")
     lines.append("  nested and shadow leaves read like these, under the host's PAT")
     return "\n".join(lines)
 

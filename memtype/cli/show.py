@@ -8,7 +8,7 @@ import sys
 from typing import Any
 
 from memtype import rules
-from memtype.cli import _registers
+from memtype.cli import _registers, facts
 from memtype.cli._common import (
     add_input,
     add_json,
@@ -77,7 +77,7 @@ def text(machine: Machine, said: list[str]) -> list[str]:
         said += _printed_differs(machine, state)
     if memory is not None:
         found += ["", *_map_lines(memory, state)]
-    return found + _cpu_lines(machine)
+    return found + _cpu_lines(machine) + facts.lines(machine)
 
 
 def header(machine: Machine) -> str:

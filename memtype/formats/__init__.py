@@ -9,6 +9,8 @@ A family has
 ``parse(text: str, source: str = "<text>") -> Machine``
     the family's reading of the text; other lines are passed over. Raises `ParseError` (``file:line: …``).
 
+A family whose lines look like another's has ``owns(text) -> set of line numbers`` too: no other family sees those.
+
 A family of binary input has ``sniff_bytes(head: bytes) -> bool`` (the first 4 KiB) and
 ``parse_bytes(data: bytes, source: str) -> Machine`` too; it is asked before the bytes are taken for text.
 `text_of` turns bytes that such a family unpacked into checked text.
@@ -18,6 +20,7 @@ from __future__ import annotations
 
 import importlib
 import os
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
 from types import ModuleType
@@ -35,6 +38,8 @@ FAMILIES = (
     "edk2",
     "freebsd",
     "fwts",
+    "gdb_pt_dump",
+    "guest_state",
     "inteltool",
     "kvm_msrs",
     "linux_dmesg",
@@ -42,6 +47,7 @@ FAMILIES = (
     "msr_json",
     "msr_list",
     "own_json",
+    "page_walk",
     "pat_memtype_list",
     "proc_mtrr",
     "proc_mtrr_commands",
@@ -87,17 +93,26 @@ def parse(text: str | bytes, source: str = "<text>") -> Machine:
         raise ParseError(f"{source}: a dump is text or bytes, not {type(text).__name__}")
     text = checked_text(text, source)
     machines, refusals = [], []
-    for family in families():
-        if not family.sniff(text):
+    for family, seen in _seen(text):
+        if not family.sniff(seen):
             continue
         try:
-            machines.append(family.parse(text, source))
+            machines.append(family.parse(seen, source))
         except MemtypeError as error:
             refusals.append(error)
     if not machines:
         raise refusals[0] if refusals else _unknown(text, source)
     merged = merge(machines)
     return replace(merged, source=source, notes=merged.notes + tuple(f"not used: {error}" for error in refusals))
+
+
+def _seen(text: str) -> Iterator[tuple[ModuleType, str]]:
+    """Each family with the text that it may read: the lines that another one owns are empty, so that numbers stay."""
+    owned = {family: family.owns(text) for family in families() if hasattr(family, "owns") and family.sniff(text)}
+    for family in families():
+        hidden = {number for owner, numbers in owned.items() if owner is not family for number in numbers}
+        rows = text.split("\n") if hidden else []
+        yield family, "\n".join("" if n in hidden else row for n, row in enumerate(rows, 1)) if hidden else text
 
 
 def load(path: str | os.PathLike[str]) -> Machine:

@@ -150,7 +150,7 @@ def test_pat_without_arguments_lists_the_layouts(run, monkeypatch):
 
 @pytest.mark.parametrize(
     "line",
-    ["pat nonsense", "pat 7040600070406", "pat 0x1ffffffffffffffff", "pat diff linux", "pat DUMP", "pat linux --ipat",
+    ["pat nonsense", "pat 7040600070406k", "pat 0x1ffffffffffffffff", "pat diff linux", "pat DUMP", "pat linux --ipat",
      "pat linux --ept uc- ", "pat linux --ept wb --npt wb", "pat linux --mtrr xx", "pat linux --mtrr wc+"],
 )  # fmt: skip
 def test_bad_pats_are_one_line(run, line):

@@ -112,7 +112,7 @@ def test_a_pat_is_a_value():
 
 @pytest.mark.parametrize(
     "bad",
-    [-1, 1 << 64, True, 1.5, None, "", "freebsd", "7040600070406", "0x10000000000000000", "WB WC", "WB " * 7 + "??"],
+    [-1, 1 << 64, True, 1.5, None, "", "freebsd", "7040600070406k", "0x10000000000000000", "WB WC", "WB " * 7 + "??"],
 )
 def test_what_is_no_pat_is_refused_in_one_line(bad):
     with pytest.raises(mt.InputError) as caught:

@@ -38,7 +38,7 @@ def refused(text: str | bytes) -> str:
     with pytest.raises(mt.ParseError) as caught:
         mt.parse(text, "dump")
     message = str(caught.value)
-    assert message.startswith("dump") and "\n" not in message and len(message) < 300
+    assert message.startswith("dump") and "\n" not in message and len(message) < 400
     return message
 
 
