@@ -29,6 +29,9 @@ from memtype.errors import MemtypeError, ParseError
 from memtype.machine import Machine
 from memtype.reading.bytes import HEAD, checked_text, read_bytes, text_of
 from memtype.reading.merge import merge
+from memtype.reading.renumber import renumbered, renumbered_error
+from memtype.reading.text import Text
+from memtype.reading.transport import undo
 
 __all__ = ["FAMILIES", "families", "load", "parse", "text_of"]
 
@@ -91,19 +94,7 @@ def parse(text: str | bytes, source: str = "<text>") -> Machine:
         return _parse_bytes(bytes(text), source)
     if not isinstance(text, str):
         raise ParseError(f"{source}: a dump is text or bytes, not {type(text).__name__}")
-    text = checked_text(text, source)
-    machines, refusals = [], []
-    for family, seen in _seen(text):
-        if not family.sniff(seen):
-            continue
-        try:
-            machines.append(family.parse(seen, source))
-        except MemtypeError as error:
-            refusals.append(error)
-    if not machines:
-        raise refusals[0] if refusals else _unknown(text, source)
-    merged = merge(machines)
-    return replace(merged, source=source, notes=merged.notes + tuple(f"not used: {error}" for error in refusals))
+    return _read(undo(checked_text(text, source)), source)
 
 
 def _seen(text: str) -> Iterator[tuple[ModuleType, str]]:
@@ -133,6 +124,23 @@ def _parse_bytes(data: bytes, source: str) -> Machine:
             machine: Machine = family.parse_bytes(data, source)
             return replace(machine, source=source)
     return parse(text_of(data, source), source)
+
+
+def _read(undone: Text, source: str) -> Machine:
+    """What every family that finds something says of one text; lines are numbered as in the user's own."""
+    text = str(undone)
+    machines, refusals = [], []
+    for family, seen in _seen(text):
+        if not family.sniff(seen):
+            continue
+        try:
+            machines.append(renumbered(family.parse(seen, source), undone))
+        except MemtypeError as error:
+            refusals.append(renumbered_error(error, undone, source))
+    if not machines:
+        raise refusals[0] if refusals else _unknown(text, source)
+    merged = merge(machines)
+    return replace(merged, source=source, notes=merged.notes + tuple(f"not used: {error}" for error in refusals))
 
 
 def _unknown(text: str, source: str) -> ParseError:

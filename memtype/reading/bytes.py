@@ -15,8 +15,15 @@ HEAD = 4096  # what `sniff_bytes` sees
 MAX_BYTES = 64 << 20  # the longest dmesg ring buffer is 32 MiB; a dump of registers is far smaller
 MAX_LINE = 1 << 20  # not for JSON, which may be one line
 
+_BEYOND_ASCII = re.compile(rb"[\x80-\xff]{1,4096}")
 _JSON = re.compile(r"\s*(?:\{|\[\s*[\[{\"])")  # a time stamp begins with "[" too
-_BOMS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
+_BOMS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),  # begins as UTF-16's mark does
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
 
 
 def read_bytes(path: str | os.PathLike[str]) -> tuple[str, bytes]:
@@ -42,7 +49,7 @@ def read_bytes(path: str | os.PathLike[str]) -> tuple[str, bytes]:
 
 
 def text_of(data: bytes, source: str) -> str:
-    """Decoded text: UTF-8, or UTF-16 with a byte order mark; stray bytes are replaced.
+    """Decoded text: UTF-8, UTF-16 or UTF-32; what is no UTF-8 is taken for Windows-1252, as old editors write.
 
     Raises
     ------
@@ -50,9 +57,31 @@ def text_of(data: bytes, source: str) -> str:
         For more than 64 MiB, or bytes that are no text.
     """
     _limited(data, source)
-    encoding = next((name for mark, name in _BOMS if data.startswith(mark)), "utf-8")
-    text = data.decode(encoding, errors="replace")
+    marked = next((name for mark, name in _BOMS if data.startswith(mark)), None)
+    if marked is None and b"\0" in data[:HEAD]:
+        marked = _wide(data[:HEAD])
+    text = data.decode(marked or "utf-8", errors="replace" if marked else "memtype-windows-1252")
     return checked_text(text, source)
+
+
+def _wide(head: bytes) -> str | None:
+    """UTF-16 without a mark: every other byte of plain text is 0."""
+    low, high = head[::2], head[1::2]
+    for zeros, others, name in ((high, low, "utf-16-le"), (low, high, "utf-16-be")):
+        if zeros.count(0) * 10 >= len(zeros) * 9 and 0 not in others:
+            return name
+    return None
+
+
+def _windows_1252(error: UnicodeError) -> tuple[str, int]:
+    """The bytes from the first that is no UTF-8 to the next that is ASCII."""
+    assert isinstance(error, UnicodeDecodeError)
+    found = _BEYOND_ASCII.match(error.object, error.start)
+    end = found.end() if found else error.end
+    return error.object[error.start : end].decode("cp1252", "replace"), end
+
+
+codecs.register_error("memtype-windows-1252", _windows_1252)
 
 
 def checked_text(text: str, source: str) -> str:

@@ -1,11 +1,10 @@
-"""Log lines without what loggers put in front: time stamps, levels, host names, colours."""
+"""Log lines without what loggers put in front: time stamps, levels, host names."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
 
-_ANSI = re.compile(r"\x1b(?:\[[0-9;?]*[A-Za-z]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[()][A-Z0-9])")
 _CLOCK = r"\d{1,2}:\d{2}:\d{2}"
 _PREFIX = re.compile(
     "|".join(
@@ -14,11 +13,6 @@ _PREFIX = re.compile(
             r"(?:kern|user|daemon|syslog)\s*:\s*\w+\s*:\s?",  # dmesg -x
             r"\[[<+ ]*\d+\.\d+(?:\s*<\s*\+?\d+\.\d+)?\s*>?\](?:\s?\[\s*[TC]\d+\])?:?",  # [    0.000000], deltas, caller
             rf"\[[^\[\]]{{0,40}}{_CLOCK}[^\[\]]{{0,40}}\]",  # dmesg -T, in any language
-            # syslog, journalctl: any language; a host that has no name yet; RFC 5424's empty fields
-            rf"[^\[\]()]{{0,60}}{_CLOCK}[^\[\]()]{{0,80}}?(?:\(none\)[^\[\]()]{{0,40}}?)?"
-            r"\bkernel(?:\[\d+\])?(?::|(?: -){3})",
-            r"\d{9,10}\.\d{6}\s(?=\S+ kernel:)",  # journalctl -o short-unix
-            r"[\w.-]{1,64} kernel(?:\[\d+\])?:",  # the host of short-unix and short-monotonic
             r"(?:[\w./-]{1,80}[:-]){1,2}(?=\[\s*\d+\.\d+\])",  # grep -n, grep over several files
             r"\d{1,7}\s+(?=\[\s*\d+\.\d+\])",  # cat -n
             r"[\w.-]{1,40}\s*\|\s(?=\s*\[\s*\d+\.\d+\])",  # docker compose
@@ -27,7 +21,17 @@ _PREFIX = re.compile(
             r"\(XEN\)|\(d\d+\)",  # a hypervisor's console
             r"\[(?:EMERG|ALERT|CRIT|ERROR|WARN|NOTE|INFO|DEBUG|SPEW)\s*\]",  # coreboot's levels
             r"[\w:]+: missed message \{",  # a debug console that came up late
-            r">[> ]{0,20}|\|\s",  # quoted in a mail
+        )
+    )
+)
+_SYSLOG = re.compile(
+    "|".join(
+        (
+            # syslog, journalctl: any language; a host that has no name yet; RFC 5424's empty fields
+            rf"[^\[\]()]{{0,60}}{_CLOCK}[^\[\]()]{{0,80}}?(?:\(none\)[^\[\]()]{{0,40}}?)?"
+            r"\bkernel(?:\[\d+\])?(?::|(?: -){3})",
+            r"\d{9,10}\.\d{6}\s(?=\S+ kernel:)",  # journalctl -o short-unix
+            r"[\w.-]{1,64} kernel(?:\[\d+\])?:",  # the host of short-unix and short-monotonic
         )
     )
 )
@@ -49,13 +53,11 @@ def lines(text: str) -> Iterator[tuple[int, str]]:
 
 
 def bare(line: str) -> str:
-    """One line without colours, carriage returns and everything that a logger put in front."""
-    if "\x1b" in line:
-        line = _ANSI.sub("", line)
-    line = line.replace("\r", "").rstrip()
+    """One line without everything that a logger put in front."""
+    line = line.rstrip()
     for _ in range(_MOST_PREFIXES):
         rest = line.lstrip()
-        found = _PREFIX.match(rest)
+        found = ("kernel" in rest and _SYSLOG.match(rest)) or _PREFIX.match(rest)
         if not found:
             return line
         line = rest[found.end() :].removeprefix(" ")

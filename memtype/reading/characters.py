@@ -1,0 +1,38 @@
+"""What terminals, editors and web pages do to single characters: blanks of every kind, colours, dashes, line ends."""
+
+from __future__ import annotations
+
+import re
+
+from memtype.reading.text import Text
+
+_BLANKS = {ord(blank): " " for blank in "\t\f\v\x1f\xa0\u1680\u202f\u205f\u3000"} | dict.fromkeys(
+    range(0x2000, 0x200B), " "
+)
+_NOTHING = dict.fromkeys((0xAD, 0x180E, *range(0x200B, 0x2010), *range(0x202A, 0x202F), *range(0x2060, 0x206A), 0xFEFF))
+_BREAKS = {ord(mark): "\n" for mark in "\x1c\x1d\x1e\x85\u2028\u2029"}
+_DASHES = dict.fromkeys((*range(0x2010, 0x2016), 0x2212), "-") | {0x201C: '"', 0x201D: '"', 0x2018: "'", 0x2019: "'"}
+TABLE = _BLANKS | _NOTHING | _BREAKS | _DASHES
+STRANGE = "[" + "".join(map(chr, TABLE)) + "]"
+_ANSI = re.compile(
+    r"\x1b(?:\[[0-9;?]*[A-Za-z]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[()][A-Z0-9])|\^\[\[[0-9;]*[mK]"  # "^[[1m": cat -v, less
+)
+
+
+def typed(text: Text) -> Text:
+    """Every blank as a blank, invisible characters gone, an editor's dashes and quotes as typed."""
+    return text.changed([line if line.isascii() and "\t" not in line else line.translate(TABLE) for line in text.lines])
+
+
+def line_ends(text: Text) -> Text:
+    return text.changed([line.replace("\r", "") for line in text.lines])
+
+
+def colours(text: Text) -> Text:
+    """Without a terminal's control sequences."""
+    return text.changed([_ANSI.sub("", line) for line in text.lines])
+
+
+def clean(line: str) -> str:
+    """A line that another way brought, without what `colours` and `typed` undo."""
+    return _ANSI.sub("", line).translate(TABLE)

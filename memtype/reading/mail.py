@@ -1,0 +1,93 @@
+"""What mail programs do: quoting by ">" and by initials, and quoted-printable.
+
+Quoted-printable (RFC 2045, 6.7): ``=3D`` for "=", ``=C2=A0`` for other bytes, "=" at the end for a line that goes on.
+
+A dump is full of "=" and hex digits, so a code is undone only in a text that shows that a mail brought it: every "="
+in it is a code or a line's end, and one of them can be nothing else. ``200=3D000006`` alone is a register.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from memtype.reading import characters
+from memtype.reading.marks import front_of, mark_of
+from memtype.reading.openings import opens
+from memtype.reading.text import Text
+
+_HEADER = re.compile(r"^Content-Transfer-Encoding:\s*quoted-printable\s*$", re.I | re.M)
+_CODE = re.compile(r"=(?:3D|20|09|0D|0A|2E|2D|46(?=rom)|1B|[89A-F][0-9A-F])")
+# no register prints "=3D" before a blank or 0x, "=20" as a line's end, the bytes of one sign, a soft break
+_SURE = re.compile(
+    r"=3D(?=0x|[^0-9A-Fa-f\s]|\s\S)|(?<![0-9A-Fa-f=])=20$|=(?:C2|E2=80|E3=80|EF=BB)=[89AB][0-9A-F]|[^=]=\n", re.M
+)
+_SIGNS = ("=3D", "=20", "=\n", "=C2", "=E2", "=E3", "=EF")
+_MANY = 4  # so many values do not all begin with the digits 3D
+_RUN = re.compile(r"(?:=[0-9A-F]{2})+")
+
+
+def shows(text: str) -> bool:
+    """Whether a mail brought (a part of) the text in quoted-printable."""
+    if not any(sign in text for sign in _SIGNS):
+        return False
+    if "rintable" in text and _HEADER.search(text):
+        return True
+    sure = _SURE.search(text) is not None or text.count("=3D") >= _MANY
+    return sure and all(_conforms(line) for line in text.split("\n") if "=" in line)
+
+
+def decoded(text: Text) -> Text:
+    """The lines, soft breaks closed and codes undone, each with the number of the line that it began on."""
+    found: list[list[str]] = []
+    kept: list[int] = []
+    goes_on, mark = False, ""
+    for line, number in zip(text.lines, text.numbers):
+        soft = line.endswith("=") and _conforms(line)
+        part = line.removesuffix("=") if soft else line
+        if goes_on:
+            found[-1].append(part[len(front_of(part)) :] if mark and mark_of(part) == mark else part)
+        else:
+            mark = mark_of(line)  # a list's or a comment's, on every line
+            found.append([part])
+            kept.append(number)
+        goes_on = soft
+    return Text([""] * len(kept), kept).changed([characters.clean(_decoded("".join(parts))) for parts in found])
+
+
+def _decoded(line: str) -> str:
+    return _RUN.sub(_bytes, line) if "=" in line and _conforms(line) else line
+
+
+def _conforms(line: str) -> bool:
+    """Whether every "=" of the line is one that the encoding makes."""
+    return "=" not in _CODE.sub("", line.removesuffix("="))
+
+
+def _bytes(run: re.Match[str]) -> str:
+    data = bytes.fromhex(run[0].replace("=", ""))
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return data.decode("cp1252", "replace")
+
+
+_QUOTE = re.compile(r" {0,3}(?:>|[A-Z][A-Za-z]{0,3} ?>)(?: ?>| ?[A-Z][A-Za-z]{0,3}>)* ?")  # "> > ", ">> ", "AB> "
+_BAR = re.compile(r" {0,3}(?:\| )+(?=[^|]*$)")
+
+
+def unquoted(text: Text) -> Text:
+    """Lines without what a mail's reply put in front; the ">" of a diff's second side stays."""
+    if is_classic_diff(text.lines):
+        return text
+    return text.changed([_reply(line) for line in text.lines])
+
+
+def _reply(line: str) -> str:
+    found = (_QUOTE.match(line) if ">" in line else None) or (_BAR.match(line) if "|" in line else None)
+    return line[found.end() :] if found else line
+
+
+def is_classic_diff(lines: Sequence[str]) -> bool:
+    """Whether lines behind "<" and lines behind ">" are two sides of one comparison."""
+    return all(any(line.startswith(side) and opens(line[1:]) for line in lines) for side in "<>")

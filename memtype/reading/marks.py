@@ -1,0 +1,103 @@
+"""What lists, comments and Markdown put around lines: marks, back-ticks, fences, tables, several items on a line."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from itertools import groupby
+
+from memtype.reading.openings import opens
+from memtype.reading.text import Text, is_hex_row
+
+_FENCE = re.compile(r" *(?:`{3,}|~{3,}) *[\w+.-]* *$")
+_TICKS = re.compile(r"(?<![0-9A-Fa-f])`+|`+(?![0-9A-Fa-f`])")  # fffff800`12345678 is WinDbg's
+_BOLD = re.compile(r"(?<!\S)(\*\*|__)([^\s*](?:[^*\n]{0,80}[^\s*])?)\1(?=[\s:,;.=]|$)")
+_ROW = re.compile(r" *\|(?:[^|\n]*\|)+ *$")
+_RULE = re.compile(r"(?=.*[|+])(?=.*(?:--|==))[-=|+: ]+$")  # |---|:-:|, +-----+=====+
+
+
+def _unticked(line: str) -> str:
+    if line.count("`") % 2:
+        return "" if _FENCE.match(line) else line  # one alone encloses nothing
+    return "" if _FENCE.match(line) else _TICKS.sub("", line)
+
+
+def ticks(text: Text) -> Text:
+    """Without back-ticks around words and without fences; WinDbg's, inside numbers, stay."""
+    return text.each(_unticked, "`", "~~~")
+
+
+def bold(text: Text) -> Text:
+    return text.each(lambda line: _BOLD.sub(r"\2", line), "**", "__")
+
+
+def tables(text: Text) -> Text:
+    """Rows as their cells, two blanks between them; the rule below a head goes."""
+    ruled = any(_RULE.match(line) for line in text.lines)
+    return text.changed([_cells(line, ruled) for line in text.lines])
+
+
+def _cells(line: str, ruled: bool) -> str:
+    if ruled and _RULE.match(line):
+        return ""
+    if _ROW.match(line) or (ruled and " | " in line and "||" not in line and not is_hex_row(line)):
+        return "  ".join(cell for cell in (cell.strip() for cell in line.split("|")) if cell)
+    return line
+
+
+MARK = re.compile(r" *(//+|#+|\*|--?|\+|;+|%+|[•◦‣·]|REM|\d{1,4}[.)])(?: (?= *\S)| *$)")
+_DIFF_LINE = re.compile(r"([-+])(?![-+]{2} )(.*)$")
+
+
+def marks(text: Text) -> Text:
+    """Lines without comment and list marks: runs of lines with the same mark, one of which opens as a dump's lines do.
+
+    A script's remark, "version line" and prose keep theirs. The two signs of a diff are no marks.
+    """
+    whole = _all_marked(text.lines)
+    signs = diff_signs(text.lines)
+    found: list[str] = []
+    for mark, run in groupby(text.lines, key=mark_of):
+        lines = list(run)
+        rests = [line[len(front_of(line)) :] for line in lines]
+        undone = mark and mark not in signs and (whole or any(opens(rest) for rest in rests))
+        found += rests if undone else lines
+    return text.changed(found)
+
+
+def front_of(line: str) -> str:
+    """The mark in front of a line with the blanks around it; "" where there is none."""
+    found = MARK.match(line)
+    return found[0] if found else ""
+
+
+def mark_of(line: str) -> str:
+    """The mark in front of a line, numbers being alike; "" where there is none."""
+    found = MARK.match(line)
+    return "" if not found else "1." if found[1][0].isdigit() else found[1]
+
+
+def _all_marked(lines: Sequence[str]) -> bool:
+    """Whether every line that is not empty has the same mark."""
+    marks = {mark_of(line) for line in lines if line and not line.isspace()}
+    return len(marks) == 1
+
+
+def diff_signs(lines: Sequence[str]) -> frozenset[str]:
+    """The signs that part the two sides of a unified diff, where the text is one; none otherwise."""
+    sides = {found[1] for line in lines if line[:1] in "+-" and (found := _DIFF_LINE.match(line)) and opens(found[2])}
+    hunk = any(line.startswith("@@ -") for line in lines)
+    return frozenset("+-") if len(sides) == 2 or (sides and hunk) else frozenset()
+
+
+_ITEM = r"(?:0x[0-9a-fA-F]{1,8}|(?:MSR_|IA32_|MTRR)\w{1,32}) ?[=:] ?(?:0x)?[0-9a-fA-F]+"
+ITEMS = re.compile(rf" *{_ITEM}(?: ?[,;] *{_ITEM})+ ?[,;.]? *$")
+
+
+def _registers(line: str) -> str:
+    """Several registers on one line, "0x200=0x6, 0x201=0xf80000800", as a line each."""
+    return "\n".join(re.findall(_ITEM, line)) if ITEMS.match(line) else line
+
+
+def items(text: Text) -> Text:
+    return text.each(_registers, ",", ";")

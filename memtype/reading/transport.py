@@ -1,0 +1,84 @@
+"""How text travels, undone once before any family looks: mails, web pages, editors, terminals, lists and tables.
+
+`undo` gives the text as its printer wrote it, and for every line of it the number of the line in the user's own text.
+A text that nothing happened to comes back as it is. Undoing twice is undoing once: the steps are taken in turn until
+the text stays. JSON documents and hex dumps hold every sign that a step looks for; steps leave them alone.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from memtype.reading import characters, mail, marks, web, wraps
+from memtype.reading.text import Text
+
+_ROUNDS = 8  # transports behind one another: a mail that quotes a web page that shows a table
+
+
+def undo(text: str) -> Text:
+    """The text without what its way here did to it.
+
+    Examples
+    --------
+    >>> undone = undo("> 0 base 000000000 mask F80000000 write-back<br>1 disabled")
+    >>> list(undone.lines), list(undone.numbers)
+    (['0 base 000000000 mask F80000000 write-back', '1 disabled'], [1, 1])
+    """
+    found = Text.of(text)
+    for step in _CHARACTER_STEPS:
+        text, found = step.take(text, found)
+    for _ in range(_ROUNDS):
+        before = text
+        for step in _STEPS:
+            text, found = step.take(text, found)
+        if text == before:
+            break
+    return wraps.joined(found)
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """One way that text travels: a quick look whether a text shows it, and how to undo it."""
+
+    shows: Callable[[str], bool]
+    undone: Callable[[Text], Text]
+    spares_documents: bool = True  # JSON documents are left alone
+
+    def take(self, text: str, lines: Text) -> tuple[str, Text]:
+        """The text, whole and as lines, with this undone."""
+        if not self.shows(text) or (self.spares_documents and _DOCUMENT.match(text)):
+            return text, lines
+        undone = self.undone(lines)
+        return str(undone), undone
+
+
+_DOCUMENT = re.compile(r"\s*(?:\{\s*[\"}]|\[\s*[\[{])(?![^\n]*<br ?/?>)")
+
+
+def _any_of(*words: str) -> Callable[[str], bool]:
+    return lambda text: any(word in text for word in words)
+
+
+def _found(pattern: str, flags: int = re.M) -> Callable[[str], bool]:
+    compiled = re.compile(pattern, flags)
+    return lambda text: compiled.search(text) is not None
+
+
+_CHARACTER_STEPS = (
+    _Step(_any_of("\r"), characters.line_ends, False),
+    _Step(_any_of("\x1b", "^[["), characters.colours, False),
+    _Step(_found(characters.STRANGE), characters.typed, False),
+)
+_STEPS = (
+    _Step(_found(r"^ *(?:[A-Z][A-Za-z]{0,3} ?)?>|^ *\| "), mail.unquoted),
+    _Step(mail.shows, mail.decoded, False),
+    _Step(_found(r"^ *\[? *[\"']"), web.strings),
+    _Step(_any_of("`", "~~~"), marks.ticks),
+    _Step(_any_of("**", "__"), marks.bold),
+    _Step(_found(web.SIGN, re.I), web.unmarked),
+    _Step(_found(r"^ *\||^ *:?-{2,}:? *\|"), marks.tables),
+    _Step(_found(rf"^{marks.MARK.pattern}"), marks.marks),
+    _Step(_found(rf"^{marks.ITEMS.pattern}"), marks.items),
+)

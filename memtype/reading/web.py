@@ -1,0 +1,73 @@
+"""What web pages and programs wrap lines in: HTML's tags and entities, strings of a list ("…",)."""
+
+from __future__ import annotations
+
+import html
+import re
+
+from memtype.reading import characters
+from memtype.reading.text import Text
+
+_TAG = re.compile(
+    r"</?(?P<name>br|p|div|tr|li|ul|ol|pre|blockquote|table|tbody|thead|h[1-6]|hr|html|head|body|section|article"
+    r"|span|code|tt|samp|kbd|b|i|u|em|strong|font|small|a|td|th|wbr|mark|img|title|meta|link)(?:\s[^<>]*)?/?>",
+    re.I,
+)
+_BREAKING = re.compile(r"br|p|div|tr|li|[uo]l|pre|blockquote|table|h[1-6]|hr")
+_MARK_ALONE = re.compile(r"^([ `>|•*#/;.\d-]{1,8})\n+")  # "// <p>": the mark belongs to what the tag begins
+_ENTITY = re.compile(r"&(?:#\d{1,7}|#x[0-9a-f]{1,6}|[a-z][a-z0-9]{1,31});", re.I)
+_AMPERSANDS = re.compile(r"&(?:amp;)+(?=#|\w)")
+SIGN = (
+    r"</?(?:br|p|div|tr|li|pre|blockquote|table|td|span|code|tt|b|i|strong|em|font|a|h\d|ul|ol|html|body)[\s/>]"
+    rf"|{_ENTITY.pattern}"
+)
+
+
+def _plain_line(line: str) -> str:
+    line = _MARK_ALONE.sub(r"\1", _TAG.sub(_tag, line).strip("\n"))
+    if "&" not in line:
+        return line
+    line = _ENTITY.sub(lambda found: html.unescape(found[0]), _AMPERSANDS.sub("&", line))
+    return characters.clean(line)
+
+
+def _tag(found: re.Match[str]) -> str:
+    """A line feed for a tag that begins or ends a line, a blank between cells, nothing for others."""
+    name = found["name"].lower()
+    return "\n" if _BREAKING.fullmatch(name) else " " if name in ("td", "th") else ""
+
+
+def unmarked(text: Text) -> Text:
+    """Without tags and entities; what a page shows on a line of its own is a line."""
+    return text.each(_plain_line, "<", "&")
+
+
+_QUOTED = r"\"(?:[^\"\\]|\\.)*\""
+_STRING = re.compile(rf" *\[? *({_QUOTED}|'(?:[^'\\]|\\.)*')(?: ?[,+\\\]]){{0,2}}$")
+_STRINGS = re.compile(rf" *\[ *{_QUOTED}(?: ?, *{_QUOTED})+ *\]?,?$")
+_BRACKET = re.compile(r" *[\[\]],? *$")
+_ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|(.))")
+_ESCAPES = {"n": "\n", "t": " ", "r": "", "b": "", "f": " "}
+
+
+def strings(text: Text) -> Text:
+    """Lines that are strings of a list ("…",) as what they hold; the list's own brackets go."""
+    lines = [_string(line) if '"' in line or "'" in line else line for line in text.lines]
+    if all(line is old for line, old in zip(lines, text.lines)):
+        return text
+    kept = zip(lines, text.lines)
+    return text.changed(["" if line is old and _BRACKET.match(line) else line for line, old in kept])
+
+
+def _string(line: str) -> str:
+    """The content of a line that is one string, or a list of them."""
+    row = line.rstrip()
+    if _STRINGS.match(row):
+        return "\n".join(_plain(word[1:-1]) for word in re.findall(_QUOTED, row))
+    found = _STRING.match(row)
+    return _plain(found[1][1:-1]) if found else line
+
+
+def _plain(word: str) -> str:
+    found = _ESCAPE.sub(lambda e: chr(int(e[1], 16)) if e[1] else _ESCAPES.get(e[2], e[2]), word)
+    return characters.clean(found.removesuffix("\n"))

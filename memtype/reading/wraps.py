@@ -1,0 +1,136 @@
+"""Messages that a mail program broke in two at column 72 or so, joined again.
+
+A message is joined where its own grammar says so: it begins as `_MESSAGES` has it, does not end, and is whole with
+the line below, or the two below. A kernel's message that no row knows is joined where a logger's stamp shows that the
+line below belongs to it and its first word would have gone beyond the margin.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from itertools import takewhile
+
+from memtype.reading.lines import bare
+from memtype.reading.openings import opens, opens_code
+from memtype.reading.text import Text
+
+_TYPE = r"(?:uncach(?:able|ed|ed-minus)|write-(?:combining|through|protect(?:ed)?|back)|\?)"
+_HEX = r"(?:0x)?[0-9a-f]+"
+_MESSAGES = tuple(
+    (re.compile(begins, re.I), re.compile(rf"(?:{ends})\s*$", re.I))
+    for begins, ends in (
+        (r"\breg\d{1,3}\s*:\s*base\s*=", rf"count\s*=\s*\d+:\s*{_TYPE}|:\s*{_TYPE},\s*count\s*=\s*\d+"),
+        (r"\b\d{1,3} +base +[0-9a-f]", rf"mask\s+[0-9a-f]+,?\s+{_TYPE}"),
+        (r"\bMTRR: (?:Fixed MSR|\d+ base) 0x", r"MSR 0x[0-9a-f]+ 0x[0-9a-f]{16}|type \d+"),
+        (r"\b0x[0-9a-f]{8,16} - 0x", r"size 0x[0-9a-f]+ type \d+"),
+        (r"\b(?:BIOS-\w+|Xen|efi-e820):\s", r"0x[0-9a-f]+\]\s+\S.*|\([^()]+\)"),
+        (r"\be820: update \[?(?:mem|range)", r"==>\s+\S.*reserved\)?"),
+        (r"\be820: remove \[mem", r"0x[0-9a-f]+\]\s+\w.*"),
+        (r"\bMTRR (?:default|fixed|variable)\b", rf"type:\s*{_TYPE}|ranges\s+(?:en|dis)abled:?"),
+        (r"\bMTRR map: \d+", r"built\s+from\s+\d+\s+variable\s+MTRRs"),
+        (r"\b\d{1,3}: +[0-9a-f]{9,}-", rf"-[0-9a-f]{{9,}}\s+{_TYPE}"),
+        (r"\bPAT:?\s+configuration\b", r":(?:\s+(?:UC-|U[C]|W[CTPB]|\?\?)){8}"),
+        (r"\bconflicting memory types\b", rf"{_TYPE}<->{_TYPE}"),
+        (r"\bmap pfn \S", rf"got\s+{_TYPE}"),
+        (r"\b(?:memtype_reserve|reserve_memtype) failed\b", rf"req\s+{_TYPE}"),
+        (r"\bioremap error for\b", r"got\s+0x[0-9a-f]+"),
+        (r"\bPAT:\s*\[mem ", rf"0x[0-9a-f]+\]\s+(?:{_TYPE}|broken)"),
+        (r"\bmtrr: your CPUs had\b", r"settings"),
+        (r"\bBIOS bug: CPU MTRRs\b", r"losing\s+\d+\s*MB of RAM\.?"),
+        (r"\bgran_size:", r"lose cover RAM:\s*-?\d+[KMG]"),
+        (r"\breg \d+, base:", r"type\s+\w+"),
+        (r"\bVariable MTRR\[\d+\]", rf"Base\s*=\s*{_HEX},?\s+Mask\s*=\s*{_HEX}"),
+        (r"\bReg \d+: 0x", r"\(\s*\d+ [KMG]B\)\s+\w[\w-]*(?: \w+)?"),
+        (r"\bMSR 0x[0-9a-f]{8} =", r"0x[0-9a-f]{8}:0x[0-9a-f]{8}(?: \(.*)?"),
+        (r"\bsetup mtrr for CPU\b", r"size: \d+ bits"),
+        (r"\bSetting variable MTRR \d+,", r"type (?:U[C]|W[CTPB])"),
+    )
+)
+_BEGINS = re.compile("|".join(begins.pattern for begins, _ in _MESSAGES), re.I | re.M)
+_WORDS = (
+    "MTRR", "mtrr", "base", "mask", "BIOS", "e820", "PAT", "Xen:", "MSR", ": 0", "0x", "map pfn", "memory types",
+    "gran_size", "_memtype", "memtype_",
+)  # fmt: skip
+# words that only continue: "ACPI" + "data", memcontrol's flags
+_FLAG = r"(?:force|fixed-base|fixed-length|set-by-firmware|active|busy|bogus)"
+_MORE = re.compile(rf"\s*(?:data|NVS|memory|RAM|\(type \d+\)|{_FLAG}(?:\s+{_FLAG})*)\s*$")
+_OPEN_END = re.compile(
+    r"\]\s+(?:ACPI|un(?:usable|accepted)|persistent|device|soft)$|^\s*0x[0-9a-f]+/0x\S+\s+\S+\s", re.I
+)
+_LONGEST = 200  # characters: no mail program leaves more on a line that it breaks
+_HYPHEN = re.compile(r"[a-z0-9]-$")  # write-back, 1f0000000-1f0100000; not the PAT entry "UC-"
+_MOST_LINES = 3  # below the first: a message of 200 columns
+_STAMPED = re.compile(r"\s*(?:<\d+>)?\[\s*\d+\.\d{1,6}\]")
+_MARGIN = 70, 82  # a line is broken where its next word would end beyond the margin: 72 to 80, and quoting
+
+
+def joined(text: Text) -> Text:
+    """The lines, broken messages joined, each with the number of the line that it began on."""
+    lines, numbers = text.lines, text.numbers
+    found: list[str] = []
+    kept: list[int] = []
+    at = 0
+    while at < len(lines):
+        whole, used = _message(lines, at)
+        found.append(whole)
+        kept.append(numbers[at])
+        at += 1 + used
+    return text if len(found) == len(lines) else Text(found, kept)
+
+
+def _message(lines: Sequence[str], at: int) -> tuple[str, int]:
+    """The message that begins on this line, and how many lines below belong to it."""
+    line = lines[at]
+    if at + 1 == len(lines) or not _may_begin(line) or not _may_continue(lines[at + 1]):
+        return line, 0
+    below = list(takewhile(_may_continue, lines[at + 1 : at + 1 + _MOST_LINES]))
+    if _OPEN_END.search(line.rstrip()) and _MORE.match(below[0]):
+        return _glued(line, below[0]), 1
+    if _BEGINS.search(line):
+        ends = [ends for begins, ends in _MESSAGES if begins.search(line)]
+        return (line, 0) if _is_whole(line, ends) else _until(ends, line, below)
+    if _STAMPED.match(line) and _explained(line, below[0]):
+        return _glued(line, below[0]), 1
+    return line, 0
+
+
+def _is_whole(line: str, ends: list[re.Pattern[str]]) -> bool:
+    return any(end.search(line) for end in ends)
+
+
+def _until(ends: list[re.Pattern[str]], line: str, below: list[str]) -> tuple[str, int]:
+    """The line with as many below as make it whole; alone where none do."""
+    whole = line
+    for used, more in enumerate(below, 1):
+        if _BEGINS.search(more):
+            break
+        whole = _glued(whole, more)
+        if _is_whole(whole, ends):
+            return whole, used
+    return line, 0
+
+
+def _may_begin(line: str) -> bool:
+    """A quick look: most lines of most texts are none of these."""
+    short = 0 < len(line) <= _LONGEST
+    return short and (any(word in line for word in _WORDS) or _STAMPED.match(line) is not None)
+
+
+def _may_continue(line: str) -> bool:
+    """Whether nothing stands in front of the line that would begin a message of its own."""
+    return 0 < len(line) <= _LONGEST and not line.isspace() and not _STAMPED.match(line) and bare(line) == line.rstrip()
+
+
+def _explained(line: str, below: str) -> bool:
+    """Whether the margin explains the break: the next word would have ended beyond it."""
+    least, most = _MARGIN
+    if below[0].isspace() or opens(below) or opens_code(below):
+        return False
+    return len(line) <= most and len(line) + 1 + len(below.split(None, 1)[0]) > least
+
+
+def _glued(line: str, more: str) -> str:
+    """Both parts; a word that was broken at its own hyphen gets no blank."""
+    first, second = line.rstrip(), more.strip()
+    return first + second if _HYPHEN.search(first) else f"{first} {second}"
