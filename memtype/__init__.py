@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from memtype.analysis.diff import Change, Diff, diff
     from memtype.analysis.page_type import PageType, page_type
     from memtype.analysis.pages import PageRun, Pages, Split, pages
+    from memtype.analysis.plan import Plan, plan
     from memtype.analysis.reserve import Grant, reserve
     from memtype.analysis.verify import LeafFault, Verification, verify
     from memtype.analysis.want import Want, want
@@ -62,6 +63,7 @@ else:
         "memtype.analysis.diff": ("Change", "Diff", "diff"),
         "memtype.analysis.page_type": ("PageType", "page_type"),
         "memtype.analysis.pages": ("PageRun", "Pages", "Split", "pages"),
+        "memtype.analysis.plan": ("Plan", "plan"),
         "memtype.analysis.verify": ("LeafFault", "Verification", "verify"),
         "memtype.analysis.want": ("Want", "want"),
         "memtype.analysis.reserve": ("Grant", "reserve"),
@@ -117,6 +119,7 @@ __all__ = [
     "Pages",
     "ParseError",
     "Pat",
+    "Plan",
     "RegisterError",
     "Report",
     "Segment",
@@ -151,6 +154,7 @@ __all__ = [
     "pages",
     "parse",
     "pat_valid",
+    "plan",
     "range_registers",
     "reserve",
     "types_of_states",
