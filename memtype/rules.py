@@ -18,6 +18,7 @@ PHYSMASK0: Final = 0x201
 FIXED_MSRS: Final = (0x250, 0x258, 0x259, 0x268, 0x269, 0x26A, 0x26B, 0x26C, 0x26D, 0x26E, 0x26F)
 PAT_MSR: Final = 0x277
 DEF_TYPE_MSR: Final = 0x2FF
+TME_ACTIVATE: Final = 0x982
 SYSCFG_MSR: Final = 0xC001_0010
 TOP_MEM2_MSR: Final = 0xC001_001D
 
@@ -71,6 +72,12 @@ KVM_MSR_2F8: Final = 0x2F8  # an MTRR of its own making, up to 4.6.0: pair 124 o
 MTRR_TYPES: Final = frozenset({0, 1, 4, 5, 6})
 PAT_TYPES: Final = frozenset({0, 1, 4, 5, 6, 7})
 
+# --- IA32_TME_ACTIVATE (SDM 4, table 2-2): KeyIDs take the highest address bits ---------------------------------
+
+TME_ENABLE: Final = 1 << 1
+TME_KEYID_SHIFT: Final = 32
+TME_KEYID_BITS: Final = 0xF << TME_KEYID_SHIFT  # 35:32: how many bits of an address are a KeyID
+
 # --- AMD (APM 7.9.1, 7.9.4; SYSCFG) --------------------------------------------------------------------------
 
 AMD_RDMEM: Final = 1 << 4  # fixed-range byte: reads go to DRAM
@@ -81,6 +88,7 @@ SYSCFG_FIX_DRAM_MOD_EN: Final = 1 << 19  # RdMem and WrMem are visible and writa
 SYSCFG_VAR_DRAM_EN: Final = 1 << 20  # TOP_MEM is enabled
 SYSCFG_TOM2_EN: Final = 1 << 21  # TOP_MEM2 is enabled
 SYSCFG_TOM2_FORCE_WB: Final = 1 << 22  # default type of [4 GiB, TOP_MEM2) is WB
+SYSCFG_SMEE: Final = 1 << 23  # memory encryption is on: CPUID 8000001F EBX[11:6] address bits fewer (APM 7.10.5)
 TOM2_FIELD: Final = ((1 << 52) - 1) & ~((1 << 23) - 1)  # bits 51:23, in units of 8 MiB
 LINUX_TOM2_FIELD: Final = ((1 << 48) - 1) & ~((1 << 23) - 1)  # Linux keeps bits 47:23 (mtrr/generic.c)
 
@@ -197,6 +205,7 @@ _NAMES: Final = {
     MTRRCAP: "IA32_MTRRCAP",
     PAT_MSR: "IA32_PAT",
     DEF_TYPE_MSR: "IA32_MTRR_DEF_TYPE",
+    TME_ACTIVATE: "IA32_TME_ACTIVATE",
     SYSCFG_MSR: "SYSCFG",
     TOP_MEM2_MSR: "TOP_MEM2",
 }

@@ -127,7 +127,7 @@ def _registers(machine: Machine) -> Iterator[Finding]:
     """Values that hardware refuses, each once however many processors hold it."""
     told: dict[str, list[int]] = {}
     for cpu in machine.cpus:
-        problems = [*(cpu.mtrrs.problems() if cpu.mtrrs else ()), *(cpu.pat.problems() if cpu.pat else ())]
+        problems = [*(cpu.registers.problems() if cpu.registers else ()), *(cpu.pat.problems() if cpu.pat else ())]
         for problem in problems:
             told.setdefault(str(problem), []).append(cpu.number)
     for text, cpus in told.items():

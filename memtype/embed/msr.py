@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 
 from memtype import rules
 from memtype.errors import MemtypeError, RegisterError
 from memtype.machine import Cpu, Machine
 from memtype.mtrr import MtrrState, vendor_name
 from memtype.pat import Pat
-from memtype.reading.notes import not_told
+from memtype.reading.notes import settled
 from memtype.reading.registers import differing
+from memtype.told import Width
 
 Reader = Callable[[int], int] | Mapping[int, int]
 
@@ -50,11 +52,11 @@ def machine(
     if not cpus:
         raise RegisterError("no processor: give one reader at least")
     notes = differences(cpus)
-    width = cpus[0].mtrrs.maxphyaddr if cpus[0].mtrrs else maxphyaddr
-    if maxphyaddr is None:
-        notes = (not_told("maxphyaddr", f"{width} inferred from the masks"), *notes)
-    inferred = () if maxphyaddr is not None else ("maxphyaddr",)
-    return Machine(cpus, name, vendor=vendor_name(vendor), maxphyaddr=width, notes=notes, inferred=inferred)
+    if maxphyaddr is None:  # the registers are told, the width follows from their masks
+        cpus = tuple(replace(one, registers=one.registers and replace(one.registers, width=None)) for one in cpus)
+    told = None if maxphyaddr is None else Width(maxphyaddr, reduced=True)
+    machine = Machine(cpus, name, vendor=vendor_name(vendor), maxphyaddr=maxphyaddr, notes=notes, width=told)
+    return settled(machine.with_used_width())
 
 
 def cpu(number: int, read: Reader, maxphyaddr: int | None = None, vendor: str = "intel") -> Cpu:

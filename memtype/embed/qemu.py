@@ -16,7 +16,7 @@ from memtype.arrays import check_maxphyaddr
 from memtype.errors import InputError
 from memtype.machine import Cpu, Machine
 from memtype.mtrr import vendor_name
-from memtype.reading.notes import not_told, still_open
+from memtype.reading.notes import not_told, settled
 
 Execute = Callable[[str, dict[str, Any]], Any]
 
@@ -66,12 +66,14 @@ def _with_stream(told: Machine, held: Machine) -> Machine:
     """The stream's registers with the width and vendor that QMP told."""
     changes: dict[str, Any] = {"vendor": told.vendor, "maxphyaddr": told.maxphyaddr}
     known = {name: value for name, value in changes.items() if value is not None}
-    cpus = tuple(replace(cpu, mtrrs=None if cpu.mtrrs is None else replace(cpu.mtrrs, **known)) for cpu in held.cpus)
-    notes = tuple(still_open(held.notes, known))
+    width = known.pop("maxphyaddr", None)
+    placed = held if width is None else held.with_width(width, "QMP")
+    cpus = tuple(replace(c, registers=c.registers and replace(c.registers, **known)) for c in placed.cpus)
+    notes = held.notes
     if len(cpus) != len(told.cpus):
         notes += (f"the stream holds {len(cpus)} processors, QEMU lists {len(told.cpus)}",)
-    inferred = tuple(name for name in held.inferred if name not in known)
-    return replace(held, cpus=cpus, format=f"{told.format}+{held.format}", notes=notes, inferred=inferred, **known)
+    made = replace(placed, cpus=cpus, format=f"{told.format}+{held.format}", notes=notes, **known)
+    return settled(made.with_used_width())
 
 
 def _read(stream: bytes | str | os.PathLike[str]) -> Machine:

@@ -12,17 +12,20 @@ from dataclasses import dataclass, field, replace
 
 from memtype import rules
 from memtype.errors import InputError
-from memtype.machine import Machine
+from memtype.machine import Machine, Note
 from memtype.memory_map import MemoryMap
-from memtype.reading import registers as reg
 from memtype.reading import values
+from memtype.reading.inference import width_on
 from memtype.reading.lines import squeezed
 from memtype.reading.names import msr_index
-from memtype.reading.notes import not_told
+from memtype.reading.registers import Listing, bytes_registers, def_type, machine_of, told
 from memtype.reading.values import refusal
+from memtype.told import Range, Register, Width, pair_numbers
 from memtype.types import MemoryType
 
 NAME = "coreboot"
+
+V = rules.MASK_VALID
 
 _HEX = r"0x([0-9a-f]+)"
 _WHO = r"(?:(?:apic_id|CPU)\s+(?P<cpu>0x[0-9a-f]+|\d+):?\s*)?"
@@ -33,7 +36,6 @@ _PAIR = re.compile(rf"{_WHO}MTRR: (\d+) base {_HEX} mask {_HEX} type (\d+)\s*$",
 _DEFAULT = re.compile(r"MTRR: (WB|UC) selected as default type")
 _COUNTS = re.compile(r"MTRR: default type WB/UC MTRR counts: (\d+)/(\d+)")
 _NO_WC = re.compile(r"MTRR: Removing WRCOMB type\.")
-_WIDTH = re.compile(r"CPU physical address size: (\d+) bits")
 _CUT = re.compile(r"MTRR: (?:Fixed MSR|\d+ base) ")
 _OLD = re.compile(
     r"Setting variable MTRR (\d+), base:\s*(\d+)MB, range:\s*(\d+)MB, type (UC|WC|WT|WP|WB)(?:\s|$)", re.I
@@ -56,14 +58,14 @@ class _Solution:
     temporary: bool = False
     ranges: list[tuple[int, int, int]] = field(default_factory=list)  # base, exclusive end, type
     ends: set[str] = field(default_factory=set)
-    fixed: dict[int, dict[int, int]] = field(default_factory=dict)  # processor: register: value
-    pairs: dict[int, tuple[int, int, int]] = field(default_factory=dict)  # base, mask, type
-    shown: dict[int, int] = field(default_factory=dict)  # raw registers of display_mtrrs
+    fixed: dict[int, dict[int, Register]] = field(default_factory=dict)  # processor: register: value
+    pairs: dict[int, tuple[int, int, Register]] = field(default_factory=dict)  # base, mask (minus the size), type
+    shown: dict[int, Register] = field(default_factory=dict)  # raw registers of display_mtrrs
     counts: list[int] | None = None
     default: str | None = None
-    width: int | None = None
+    width: Width | None = None
     no_wc: bool = False
-    painted: dict[int, int] = field(default_factory=dict)  # number of a fixed range: its byte
+    painted: dict[int, Register] = field(default_factory=dict)  # number of a fixed range: its byte
 
 
 def sniff(text: str) -> bool:
@@ -101,9 +103,7 @@ def _restarts(line: str, solution: _Solution) -> bool:
 
 
 def _take(found: _Solution, line: str, number: int, source: str) -> None:
-    width = _WIDTH.search(line)
-    if width:
-        found.width = reg.told_width(width[1], source, number)
+    found.width = width_on(line, source, number) or found.width
     if match := _RANGE.match(line):
         _range(found, match, number, source)
     elif match := _FIXED.search(line):
@@ -111,17 +111,19 @@ def _take(found: _Solution, line: str, number: int, source: str) -> None:
         if index not in rules.FIXED_MSRS:
             raise refusal(source, number, f"0x{index:x} is no fixed-range register")
         cpu = values.cpu_number(match["cpu"] or "0", source, number)
-        found.fixed.setdefault(cpu, {})[index] = values.number(match[3], source, number, rules.msr_name(index))
+        found.fixed.setdefault(cpu, {})[index] = told(match[3], source, number, index)
     elif match := _PAIR.search(line):
         n = _pair_number(match[2], source, number)
         base, mask = (values.number(match[i], source, number, what) for i, what in ((3, "base"), (4, "mask")))
-        _put(found, n, (base, mask, _type(match[5], source, number)), number, source)
+        kind = Register(_type(match[5], source, number), rules.BASE_TYPE, number)
+        _put(found, n, (base, mask, kind), number, source)
     elif match := _OLD.search(line):
         n = _pair_number(match[1], source, number)
         base, size = (values.number(match[i], source, number, "megabytes", 44, base=10) << 20 for i in (2, 3))
         if size < rules.PAGE_SIZE or size & (size - 1) or base + size > 1 << rules.MAX_MAXPHYADDR:
             raise refusal(source, number, f"base 0x{base:x} range 0x{size:x}: no register holds this")
-        _put(found, n, (base, -size, int(MemoryType.parse(match[4]))), number, source)
+        kind = Register(MemoryType.parse(match[4]), rules.BASE_TYPE, number)
+        _put(found, n, (base, -size, kind), number, source)
     elif match := _SHOWN.match(line):
         _shown(found, match, number, source)
     elif match := _OLD_FIXED.search(line):
@@ -158,7 +160,7 @@ def _shown(found: _Solution, match: re.Match[str], number: int, source: str) -> 
     else:
         index = 2 * _pair_number(match[3] or match[4], source, number)
         index += rules.PHYSBASE0 if match[3] else rules.PHYSMASK0
-    found.shown[index] = values.number(match[1], source, number, rules.msr_name(index))
+    found.shown[index] = told(match[1], source, number, index)
 
 
 def _paint(found: _Solution, match: re.Match[str], number: int, source: str) -> None:
@@ -170,13 +172,11 @@ def _paint(found: _Solution, match: re.Match[str], number: int, source: str) -> 
     kind = int(MemoryType.parse(match[3]))
     kind |= rules.AMD_RDMEM if "rd" in routing else 0
     kind |= rules.AMD_WRMEM if "wr" in routing else 0
-    found.painted |= dict.fromkeys(range(first, end), kind)
-    if len(found.painted) == len(rules.FIXED_RANGES):
-        kinds = bytes(found.painted[n] for n in range(len(rules.FIXED_RANGES)))
-        found.fixed[0] = {i: int.from_bytes(kinds[8 * n : 8 * n + 8], "little") for n, i in enumerate(rules.FIXED_MSRS)}
+    found.painted |= dict.fromkeys(range(first, end), Register(kind, 0xFF, number))
+    found.fixed[0] = bytes_registers(found.painted)
 
 
-def _put(found: _Solution, n: int, entry: tuple[int, int, int], number: int, source: str) -> None:
+def _put(found: _Solution, n: int, entry: tuple[int, int, Register], number: int, source: str) -> None:
     if found.pairs.setdefault(n, entry) != entry:
         raise refusal(source, number, f"MTRR {n} is printed twice in one solution, with different values")
 
@@ -203,42 +203,42 @@ def _machine(found: _Solution, notes: list[str], source: str) -> Machine:
     if not (found.pairs or found.shown):
         notes.append("the excerpt holds no variable range registers: the map is the one that coreboot planned for")
         planned = _map(found, source)
-        return Machine(format=NAME, maxphyaddr=found.width, facts=facts, notes=tuple(notes), printed_map=planned)
-    registers = {cpu: _registers(found, fixed, notes) for cpu, fixed in (found.fixed or {0: {}}).items()}
-    width, guesses = found.width, [] if found.shown or found.default else ["default"]
+        bits = None if found.width is None else found.width.bits
+        return Machine(
+            format=NAME, maxphyaddr=bits, width=found.width, facts=facts, notes=tuple(notes), printed_map=planned
+        )
     if found.temporary:
         notes.append("the solution is a temporary one: firmware replaced it later")
-    if width is None and any(mask < 0 for _, mask, _ in found.pairs.values()):
-        width = _assumed(found, notes)
-        guesses.append("maxphyaddr")
-    machine = reg.machine_of(registers, NAME, source, notes, width, facts=facts)
+    registers = {cpu: _registers(found, fixed) for cpu, fixed in (found.fixed or {0: {}}).items()}
+    ranges = {n: Range(base, -mask, kind) for n, (base, mask, kind) in found.pairs.items() if mask < 0}
+    listing = Listing(whole=not found.shown, lost=_holes(found), listing="coreboot" if found.default is None else None)
+    machine = machine_of(registers, NAME, source, notes, found.width, None, listing, ranges, facts=facts)
     if machine.vendor == "amd" and any(base >= rules.GIB4 and kind == MemoryType.WB for base, _, kind in found.ranges):
-        note = "RAM above 4 GiB is WB by TOM2 on such machines, which coreboot does not print: it reads as the default"
+        note = Note("RAM above 4 GiB is WB by TOM2 on such machines, which coreboot does not print", "tom2")
         machine = replace(machine, notes=(*machine.notes, note))
-    return reg.guessed(machine, *guesses)
+    return machine
 
 
-def _assumed(found: _Solution, notes: list[str]) -> int:
-    return reg.assumed_width((base - mask for base, mask, _ in found.pairs.values()), notes)
+def _holes(found: _Solution) -> set[int]:
+    """Registers of pairs that the log lost: coreboot numbers them one after the other, and counts them before."""
+    counted = 0
+    if found.counts is not None and found.default is not None:
+        counted = found.counts[0 if found.default == "WB" else 1]
+    end = max(counted, max(found.pairs, default=-1) + 1)
+    return {index for n in range(end) if n not in found.pairs for index in pair_numbers(n)} if found.pairs else set()
 
 
-def _registers(found: _Solution, fixed: dict[int, int], notes: list[str]) -> dict[int, int]:
-    msrs = dict(found.shown)
-    width = found.width or _assumed(found, [])
+def _registers(found: _Solution, fixed: dict[int, Register]) -> dict[int, Register]:
+    """What commit_*_mtrrs writes: the pairs with V, and a default type that enables both kinds of ranges."""
+    held = dict(found.shown)
     for n, (base, mask, kind) in found.pairs.items():
-        mask = reg.size_mask(-mask, width) if mask < 0 else mask
-        msrs |= {rules.PHYSBASE0 + 2 * n: base | kind, rules.PHYSMASK0 + 2 * n: mask | rules.MASK_VALID}
-    whole = len(fixed) == len(rules.FIXED_MSRS)
-    if fixed and not whole:
-        reg.once(notes, not_told("fixed", f"only {len(fixed)} of the 11 are printed: {reg.NO_FIXED}"))
-    elif not fixed and not found.shown:
-        reg.once(notes, not_told("fixed", reg.NO_FIXED))
-    msrs |= fixed if whole else {}
-    if rules.DEF_TYPE_MSR not in msrs:
-        pairs = [(msrs[i], msrs[i + 1]) for i in sorted(msrs) if i in reg.PAIR_MSRS and not i & 1 and i + 1 in msrs]
-        kind = MemoryType.parse(found.default) if found.default else reg.assumed_default(pairs, notes)
-        msrs[rules.DEF_TYPE_MSR] = kind | rules.DEF_TYPE_E | (rules.DEF_TYPE_FE if whole else 0)
-    return msrs
+        if mask >= 0:
+            low, high = pair_numbers(n)
+            held |= {low: Register(base | kind.value, line=kind.line), high: Register(mask | V, line=kind.line)}
+    if rules.DEF_TYPE_MSR not in held:
+        told_type = Register(MemoryType.parse(found.default), rules.DEF_TYPE_TYPE) if found.default else None
+        held |= def_type(told_type, True, True if fixed else None)
+    return held | fixed
 
 
 def _facts(found: _Solution) -> dict[str, object]:
@@ -248,16 +248,23 @@ def _facts(found: _Solution) -> dict[str, object]:
         facts["ranges_end"] = " and ".join(sorted(found.ends))
         facts["segments"] = [[base, end, MemoryType(kind).linux_name] for base, end, kind in found.ranges]
     facts["fixed_msrs"] = {
-        f"0x{index:x}": f"0x{value:016x}" for fixed in found.fixed.values() for index, value in sorted(fixed.items())
+        f"0x{index:x}": f"0x{held.value:016x}"
+        for fixed in found.fixed.values()
+        for index, held in sorted(fixed.items())
+        if held.told
     }
     facts["regs"] = [
-        {"i": n, "base": base, "mask": mask, "type": kind}
+        {"i": n, "base": base, "mask": mask, "type": kind.value}
         for n, (base, mask, kind) in sorted(found.pairs.items())
         if mask >= 0
     ]
     if found.no_wc:
         facts["wc_removed"] = True
-    for name, value in (("phys_bits", found.width), ("counts_wb_uc", found.counts), ("default", found.default)):
+    for name, value in (
+        ("phys_bits", found.width and found.width.bits),
+        ("counts_wb_uc", found.counts),
+        ("default", found.default),
+    ):
         if value is not None:
             facts[name] = value
     return facts
@@ -267,7 +274,11 @@ def _map(found: _Solution, source: str) -> MemoryMap | None:
     """The ranges that coreboot planned for. What it programs may differ where it does not care: above RAM."""
     if not found.ranges:
         return None
-    width = found.width or max(rules.CPUID_ABSENT_MAXPHYADDR, max(end - 1 for _, end, _ in found.ranges).bit_length())
+    width = (
+        found.width.bits
+        if found.width
+        else max(rules.CPUID_ABSENT_MAXPHYADDR, max(end - 1 for _, end, _ in found.ranges).bit_length())
+    )
     try:
         return MemoryMap.from_segments([(base, end - base, kind) for base, end, kind in found.ranges], maxphyaddr=width)
     except InputError as error:

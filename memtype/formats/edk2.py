@@ -9,10 +9,12 @@ from memtype import rules
 from memtype.errors import InputError
 from memtype.machine import Machine
 from memtype.memory_map import MemoryMap
-from memtype.reading import registers as reg
 from memtype.reading import values
+from memtype.reading.inference import told_width, width_on
 from memtype.reading.lines import squeezed
+from memtype.reading.registers import Listing, machine_of
 from memtype.reading.values import refusal
+from memtype.told import Register, Width, pair_numbers
 from memtype.types import MemoryType
 
 NAME = "edk2"
@@ -28,7 +30,6 @@ _SNIFF = re.compile(
     r"MTRR Def(?:ault|ine)? Type\s*:\s*(?:0x)?[0-9a-f]{4,}\s*$|(?:Fixed|Variable) MTRR\[\d+\]", re.I | re.M
 )
 _CPU = re.compile(r"^\W*(?:CPU|AP|Processor|Thread)\s*[#:\[]?\s*(\d+)\W*(?:MTRRs?\W*)?$", re.I)
-_WIDTH = re.compile(r"PhysicalAddressBits\W+(\d+)", re.I)
 
 
 @dataclass(slots=True)
@@ -36,7 +37,7 @@ class _Dump:
     """One printing: of one processor at one moment."""
 
     cpu: int
-    msrs: dict[int, int] = field(default_factory=dict)
+    msrs: dict[int, Register] = field(default_factory=dict)
     ranges: list[tuple[int, int, str]] = field(default_factory=list)
     in_ranges: bool = False
 
@@ -49,10 +50,9 @@ def parse(text: str, source: str = "<text>") -> Machine:
     """The last printing of each processor: a boot log holds one per phase."""
     dumps: list[_Dump] = []
     cpu = 0
-    width = None
+    width: Width | None = None
     for number, line in squeezed(text):
-        told = _WIDTH.search(line)
-        width = reg.told_width(told[1], source, number) if told else width
+        width = width_on(line, source, number) or width
         heading = _CPU.match(line)
         if heading:
             cpu = values.cpu_number(heading[1], source, number)
@@ -75,18 +75,22 @@ def _begins(line: str, dumps: list[_Dump], cpu: int) -> bool:
 
 def _take(dump: _Dump, line: str, number: int, source: str) -> None:
     if match := _DEFAULT.search(line):
-        dump.msrs[rules.DEF_TYPE_MSR] = values.number(match[1], source, number, "MTRR default type")
+        dump.msrs[rules.DEF_TYPE_MSR] = Register(
+            values.number(match[1], source, number, "MTRR default type"), line=number
+        )
     elif match := _FIXED.search(line):
         n = values.number(match[1], source, number, "fixed-range number", base=10)
         if n >= len(rules.FIXED_MSRS):
             raise refusal(source, number, f"Fixed MTRR[{n}]: there are {len(rules.FIXED_MSRS)}")
-        dump.msrs[rules.FIXED_MSRS[n]] = values.number(match[2], source, number, f"Fixed MTRR[{n:02}]")
+        value = values.number(match[2], source, number, f"Fixed MTRR[{n:02}]")
+        dump.msrs[rules.FIXED_MSRS[n]] = Register(value, line=number)
     elif match := _VARIABLE.search(line):
         n = values.number(match[1], source, number, "range number", base=10)
         if n >= rules.NUMBERED_PAIRS:
             raise refusal(source, number, f"Variable MTRR[{n}]: only {rules.NUMBERED_PAIRS} pairs have MSR numbers")
-        dump.msrs[rules.PHYSBASE0 + 2 * n] = values.number(match[2], source, number, f"base of Variable MTRR[{n:02}]")
-        dump.msrs[rules.PHYSMASK0 + 2 * n] = values.number(match[3], source, number, f"mask of Variable MTRR[{n:02}]")
+        for index, half, what in zip(pair_numbers(n), match.groups()[1:], ("base", "mask"), strict=True):
+            value = values.number(half, source, number, f"{what} of Variable MTRR[{n:02}]")
+            dump.msrs[index] = Register(value, line=number)
     elif _START.search(line):
         raise refusal(source, number, f"not a line of EDK2's MTRR dump: {values.quoted(line.strip())}")
     elif dump.in_ranges and (match := _RANGE.match(line)):
@@ -97,15 +101,11 @@ def _take(dump: _Dump, line: str, number: int, source: str) -> None:
         dump.ranges.append((first, last, match[1].upper()))
 
 
-def _machine(dumps: list[_Dump], width: int | None, source: str) -> Machine:
+def _machine(dumps: list[_Dump], width: Width | None, source: str) -> Machine:
     final = {dump.cpu: dump for dump in dumps}
     if not final:
         raise refusal(source, 0, "no whole line of EDK2's MTRR dump in it")
-    registers = {}
-    for cpu, dump in final.items():
-        # slots that are not printed are not valid
-        top = max((i for i in dump.msrs if i in reg.PAIR_MSRS), default=rules.PHYSBASE0 - 1)
-        registers[cpu] = dict.fromkeys(range(rules.PHYSBASE0, top + 1), 0) | dump.msrs
+    registers = {cpu: dump.msrs for cpu, dump in final.items()}
     notes = ["only valid variable ranges are printed: how many registers there are is not told"]
     if len(dumps) > len(final):
         notes.append(f"{len(dumps)} dumps in it, of several boot phases: the last is used")
@@ -115,12 +115,12 @@ def _machine(dumps: list[_Dump], width: int | None, source: str) -> Machine:
         end = max(last for _, last, _ in printed) + 1
         facts["segments"] = [[a, b + 1, _type(t).linux_name if t != "R*" else "?"] for a, b, t in printed]
         if end & (end - 1) == 0 and width is None:  # the ranges cover the whole space
-            width = reg.told_width(end.bit_length() - 1, source, 0)
+            width = Width(told_width(end.bit_length() - 1, source, 0), "the printed ranges", reduced=True)
     if width is not None:
-        facts["phys_bits"] = width
-    machine_map = _map(printed, width, source)
-    return reg.machine_of(
-        registers, NAME, source, notes, width, facts=facts,
+        facts["phys_bits"] = width.bits
+    machine_map = _map(printed, None if width is None else width.bits, source)
+    return machine_of(
+        registers, NAME, source, notes, width, None, Listing(whole=True), facts=facts,
         printed_map=machine_map, printed_view=None if machine_map is None else "edk2-dump",
     )  # fmt: skip
 

@@ -6,11 +6,12 @@ import re
 
 from memtype import rules
 from memtype.machine import Machine
-from memtype.reading import registers as reg
 from memtype.reading import values
 from memtype.reading.lines import squeezed
-from memtype.reading.notes import differed, not_told
-from memtype.reading.values import mtrr_type
+from memtype.reading.notes import differed
+from memtype.reading.registers import Listing, def_type, machine_of
+from memtype.reading.values import type_register
+from memtype.told import Range, Register
 
 NAME = "fwts"
 
@@ -26,7 +27,8 @@ _INCONSISTENT = re.compile(
     r"CPUs with inconsistent (?P<what>variable|fixed) MTRR|inconsistent MTRR(?P<deftype>deftype)", re.I
 )
 _UNIT = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
-_TYPES = {"uncached": "UC", "default": "?", "unknown": "?", "disabled": "?"}
+_TYPES = {"uncached": "UC"}
+_UNTOLD = ("default", "unknown", "disabled")  # words that name no type
 
 
 def sniff(text: str) -> bool:
@@ -35,7 +37,7 @@ def sniff(text: str) -> bool:
 
 def parse(text: str, source: str = "<text>") -> Machine:
     """The listed registers; the default type, the fixed ranges and the width are not told."""
-    rows: dict[int, tuple[int, int, int]] = {}
+    rows: dict[int, Range] = {}
     inconsistent = []
     for number, line in squeezed(text):
         found = _INCONSISTENT.search(line)
@@ -54,7 +56,7 @@ def parse(text: str, source: str = "<text>") -> Machine:
     return _machine(rows, inconsistent, source)
 
 
-def _row(match: re.Match[str], number: int, source: str) -> tuple[int, tuple[int, int, int]]:
+def _row(match: re.Match[str], number: int, source: str) -> tuple[int, Range]:
     n = values.number(match["n"], source, number, "register number", base=10)
     if n >= rules.NUMBERED_PAIRS:
         raise values.refusal(source, number, f"Reg {n} is not below {rules.NUMBERED_PAIRS}")
@@ -67,19 +69,13 @@ def _row(match: re.Match[str], number: int, source: str) -> tuple[int, tuple[int
     if not fits or first + length > 1 << rules.MAX_MAXPHYADDR:
         raise values.refusal(source, number, f"0x{first:x} - 0x{end:x}: no register holds this")
     word = match["type"].lower()
-    return n, (first, length, mtrr_type(_TYPES.get(word, match["type"]), f"{source}:{number}"))
+    if word in _UNTOLD:
+        return n, Range(first, length, Register(0, 0, number))
+    return n, Range(first, length, type_register(_TYPES.get(word, match["type"]), source, number))
 
 
-def _machine(rows: dict[int, tuple[int, int, int]], inconsistent: list[str], source: str) -> Machine:
-    notes = [not_told("fixed", reg.NO_FIXED), *([differed(inconsistent)] if inconsistent else [])]
-    width = reg.assumed_width((first + size for first, size, _ in rows.values()), notes)
-    msrs = dict.fromkeys(range(rules.PHYSBASE0, rules.PHYSBASE0 + 2 * (max(rows) + 1)), 0)
-    pairs = []
-    for n, (first, size, kind) in rows.items():
-        pair = first | kind, reg.size_mask(size, width)
-        msrs[rules.PHYSBASE0 + 2 * n], msrs[rules.PHYSMASK0 + 2 * n] = pair
-        pairs.append(pair)
-    msrs[rules.DEF_TYPE_MSR] = reg.assumed_default(pairs, notes) | rules.DEF_TYPE_E
+def _machine(rows: dict[int, Range], inconsistent: list[str], source: str) -> Machine:
+    notes = [differed(inconsistent)] if inconsistent else []
     facts: dict[str, object] | None = {"inconsistent": inconsistent} if inconsistent else None
-    machine = reg.machine_of({0: msrs}, NAME, source, notes, width, facts=facts)
-    return reg.guessed(machine, "default", "maxphyaddr")
+    listing = Listing(whole=True, listing="fwts")
+    return machine_of({0: def_type(None, True, None)}, NAME, source, notes, None, None, listing, rows, facts=facts)

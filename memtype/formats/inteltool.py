@@ -13,6 +13,7 @@ from memtype.machine import Machine
 from memtype.reading import registers as reg
 from memtype.reading import values
 from memtype.reading.lines import squeezed
+from memtype.told import Register
 
 NAME = "inteltool"
 
@@ -29,8 +30,9 @@ def sniff(text: str) -> bool:
 
 def parse(text: str, source: str = "<text>") -> Machine:
     """The state of each core for which registers are printed: the shared ones and its own."""
-    shared: dict[int, int] = {}
-    own: dict[int, dict[int, int]] = {}
+    shared: dict[int, Register] = {}
+    own: dict[int, dict[int, Register]] = {}
+    lost: set[int] = set()
     notes: list[str] = []
     facts: dict[str, object] = {}
     into = shared
@@ -42,16 +44,16 @@ def parse(text: str, source: str = "<text>") -> Machine:
         elif cpu := _CPU.match(line):
             facts["cpu_id"] = cpu["id"]
         elif _START.match(line):
-            _register(line, number, source, into, notes)
+            _register(line, number, source, into, notes, lost)
     told = {core: msrs for core, msrs in own.items() if msrs} or {0: {}}
     silent = [core for core in own if core not in told]
     if silent:
         notes.append(f"nothing is printed of {len(silent)} further cores")
     registers = {core: shared | msrs for core, msrs in told.items()}
-    return reg.machine_of(registers, NAME, source, notes, vendor="intel", facts=facts or None)
+    return reg.machine_of(registers, NAME, source, notes, None, "intel", reg.Listing(lost=lost), facts=facts or None)
 
 
-def _register(line: str, number: int, source: str, into: dict[int, int], notes: list[str]) -> None:
+def _register(line: str, number: int, source: str, into: dict[int, Register], notes: list[str], lost: set[int]) -> None:
     match = _LINE.match(line)
     if not match:
         raise values.refusal(source, number, f"not an MSR line of inteltool: {values.quoted(line.strip())}")
@@ -61,6 +63,7 @@ def _register(line: str, number: int, source: str, into: dict[int, int], notes: 
     name = rules.msr_name(index)
     if match["failed"]:
         notes.append(f"{name} (0x{index:x}) could not be read")
+        lost.add(index)
         return
     high, low = (values.number(match[half], source, number, name, 32) for half in ("high", "low"))
-    into[index] = high << 32 | low
+    into[index] = Register(high << 32 | low, line=number)

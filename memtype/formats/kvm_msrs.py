@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import re
 import struct
+from collections.abc import Mapping
 
 from memtype import rules
 from memtype.errors import ParseError
 from memtype.machine import Machine
 from memtype.reading import registers as reg
 from memtype.reading import values
+from memtype.told import Register
 
 NAME = "kvm-msrs"
 
@@ -70,7 +72,7 @@ def parse(text: str, source: str = "<text>") -> Machine:
 
 def parse_bytes(data: bytes, source: str = "<bytes>") -> Machine:
     """One structure per processor, one behind the other. What a list leaves out is 0 in a machine made from it."""
-    registers: dict[int, dict[int, int]] = {}
+    registers: dict[int, dict[int, Register]] = {}
     at = 0
     while at < len(data):
         if len(data) - at < HEADER.size:
@@ -88,9 +90,11 @@ def parse_bytes(data: bytes, source: str = "<bytes>") -> Machine:
             if reserved:
                 raise ParseError(f"{source}: the entry at offset {place} has reserved = 0x{reserved:x}, not 0")
             if index in reg.KNOWN_MSRS:
-                msrs[index] = value
+                msrs[index] = Register(value)
         at = end
-    return reg.machine_of(registers, NAME, source, zero_absent=True)
+    listing = guest(registers)
+    listing.restored = True
+    return reg.machine_of(registers, NAME, source, listing=listing)
 
 
 def _hex(text: str) -> bytes | None:
@@ -118,8 +122,8 @@ def _known(text: str) -> bool:
 
 def _entries(text: str, source: str) -> Machine:
     """Entries as text; a remark tells what they cannot hold, a line ``vcpu N`` the processor."""
-    told = reg.read_remark(text, source)
-    registers: dict[int, dict[int, int]] = {}
+    remark = reg.read_remark(text, source)
+    registers: dict[int, dict[int, Register]] = {}
     cpu, line, at = 0, 1, 0
     for match in _TOKEN.finditer(text):
         line, at = line + text.count("\n", at, match.start()), match.start()
@@ -133,9 +137,16 @@ def _entries(text: str, source: str) -> Machine:
         if match["alone"]:
             raise values.refusal(source, line, f"{name} (0x{index:x}) has no data")
         cpu += index in registers.get(cpu, ())  # named again: the next processor's list begins
-        registers.setdefault(cpu, {})[index] = values.number(match["data"], source, line, name, base=10)
-    width = int(told["maxphyaddr"]) if "maxphyaddr" in told else None
-    if "cap" in told:
-        for msrs in registers.values():
-            msrs.setdefault(rules.MTRRCAP, values.number(told["cap"], source, 0, "MTRRCAP"))
-    return reg.machine_of(registers, NAME, source, (), width, told.get("vendor"), zero_absent=True)
+        registers.setdefault(cpu, {})[index] = reg.told(match["data"], source, line, index, base=10)
+    return reg.machine_of(
+        reg.with_cap(registers, remark), NAME, source, (), remark.width, remark.vendor, guest(registers, remark)
+    )
+
+
+def guest(registers: Mapping[int, reg.Held], remark: reg.Remark | None = None) -> reg.Listing:
+    """The list of a KVM guest: it has eight pairs and no TOP_MEM2. What a list leaves out is not told."""
+    listing = reg.listed(registers, remark or reg.Remark())
+    pairs = set(range(rules.PHYSBASE0, rules.PHYSBASE0 + 2 * reg.KVM_PAIRS))
+    listing.whole |= all(msrs.keys() >= pairs for msrs in registers.values())
+    listing.absent |= reg.TOM2_MSRS
+    return listing

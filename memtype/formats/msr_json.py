@@ -13,12 +13,15 @@ from typing import Any
 from memtype import rules
 from memtype.errors import InputError, ParseError
 from memtype.formats import own_json
+from memtype.formats.kvm_msrs import guest
 from memtype.machine import Machine
 from memtype.mtrr import vendor_name
 from memtype.reading import json as checked
 from memtype.reading import registers as reg
 from memtype.reading import values
+from memtype.reading.inference import narrowest, told_width
 from memtype.reading.names import msr_index
+from memtype.told import Register, Width
 
 NAME = "msr-json"
 
@@ -35,7 +38,7 @@ _OTHERS = re.compile(r'"env\.(?:mtrr_|pat")')
 _WIDTH_KEYS = ("maxphyaddr", "phys_bits", "physbits", "phys-bits")
 
 
-_Found = tuple[int | None, dict[int, int]]  # processor, where one is named; its registers
+_Found = tuple[int | None, dict[int, Register]]  # processor, where one is named; its registers
 
 
 def sniff(text: str) -> bool:
@@ -49,7 +52,7 @@ def parse(text: str, source: str = "<text>") -> Machine:
     value = checked.load(text, source, several=True)
     lists: list[_Found] = []
     maps: list[_Found] = []
-    widths: set[int] = set()
+    widths: list[Width] = []
     vendors: set[str] = set()
     for cpu, item in checked.objects(value):
         if "" in item:
@@ -65,20 +68,21 @@ def parse(text: str, source: str = "<text>") -> Machine:
     registers = _by_processor(lists or maps)
     facts: dict[str, object] = {"vcpus": len(registers)}
     maker = vendors.pop() if len(vendors) == 1 else None
-    width = min(widths, default=None)
-    return reg.machine_of(registers, NAME, source, (), width, maker, zero_absent=bool(lists), facts=facts)
+    listing = guest(registers) if lists else reg.Listing()
+    listing.restored = bool(lists)
+    return reg.machine_of(registers, NAME, source, (), narrowest(widths), maker, listing, facts=facts)
 
 
-def _list(items: Any, source: str) -> dict[int, int]:
+def _list(items: Any, source: str) -> dict[int, Register]:
     """The entries of one list; {} where it is no MSR list."""
-    found: dict[int, int] = {}
+    found: dict[int, Register] = {}
     for entry in items if isinstance(items, list) else ():
         index, data = _member(entry, _INDEX_KEYS), _member(entry, _DATA_KEYS)
         if index is None or data is None or isinstance(index, (dict, list)) or isinstance(data, (dict, list)):
             continue
         number = values.integer(index, source, "MSR index", 32)
         if number in reg.KNOWN_MSRS:
-            found[number] = _data(data, source, rules.msr_name(number))
+            found[number] = Register(_data(data, source, rules.msr_name(number)))
     return found
 
 
@@ -95,13 +99,13 @@ def _member(entry: Any, keys: tuple[str, ...]) -> Any:
     return next((entry[key] for key in keys if key in entry), None) if isinstance(entry, dict) else None
 
 
-def _mapping(item: dict[str, Any], source: str) -> dict[int, int]:
+def _mapping(item: dict[str, Any], source: str) -> dict[int, Register]:
     """An object whose keys name registers; {} for any other."""
-    found: dict[int, int] = {}
+    found: dict[int, Register] = {}
     for key, value in item.items():
         index = _key(key, source)
         if index in reg.KNOWN_MSRS and not isinstance(value, (dict, list)):
-            found[index] = values.integer(value, source, rules.msr_name(index))
+            found[index] = Register(values.integer(value, source, rules.msr_name(index)))
     return found
 
 
@@ -112,12 +116,12 @@ def _key(key: str, source: str) -> int:
     return -1 if named is None else named
 
 
-def _by_processor(found: list[_Found]) -> dict[int, dict[int, int]]:
+def _by_processor(found: list[_Found]) -> dict[int, dict[int, Register]]:
     """Registers by processor. Where no number stands at a list, one that names a register again begins the next.
 
     Long lists are kept in pieces, so pieces of one processor are put together.
     """
-    cpus: dict[int, dict[int, int]] = {}
+    cpus: dict[int, dict[int, Register]] = {}
     last = -1
     for cpu, msrs in found:
         if cpu is None:
@@ -129,24 +133,24 @@ def _by_processor(found: list[_Found]) -> dict[int, dict[int, int]]:
     return cpus
 
 
-def _told(item: dict[str, Any], widths: set[int], vendors: set[str], source: str) -> None:
+def _told(item: dict[str, Any], widths: list[Width], vendors: set[str], source: str) -> None:
     """Width and vendor where an object names them beside its registers."""
     width = next((item[key] for key in _WIDTH_KEYS if key in item), None)
     if isinstance(width, (int, str)) and not isinstance(width, bool) and width:
-        widths.add(reg.told_width(width, source, 0))
+        widths.append(Width(told_width(width, source, 0), "its JSON"))
     if isinstance(item.get("vendor"), str):
         with contextlib.suppress(InputError):
             vendors.add(vendor_name(item["vendor"]))
 
 
-def _cpuid(item: dict[str, Any], widths: set[int], vendors: set[str], source: str) -> None:
+def _cpuid(item: dict[str, Any], widths: list[Width], vendors: set[str], source: str) -> None:
     leaf = item.get("function", item.get("leaf"))
     values = [item.get(name) for name in ("eax", "ebx", "edx", "ecx")]
     if isinstance(leaf, bool) or not all(isinstance(v, int) and 0 <= v < 1 << 32 for v in values):
         return
     eax, *letters = (int(str(value)) for value in values)
     if leaf == _WIDTH_LEAF and eax & 0xFF:
-        widths.add(reg.told_width(eax & 0xFF, source, 0))
+        widths.append(Width(told_width(eax & 0xFF, source, 0), "CPUID 80000008"))
     elif leaf == 0:
         name = b"".join(letter.to_bytes(4, "little") for letter in letters)
         vendors.update({_VENDORS[name]} if name in _VENDORS else ())

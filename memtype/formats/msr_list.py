@@ -13,8 +13,10 @@ from memtype import rules
 from memtype.machine import Machine
 from memtype.reading import registers as reg
 from memtype.reading import values
+from memtype.reading.inference import encrypted_on, narrowest, width_on
 from memtype.reading.lines import squeezed
 from memtype.reading.names import msr_index
+from memtype.told import Register, Width
 
 NAME = "msr-list"
 
@@ -22,7 +24,9 @@ _CPU = r"(?:\[?\s*(?:cpu|core|processor|thread|lcpu)\s*[#:]?\s*(?P<cpu>\d+)\s*\]
 _CPU2 = _CPU.replace("<cpu>", "<cpu2>")
 _WORD = r"(?:(?:\[CHIPSEC\]\s*)?(?:rdmsr|msr)\b\s*(?:register\s*)?[\[(:]?\s*)"
 _HEX = r"0x[0-9a-z_]+"
-_NAME = r"(?:(?:MSR_|IA32_|AMD64_|AMD_|K8_)*(?:MTRR_?|(?:CR_)?PAT(?:_MSR)?\b|SYSCFG|TOP_?MEM2)[A-Za-z0-9_]*)"
+_NAME = (
+    r"(?:(?:MSR_|IA32_|AMD64_|AMD_|K8_)*(?:MTRR_?|(?:CR_)?PAT(?:_MSR)?\b|SYSCFG|TOP_?MEM2|TME_ACTIVATE)[A-Za-z0-9_]*)"
+)
 _REGISTER = re.compile(
     rf"^\s*(?:\[CHIPSEC\]\s*)?{_CPU}?(?P<word>{_WORD})?{_CPU2}?(?:"
     rf"(?P<name>{_NAME})\s*[,\s]?\s*(?:\(?(?:MSR\s*)?(?P<named>{_HEX})\)?(?=\s*[:=,]|\s+{_HEX}\s*$))?"
@@ -41,9 +45,6 @@ _TRIPLE = re.compile(rf"^\s*(?P<cpu>\d{{1,9}})\s*[,;\s]\s*(?P<index>{_HEX})\s*[,
 _HEADING = re.compile(r"^\W*(?:cpu|core|processor|thread)\s*[#:]?\s*(\d+)(?:\W|msrs?|mtrrs?|registers?)*$", re.I)
 _COMMAND = re.compile(r"(?:^|[\s$#>|&;])(?P<tool>rdmsr|wrmsr)(?P<arguments>(?:\s+[-\w:]+)+)\s*(?:[#;&|].*)?$")
 _UNREADABLE = re.compile(r"(?:rdmsr|msr).{0,20}cannot read MSR\s+(0x[0-9a-f]+)", re.I)
-_WIDTH = re.compile(
-    r"(?:physbits|phys(?:ical)?[ _-]address[ _-](?:size|width|bits)|maxphyaddr)\W{1,4}(\d{1,3})\b", re.I
-)
 _AMD = re.compile(r"\bAuthenticAMD\b|\bHygonGenuine\b")
 _INTEL = re.compile(r"\bGenuineIntel\b")
 _PLAIN = re.compile(r"^\s*(0x)?[0-9a-f]+\s*$", re.I)
@@ -77,19 +78,23 @@ class _Reader:
     """The lines so far. `command` is the rdmsr whose bare output lines come next."""
 
     source: str
-    registers: dict[int, dict[int, int]] = field(default_factory=dict)
+    registers: dict[int, dict[int, Register]] = field(default_factory=dict)
+    lost: set[int] = field(default_factory=set)
+    taken: set[int] = field(default_factory=set)
     notes: list[str] = field(default_factory=list)
     sets: dict[int, list[int]] = field(default_factory=dict)
     cpu: int = 0
     command: _Command | None = None
-    widths: set[int] = field(default_factory=set)
+    widths: list[Width] = field(default_factory=list)
+    encrypted: int | None = None
 
     def put(self, cpu: int, index: int, value: int, line: int) -> None:
         mine = self.registers.setdefault(cpu, {})
-        if mine.get(index, value) != value:
+        self.taken.add(line)
+        if index in mine and mine[index].value != value:
             what = f"{rules.msr_name(index)} of CPU {cpu}"
             reg.once(self.notes, f"line {line}: {what} again, with another value: the last is used")
-        mine[index] = value
+        mine[index] = Register(value, line=line)
 
 
 @dataclass(slots=True)
@@ -103,18 +108,20 @@ class _Command:
 def parse(text: str, source: str = "<text>") -> Machine:
     """Every register line; other lines are passed over. Values are hexadecimal, as rdmsr prints them."""
     reader = _Reader(source)
-    told = reg.read_remark(text, source)
+    remark = reg.read_remark(text, source)
     for number, line in squeezed(text):
         _take(reader, number, line)
     _spread_sets(reader)
-    vendor = told.get("vendor") or _vendor(text)
-    if len(reader.widths) > 1:
-        reader.notes.append(f"processors tell different MAXPHYADDR: {sorted(reader.widths)}; the least is used")
-    width = int(told["maxphyaddr"]) if "maxphyaddr" in told else min(reader.widths, default=None)
-    if "cap" in told:
-        for msrs in reader.registers.values():
-            msrs.setdefault(rules.MTRRCAP, values.number(told["cap"], source, 0, "MTRRCAP"))
-    return reg.machine_of(reader.registers, NAME, source, reader.notes, width, vendor)
+    bits = sorted({width.bits for width in reader.widths})
+    if len(bits) > 1:
+        reader.notes.append(f"processors tell different MAXPHYADDR: {bits}; the least is used")
+    listing = reg.listed(reader.registers, remark)
+    listing.lost |= reader.lost
+    listing.encrypted = reader.encrypted
+    registers = reg.with_cap(reader.registers, remark)
+    width, vendor = remark.width or narrowest(reader.widths), remark.vendor or _vendor(text)
+    taken = frozenset(reader.taken)
+    return reg.machine_of(registers, NAME, source, reader.notes, width, vendor, listing, taken=taken)
 
 
 def _vendor(text: str) -> str | None:
@@ -122,9 +129,10 @@ def _vendor(text: str) -> str | None:
 
 
 def _take(reader: _Reader, number: int, line: str) -> None:
-    width = _WIDTH.search(line)
-    if width:
-        reader.widths.add(reg.told_width(width[1], reader.source, number))
+    width = width_on(line, reader.source, number)
+    if width is not None:
+        reader.widths.append(width)
+    reader.encrypted = encrypted_on(line) if reader.encrypted is None else reader.encrypted
     command = _command(line)
     if command is not None:
         _run(reader, number, command)
@@ -132,7 +140,8 @@ def _take(reader: _Reader, number: int, line: str) -> None:
     if reader.command and _PLAIN.match(line):
         _output(reader, number, line)
         return
-    if _UNREADABLE.search(line):
+    if unreadable := _UNREADABLE.search(line):
+        reader.lost.add(_index(unreadable[1]))
         reader.notes.append(f"line {number}: not readable: {line.strip()[:60]}")
         return
     heading = _HEADING.match(line)

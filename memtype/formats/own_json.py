@@ -13,15 +13,17 @@ from memtype import rules
 from memtype.errors import InputError, ParseError
 from memtype.machine import Cpu, Machine, RamRange
 from memtype.memory_map import MemoryMap
-from memtype.mtrr import MtrrState
+from memtype.mtrr import vendor_name
 from memtype.pat import Pat
 from memtype.reading import json as checked
-from memtype.reading import registers as reg
 from memtype.reading import values
+from memtype.reading.inference import told_width
+from memtype.told import Range, Register, Registers, Width, pair_numbers, pair_of
 from memtype.types import MemoryType
 
 NAME = "memtype-json"
 SCHEMA = "memtype/1"
+_NAMELESS = (MemoryType.UNDEFINED, MemoryType.NOT_TOLD)  # no register names these
 
 _SNIFF = re.compile(r'"schema"\s*:\s*"memtype/')
 _KIND = re.compile(r'"(?:kind"\s*:\s*"machine"|machine"\s*:)')
@@ -45,29 +47,60 @@ def dump(machine: Machine) -> dict[str, Any]:
         "printed_map": _dump_map(machine.printed_map),
         "printed_view": machine.printed_view,
         "facts": machine.facts,
+        "width": None if machine.width is None else _dump_width(machine.width),
         "notes": list(machine.notes),
-        "inferred": list(machine.inferred),
     }
 
 
 def _dump_cpu(cpu: Cpu) -> dict[str, Any]:
     found: dict[str, Any] = {"number": cpu.number, "pat": None if cpu.pat is None else f"0x{cpu.pat.value:016x}"}
-    state = cpu.mtrrs
-    if state is None:
-        return found | {"mtrrs": None}
-    numbered = {rules.DEF_TYPE_MSR: state.def_type, **dict(zip(rules.FIXED_MSRS, state.fixed, strict=True))}
-    if state.cap is not None:
-        numbered[rules.MTRRCAP] = state.cap
-    if state.syscfg or state.tom2:
-        numbered |= {rules.SYSCFG_MSR: state.syscfg, rules.TOP_MEM2_MSR: state.tom2}
-    return found | {
-        "mtrrs": {
-            "vendor": state.vendor,
-            "maxphyaddr": state.maxphyaddr,
-            "msrs": {f"0x{index:x}": f"0x{value:016x}" for index, value in sorted(numbered.items())},
-            "variable": [{"base": f"0x{base:016x}", "mask": f"0x{mask:016x}"} for base, mask in state.variable],
-        }
+    return found | {"mtrrs": None if cpu.registers is None else _dump_registers(cpu.registers)}
+
+
+def _dump_registers(told: Registers) -> dict[str, Any]:
+    """Registers as they are held: of those that are told in part, which bits; and what is not told as null."""
+    numbered = {f"0x{i:x}": f"0x{r.value:016x}" for i, r in sorted(told.held.items()) if pair_of(i) is None}
+    partial = {
+        _label(i): {"known": f"0x{r.known:016x}", "hidden": f"0x{r.hidden:016x}"}
+        for i, r in sorted(told.held.items())
+        if not r.told
     }
+    ranges = [
+        {"pair": n, **_dump_range(r.base, r.size), "type": f"0x{r.kind.value:x}",
+         "known": f"0x{r.kind.known:x}", "hidden": f"0x{r.kind.hidden:x}"}
+        for n, r in sorted(told.ranges.items())
+    ]  # fmt: skip
+    return {
+        "vendor": told.vendor,
+        "maxphyaddr": told.maxphyaddr,
+        "width": None if told.width is None else _dump_width(told.width),
+        "msrs": numbered,
+        "variable": [_dump_pair(told, n) for n in range(told.listed)],
+        "partial": partial,
+        "ranges": ranges,
+        "list": {
+            "whole": told.whole, "count": told.count, "cut": told.cut, "listing": told.listing, "on": told.on,
+            "restored": told.restored,
+            "default": None if told.default is None else list(told.default), "reach": told.reach,
+            "encrypted": told.encrypted, "lost": [f"0x{i:x}" for i in sorted(told.lost)],
+            "absent": [f"0x{i:x}" for i in sorted(told.absent)],
+        },
+    }  # fmt: skip
+
+
+def _label(index: int) -> str:
+    """``"0x2ff"``; halves of a pair as ``"mask3"``, for those from 40 on have no number."""
+    n = pair_of(index)
+    return f"0x{index:x}" if n is None else f"{'mask' if index & 1 else 'base'}{n}"
+
+
+def _dump_pair(told: Registers, n: int) -> dict[str, str | None]:
+    halves = (told.held.get(index) for index in pair_numbers(n))
+    return {k: None if r is None else f"0x{r.value:016x}" for k, r in zip(("base", "mask"), halves, strict=True)}
+
+
+def _dump_width(width: Width) -> dict[str, Any]:
+    return {"bits": width.bits, "by": width.by, "reduced": width.reduced}
 
 
 def _dump_range(base: int, size: int) -> dict[str, Any]:
@@ -105,7 +138,7 @@ def parse(text: str, source: str = "<text>") -> Machine:
             printed_view=_text(value, "printed_view", source),
             facts=value.get("facts") if isinstance(value.get("facts"), dict) else None,
             notes=_words(value, "notes", source),
-            inferred=_words(value, "inferred", source),
+            width=_told_width(value.get("width"), source),
         )
     except InputError as error:
         raise error if isinstance(error, ParseError) else ParseError(f"{source}: {error}") from None
@@ -115,38 +148,84 @@ def _cpu(value: Any, source: str) -> Cpu:
     number = values.integer(checked.member(value, "number", int, source, "cpus"), source, "processor number", 32)
     where = f"CPU {number}"
     pat = value.get("pat")
-    state = value.get("mtrrs")
+    held = value.get("mtrrs")
     return Cpu(
         number,
-        None if state is None else _state(state, source, where),
+        None if held is None else _registers(held, source, where),
         None if pat is None else Pat(values.integer(pat, source, f"{where}: IA32_PAT")),
     )
 
 
-def _state(value: Any, source: str, where: str) -> MtrrState:
-    msrs = {}
+def _registers(value: Any, source: str, where: str) -> Registers:
+    held: dict[int, Register] = {}
     for key, data in checked.member(value, "msrs", dict, source, where).items():
         index = values.number(key, source, 0, f"{where}: register", 32)
-        msrs[index] = values.integer(data, source, f"{where}: {rules.msr_name(index)}")
-    if rules.DEF_TYPE_MSR not in msrs:
-        raise ParseError(f"{source}: {where}: {rules.msr_name(rules.DEF_TYPE_MSR)} (0x2ff) is missing")
-    missing = [index for index in rules.FIXED_MSRS if index not in msrs]
-    if missing:
-        raise ParseError(f"{source}: {where}: {rules.msr_name(missing[0])} (0x{missing[0]:x}) is missing")
-    pairs = []
+        held[index] = Register(values.integer(data, source, f"{where}: {rules.msr_name(index)}"))
     for n, pair in enumerate(checked.member(value, "variable", list, source, where)):
-        base, mask = (checked.member(pair, name, str, source, f"{where}: variable[{n}]") for name in ("base", "mask"))
-        pairs.append(tuple(values.number(word, source, 0, f"{where}: variable[{n}]") for word in (base, mask)))
-    return MtrrState(
-        msrs[rules.DEF_TYPE_MSR],
-        tuple(msrs[index] for index in rules.FIXED_MSRS),
-        tuple((base, mask) for base, mask in pairs),
-        checked.member(value, "maxphyaddr", int, source, where),
-        checked.member(value, "vendor", str, source, where),
-        msrs.get(rules.SYSCFG_MSR, 0),
-        msrs.get(rules.TOP_MEM2_MSR, 0),
-        msrs.get(rules.MTRRCAP),
+        if n >= rules.MAX_VARIABLE or not isinstance(pair, dict):
+            raise ParseError(f"{source}: {where}: variable[{n}] is no pair")
+        for index, half in zip(pair_numbers(n), ("base", "mask"), strict=True):
+            if pair.get(half, "") is not None:
+                word = checked.member(pair, half, str, source, f"{where}: variable[{n}]")
+                held[index] = Register(values.number(word, source, 0, f"{where}: variable[{n}]"))
+    if "list" not in value:
+        return _whole(value, held, source, where)
+    for index in list(held):
+        part = value.get("partial", {}).get(_label(index))
+        if part is not None:
+            known, hidden = (values.integer(part.get(key), source, where) for key in ("known", "hidden"))
+            held[index] = Register(held[index].value, known, hidden=hidden)
+    vendor = _text(value, "vendor", source)
+    told = checked.member(value, "list", dict, source, where)
+    ranges = dict(_range(entry, source, where) for entry in _list(value, "ranges", source))
+    try:
+        return Registers(held, ranges, _told_width(value.get("width"), source), vendor, **_fields(told, source, where))
+    except (TypeError, AttributeError):
+        raise ParseError(f"{source}: {where}: registers of a kind that this release does not read") from None
+
+
+def _fields(told: dict[str, Any], source: str, where: str) -> dict[str, Any]:
+    """How the list of ranges was told (`Registers`)."""
+    plain = {
+        key: told[key]
+        for key in ("whole", "count", "cut", "listing", "on", "restored", "reach", "encrypted")
+        if key in told
+    }
+    for key, value in plain.items():
+        if not isinstance(value, (bool, int, str, type(None))):
+            raise ParseError(f"{source}: {where}: {key} = {values.quoted(value)} is no plain value")
+    numbers = {key: frozenset(values.integer(word, source, key, 40) for word in told.get(key, ())) for key in
+               ("lost", "absent")}  # fmt: skip
+    default = told.get("default")
+    return plain | numbers | {"default": None if default is None else (int(default[0]), str(default[1]))}
+
+
+def _whole(value: Any, held: dict[int, Register], source: str, where: str) -> Registers:
+    """The older form: a whole register file."""
+    for index in (rules.DEF_TYPE_MSR, *rules.FIXED_MSRS):
+        if index not in held:
+            raise ParseError(f"{source}: {where}: {rules.msr_name(index)} (0x{index:x}) is missing")
+    bits = _width(checked.member(value, "maxphyaddr", int, source, where), source)
+    vendor = vendor_name(checked.member(value, "vendor", str, source, where))
+    absent = frozenset({rules.SYSCFG_MSR, rules.TOP_MEM2_MSR} - held.keys())
+    width = None if bits is None else Width(bits, reduced=True)
+    return Registers(held, width=width, vendor=vendor, whole=True, absent=absent)
+
+
+def _range(value: Any, source: str, where: str) -> tuple[int, Range]:
+    pair = checked.member(value, "pair", int, source, where)
+    base, size, kind, known, hidden = (
+        values.number(checked.member(value, key, str, source, where), source, 0, key)
+        for key in ("base", "size", "type", "known", "hidden")
     )
+    return pair, Range(base, size, Register(kind, known, hidden=hidden))
+
+
+def _told_width(value: Any, source: str) -> Width | None:
+    if value is None:
+        return None
+    bits = _width(checked.member(value, "bits", int, source, "width"), source)
+    return Width(bits or 0, str(value.get("by", "")), bool(value.get("reduced")))
 
 
 def _ram(value: Any, source: str) -> RamRange:
@@ -164,13 +243,13 @@ def _map(value: Any, source: str) -> MemoryMap | None:
     for entry in checked.member(value, "segments", list, source, "printed_map"):
         words = [checked.member(entry, key, str, source, "printed_map") for key in ("base", "size", "type")]
         base, size = (values.number(word, source, 0, "printed_map") for word in words[:2])
-        kind = MemoryType.UNDEFINED if words[2] == str(MemoryType.UNDEFINED) else MemoryType.parse(words[2])
+        kind = next((k for k in _NAMELESS if words[2] == str(k)), None) or MemoryType.parse(words[2])
         segments.append((base, size, kind))
     return MemoryMap.from_segments(segments, maxphyaddr=width or rules.DEFAULT_MAXPHYADDR)
 
 
 def _width(value: Any, source: str) -> int | None:
-    return None if value is None else reg.told_width(values.integer(value, source, "maxphyaddr", 16), source, 0)
+    return None if value is None else told_width(values.integer(value, source, "maxphyaddr", 16), source, 0)
 
 
 def _text(value: Any, key: str, source: str) -> str | None:

@@ -38,7 +38,7 @@ def parse(text: str, source: str = "<text>") -> Machine:
     found: list[list[object]] = []
     head = False
     rows = [(number, line) for number, line in lines(text) if _START.match(line) or _HEAD.match(line)]
-    notes = [not_told("registers", "pat_memtype_list holds only what Linux reserved outside RAM")]
+    notes: list[str] = [not_told("registers", "pat_memtype_list holds only what Linux reserved outside RAM")]
     for place, (number, line) in enumerate(rows):
         if _HEAD.match(line):
             head = True

@@ -6,13 +6,12 @@ import re
 
 from memtype import rules
 from memtype.errors import ParseError
-from memtype.machine import Cpu, Machine
-from memtype.mtrr import MtrrState
+from memtype.machine import Machine, Note
 from memtype.reading import values
-from memtype.reading.inference import infer_default
 from memtype.reading.lines import holds, lines
-from memtype.reading.notes import not_told
-from memtype.reading.values import decimal, mtrr_type
+from memtype.reading.registers import Listing, def_type, machine_of
+from memtype.reading.values import decimal, type_register
+from memtype.told import ALL, Range, Register, pair_numbers
 
 NAME = "proc-mtrr"
 
@@ -34,48 +33,65 @@ def sniff(text: str) -> bool:
 
 def parse(text: str, source: str = "<text>") -> Machine:
     """The listed pairs at their numbers; those left out are disabled. Default type and width are inferred."""
-    found: dict[int, tuple[int, int, int]] = {}  # register: base, size, type
-    cut = None
+    found: dict[int, Range] = {}
+    notes: list[str] = []
+    cut = False
     rows = [(number, line) for number, line in lines(text) if _START.match(line)]
     for place, (number, line) in enumerate(rows):
         match = _LINE.match(line)
         if match:
-            index, entry = _entry(match, f"{source}:{number}")
+            index, entry = _entry(match, source, number)
             if found.setdefault(index, entry) != entry:
                 raise ParseError(f"{source}:{number}: reg{index:02} is listed twice, with different values")
         elif place == len(rows) - 1:
-            cut = f"line {number} is cut off and left out: {line.strip()[:60]!r}"
+            notes.append(Note(f"line {number} is cut off and left out: {line.strip()[:60]!r}", "cut", (number,)))
+            cut = True
         else:
             raise ParseError(f"{source}:{number}: not a /proc/mtrr line: {line.strip()[:60]!r}")
     if not found:
         raise ParseError(f"{source}: no whole /proc/mtrr line")
-    return _machine(found, cut)
+    listing = Listing(whole=not cut, cut=cut, listing="proc-mtrr")
+    held = def_type(None, True, None) | _masks(found, notes)
+    ranges = {n: entry for n, entry in found.items() if not entry.size & (entry.size - 1)}
+    taken = frozenset(entry.kind.line for entry in found.values())
+    return machine_of({0: held}, NAME, source, notes, None, None, listing, ranges, taken=taken)
 
 
-def _entry(match: re.Match[str], where: str) -> tuple[int, tuple[int, int, int]]:
+def _entry(match: re.Match[str], source: str, line: int) -> tuple[int, Range]:
+    where = f"{source}:{line}"
     index = decimal(match["reg"], where, "variable range", rules.MAX_VARIABLE)
-    base = values.number(match["base"], where, 0, "base")
+    base = values.number(match["base"], source, line, "base")
     size = decimal(match["size"], where, "size", 1 << rules.MAX_MAXPHYADDR) * _UNIT[match["unit"].upper()]
     if base + size > 1 << rules.MAX_MAXPHYADDR:
         raise ParseError(f"{where}: 0x{base:x}+0x{size:x} is beyond 2**{rules.MAX_MAXPHYADDR}")
-    if size < rules.PAGE_SIZE or size & (size - 1) or base % rules.PAGE_SIZE:
+    if size < rules.PAGE_SIZE or base % rules.PAGE_SIZE or (size & (size - 1) and narrow_mask(size) is None):
         raise ParseError(f"{where}: base 0x{base:x} size 0x{size:x}: no register holds this")
-    return index, (base, size, mtrr_type(match["type"] or match["old"], where))
+    return index, Range(base, size, type_register(match["type"] or match["old"], source, line))
 
 
-def _machine(found: dict[int, tuple[int, int, int]], cut: str | None) -> Machine:
-    top = max(base + size for base, size, _ in found.values())
-    width = max(rules.DEFAULT_MAXPHYADDR, (top - 1).bit_length())
-    variable = [(0, 0)] * (max(found) + 1)
-    for index, (base, size, kind) in found.items():
-        variable[index] = base | kind, rules.page_bits(width) & ~(size - 1) | rules.MASK_VALID
-    default, why = infer_default(kind for _, _, kind in found.values())
-    notes = [
-        not_told("default", f"{default} inferred ({why})"),
-        not_told("fixed", "below 1 MiB the variable ranges answer"),
-        not_told("maxphyaddr", f"{width} assumed"),
-        *([cut] if cut else []),
-    ]
-    state = MtrrState(rules.DEF_TYPE_E | default, variable=tuple(variable), maxphyaddr=width)
-    inferred = ("vendor", "maxphyaddr", "default", "fixed")
-    return Machine((Cpu(0, state),), NAME, maxphyaddr=width, notes=tuple(notes), inferred=inferred)
+def narrow_mask(size: int) -> int | None:
+    """The mask behind a size that no register has, where the kernel took the processor for a wider one.
+
+    Linux prints 2**P - mask for the P that it assumes. With P too large the bits that the mask lacks come out as
+    size: 984064 MiB = 2**40 - 0xfc0000000 is 1 GiB with a 36-bit mask, printed by a kernel that assumed 40 bits.
+    """
+    mask = (1 << size.bit_length()) - size
+    top, low = mask.bit_length(), mask & -mask
+    contiguous = mask + low == 1 << top
+    return mask if contiguous and rules.MIN_MAXPHYADDR <= top < size.bit_length() else None
+
+
+def _masks(found: dict[int, Range], notes: list[str]) -> dict[int, Register]:
+    """The registers behind such sizes."""
+    held: dict[int, Register] = {}
+    for n, entry in found.items():
+        mask = narrow_mask(entry.size) if entry.size & (entry.size - 1) else None
+        if mask is not None:
+            line, top, wide = entry.kind.line, mask.bit_length(), entry.size.bit_length()
+            text = f"a kernel that assumed {wide} address bits printed it; the mask 0x{mask:x} reaches bit {top - 1}"
+            notes.append(
+                Note(f"line {line}: no register has a size of {entry.size >> 20} MiB: {text}", "size", (line,))
+            )
+            low = Register(entry.base | entry.kind.value, entry.kind.known | ~rules.BASE_TYPE & ALL, line)
+            held |= dict(zip(pair_numbers(n), (low, Register(mask | rules.MASK_VALID, line=line)), strict=True))
+    return held

@@ -7,15 +7,14 @@ and nothing else.
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
 
 from memtype import rules
 from memtype.machine import Machine
-from memtype.reading import registers as reg
 from memtype.reading import values
 from memtype.reading.lines import squeezed
-from memtype.reading.notes import not_told
-from memtype.reading.values import mtrr_type
+from memtype.reading.registers import Listing, def_type, machine_of, read_remark
+from memtype.reading.values import type_register
+from memtype.told import Range
 
 NAME = "proc-mtrr-commands"
 
@@ -29,12 +28,6 @@ _DISABLE = re.compile(r"echo\s+(?:-n\s+)?[\"']?disable\s*=\s*(?P<n>\d+)[\"']?\s*
 _SNIFF = re.compile(_START.pattern + r".{0,200}\b(?:base|disable)\s*=.{0,200}/proc/mtrr", re.M)
 
 
-class _Range(NamedTuple):
-    base: int
-    size: int
-    kind: int
-
-
 def sniff(text: str) -> bool:
     if _SNIFF.search(text) is None:
         return False
@@ -44,8 +37,9 @@ def sniff(text: str) -> bool:
 
 def parse(text: str, source: str = "<text>") -> Machine:
     """The ranges that the commands leave behind, from registers that were all free."""
-    told = reg.read_remark(text, source)
-    slots: list[_Range | None] = []
+    remark = read_remark(text, source)
+    slots: list[Range | None] = []
+    added = 0
     for number, line in squeezed(text):
         if not _START.match(line) or "/proc/mtrr" not in line:
             continue
@@ -55,30 +49,28 @@ def parse(text: str, source: str = "<text>") -> Machine:
                 slots[n] = None
         elif match := _ADD.search(line):
             _add(slots, _range(match, number, source))
+            added += 1
         else:
             raise values.refusal(source, number, f"not a command for /proc/mtrr: {values.quoted(line.strip())}")
-    ranges = [(n, entry) for n, entry in enumerate(slots[: rules.NUMBERED_PAIRS]) if entry]
-    if not ranges:
+    ranges = {n: entry for n, entry in enumerate(slots[: rules.NUMBERED_PAIRS]) if entry}
+    if not ranges and remark.registers is None:
         raise values.refusal(source, 0, "the commands leave no range behind")
-    notes = [not_told("fixed", reg.NO_FIXED)]
-    ends = (entry.base + entry.size for _, entry in ranges)
-    width = int(told["maxphyaddr"]) if "maxphyaddr" in told else reg.assumed_width(ends, notes)
-    msrs = dict.fromkeys(range(rules.PHYSBASE0, rules.PHYSBASE0 + 2 * (ranges[-1][0] + 1)), 0)
-    for n, entry in ranges:
-        msrs[rules.PHYSBASE0 + 2 * n] = entry.base | entry.kind
-        msrs[rules.PHYSMASK0 + 2 * n] = reg.size_mask(entry.size, width)
-    machine = reg.machine_of({0: msrs}, NAME, source, notes, width, told.get("vendor"))
-    return machine if "maxphyaddr" in told else reg.guessed(machine, "maxphyaddr")
+    short = remark.registers is not None and added < remark.registers
+    held = {} if remark.def_type is None else {rules.DEF_TYPE_MSR: remark.def_type}
+    held |= {} if remark.cap is None else {rules.MTRRCAP: remark.cap}
+    listing = Listing(whole=not short, cut=short, listing="proc-mtrr-commands")
+    held = held or def_type(None, True, None)
+    return machine_of({0: held}, NAME, source, (), remark.width, remark.vendor, listing, ranges)
 
 
-def _range(match: re.Match[str], number: int, source: str) -> _Range:
+def _range(match: re.Match[str], number: int, source: str) -> Range:
     base, size = (values.number(match[name], source, number, name) for name in ("base", "size"))
     if size < rules.PAGE_SIZE or size & (size - 1) or base % size or base + size > 1 << rules.MAX_MAXPHYADDR:
         raise values.refusal(source, number, f"base 0x{base:x} size 0x{size:x}: no register holds this")
-    return _Range(base, size, mtrr_type(match["type"], f"{source}:{number}"))
+    return Range(base, size, type_register(match["type"], source, number))
 
 
-def _add(slots: list[_Range | None], entry: _Range) -> None:
+def _add(slots: list[Range | None], entry: Range) -> None:
     if None in slots:
         slots[slots.index(None)] = entry
     else:

@@ -7,10 +7,12 @@ from typing import Any
 
 from memtype import rules
 from memtype.errors import ParseError
+from memtype.formats.kvm_msrs import guest
 from memtype.machine import Machine
 from memtype.reading import json as checked
 from memtype.reading import registers as reg
 from memtype.reading import values
+from memtype.told import Register
 
 NAME = "qemu-json"
 
@@ -26,17 +28,17 @@ def sniff(text: str) -> bool:
 def parse(text: str, source: str = "<text>") -> Machine:
     """One processor per ``"cpu (n)"``. MAXPHYADDR is not told, and QEMU may have filled the masks."""
     whole = checked.load(text, source)
-    registers: dict[int, dict[int, int]] = {}
+    registers: dict[int, dict[int, Register]] = {}
     for key, section in whole.items() if isinstance(whole, dict) else ():
         match = _SECTION.fullmatch(key)
         if match and isinstance(section, dict):
             registers[values.cpu_number(match[1], source, 0)] = _registers(section, source, key)
     if not registers:
         raise ParseError(f'{source}: no "cpu (n)" section with registers (analyze-migration.py -d state)')
-    return reg.machine_of(registers, NAME, source)
+    return reg.machine_of(registers, NAME, source, listing=guest(registers))
 
 
-def _registers(section: dict[str, Any], source: str, where: str) -> dict[int, int]:
+def _registers(section: dict[str, Any], source: str, where: str) -> dict[int, Register]:
     fields = _gathered(section, source)
     found: dict[int, int] = {}
     for name, index in (("env.mtrr_deftype", rules.DEF_TYPE_MSR), ("env.pat", rules.PAT_MSR)):
@@ -54,7 +56,7 @@ def _registers(section: dict[str, Any], source: str, where: str) -> dict[int, in
         for half, name in enumerate(("base", "mask")):
             value = pair.get(name) if isinstance(pair, dict) else None
             found[rules.PHYSBASE0 + 2 * n + half] = values.integer(value, source, f"{where}: env.mtrr_var[{n}].{name}")
-    return found
+    return {index: Register(value) for index, value in found.items()}
 
 
 def _gathered(section: dict[str, Any], source: str) -> dict[str, Any]:

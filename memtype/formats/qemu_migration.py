@@ -14,9 +14,11 @@ from typing import Any
 
 from memtype import rules
 from memtype.errors import ParseError
+from memtype.formats.kvm_msrs import guest
 from memtype.machine import Machine
 from memtype.reading import registers as reg
 from memtype.reading import values
+from memtype.told import Register
 
 NAME = "qemu-migration"
 
@@ -51,14 +53,15 @@ def parse_bytes(data: bytes, source: str = "<bytes>") -> Machine:
     stream = _unpacked(data, source)
     if not stream.startswith(_MAGIC):
         raise ParseError(f"{source}: no QEMU migration stream (it begins with {_MAGIC.decode()})")
-    registers = {}
+    registers: dict[int, dict[int, Register]] = {}
     for device in _devices(stream, source):
         if device.get("name") == "cpu":
             number = values.integer(device.get("instance_id"), source, "instance_id", 16)
-            registers[number] = _Section(stream, source, device).registers()
+            held = _Section(stream, source, device).registers()
+            registers[number] = {index: Register(value) for index, value in held.items()}
     if not registers:
         raise ParseError(f"{source}: the stream holds no x86 cpu section")
-    return reg.machine_of(registers, NAME, source)
+    return reg.machine_of(registers, NAME, source, listing=guest(registers))
 
 
 def _unpacked(data: bytes, source: str) -> bytes:

@@ -10,14 +10,16 @@ import json
 import re
 from typing import Any
 
-from memtype import rules
 from memtype.errors import ParseError
+from memtype.formats.kvm_msrs import guest
 from memtype.machine import Cpu, Machine
 from memtype.reading import registers as reg
 from memtype.reading import values
+from memtype.reading.inference import told_width
 from memtype.reading.lines import squeezed
 from memtype.reading.names import msr_index
 from memtype.reading.notes import not_told
+from memtype.told import Register, Width
 
 NAME = "qemu-monitor"
 
@@ -38,11 +40,11 @@ def sniff(text: str) -> bool:
 
 def parse(text: str, source: str = "<text>") -> Machine:
     """CR0 of each processor in ``facts["cr0"]``, the width from ``phys-bits``, and registers where there are any."""
-    width = None
+    width: Width | None = None
     if text.lstrip()[:1] == "{":
         text, width = _session(text, source)
     cr0: dict[str, str] = {}
-    registers: dict[int, dict[int, int]] = {}
+    registers: dict[int, dict[int, Register]] = {}
     cpu = 0
     for number, line in squeezed(text):
         heading = _CPU.match(line)
@@ -54,30 +56,31 @@ def parse(text: str, source: str = "<text>") -> Machine:
         for match in _NAMED.finditer(line):
             index = msr_index(match[1])
             if index is not None:
-                value = values.number(match[2], source, number, rules.msr_name(index))
-                registers.setdefault(cpu, {})[index] = value
+                registers.setdefault(cpu, {})[index] = reg.told(match[2], source, number, index)
     facts: dict[str, object] = {}
     if cr0:
         facts["cr0"] = cr0
     if width is not None:
-        facts["phys_bits"] = width
+        facts["phys_bits"] = width.bits
     if registers:
-        return reg.machine_of(registers, NAME, source, (), width, facts=facts)
+        return reg.machine_of(registers, NAME, source, (), width, listing=guest(registers), facts=facts)
     if not facts:
         raise ParseError(f"{source}: no register and no phys-bits in QEMU's monitor output")
     note = not_told("registers", "QEMU's monitor prints none; use a migration stream, or read the MSRs in the guest")
     cpus = tuple(Cpu(int(n)) for n in cr0) or (Cpu(),)
-    return Machine(cpus, NAME, maxphyaddr=width, facts=facts, notes=(note,), inferred=("vendor",))
+    bits = None if width is None else width.bits
+    return Machine(cpus, NAME, maxphyaddr=bits, width=width, facts=facts, notes=(note,))
 
 
-def _session(text: str, source: str) -> tuple[str, int | None]:
+def _session(text: str, source: str) -> tuple[str, Width | None]:
     """The strings in a QMP session's replies, one below the other, and the width that one of them tells.
 
     A session is JSON values one behind the other, on as many lines as they like.
     """
     decoder = json.JSONDecoder()
     pieces: list[str] = []
-    width, at = None, 0
+    width: Width | None = None
+    at = 0
     while at < len(text):
         if text[at].isspace():
             at += 1
@@ -93,7 +96,7 @@ def _session(text: str, source: str) -> tuple[str, int | None]:
         if isinstance(reply, str):
             pieces.append(reply.replace("\r", ""))
         told = _phys_bits(value, text, at)
-        width = reg.told_width(told, source, 0) if told is not None else width
+        width = width if told is None else Width(told_width(told, source, 0), "phys-bits")
     return "\n".join(pieces), width
 
 

@@ -40,4 +40,4 @@ def parse(text: str, source: str = "<text>") -> Machine:
     if len(found) < told:
         raise ParseError(f"{source}: {len(found)} of the {told} items of the RAM map: cut off")
     note = not_told("registers", "SeaBIOS prints none; read them in the guest, or from a migration stream")
-    return Machine(format=NAME, e820=tuple(found), notes=(note,), inferred=("vendor",))
+    return Machine(format=NAME, e820=tuple(found), notes=(note,))

@@ -13,6 +13,7 @@ from memtype.errors import ParseError
 from memtype.machine import Machine
 from memtype.reading import registers as reg
 from memtype.reading import values
+from memtype.told import Register
 
 NAME = "structures"
 
@@ -20,6 +21,11 @@ _NUMBER = r"0x[0-9a-zA-Z_]+"
 _SUFFIX = r"(?:u64|u32|[uU]?[lL]{0,2})"
 _ENTRY = re.compile(rf"[{{(]\s*({_NUMBER}?)(?:_?{_SUFFIX})?\s*,\s*({_NUMBER}?)(?:_?{_SUFFIX})?\s*[}})]")
 _SETTINGS = re.compile(r"\bMTRR_SETTINGS\s+\w+\s*=\s*\{")
+_GROUPS = re.compile(  # { { fixed } }, { { base, mask }, … }, default
+    rf"\s*\{{\s*\{{(?P<fixed>[^{{}}]*)\}}\s*\}}\s*,\s*\{{\s*\{{(?P<pairs>(?:[^{{}}]|\{{[^{{}}]*\}})*)\}}\s*\}}\s*,"
+    rf"\s*(?P<default>{_NUMBER}?){_SUFFIX}\s*,?\s*$"
+)
+_LENGTH = re.compile(r"\[\s*\(\s*u32\s*,\s*u64\s*\)\s*;\s*(\d{1,9})\s*\]")
 _END = re.compile(r"\}\s{0,99};")
 _LITERAL = re.compile(rf"({_NUMBER}?){_SUFFIX}\b")
 _DECLARED = re.compile(
@@ -44,41 +50,49 @@ def _index(word: str) -> int:
 
 def parse(text: str, source: str = "<text>") -> Machine:
     """The registers, and from the remark what no register tells."""
-    told = reg.read_remark(text, source)
+    remark = reg.read_remark(text, source)
     code = _without_comments(text)
     settings = _SETTINGS.search(code)
     msrs = _settings(code, settings, source) if settings else _entries(code, source)
-    if "cap" in told:
-        msrs.setdefault(rules.MTRRCAP, values.number(told["cap"], source, 0, "MTRRCAP"))
-    width = int(told["maxphyaddr"]) if "maxphyaddr" in told else None
-    return reg.machine_of({0: msrs}, NAME, source, (), width, told.get("vendor"))
+    registers = reg.with_cap({0: msrs}, remark)
+    return reg.machine_of(registers, NAME, source, (), remark.width, remark.vendor, _listing(code, msrs, remark))
 
 
-def _entries(text: str, source: str) -> dict[int, int]:
-    msrs: dict[int, int] = {}
+def _listing(code: str, msrs: reg.Held, remark: reg.Remark) -> reg.Listing:
+    """Whether the list is whole: by the remark, or by the length that Rust's array declares."""
+    length = _LENGTH.search(code)
+    if not remark.counts and length:
+        remark = reg.Remark(counts=(int(length[1]),))
+    return reg.listed({0: msrs}, remark)
+
+
+def _entries(text: str, source: str) -> dict[int, Register]:
+    msrs: dict[int, Register] = {}
     for entry in _ENTRY.finditer(text):
         line = text.count("\n", 0, entry.start()) + 1
         index = values.number(entry[1], source, line, "register", 32)
         if index in reg.KNOWN_MSRS:
-            msrs[index] = values.number(entry[2], source, line, rules.msr_name(index))
+            msrs[index] = reg.told(entry[2], source, line, index)
     return msrs
 
 
-def _settings(text: str, settings: re.Match[str], source: str) -> dict[int, int]:
+def _settings(text: str, settings: re.Match[str], source: str) -> dict[int, Register]:
     end = _END.search(text, settings.end())
     line = text.count("\n", 0, settings.start()) + 1
     if end is None:
         raise ParseError(f"{source}:{line}: MTRR_SETTINGS without its end: cut off")
     body = text[settings.end() : end.start()]
-    literals = [values.number(word[1], source, line, "MTRR_SETTINGS") for word in _LITERAL.finditer(body)]
-    fixed = len(rules.FIXED_MSRS)
-    pairs, odd = divmod(len(literals) - fixed - 1, 2)
-    if pairs < 0 or odd or pairs > rules.NUMBERED_PAIRS:
-        what = f"{len(literals)} values, not {fixed} fixed, up to {rules.NUMBERED_PAIRS} pairs and the default type"
+    groups = _GROUPS.match(body)
+    fixed, pairs = (_LITERAL.findall(groups[name]) if groups else [] for name in ("fixed", "pairs"))
+    counts = f"{len(fixed)} fixed, {len(pairs) / 2:g} pairs"
+    if len(fixed) != len(rules.FIXED_MSRS) or len(pairs) % 2 or len(pairs) > 2 * rules.NUMBERED_PAIRS:
+        what = f"{counts}, not {len(rules.FIXED_MSRS)} fixed, up to {rules.NUMBERED_PAIRS} pairs and the default type"
         raise ParseError(f"{source}:{line}: MTRR_SETTINGS of {what}")
-    msrs = dict(zip(rules.FIXED_MSRS, literals[:fixed]))
-    msrs |= {rules.PHYSBASE0 + n: value for n, value in enumerate(literals[fixed:-1])}
-    return msrs | {rules.DEF_TYPE_MSR: literals[-1]}
+    assert groups is not None
+    words = [*fixed, *pairs, groups["default"]]
+    indexes = [*rules.FIXED_MSRS, *(rules.PHYSBASE0 + n for n in range(len(pairs))), rules.DEF_TYPE_MSR]
+    literals = zip(indexes, words, strict=True)
+    return {index: Register(values.number(word, source, line, "MTRR_SETTINGS"), line=line) for index, word in literals}
 
 
 def _without_comments(text: str) -> str:

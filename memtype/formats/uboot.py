@@ -9,8 +9,8 @@ from memtype.machine import Machine
 from memtype.reading import registers as reg
 from memtype.reading import values
 from memtype.reading.lines import squeezed
-from memtype.reading.notes import not_told
 from memtype.reading.values import mtrr_type
+from memtype.told import Register, Width
 
 NAME = "u-boot"
 
@@ -31,7 +31,7 @@ def sniff(text: str) -> bool:
 
 def parse(text: str, source: str = "<text>") -> Machine:
     """Every table; a later one of the same processor replaces the earlier. MAXPHYADDR follows from mask and size."""
-    tables: list[tuple[int, dict[int, int]]] = []
+    tables: list[tuple[int, dict[int, Register]]] = []
     cpu, widths = 0, set()
     for number, line in squeezed(text):
         heading = _CPU.match(line)
@@ -46,15 +46,17 @@ def parse(text: str, source: str = "<text>") -> Machine:
     registers = {cpu: msrs for cpu, msrs in tables if msrs}
     if not registers:
         raise values.refusal(source, 0, "no whole row of U-Boot's MTRR table in it")
-    notes = [not_told("fixed", reg.NO_FIXED)]
+    notes: list[str] = []
     if len(tables) > len(registers):
         notes.append(f"{len(tables)} tables in it, one after the other: the last of each processor is used")
-    width = widths.pop() if len(widths) == 1 else None
-    facts = None if width is None else {"phys_bits": width}
-    return reg.machine_of(registers, NAME, source, notes, width, facts=facts)
+    bits = widths.pop() if len(widths) == 1 else None
+    width = None if bits is None else Width(bits, "mask and size", reduced=True)
+    facts: dict[str, object] | None = None if bits is None else {"phys_bits": bits}
+    listing = reg.Listing(listing="u-boot", on="the table lists ranges")
+    return reg.machine_of(registers, NAME, source, notes, width, None, listing, facts=facts)
 
 
-def _row(match: re.Match[str], msrs: dict[int, int], number: int, source: str) -> int | None:
+def _row(match: re.Match[str], msrs: dict[int, Register], number: int, source: str) -> int | None:
     """Put one row into `msrs`; the width that its mask and size add up to (mask + size = 2**MAXPHYADDR)."""
     n = values.number(match["n"], source, number, "register number", base=10)
     if n >= rules.NUMBERED_PAIRS:
@@ -65,7 +67,7 @@ def _row(match: re.Match[str], msrs: dict[int, int], number: int, source: str) -
     index = rules.PHYSBASE0 + 2 * n
     if index in msrs:
         raise values.refusal(source, number, f"register {n} is listed twice in one table")
-    msrs |= {index: base | kind, index + 1: mask | valid}
+    msrs |= {index: Register(base | kind, line=number), index + 1: Register(mask | valid, line=number)}
     width = max((mask + size).bit_length() - 1, 0)
     if mask + size != 1 << width or not rules.MIN_MAXPHYADDR <= width <= rules.MAX_MAXPHYADDR:
         return None

@@ -10,8 +10,9 @@ from memtype.machine import Machine
 from memtype.reading import registers as reg
 from memtype.reading import values
 from memtype.reading.lines import squeezed
-from memtype.reading.notes import not_told
-from memtype.reading.values import mtrr_type
+from memtype.reading.registers import bytes_registers
+from memtype.reading.values import mtrr_type, type_register
+from memtype.told import Register
 
 NAME = "windbg"
 
@@ -33,34 +34,36 @@ def sniff(text: str) -> bool:
 
 def parse(text: str, source: str = "<text>") -> Machine:
     """The last ``!mtrr`` in the text. Disabled slots are printed blank."""
-    head, fixed = None, bytearray()
-    msrs: dict[int, int] = {}
+    head: tuple[re.Match[str], int] | None = None
+    fixed: dict[int, Register] = {}
+    msrs: dict[int, Register] = {}
     for number, line in squeezed(text):
         found = _HEAD.search(line)
         if found:
-            head, fixed, msrs = (found, number), bytearray(b"\xff" * len(rules.FIXED_RANGES)), {}
+            head, fixed, msrs = (found, number), {}, {}
         elif head is None:
             continue
         elif match := _PAIR.match(line):
             _pair(msrs, match, number, source)
         elif match := _OFF.match(line):
             n = _number(match["n"], source, number)
-            msrs |= {rules.PHYSBASE0 + 2 * n: 0, rules.PHYSMASK0 + 2 * n: 0}
+            msrs[rules.PHYSMASK0 + 2 * n] = Register(0, rules.MASK_VALID, number)
         elif _START.match(line):
             raise values.refusal(source, number, f"not a line of !mtrr: {values.quoted(line.strip())}")
         else:
             for part in _FIXED.finditer(line):
-                _put_fixed(fixed, part, f"{source}:{number}")
+                _put_fixed(fixed, part, source, number)
     if head is None:
         raise values.refusal(source, 0, "no headline of !mtrr in it")
     return _machine(head[0], head[1], fixed, msrs, source)
 
 
-def _pair(msrs: dict[int, int], match: re.Match[str], number: int, source: str) -> None:
+def _pair(msrs: dict[int, Register], match: re.Match[str], number: int, source: str) -> None:
     n = _number(match["n"], source, number)
     base, mask = (values.number(re.sub("[:`]", "", match[name]), source, number, name) for name in ("base", "mask"))
     index = rules.PHYSBASE0 + 2 * n
-    msrs |= {index: base | mtrr_type(match["type"], f"{source}:{number}"), index + 1: mask | rules.MASK_VALID}
+    low = Register(base | mtrr_type(match["type"], f"{source}:{number}"), line=number)
+    msrs |= {index: low, index + 1: Register(mask | rules.MASK_VALID, line=number)}
 
 
 def _number(text: str, source: str, line: int) -> int:
@@ -70,30 +73,23 @@ def _number(text: str, source: str, line: int) -> int:
     return n
 
 
-def _put_fixed(fixed: bytearray, part: re.Match[str], where: str) -> None:
+def _put_fixed(fixed: dict[int, Register], part: re.Match[str], source: str, number: int) -> None:
     first, last = int(part["first"], 16), int(part["last"], 16)
     for n, span in enumerate(rules.FIXED_RANGES):
         if (span.base, span.base + span.size - 1) == (first, last):
-            word = part["type"]
-            fixed[n] = int(word, 16) if word[0].isdigit() else mtrr_type(word.replace("??", "?"), where)
+            word = part["type"].replace("??", "?")
+            raw = Register(int(word, 16), rules.BASE_TYPE, number) if word[0].isdigit() else None
+            fixed[n] = raw or type_register(word, source, number)
             return
-    raise ParseError(f"{where}: {first:05x}-{last:05x} is no fixed range")
+    raise ParseError(f"{source}:{number}: {first:05x}-{last:05x} is no fixed range")
 
 
-def _machine(head: re.Match[str], line: int, fixed: bytearray, msrs: dict[int, int], source: str) -> Machine:
-    notes: list[str] = []
-    words = head["words"].lower()
-    missing = fixed.count(0xFF)
-    enabled = rules.DEF_TYPE_E
-    if "fixed-support enabled" in words:
-        if 0 < missing < len(fixed):
-            raise values.refusal(source, line, f"{len(fixed) - missing} of the {len(fixed)} fixed ranges are printed")
-        if missing:
-            notes.append(not_told("fixed", reg.NO_FIXED))
-        else:
-            enabled |= rules.DEF_TYPE_FE
-    if not missing:
-        msrs |= {i: int.from_bytes(fixed[8 * n : 8 * n + 8], "little") for n, i in enumerate(rules.FIXED_MSRS)}
-    msrs[rules.DEF_TYPE_MSR] = mtrr_type(head["type"].rstrip(",;."), f"{source}:{line}") | enabled
-    notes.append("!mtrr does not tell whether MTRRs are enabled: taken as yes")
-    return reg.machine_of({0: msrs}, NAME, source, notes)
+def _machine(
+    head: re.Match[str], line: int, fixed: dict[int, Register], msrs: dict[int, Register], source: str
+) -> Machine:
+    kind = type_register(head["type"].rstrip(",;."), source, line)
+    fixed_on = "fixed-support enabled" in head["words"].lower()
+    count = values.number(head["count"], source, line, "Var", 8, base=10)
+    listing = reg.Listing(count=count, on="!mtrr lists them")
+    registers = msrs | bytes_registers(fixed) | reg.def_type(kind, None, fixed_on, line)
+    return reg.machine_of({0: registers}, NAME, source, (), None, None, listing)

@@ -12,7 +12,8 @@ from memtype.reading import registers as reg
 from memtype.reading import values
 from memtype.reading.lines import LONGEST_LINE, bare, squeezed
 from memtype.reading.notes import differed, not_told
-from memtype.reading.values import mtrr_type, refusal
+from memtype.reading.values import refusal, type_register
+from memtype.told import ALL, Register
 
 NAME = "xen"
 
@@ -49,39 +50,46 @@ class _Console:
     """What the hypervisor's lines told so far."""
 
     source: str
-    msrs: dict[int, int] = field(default_factory=dict)
+    msrs: dict[int, Register] = field(default_factory=dict)
     inconsistent: list[str] = field(default_factory=list)
     enabled: dict[str, bool] = field(default_factory=dict)
-    fixed: bytearray = field(default_factory=lambda: bytearray(b"\xff" * len(rules.FIXED_RANGES)))
-    kind: int | None = None
-    tom2: int = 0
+    fixed: dict[int, Register] = field(default_factory=dict)
+    kind: Register | None = None
+    last_pair: int = 0  # line of the last pair
+    last: int = 0  # last line with the prefix
 
     def take(self, line: str, number: int) -> None:
         where = f"{self.source}:{number}"
         if match := _INCONSISTENT.search(line):
             self.inconsistent.append((match[1] or match[2]).lower())
         elif match := _DEFAULT.search(line):
-            self.kind = mtrr_type(match["type"], where)
+            self.kind = type_register(match["type"], self.source, number)
         elif match := _SECTION.search(line):
             self.enabled[match["what"]] = match["on"] == "enabled"
         elif match := _FIXED.match(line):
-            kind = mtrr_type(match["type"], where)
+            kind = type_register(match["type"], self.source, number)
             _paint(self.fixed, int(match["first"], 16), int(match["last"], 16), kind, where)
         elif match := _PAIR.match(line):
-            self._pair(match, number, where)
+            self._pair(match, number)
         elif match := _OFF.match(line):
             n = _pair_number(match["n"], self.source, number)
-            self.msrs |= {rules.PHYSBASE0 + 2 * n: 0, rules.PHYSMASK0 + 2 * n: 0}
+            self.msrs[rules.PHYSMASK0 + 2 * n] = Register(0, rules.MASK_VALID, number)
+            self.last_pair = number
         elif match := _TOM2.search(line):
-            self.tom2 = values.number(match["tom2"], self.source, number, "TOM2")
+            tom2 = values.number(match["tom2"], self.source, number, "TOM2")
+            forced = rules.SYSCFG_TOM2_EN | rules.SYSCFG_TOM2_FORCE_WB
+            self.msrs[rules.SYSCFG_MSR] = Register(forced, forced, number)
+            self.msrs[rules.TOP_MEM2_MSR] = Register(tom2, line=number)
 
-    def _pair(self, match: re.Match[str], number: int, where: str) -> None:
+    def _pair(self, match: re.Match[str], number: int) -> None:
         n = _pair_number(match["n"], self.source, number)
-        base, mask = (
-            values.number(match[name], self.source, number, f"{name} of range {n}") for name in ("base", "mask")
-        )
-        self.msrs[rules.PHYSBASE0 + 2 * n] = base | mtrr_type(match["type"], where)
-        self.msrs[rules.PHYSMASK0 + 2 * n] = mask | rules.MASK_VALID
+        halves = (values.number(match[name], self.source, number, f"{name} of range {n}") for name in ("base", "mask"))
+        base, mask = halves
+        kind = type_register(match["type"], self.source, number)
+        low = Register(base | kind.value, kind.known | ~rules.BASE_TYPE & ALL, number, kind.hidden)
+        self.msrs |= {rules.PHYSBASE0 + 2 * n: low}
+        self.msrs |= {rules.PHYSMASK0 + 2 * n: Register(mask | rules.MASK_VALID, line=number)}
+        self.last_pair = number
 
 
 def _console(text: str, source: str) -> Machine:
@@ -90,40 +98,42 @@ def _console(text: str, source: str) -> Machine:
         at = raw.find(_PREFIX)
         if at >= 0 and len(raw) <= LONGEST_LINE:
             told.take(" " + " ".join(bare(raw[at:]).split()), number)
+            told.last = number
     facts: dict[str, object] | None = {"inconsistent": told.inconsistent} if told.inconsistent else None
-    if told.kind is None:
+    if told.kind is None and not told.msrs and not told.fixed:
         if not facts:
             raise refusal(source, 0, "no whole MTRR line of Xen in it")
         note = not_told("registers", "Xen printed none")
-        return Machine(format=NAME, facts=facts, notes=(note,), inferred=("vendor",))
+        return Machine(format=NAME, facts=facts, notes=(note,))
     notes = [differed(told.inconsistent)] if told.inconsistent else []
-    fixed_on, variable_on = told.enabled.get("fixed", False), told.enabled.get("variable", False)
-    _fixed_registers(told.msrs, told.fixed, fixed_on, notes)
     # Xen prints "enabled" for FE alone above the fixed lines, for E above the variable ones
-    told.msrs[rules.DEF_TYPE_MSR] = told.kind | fixed_on * rules.DEF_TYPE_FE | variable_on * rules.DEF_TYPE_E
-    if told.tom2:
-        told.msrs[rules.SYSCFG_MSR] = rules.SYSCFG_TOM2_EN | rules.SYSCFG_TOM2_FORCE_WB
-        told.msrs[rules.TOP_MEM2_MSR] = told.tom2
+    base = reg.def_type(told.kind, told.enabled.get("variable"), told.enabled.get("fixed"))
     maker = _VENDOR.search(text)
     vendor = None if maker is None else "amd" if maker["amd"] else "intel"
-    return reg.machine_of({0: told.msrs}, NAME, source, notes, vendor=vendor, facts=facts)
+    registers = told.msrs | reg.bytes_registers(told.fixed) | base
+    return reg.machine_of({0: registers}, NAME, source, notes, None, vendor, _list(told), facts=facts)
 
 
-def _paint(fixed: bytearray, first: int, last: int, kind: int, where: str) -> None:
+def _list(told: _Console) -> reg.Listing:
+    """Xen prints every pair: a list that other lines follow is whole, unless a number is missing."""
+    pairs = sorted({index >> 1 for index in told.msrs if index in reg.PAIR_MSRS})
+    whole = bool(pairs) and told.last > told.last_pair and len(pairs) == pairs[-1] - (rules.PHYSBASE0 >> 1) + 1
+    listing = reg.Listing(whole=whole)
+    if told.kind is None:
+        listing.lost.add(rules.DEF_TYPE_MSR)
+    if pairs and rules.TOP_MEM2_MSR not in told.msrs:
+        listing.absent |= reg.TOM2_MSRS
+    if not told.fixed and "fixed" not in told.enabled and "variable" in told.enabled and told.kind is not None:
+        listing.absent |= frozenset(rules.FIXED_MSRS)
+    return listing
+
+
+def _paint(fixed: dict[int, Register], first: int, last: int, kind: Register, where: str) -> None:
     spans = [n for n, part in enumerate(rules.FIXED_RANGES) if first <= part.base and part.base + part.size - 1 <= last]
     covered = sum(rules.FIXED_RANGES[n].size for n in spans)
     if covered != last - first + 1:
         raise ParseError(f"{where}: {first:05x}-{last:05x} does not end at borders of fixed ranges")
-    for n in spans:
-        fixed[n] = kind
-
-
-def _fixed_registers(msrs: dict[int, int], fixed: bytearray, enabled: bool, notes: list[str]) -> None:
-    if 0xFF in fixed:
-        if enabled:
-            notes.append(not_told("fixed", reg.NO_FIXED))
-        return
-    msrs |= {i: int.from_bytes(fixed[8 * n : 8 * n + 8], "little") for n, i in enumerate(rules.FIXED_MSRS)}
+    fixed.update(dict.fromkeys(spans, kind))
 
 
 def _pair_number(text: str, source: str, line: int) -> int:
@@ -134,15 +144,15 @@ def _pair_number(text: str, source: str, line: int) -> int:
 
 
 def _records(text: str, source: str) -> Machine:
-    registers: dict[int, dict[int, int]] = {}
+    registers: dict[int, dict[int, Register]] = {}
     notes: list[str] = []
-    msrs: dict[int, int] = {}
+    msrs: dict[int, Register] = {}
     for number, line in squeezed(text):
         head = _RECORD.match(line)
         if head:
             msrs = registers.setdefault(len(registers), {})
             for index, name in ((rules.PAT_MSR, "pat"), (rules.MTRRCAP, "cap"), (rules.DEF_TYPE_MSR, "default")):
-                msrs[index] = values.number(head[name], source, number, rules.msr_name(index))
+                msrs[index] = reg.told(head[name], source, number, index)
             continue
         body = _RECORD_LINE.match(line)
         if not body or not registers:
@@ -150,18 +160,20 @@ def _records(text: str, source: str) -> Machine:
         if body["var"]:
             n = _pair_number(body["var"], source, number)
             for index, name in ((rules.PHYSBASE0 + 2 * n, "base"), (rules.PHYSMASK0 + 2 * n, "mask")):
-                msrs[index] = values.number(body[name], source, number, rules.msr_name(index))
+                msrs[index] = reg.told(body[name], source, number, index)
         else:
             n = values.number(body["fixed"], source, number, "fixed-range number", base=10)
             if n >= len(rules.FIXED_MSRS):
                 raise refusal(source, number, f"fixed-range register {n} is not below {len(rules.FIXED_MSRS)}")
             index = rules.FIXED_MSRS[n]
-            msrs[index] = values.number(body["value"], source, number, rules.msr_name(index))
+            msrs[index] = reg.told(body["value"], source, number, index)
     for cpu, msrs in registers.items():
         pairs = {(msrs.get(rules.PHYSBASE0 + 2 * n), msrs.get(rules.PHYSMASK0 + 2 * n)) for n in range(_SAVED_PAIRS)}
-        if len(pairs) == 1 and (pairs.copy().pop()[1] or 0) & rules.MASK_VALID:
+        mask = pairs.copy().pop()[1]
+        if len(pairs) == 1 and mask is not None and mask.value & rules.MASK_VALID:
             notes.append(
                 f"CPU {cpu}: all {_SAVED_PAIRS} pairs are identical; some Xen releases save pair 0 in every slot: "
                 "the others may be lost"
             )
-    return reg.machine_of(registers, NAME, source, notes)
+    listing = reg.Listing(absent=reg.TOM2_MSRS)  # Xen gives its guests none
+    return reg.machine_of(registers, NAME, source, notes, listing=listing)

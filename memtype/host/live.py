@@ -18,6 +18,7 @@ from memtype.pat import Pat
 from memtype.reading.bytes import read_bytes, text_of
 from memtype.reading.merge import merge
 from memtype.reading.notes import not_told, still_open
+from memtype.told import Registers
 
 NAME = "host-msr"
 MAX_LOG = 32 << 20  # the largest ring buffer that Linux can be built with
@@ -113,16 +114,15 @@ class _Host:
                 break
         if not cpus:
             return []
-        inferred = tuple(name for name in ("vendor", "maxphyaddr") if name in log.inferred)
-        told = {"vendor": log.vendor or "intel", "maxphyaddr": log.maxphyaddr}
-        return [Machine(tuple(cpus), NAME, inferred=inferred, **told)]  # type: ignore[arg-type]
+        return [Machine(tuple(cpus), NAME, vendor=log.vendor, maxphyaddr=log.maxphyaddr, width=log.width)]
 
     def _cpu(self, number: int, log: Machine) -> Cpu:
         device = os.open(self.root / f"dev/cpu/{number}/msr", os.O_RDONLY)
         try:
             read = _reader(device)
             state = MtrrState.from_msrs(read, log.maxphyaddr, log.vendor or "intel")
-            return Cpu(number, state, Pat(read(rules.PAT_MSR)))
+            told = replace(Registers.of(state), width=log.width, vendor=log.vendor)
+            return Cpu(number, told, Pat(read(rules.PAT_MSR)))
         finally:
             os.close(device)
 

@@ -13,7 +13,7 @@ _OTHER_NAMES = {
     "MTRRCAP": rules.MTRRCAP, "MTRRCAPABILITY": rules.MTRRCAP,
     "MTRRDEFTYPE": rules.DEF_TYPE_MSR, "MTRRDEFAULTTYPE": rules.DEF_TYPE_MSR, "DEFTYPE": rules.DEF_TYPE_MSR,
     "PAT": rules.PAT_MSR, "CRPAT": rules.PAT_MSR,
-    "SYSCFG": rules.SYSCFG_MSR,
+    "SYSCFG": rules.SYSCFG_MSR, "TMEACTIVATE": rules.TME_ACTIVATE,
     "TOPMEM2": rules.TOP_MEM2_MSR, "TOM2": rules.TOP_MEM2_MSR,
 }  # fmt: skip
 _PREFIXES = ("MSR", "IA32", "AMD64", "AMD", "K8", "K7")

@@ -1,239 +1,206 @@
-"""What the families that print registers share: names, numbers, and one way from registers to a `Machine`."""
+"""What the families that print registers share: the remark of our own forms, and one way to a `Machine`."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from memtype import rules
-from memtype.arrays import check_maxphyaddr
-from memtype.errors import InputError, ParseError
+from memtype.errors import InputError
 from memtype.machine import Cpu, Machine
-from memtype.mtrr import MtrrState, infer_maxphyaddr
+from memtype.mtrr import vendor_name
 from memtype.pat import Pat
-from memtype.reading.inference import infer_default
-from memtype.reading.notes import not_told, still_open
+from memtype.reading.inference import told_width
+from memtype.reading.notes import not_told, settled
 from memtype.reading.values import MAX_CPUS, number, refusal
-from memtype.types import MemoryType
+from memtype.told import ALL, Range, Register, Registers, Width, named, pair_of
 
 PAIR_MSRS = frozenset(range(rules.PHYSBASE0, rules.PHYSBASE0 + 2 * rules.NUMBERED_PAIRS))
 MTRR_MSRS = PAIR_MSRS | frozenset(rules.FIXED_MSRS) | {rules.DEF_TYPE_MSR}
-KNOWN_MSRS = MTRR_MSRS | {rules.MTRRCAP, rules.PAT_MSR, rules.SYSCFG_MSR, rules.TOP_MEM2_MSR}
-NO_FIXED = "below 1 MiB the variable ranges answer"
+KNOWN_MSRS = MTRR_MSRS | {
+    rules.MTRRCAP, rules.PAT_MSR, rules.SYSCFG_MSR, rules.TOP_MEM2_MSR, rules.TME_ACTIVATE
+}  # fmt: skip
+KVM_PAIRS = 8  # KVM_NR_VAR_MTRR: every KVM guest has so many
+TOM2_MSRS = frozenset({rules.SYSCFG_MSR, rules.TOP_MEM2_MSR})
 
 _ROUTED = rules.AMD_FIXED_ROUTING * 0x0101_0101_0101_0101  # RdMem and WrMem of all eight bytes
 
-
-# --- what a list of registers says beside its registers: emitted by `emit`, read by every family that holds one ------
-
-_REMARK = re.compile(r"memtype/1:((?: [a-z0-9]+=[A-Za-z0-9]+)+)")
+Held = Mapping[int, Register]
 
 
-def remark(state: MtrrState) -> str:
-    """The remark that makes a bare register list whole again: what no writable MSR holds."""
-    words = [f"maxphyaddr={state.maxphyaddr}", f"vendor={state.vendor}"]
-    words += [f"cap={state.cap:#x}"] if state.cap is not None else []
-    return "memtype/1: " + " ".join(words)
+def told(text: str, source: str, line: int, index: int, bits: int = 64, base: int = 16) -> Register:
+    """A whole register as a line prints it."""
+    return Register(number(text, source, line, named(index), bits, base), line=line)
 
 
-def read_remark(text: str, source: str) -> dict[str, str]:
-    """The words of a remark, {} where there is none."""
-    found = _REMARK.search(text)
-    words = dict(word.split("=", 1) for word in found[1].split()) if found else {}
-    if "maxphyaddr" in words:
-        told_width(words["maxphyaddr"], source, 0)
-    return words
+def bytes_registers(parts: Mapping[int, Register]) -> dict[int, Register]:
+    """The fixed-range registers from their bytes, by number of the fixed range (0 to 87): as far as there are any."""
+    found: dict[int, Register] = {}
+    for slot, part in parts.items():
+        place = rules.FIXED_RANGES[slot]
+        value, known, hidden = (field << 8 * place.byte for field in (part.value, part.known & 0xFF, part.hidden))
+        index = rules.FIXED_MSRS[place.register]
+        byte = Register(value, known, part.line, hidden)
+        found[index] = found[index].joined(byte) if index in found else byte
+    return found
 
 
-def told_width(text: str | int, source: str, line: int) -> int:
-    """A MAXPHYADDR that the dump prints."""
+def def_type(kind: Register | None, on: bool | None, fixed: bool | None, line: int = 0) -> dict[int, Register]:
+    """IA32_MTRR_DEF_TYPE as far as a text tells its type, E and FE; all of it where it tells the three."""
+    found = kind or Register(0, 0, line)
+    for bit, is_set in ((rules.DEF_TYPE_E, on), (rules.DEF_TYPE_FE, fixed)):
+        if is_set is not None:
+            found = found.joined(Register(bit * is_set, bit, line))
+    if found.tells(rules.DEF_TYPE_WRITABLE) and not found.hidden:  # no processor takes another bit
+        found = Register(found.value, ALL, found.line)
+    return {rules.DEF_TYPE_MSR: found} if found.known or found.hidden else {}
+
+
+# --- the remark: what a list of registers says beside its registers --------------------------------------------------
+
+_REMARK = re.compile(r"memtype/1:((?:\s[a-z_0-9]+=[A-Za-z0-9]+)+)(\send\b)?")
+
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """What `emit` writes beside the registers of a form: what no writable register holds, and how many it wrote.
+
+    ``memtype/1: registers=22 maxphyaddr=40 vendor=intel cap=0x508 end``. One that is not whole tells nothing.
+    """
+
+    registers: int | None = None
+    width: Width | None = None
+    vendor: str | None = None
+    cap: Register | None = None
+    def_type: Register | None = None
+    counts: tuple[int, ...] = ()  # `registers` of every remark in the text, one for each processor
+
+    def __str__(self) -> str:
+        words = [
+            ("registers", self.registers),
+            ("maxphyaddr", self.width and self.width.bits),
+            ("vendor", self.vendor),
+            ("cap", self.cap and f"{self.cap.value:#x}"),
+            ("def_type", self.def_type and f"{self.def_type.value:#x}"),
+        ]
+        return " ".join(["memtype/1:", *(f"{name}={value}" for name, value in words if value is not None), "end"])
+
+
+def read_remark(text: str, source: str) -> Remark:
+    """What the first remark tells, with the counts of all; nothing where there is none."""
+    found = [match for match in _REMARK.finditer(text) if match[2] or "registers=" not in match[1]]
+    remarks = [_remark(match, text, source) for match in found]
+    if not remarks:
+        return Remark()
+    return replace(remarks[0], counts=tuple(r.registers for r in remarks if r.registers is not None))
+
+
+def _remark(found: re.Match[str], text: str, source: str) -> Remark:
+    line = text.count("\n", 0, found.start()) + 1
+    words = dict(word.split("=", 1) for word in found[1].split())
+    width = told_width(words["maxphyaddr"], source, line) if "maxphyaddr" in words else None
+    count = number(words["registers"], source, line, "registers", 32, base=10) if "registers" in words else None
     try:
-        return check_maxphyaddr(number(str(text), source, line, "MAXPHYADDR", base=10))
+        vendor = vendor_name(words["vendor"]) if "vendor" in words else None
     except InputError as error:
-        raise error if isinstance(error, ParseError) else refusal(source, line, str(error)) from None
+        raise refusal(source, line, str(error)) from None
+    cap, base = (
+        told(words[name], source, line, index) if name in words else None
+        for name, index in (("cap", rules.MTRRCAP), ("def_type", rules.DEF_TYPE_MSR))
+    )
+    return Remark(count, None if width is None else Width(width, f"line {line}", reduced=True), vendor, cap, base)
 
 
 # --- from registers to a machine ----------------------------------------------------------------------------------
 
 
-def size_mask(size: int, maxphyaddr: int) -> int:
-    """The PHYSMASK, V set, of a power-of-two size."""
-    return rules.page_bits(maxphyaddr) & ~(size - 1) | rules.MASK_VALID
+@dataclass(slots=True)
+class Listing:
+    """How a family lists pairs, alike for all processors: the fields of `Registers` of the same names."""
+
+    whole: bool = False
+    count: int | None = None
+    cut: bool = False
+    lost: set[int] = field(default_factory=set)
+    absent: frozenset[int] = frozenset()
+    listing: str | None = None
+    on: str = ""
+    restored: bool = False
+    reach: int = 0
+    encrypted: int | None = None
+
+    def fields(self) -> dict[str, Any]:
+        return {
+            "whole": self.whole, "count": self.count, "cut": self.cut, "lost": frozenset(self.lost),
+            "absent": self.absent, "listing": self.listing, "on": self.on, "restored": self.restored,
+            "reach": self.reach, "encrypted": self.encrypted,
+        }  # fmt: skip
 
 
-def assumed_width(ends: Iterable[int], notes: list[str]) -> int:
-    """A width for ranges printed without masks: as for /proc/mtrr, with a note."""
-    top = max(((end - 1).bit_length() for end in ends if end > 0), default=0)
-    width = max(rules.DEFAULT_MAXPHYADDR, top)
-    notes.append(not_told("maxphyaddr", f"{width} assumed"))
-    return width
+def listed(registers: Mapping[int, Held], remark: Remark) -> Listing:
+    """What a list is worth beside its remark: whole where it holds as many registers as were written."""
+    counts = remark.counts
+    if not counts:
+        return Listing()
+    if len(counts) != len(registers):
+        counts = (max(counts),) * len(registers)
+    short = any(len(msrs) < count for msrs, count in zip(registers.values(), counts))
+    return Listing(whole=not short, cut=short)
 
 
-def assumed_default(variable: Iterable[tuple[int, int]], notes: list[str]) -> MemoryType:
-    """The default type where a dump prints ranges only, with a note."""
-    kind, why = infer_default(base & rules.BASE_TYPE for base, mask in variable if mask & rules.MASK_VALID)
-    once(notes, not_told("default", f"{kind} inferred ({why})"))
-    return kind
-
-
-def widest(registers: Iterable[Mapping[int, int]], notes: list[str]) -> int:
-    """MAXPHYADDR as the masks imply it, with a note."""
-    masks, bases = [], [0]
-    for msrs in registers:
-        masks += [v for i, v in msrs.items() if i in PAIR_MSRS and i & 1]
-        bases += [v for i, v in msrs.items() if i in PAIR_MSRS and not i & 1 and msrs.get(i + 1, 0) & rules.MASK_VALID]
-    width = infer_maxphyaddr(masks)
-    top = max(base & ~rules.high_bits(rules.MAX_MAXPHYADDR) for base in bases).bit_length()
-    filled = {_filled_width(mask) for mask in masks if not mask & rules.MASK_VALID} - {None}
-    if not any(mask & rules.MASK_VALID for mask in masks):
-        width = max(rules.DEFAULT_MAXPHYADDR, width)
-        notes.append(not_told("maxphyaddr", f"no mask to infer it from: {width} assumed"))
-    elif width == rules.MAX_MAXPHYADDR and len(filled) == 1:
-        width = filled.pop() or width
-        notes.append(not_told("maxphyaddr", f"QEMU filled the masks from bit {width} on, as an unused one shows"))
-    elif width == rules.MAX_MAXPHYADDR:
-        notes.append(not_told("maxphyaddr", "the masks reach bit 51, which QEMU fills: 52 taken, perhaps less"))
-    else:
-        notes.append(not_told("maxphyaddr", f"{max(width, top)} inferred from the masks"))
-    return max(width, top)
-
-
-def _filled_width(mask: int) -> int | None:
-    """MAXPHYADDR where QEMU filled an unused mask: bits 51:MAXPHYADDR set and no other (`fill-mtrr-mask`).
-
-    >>> _filled_width(0x000F_FFF0_0000_0000), _filled_width(0)
-    (36, None)
-    """
-    low = (mask & -mask).bit_length() - 1
-    whole = mask and mask == (1 << rules.MAX_MAXPHYADDR) - (1 << low)
-    return low if whole and low >= rules.MIN_MAXPHYADDR else None
-
-
-def state_of(
-    msrs: Mapping[int, int], maxphyaddr: int, vendor: str, source: str, notes: list[str], zero_absent: bool = False
-) -> MtrrState | None:
-    """One processor's state from the registers that a dump holds; None where it holds no MTRR.
-
-    With `zero_absent`, registers that the list leaves out are 0, as in a virtual machine that is restored from it.
-    Otherwise half a pair or a part of the fixed-range registers is an error, and what is left out as a whole is noted.
-    """
-    if not msrs.keys() & MTRR_MSRS:
-        return None
-    variable = _pairs(msrs, source, zero_absent)
-    if rules.DEF_TYPE_MSR in msrs:
-        def_type = msrs[rules.DEF_TYPE_MSR]
-    elif zero_absent:
-        def_type = 0
-        once(notes, "IA32_MTRR_DEF_TYPE is not in the list: 0 after a restore, so every address is UC")
-    else:
-        has_fixed = rules.DEF_TYPE_FE if msrs.keys() & set(rules.FIXED_MSRS) else 0
-        def_type = assumed_default(variable, notes) | rules.DEF_TYPE_E | has_fixed
-    cap = _cap_without_fixed(msrs, def_type, len(variable), source, notes, zero_absent)
-    _note_count(msrs, len(variable), notes)
-    try:
-        return MtrrState(
-            def_type, tuple(msrs.get(i, 0) for i in rules.FIXED_MSRS), variable, maxphyaddr, vendor,
-            msrs.get(rules.SYSCFG_MSR, 0), msrs.get(rules.TOP_MEM2_MSR, 0), cap,
-        )  # fmt: skip
-    except InputError as error:
-        raise refusal(source, 0, str(error)) from None
+def with_cap(registers: Mapping[int, Held], remark: Remark) -> dict[int, Held]:
+    """The registers with MTRRCAP, which no form writes, as the remark tells it."""
+    cap = {} if remark.cap is None else {rules.MTRRCAP: remark.cap}
+    return {cpu: {**cap, **msrs} for cpu, msrs in registers.items()}
 
 
 def machine_of(
-    registers: Mapping[int, Mapping[int, int]],
+    registers: Mapping[int, Held],
     name: str,
     source: str,
     notes: Iterable[str] = (),
-    maxphyaddr: int | None = None,
+    width: Width | None = None,
     vendor: str | None = None,
-    zero_absent: bool = False,
+    listing: Listing | None = None,
+    ranges: Mapping[int, Range] | None = None,
     **more: Any,
 ) -> Machine:
-    """A machine from ``{processor: {register: value}}``; `more` are further fields of `Machine`."""
+    """A machine from ``{processor: {register: value}}``, and `ranges` printed by their sizes, the same for all.
+
+    `more` are further fields of `Machine`. What the registers leave open is said in the notes.
+    """
     said = list(notes)
     if len(registers) > MAX_CPUS:
         raise refusal(source, 0, f"more than {MAX_CPUS} processors")
-    if not any(msrs.keys() & KNOWN_MSRS for msrs in registers.values()):
+    if not ranges and not any(msrs.keys() & KNOWN_MSRS for msrs in registers.values()):
         raise refusal(source, 0, "no MTRR and no PAT register in it")
-    width = widest(registers.values(), said) if maxphyaddr is None else maxphyaddr
     maker = vendor or _implied_vendor(registers.values(), said)
+    seen: dict[Registers, Registers] = {}  # processors that hold the same share one object, and its answers
     cpus = []
     for cpu, msrs in registers.items():
-        pat = Pat(msrs[rules.PAT_MSR]) if rules.PAT_MSR in msrs else None
-        cpus.append(Cpu(cpu, state_of(msrs, width, maker or "intel", source, said, zero_absent), pat))
-    if all(cpu.mtrrs is None for cpu in cpus):
-        said = [*still_open(said, ["maxphyaddr"]), not_told("registers", "only the PAT is in the dump")]
-        width = maxphyaddr or 0
-    said += differing(registers)
-    inferred = tuple(
-        field
-        for field, guessed in (
-            ("vendor", vendor is None),
-            ("maxphyaddr", maxphyaddr is None and width),
-            ("default", not zero_absent and not any(rules.DEF_TYPE_MSR in msrs for msrs in registers.values())),
-            ("fixed", not zero_absent and not any(msrs.keys() & set(rules.FIXED_MSRS) for msrs in registers.values())),
-        )
-        if guessed
-    )
-    return Machine(
-        tuple(cpus), name, vendor=maker, maxphyaddr=width or None, notes=tuple(said), inferred=inferred, **more
-    )
+        pat = Pat(msrs[rules.PAT_MSR].value) if rules.PAT_MSR in msrs else None
+        made = registers_of(msrs, width, maker, listing or Listing(), ranges or {})
+        cpus.append(Cpu(cpu, made and seen.setdefault(made, made), pat))
+    if all(cpu.registers is None for cpu in cpus):
+        said.append(not_told("registers", "only the PAT is in the dump"))
+    said += differing({cpu: {i: r.value for i, r in msrs.items()} for cpu, msrs in registers.items()})
+    machine = Machine(
+        tuple(cpus), name, vendor=maker, maxphyaddr=None if width is None else width.bits, width=width,
+        notes=tuple(said), **more,
+    )  # fmt: skip
+    return settled(machine.with_used_width())
 
 
-def guessed(machine: Machine, *fields: str) -> Machine:
-    """The machine, with `fields` marked as inferred too."""
-    return replace(machine, inferred=tuple(dict.fromkeys((*machine.inferred, *fields))))
-
-
-def _pairs(msrs: Mapping[int, int], source: str, zero_absent: bool) -> tuple[tuple[int, int], ...]:
-    present = sorted(index for index in msrs if index in PAIR_MSRS)
-    if not zero_absent:
-        for index in present:
-            if index ^ 1 not in msrs:
-                other, own = rules.msr_name(index ^ 1), rules.msr_name(index)
-                raise refusal(source, 0, f"{other} (0x{index ^ 1:x}) is missing, while {own} = 0x{msrs[index]:x}")
-    count = (present[-1] - rules.PHYSBASE0) // 2 + 1 if present else 0
-    indexes = [rules.PHYSBASE0 + 2 * n for n in range(count)]
-    return tuple((msrs.get(index, 0), msrs.get(index + 1, 0)) for index in indexes)
-
-
-def _cap_without_fixed(
-    msrs: Mapping[int, int], def_type: int, pairs: int, source: str, notes: list[str], zero_absent: bool
-) -> int | None:
-    """MTRRCAP as dumped; FIX is cleared where the fixed ranges count but the dump leaves them all out."""
-    cap = msrs.get(rules.MTRRCAP)
-    missing = [index for index in rules.FIXED_MSRS if index not in msrs]
-    counts = def_type & rules.DEF_TYPE_E and def_type & rules.DEF_TYPE_FE
-    if not missing or not counts or (cap is not None and not cap & rules.MTRRCAP_FIX):
-        return cap
-    if zero_absent:
-        once(notes, f"{len(missing)} fixed-range registers are not in the list: 0 (UC) after a restore")
-        return cap
-    if len(missing) < len(rules.FIXED_MSRS):
-        held = len(rules.FIXED_MSRS) - len(missing)
-        what = f"{rules.msr_name(missing[0])} (0x{missing[0]:x}) is missing"
-        raise refusal(source, 0, f"{what}: the dump holds {held} of the 11 fixed-range registers")
-    once(notes, not_told("fixed", f"FE = 1, yet {NO_FIXED}"))
-    return (rules.MTRRCAP_WC | pairs if cap is None else cap) & ~rules.MTRRCAP_FIX
-
-
-def _note_count(msrs: Mapping[int, int], pairs: int, notes: list[str]) -> None:
-    cap = msrs.get(rules.MTRRCAP)
-    if cap is not None and pairs < cap & rules.MTRRCAP_VCNT:
-        once(notes, f"MTRRCAP says {cap & rules.MTRRCAP_VCNT} variable ranges, the dump holds {pairs}")
-
-
-def _implied_vendor(registers: Iterable[Mapping[int, int]], notes: list[str]) -> str | None:
-    for msrs in registers:
-        if msrs.get(rules.SYSCFG_MSR) or msrs.get(rules.TOP_MEM2_MSR):
-            return "amd"  # reading 0 proves nothing: virtual machines answer so for what they do not have
-        fixed = [msrs.get(index, 0) for index in rules.FIXED_MSRS]
-        if any(value & _ROUTED and not value & ~(_ROUTED | 0x0707_0707_0707_0707) for value in fixed):
-            once(notes, "vendor AMD inferred: fixed-range bytes carry RdMem or WrMem")
-            return "amd"
-    return None
+def registers_of(
+    msrs: Held, width: Width | None, vendor: str | None, listing: Listing, ranges: Mapping[int, Range]
+) -> Registers | None:
+    """One processor's registers; None where the dump tells no MTRR of it."""
+    if not (msrs.keys() & MTRR_MSRS or any(pair_of(index) is not None for index in msrs) or ranges):
+        return None
+    held = {index: register for index, register in msrs.items() if index != rules.PAT_MSR}
+    return Registers(held, ranges, width, vendor, **listing.fields())
 
 
 def differing(registers: Mapping[int, Mapping[int, int]]) -> list[str]:
@@ -249,3 +216,16 @@ def differing(registers: Mapping[int, Mapping[int, int]]) -> list[str]:
 def once(notes: list[str], note: str) -> None:
     if note not in notes:
         notes.append(note)
+
+
+def _implied_vendor(registers: Iterable[Held], notes: list[str]) -> str | None:
+    for msrs in registers:
+        if any(index in msrs and msrs[index].value for index in TOM2_MSRS):
+            return "amd"  # reading 0 proves nothing: virtual machines answer so for what they do not have
+        if rules.TME_ACTIVATE in msrs:
+            return "intel"
+        fixed = [msrs[index].value for index in rules.FIXED_MSRS if index in msrs]
+        if any(value & _ROUTED and not value & ~(_ROUTED | 0x0707_0707_0707_0707) for value in fixed):
+            once(notes, "vendor AMD inferred: fixed-range bytes carry RdMem or WrMem")
+            return "amd"
+    return None

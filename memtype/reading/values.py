@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from memtype import rules
 from memtype.errors import InputError, ParseError
+from memtype.told import Register
 from memtype.types import MemoryType
 
 MAX_CPUS = 1 << 16  # more processors than any machine has: a dump that names one is no dump
 SHOWN = 40  # a hostile value is quoted up to here
-RESERVED = 2  # what "?" stands for: the dump hides which reserved encoding it was
 
 
 def refusal(source: str, line: int, message: str) -> ParseError:
@@ -63,9 +63,7 @@ def decimal(text: str, where: str, what: str, limit: int) -> int:
 
 
 def mtrr_type(word: str, where: str) -> int:
-    """The encoding that a printed MTRR type names; "?" is a reserved one."""
-    if word == "?":
-        return RESERVED
+    """The encoding that a printed MTRR type names."""
     try:
         kind = MemoryType.parse(word[:SHOWN])
     except InputError as error:
@@ -73,3 +71,10 @@ def mtrr_type(word: str, where: str) -> int:
     if kind not in rules.MTRR_TYPES:
         raise ParseError(f"{where}: {word[:SHOWN]!r} is no MTRR type")
     return int(kind)
+
+
+def type_register(word: str, source: str, line: int) -> Register:
+    """Bits 7:0 of a register whose type is printed as a word; "?" is a reserved encoding, but not which."""
+    if word == "?":
+        return Register(0, 0, line, hidden=rules.BASE_TYPE)
+    return Register(mtrr_type(word, f"{source}:{line}" if line else source), rules.BASE_TYPE, line)

@@ -302,7 +302,7 @@ def test_nothing_is_printed_where_one_of_several_addresses_is_refused(cli, dump)
 def test_a_printed_map_answers_where_there_are_no_registers(cli, dump):
     path = dump(COUNTS, *MAP)
     status, out, err = cli("at", "0x80000000", "0x100000", "--why", path)
-    assert (status, out) == (0, "0x80000000  UC\n0x100000  ??\n")
+    assert (status, out) == (0, "0x80000000  UC\n0x100000  ?\n")
     assert "answered from the map that the dump prints (view linux-6.5)" in err
     assert cli("at", "0x80000000", "--view", "linux-6.5", path)[1] == "0x80000000  UC\n"
     assert cli("at", "0x80000000", "--view", "xen", path)[0] == 2

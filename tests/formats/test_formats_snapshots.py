@@ -168,6 +168,8 @@ def test_what_a_snapshot_lost_is_zero_after_the_restore():
     """The list without MTRRs but for the default type, as snapshots of KVM's index list were."""
     lost = mt.parse(cloud_hypervisor([(0x2FF, 0xC06)]))
     assert lost.mtrrs == mt.MtrrState(0xC06, maxphyaddr=40)
+    assert [a.rule for a in lost.at(0).assumed] == ["assume-restored-zero"]
+    assert lost.at(0, strict=True).type == mt.MemoryType.NOT_TOLD
     assert any("fixed-range registers are not in the list: 0 (UC)" in note for note in lost.notes)
     assert str(lost.mtrrs.at(0)) == "UC" and str(mt.parse(cloud_hypervisor(MSRS)).mtrrs.at(0)) == "WB"
 
@@ -194,7 +196,7 @@ def test_plain_mapping():
 def test_numbers_of_processors_in_json(shape):
     one, other = {"0x2ff": "0x806", "0x277": "0x6"}, {"0x2ff": "0x800"}
     machine = mt.parse(json.dumps(shape(one, other)))
-    assert [(cpu.number, cpu.mtrrs.def_type) for cpu in machine.cpus] == [(2, 0x806), (7, 0x800)]
+    assert [(cpu.number, cpu.registers.held[0x2FF].value) for cpu in machine.cpus] == [(2, 0x806), (7, 0x800)]
 
 
 def test_json_lines_give_a_state_each(corpus):

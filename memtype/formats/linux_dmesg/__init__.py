@@ -16,8 +16,9 @@ from dataclasses import replace
 
 from memtype.formats.linux_dmesg.boots import boots
 from memtype.formats.linux_dmesg.machine import NAME, Reading
-from memtype.machine import Machine
+from memtype.machine import Machine, Note
 from memtype.reading.lines import holds
+from memtype.reading.registers import read_remark
 
 __all__ = ["NAME", "parse", "sniff"]
 
@@ -47,10 +48,13 @@ def parse(text: str, source: str = "<text>") -> Machine:
     found = boots(text, source)
     boot = max(reversed(found), key=lambda boot: boot.worth)
     boot.vendor = boot.vendor or next((other.vendor for other in found if other.vendor), None)
-    boot.maxphyaddr = boot.maxphyaddr or next((other.maxphyaddr for other in found if other.maxphyaddr), None)
+    boot.width = boot.width or next((other.width for other in found if other.width), None)
+    boot.remark = read_remark(text, source)
+    boot.width = boot.width or boot.remark.width
+    boot.vendor = boot.vendor or boot.remark.vendor
     machine = Reading(boot).machine()
     alike = sum(other.worth == boot.worth for other in found)
     if alike == 1:
         return machine
     told = f"the log holds {alike} boots; shown is the last, up to line {boot.last_line}"
-    return replace(machine, notes=(*machine.notes, told))
+    return replace(machine, notes=(*machine.notes, Note(told, "boots")))

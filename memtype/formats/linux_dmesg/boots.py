@@ -6,17 +6,19 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from memtype import rules
-from memtype.errors import ParseError
 from memtype.formats.linux_dmesg import ram, registers
 from memtype.formats.linux_dmesg.cleanup import Cleanup
 from memtype.formats.linux_dmesg.pat import PatLine
+from memtype.reading.inference import width_on
 from memtype.reading.lines import bare, holds
+from memtype.reading.registers import Remark
+from memtype.told import Width
 
 _BEGINS = re.compile(r"\s*(?:$|BIOS-|e820|MTRR|x86|last_pfn|DMI|tsc|\d+ (?:base|disabled))", re.I)
 _OF_INTEREST = (
-    "mtrr", "tom2", "e820", "pat", "linux version", "cpu", "vendor", "model name", "address sizes", "hypervisor",
-    "last_pfn", "disabled", " ram ", "_size", "range:", "optimal", "mask", "write-", "uncach", "xen:", " ?",
+    "mtrr", "tom2", "e820", "pat", "phys", "linux version", "cpu", "vendor", "model name", "address size",
+    "hypervisor", "last_pfn", "disabled", " ram ", "_size", "range:", "optimal", "mask", "write-", "uncach", "xen:",
+    " ?",
 )  # fmt: skip
 _STAMP = re.compile(r"(?=\[\s*\d+\.\d{6}\])")
 _VERSION = re.compile(r"\s*Linux version (\S+)")
@@ -24,7 +26,6 @@ _CPU = re.compile(r"\s*(?:smpboot:\s*)?(?:CPU\d*|model name|vendor_id|Vendor ID)
 _VENDOR = re.compile(
     r"\b(?:(Genuine\s?Intel|Intel|Zhaoxin|CentaurHauls|VIA (?:Nano|C\d|Eden))|(AuthenticAMD|AMD|Hygon\w*))\b", re.I
 )
-_WIDTH = re.compile(r"\s*address sizes\s*:\s*(\d{1,3}) bits physical", re.I)
 _READ_ONLY = re.compile(r"\s*(?:mtrr:\s*)?MTRRs set to read-only", re.I)
 _HYPERVISOR = re.compile(r"\s*Hypervisor detected:\s*(\S.*)$")
 
@@ -40,11 +41,13 @@ class Boot:
     pat: PatLine = field(init=False)
     kernel: str | None = None
     vendor: str | None = None
-    maxphyaddr: int | None = None
+    width: Width | None = None
+    remark: Remark = field(default_factory=Remark)
     read_only: bool = False
     hypervisor: str | None = None
     trimming: bool = False
     last_line: int = 0
+    taken: set[int] = field(default_factory=set)  # numbers of the lines that were understood
 
     def __post_init__(self) -> None:
         self.listing, self.cleanup = registers.Listing(self.source), Cleanup(self.source)
@@ -58,29 +61,28 @@ class Boot:
             self.trimming = True
         elif ram.ends_trimming(line):
             self.trimming = False
-        elif not self.ram.take(number, line, self.trimming):
-            self._processor(number, line)
+        elif not (self.ram.take(number, line, self.trimming) or self._processor(number, line)):
+            return
+        self.taken.add(number)
 
-    def _processor(self, number: int, line: str) -> None:
+    def _processor(self, number: int, line: str) -> bool:
         if (found := _CPU.match(line)) and (brand := _VENDOR.search(found[1])):
             self.vendor = self.vendor or ("intel" if brand[1] else "amd")
-        elif found := _WIDTH.match(line):
-            self.maxphyaddr = int(found[1])
-            if not rules.MIN_MAXPHYADDR <= self.maxphyaddr <= rules.MAX_MAXPHYADDR:
-                raise ParseError(
-                    f"{self.source}:{number}: {self.maxphyaddr} bits physical; "
-                    f"MAXPHYADDR is {rules.MIN_MAXPHYADDR} to {rules.MAX_MAXPHYADDR}"
-                )
+        elif width := width_on(line, self.source, number):
+            self.width = width
         elif _READ_ONLY.match(line):
             self.read_only = True
-        elif found := _HYPERVISOR.match(line):
-            self.hypervisor = found[1].strip()
+        elif host := _HYPERVISOR.match(line):
+            self.hypervisor = host[1].strip()
+        else:
+            return False
+        return True
 
     @property
     def worth(self) -> int:
         """How much this boot tells: registers, then a map, counts, the PAT, RAM."""
         told = self.listing
-        if told.listed or told.off or self.cleanup.original:
+        if told.listed or told.off or told.fixed or told.default or self.cleanup.original:
             return 5
         return 4 if told.segments else 3 if told.counts else 2 if self.pat.pat else 1 if self.ram.ranges else 0
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from memtype import rules
 from memtype.errors import InputError, ParseError
-from memtype.formats.linux_dmesg import registers
 from memtype.formats.linux_dmesg.boots import Boot
+from memtype.formats.linux_dmesg.registers import digits_width
 from memtype.machine import Cpu, Machine
 from memtype.memory_map import MemoryMap
-from memtype.mtrr import MtrrState, infer_maxphyaddr
-from memtype.reading.inference import infer_default
-from memtype.reading.notes import differed, not_told
-from memtype.reading.values import RESERVED, mtrr_type
+from memtype.mtrr import infer_maxphyaddr
+from memtype.reading.notes import differed, not_told, settled
+from memtype.reading.registers import TOM2_MSRS, Listing, def_type
+from memtype.reading.values import type_register
+from memtype.told import Range, Register, Registers, Width, pair_numbers
 from memtype.types import MemoryType
 
 NAME = "linux-dmesg"
@@ -31,164 +33,169 @@ class Reading:
         self.boot = boot
         self.listing = boot.listing
         self.notes: list[str] = []
-        self.inferred: list[str] = []
         self.newer = bool(self.listing.counts) or _at_least(boot.kernel, (6, 5))
 
     def machine(self) -> Machine:
         boot = self.boot
         vendor = self._vendor()
-        width = self._width()
-        state = self._state(width, vendor or "intel")
-        printed = self._printed_map(width, state)
-        self._remarks(state)
-        facts = self._facts()
-        return Machine(
-            cpus=(Cpu(0, state, boot.pat.pat),),
+        registers = self._registers(boot.width, vendor)
+        self._remarks(registers)
+        machine = Machine(
+            cpus=(Cpu(0, registers, boot.pat.pat),),
             format=NAME,
             e820=tuple(boot.ram.ranges),
             kernel=boot.kernel,
             vendor=vendor,
-            maxphyaddr=width,
-            printed_map=printed,
-            printed_view=None if printed is None else "linux-6.5",
-            facts=facts or None,
-            notes=tuple(self.notes),
-            inferred=tuple(self.inferred) + (() if state else ("default", "fixed")),
-        )
+            maxphyaddr=None if boot.width is None else boot.width.bits,
+            width=boot.width,
+            taken=frozenset(boot.taken),
+        ).with_used_width()
+        printed = self._printed_map(machine)
+        view = None if printed is None else "linux-6.5"
+        facts = self._facts() or None
+        return settled(replace(machine, printed_map=printed, printed_view=view, facts=facts, notes=tuple(self.notes)))
 
     def _vendor(self) -> str | None:
-        if self.listing.tom2 is not None:
-            if self.boot.vendor == "intel":
-                self.notes.append("the log names an Intel processor and prints TOM2: taken as AMD")
-            return "amd"
-        if self.boot.vendor is None:
-            self.inferred.append("vendor")
-        return self.boot.vendor
+        if self.listing.tom2 is None:
+            return self.boot.vendor
+        if self.boot.vendor == "intel":
+            self.notes.append("the log names an Intel processor and prints TOM2: taken as AMD")
+        return "amd"
 
-    # --- MAXPHYADDR ---------------------------------------------------------------------------------------------
-
-    def _width(self) -> int:
-        if self.boot.maxphyaddr is not None:
-            return self.boot.maxphyaddr
-        self.inferred.append("maxphyaddr")
-        masks = [mask for _, mask in self.listing.variable.values() if mask]
-        reach = self._reach()
-        if not masks:
-            width = max(rules.DEFAULT_MAXPHYADDR, reach)
-            if self.boot.worth:
-                self.notes.append(not_told("maxphyaddr", f"no mask to infer it from: {width} assumed"))
-            return width
-        width = infer_maxphyaddr(masks)
-        low, high = self._printed_width(width)
-        if not low <= width <= high:
-            self.notes.append(f"MAXPHYADDR: the masks reach bit {width - 1}, printed as if {low} to {high}")
-            width = min(high, rules.MAX_MAXPHYADDR) if width < low else width
-        if reach > width:
-            self.notes.append(not_told("maxphyaddr", f"the masks say {width}, but RAM or a register needs {reach}"))
-            return reach
-        self.notes.append(not_told("maxphyaddr", f"{width} inferred from the masks"))
-        return width
-
-    def _printed_width(self, width: int) -> tuple[int, int]:
-        """The widths for which the kernel would have printed so many digits; where its age is open, the fitting one."""
-        digits = max(self.listing.digits)
-        if min(self.listing.digits) != digits or digits > 16:
-            return rules.MIN_MAXPHYADDR, rules.MAX_MAXPHYADDR
-        ages = [self.newer] if self.newer or self.boot.kernel else [False, True]
-        spans = [registers.digits_width(digits, newer) for newer in ages]
-        known = [span for span in spans if span[1] >= rules.MIN_MAXPHYADDR] or [(0, rules.MAX_MAXPHYADDR)]
-        return next((span for span in known if span[0] <= width <= span[1]), known[0])
+    # --- address bits ---------------------------------------------------------------------------------------------
 
     def _reach(self) -> int:
-        """Address bits that RAM, registers and the printed map need."""
+        """Address bits that RAM, the printed map and the digits of the masks need."""
         tops = [self.boot.ram.usable_top, *(last + 1 for _, last, _ in self.listing.segments)]
         tops += [base + size for base, size, _ in self.boot.cleanup.original.values()]
-        tops += [base + 1 for base, mask in self.listing.variable.values() if mask and not base >> rules.MAX_MAXPHYADDR]
-        return min(max((top - 1).bit_length() for top in tops) if any(tops) else 0, rules.MAX_MAXPHYADDR)
+        reach = min(max((top - 1).bit_length() for top in tops) if any(tops) else 0, rules.MAX_MAXPHYADDR)
+        return max(reach, self._printed_width())
 
-    # --- registers ----------------------------------------------------------------------------------------------
+    def _printed_width(self) -> int:
+        """The width that so many digits are printed for, where the masks stop below it; 0 where they do not."""
+        masks = [high.value for _, high in self.listing.variable.values() if high.told]
+        if not masks:
+            return 0
+        width, digits = infer_maxphyaddr(masks), max(self.listing.digits)
+        if min(self.listing.digits) != digits or digits > 16:
+            return 0
+        ages = [self.newer] if self.newer or self.boot.kernel else [False, True]
+        spans = [digits_width(digits, newer) for newer in ages]
+        known = [span for span in spans if span[1] >= rules.MIN_MAXPHYADDR]
+        if not known or any(low <= width <= high for low, high in known):
+            return 0
+        low, high = known[0]
+        self.notes.append(f"MAXPHYADDR: the masks reach bit {width - 1}, printed as if {low} to {high}")
+        return min(high, rules.MAX_MAXPHYADDR) if width < low else 0
 
-    def _state(self, width: int, vendor: str) -> MtrrState | None:
-        listing = self.listing
-        pairs = self._pairs(width)
-        if pairs is None:
-            if listing.off:
-                self.notes.append("the kernel found the MTRRs disabled: every address is UC; their values are not told")
-                return MtrrState(maxphyaddr=width, vendor=vendor)
-            return None
-        default, enabled = self._default(pairs), listing.variable_on is not False
-        def_type = default | (rules.DEF_TYPE_E if enabled else 0)
-        fixed, fixed_on = self._fixed()
-        syscfg = rules.SYSCFG_TOM2_EN | rules.SYSCFG_TOM2_FORCE_WB if listing.tom2 else 0
-        return MtrrState(
-            def_type | (rules.DEF_TYPE_FE if fixed_on else 0), fixed, pairs, width, vendor, syscfg, listing.tom2 or 0
-        )
+    # --- registers ------------------------------------------------------------------------------------------------
 
-    def _pairs(self, width: int) -> tuple[tuple[int, int], ...] | None:
+    def _registers(self, width: Width | None, vendor: str | None) -> Registers | None:
+        """The registers as far as the log has them; None where it has no line about any."""
         listing, originals = self.listing, self.boot.cleanup.original
-        found = dict(listing.variable)
-        missing = sorted(set(range(max(found, default=-1) + 1)) - found.keys())
-        if (missing or not listing.listed) and originals:
-            borrowed = {n: entry for n, entry in originals.items() if n not in found}
-            for n, (base, size, kind) in borrowed.items():
-                found[n] = _pair(base, size, kind, width)
-            self.notes.append(f"variable ranges {_numbers(borrowed)} are those that mtrr_cleanup lists")
-            missing = sorted(set(range(max(found) + 1)) - found.keys() - originals.keys()) if listing.listed else []
-        elif not listing.listed:
+        held = dict(self._def_type())
+        if listing.off:
+            self.notes.append("the kernel found the MTRRs disabled: every address is UC; their values are not told")
+        if not (held or listing.fixed or listing.listed or originals):
             return None
-        if missing:
-            self.notes.append(f"the log does not show variable ranges {_numbers(missing)}: taken as disabled")
+        held |= listing.fixed_registers() | self._tom2()
+        for n, pair in listing.variable.items():
+            held |= dict(zip(pair_numbers(n), pair, strict=True))
+        return Registers(held, self._borrowed(), width, vendor, **self._list().fields())
+
+    def _def_type(self) -> dict[int, Register]:
+        listing, cleanup = self.listing, self.boot.cleanup
+        kind = listing.default
+        if kind is None and (cleanup.original or cleanup.covered is not None):
+            self.notes.append("the default type is missing: UC, because mtrr_cleanup runs with no other")
+            kind = Register(MemoryType.UC, rules.DEF_TYPE_TYPE)
+        on = False if listing.off else listing.variable_on
+        if on is None and cleanup.original:
+            on = True  # mtrr_cleanup looks at enabled MTRRs alone
+        told = def_type(kind, on, listing.fixed_on if on is not False else None)
+        if (remark := self.boot.remark.def_type) is not None:
+            told = {rules.DEF_TYPE_MSR: told.get(rules.DEF_TYPE_MSR, remark).joined(remark)}
+        return told
+
+    def _tom2(self) -> dict[int, Register]:
+        if self.listing.tom2 is None:
+            return {}
+        forced = rules.SYSCFG_TOM2_EN | rules.SYSCFG_TOM2_FORCE_WB
+        line = self.listing.tom2_line
+        return {
+            rules.SYSCFG_MSR: Register(forced, forced, line),
+            rules.TOP_MEM2_MSR: Register(self.listing.tom2, line=line),
+        }
+
+    def _borrowed(self) -> dict[int, Range]:
+        """Pairs that mtrr_cleanup lists and the kernel's own list, where there is one, lost."""
+        listing, originals = self.listing, self.boot.cleanup.original
+        missing = set(range(max(listing.variable, default=-1) + 1)) - listing.variable.keys()
+        if listing.listed and not missing:
+            return {}
+        borrowed = {n: entry for n, entry in originals.items() if n not in listing.variable}
+        if borrowed:
+            self.notes.append(f"variable ranges {_numbers(borrowed)} are those that mtrr_cleanup lists")
+        return {n: _range(base, size, kind) for n, (base, size, kind) in borrowed.items()}
+
+    def _list(self) -> Listing:
+        """What the log's list is worth: a kernel prints every pair, unless the log lost lines."""
+        listing = self.listing
+        on = "the fixed ranges are printed as enabled" if listing.fixed_on else ""
+        made = Listing(count=self.boot.remark.registers, on=on, reach=self._reach())
+        if not listing.listed and self.boot.cleanup.original:
+            made.whole = True  # mtrr_cleanup leaves out those that are off
+        ends = listing.listed and (listing.last_line == self.boot.last_line and listing.open)
         if listing.cut is not None:
             self.notes.append(f"line {listing.cut} is cut off: the list of variable ranges may lack entries")
-        elif listing.listed and listing.last_line == self.boot.last_line and listing.open:
+            made.cut = True
+        elif ends:
             self.notes.append("the log ends with the list of variable ranges: it may lack entries")
-        return tuple(found.get(n, (0, 0)) for n in range(max(found, default=-1) + 1))
+        elif listing.listed and not self._holes() and made.count is None:
+            made.whole = True
+        if self._holes():
+            self.notes.append(f"the log does not show variable ranges {_numbers(self._holes())}")
+        if listing.default is None and listing.listed:
+            made.listing = "linux-log"  # the kernel prints the default type above the list: the log lost its head
+        if listing.variable and not made.on:
+            made.on = "ranges are listed"
+        if listing.listed and listing.tom2 is None:
+            made.absent |= TOM2_MSRS
+        if self._without_fixed():
+            self.notes.append("the kernel lists no fixed ranges: there are none (MTRRCAP.FIX = 0)")
+            made.absent |= frozenset(rules.FIXED_MSRS)
+        return made
 
-    def _default(self, pairs: tuple[tuple[int, int], ...]) -> int:
-        if self.listing.default is not None:
-            return self.listing.default
-        if self.boot.cleanup.original or self.boot.cleanup.covered is not None:
-            self.notes.append("the default type is missing: UC, because mtrr_cleanup runs with no other")
-            return int(MemoryType.UC)
-        self.inferred.append("default")
-        default, why = infer_default(base & rules.BASE_TYPE for base, mask in pairs if mask)
-        self.notes.append(not_told("default", f"{default} inferred ({why})"))
-        return int(default)
+    def _holes(self) -> set[int]:
+        held = {*self.listing.variable, *self.boot.cleanup.original}
+        return set(range(max(self.listing.variable, default=-1) + 1)) - held
 
-    def _fixed(self) -> tuple[tuple[int, ...], bool]:
+    def _without_fixed(self) -> bool:
+        """The kernel prints headlines for the default type, the fixed and the variable ranges, in this order."""
         listing = self.listing
-        if not listing.fixed:
-            if listing.default is None or listing.fixed_on:
-                self.inferred.append("fixed")
-                self.notes.append(not_told("fixed", "below 1 MiB the variable ranges answer"))
-            else:
-                self.notes.append("the kernel lists no fixed ranges: there are none (MTRRCAP.FIX = 0)")
-            return (0,) * len(rules.FIXED_MSRS), False
-        lost = len(rules.FIXED_RANGES) - len(listing.fixed)
-        if lost:
-            self.inferred.append("fixed")
-            self.notes.append(not_told("fixed", f"{lost} of {len(rules.FIXED_RANGES)} are missing: undefined"))
-        return listing.fixed_registers(), listing.fixed_on is not False
+        between = listing.fixed_on is None and not listing.fixed
+        return between and listing.default is not None and listing.variable_on is not None
 
     # --- the map, facts and remarks -----------------------------------------------------------------------------
 
-    def _printed_map(self, width: int, state: MtrrState | None) -> MemoryMap | None:
-        listing = self.listing
+    def _printed_map(self, machine: Machine) -> MemoryMap | None:
+        """The map of ``mtrr=debug``. It leaves out what has the default type."""
+        listing, told = self.listing, machine.registers
         if not listing.segments:
             return None
         whole = len(listing.segments) == listing.counts["map_entries"]
         if not whole:
             self.notes.append(f"the printed map has only {len(listing.segments)} of its entries")
-            if state is not None:
+            if told is not None and told.listed:
                 return None
-        told = whole and listing.default is not None
-        gap = rules.type_of(listing.default or 0) if told else MemoryType.UNDEFINED
-        if whole and state is None and not told:
+        default = listing.default if whole else None
+        gap = MemoryType.NOT_TOLD if default is None else _type(default)
+        if whole and told is None:
             self.notes.append("the printed map leaves out what has the default type, which the log does not tell")
+        width = machine.maxphyaddr or max(rules.DEFAULT_MAXPHYADDR, self._reach())
+        segments = [(base, last - base + 1, _type(kind)) for base, last, kind in listing.segments]
         try:
-            return MemoryMap.from_segments(
-                [(base, last - base + 1, rules.type_of(kind)) for base, last, kind in listing.segments], width, gap
-            )
+            return MemoryMap.from_segments(segments, width, gap)
         except InputError as error:
             raise ParseError(f"{self.boot.source}:{listing.last_line}: {error}") from None
 
@@ -196,7 +203,7 @@ class Reading:
         listing, boot = self.listing, self.boot
         found: dict[str, object] = {**listing.counts, **boot.cleanup.facts(), **boot.pat.facts()}
         if listing.segments:
-            names = [rules.type_of(kind).linux_name for _, _, kind in listing.segments]
+            names = [_type(kind).linux_name for _, _, kind in listing.segments]
             found["segments"] = [[base, last + 1, name] for (base, last, _), name in zip(listing.segments, names)]
         if boot.ram.trimmed:
             found["mtrr_trim_e820_updates"] = [list(span) for span in boot.ram.trimmed]
@@ -213,7 +220,7 @@ class Reading:
             found["mtrr_enabled"] = bool(listing.variable_on) and not off
         return found
 
-    def _remarks(self, state: MtrrState | None) -> None:
+    def _remarks(self, state: Registers | None) -> None:
         listing, boot = self.listing, self.boot
         counts = listing.counts
         if state is None and listing.absent:
@@ -228,8 +235,9 @@ class Reading:
             self.notes.append(not_told("registers", f"Linux from 6.5 on prints what they make ({made}); {_HOW_TO_GET}"))
         elif state is None:
             self.notes.append(not_told("registers", f"no MTRR lines in the log; {_HOW_TO_GET}"))
-        if state is not None and RESERVED in (*listing.fixed.values(), *(base & 0xFF for base, _ in state.variable)):
-            self.notes.append(f'the log prints "?" for a reserved type: kept as {RESERVED}, it decides nothing')
+        kinds = [listing.default, *listing.fixed.values(), *(base for base, _ in listing.variable.values())]
+        if any(kind is not None and kind.hidden for kind in kinds):
+            self.notes.append('the log prints "?" for a reserved type: which one is not told, it decides nothing')
         if listing.inconsistent:
             self.notes.append(differed(listing.inconsistent))
         if listing.repaired:
@@ -246,10 +254,14 @@ class Reading:
             self.notes.append("the hypervisor lets this kernel read MTRRs, not write them")
 
 
-def _pair(base: int, size: int, kind: str, width: int) -> tuple[int, int]:
-    # "Other" is any type but UC, WP and WB: which one is not told.
-    encoding = mtrr_type("?" if kind.lower() == "other" else kind, "")
-    return base | encoding, rules.page_bits(width) & -(1 << (size - 1).bit_length()) | rules.MASK_VALID
+def _range(base: int, size: int, kind: str) -> Range:
+    """A row of mtrr_cleanup. "Other" is any type but UC, WP and WB: which one is not told."""
+    told = Register(0, 0) if kind.lower() == "other" else type_register(kind, "", 0)
+    return Range(base, 1 << (size - 1).bit_length(), told)
+
+
+def _type(kind: Register) -> MemoryType:
+    return MemoryType.UNDEFINED if kind.hidden else rules.type_of(kind.value)
 
 
 def _numbers(which: object) -> str:

@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from memtype import rules
 from memtype.errors import ParseError
 from memtype.reading import values
-from memtype.reading.values import RESERVED, decimal, mtrr_type
+from memtype.reading.registers import bytes_registers
+from memtype.reading.values import decimal, type_register
+from memtype.told import ALL, NOTHING, Register
 
 TYPE = r"(uncachable|write-combining|write-through|write-protect|write-back|\?)"
 
@@ -46,18 +48,19 @@ class Listing:
     """What one boot printed about its MTRRs, as far as the log has it."""
 
     source: str
-    default: int | None = None
+    default: Register | None = None  # bits 7:0 of IA32_MTRR_DEF_TYPE
     fixed_on: bool | None = None
     variable_on: bool | None = None
     off: bool = False  # E = 0, said in so many words
     absent: bool = False  # the kernel says that there are none
     off_or_absent: bool = False
-    fixed: dict[int, int] = field(default_factory=dict)  # slot of rules.FIXED_RANGES: type
-    variable: dict[int, tuple[int, int]] = field(default_factory=dict)
+    fixed: dict[int, Register] = field(default_factory=dict)  # slot of rules.FIXED_RANGES: its byte
+    variable: dict[int, tuple[Register, Register]] = field(default_factory=dict)
     digits: set[int] = field(default_factory=set)  # hex digits of the printed masks
     tom2: int | None = None
+    tom2_line: int = 0
     counts: dict[str, int] = field(default_factory=dict)
-    segments: list[tuple[int, int, int]] = field(default_factory=list)  # (base, last, type)
+    segments: list[tuple[int, int, Register]] = field(default_factory=list)  # (base, last, type)
     inconsistent: list[str] = field(default_factory=list)
     repaired: bool = False  # the kernel saw a mask with holes
     open: bool = False  # the list of variable ranges is being read
@@ -69,7 +72,7 @@ class Listing:
         where = f"{self.source}:{number}"
         if subsystem := _SUBSYSTEM.match(line):
             line = line[subsystem.end() :]
-        taken = self._head(line) or self._entry(line, where) or self._newer(line, where)
+        taken = self._head(line, number) or self._entry(line, number) or self._newer(line, where)
         if taken:
             self.last_line = number
         elif self.open and _VARIABLE_START.match(line):
@@ -78,9 +81,9 @@ class Listing:
             self.cut = number
         return taken
 
-    def _head(self, line: str) -> bool:
+    def _head(self, line: str, number: int) -> bool:
         if found := _DEFAULT.match(line):
-            self.default = mtrr_type(found[1].lower(), "")
+            self.default = type_register(found[1].lower(), self.source, number)
         elif found := _FIXED_HEAD.match(line):
             self.fixed_on = found[1].lower() == "en"
         elif found := _VARIABLE_HEAD.match(line):
@@ -101,15 +104,17 @@ class Listing:
             return False
         return True
 
-    def _entry(self, line: str, where: str) -> bool:
+    def _entry(self, line: str, number: int) -> bool:
         if found := _FIXED.match(line):
-            self._fixed(int(found[1], 16), int(found[2], 16), mtrr_type(found[3].lower(), where), where)
+            self._fixed(int(found[1], 16), int(found[2], 16), type_register(found[3].lower(), self.source, number))
         elif found := _VARIABLE.match(line):
-            self._variable(found, where)
+            self._variable(found, number)
         elif self.open and (found := _UNUSED.match(line)):
-            self._put(found[1], (0, 0), where)
+            off = Register(0, rules.MASK_VALID, number)  # V = 0 is all that is told
+            self._put(found[1], (NOTHING, off), f"{self.source}:{number}")
         elif found := _TOM2.match(line):
-            self.tom2 = values.number(found[1], where, 0, "TOM2")
+            self.tom2 = values.number(found[1], self.source, number, "TOM2")
+            self.tom2_line = number
         else:
             return False
         return True
@@ -122,26 +127,29 @@ class Listing:
             base, last = (values.number(word, where, 0, "address") for word in found.groups()[1:3])
             if last < base or last >> rules.MAX_MAXPHYADDR:
                 raise ParseError(f"{where}: map entry 0x{base:x}-0x{last:x} is not within 2**{rules.MAX_MAXPHYADDR}")
-            self.segments.append((base, last, mtrr_type(found[4].lower(), where)))
+            self.segments.append((base, last, type_register(found[4].lower(), where, 0)))
         else:
             return False
         return True
 
-    def _fixed(self, first: int, last: int, kind: int, where: str) -> None:
+    def _fixed(self, first: int, last: int, kind: Register) -> None:
         slots = [n for n, r in enumerate(rules.FIXED_RANGES) if first <= r.base and r.base + r.size - 1 <= last]
         size = sum(rules.FIXED_RANGES[n].size for n in slots)
         if size != last - first + 1:
+            where = f"{self.source}:{kind.line}"
             raise ParseError(f"{where}: {first:05X}-{last:05X} does not fall on the fixed ranges")
         self.fixed.update(dict.fromkeys(slots, kind))
 
-    def _variable(self, found: re.Match[str], where: str) -> None:
-        base = values.number(found[2] or found[3], where, 0, "base")
-        mask = values.number(found[4], where, 0, "mask")
+    def _variable(self, found: re.Match[str], number: int) -> None:
+        base = values.number(found[2] or found[3], self.source, number, "base")
+        mask = values.number(found[4], self.source, number, "mask")
+        kind = type_register(found[5].lower(), self.source, number)
         self.open = True
         self.digits.add(len(found[4]))
-        self._put(found[1], (base | mtrr_type(found[5].lower(), where), mask | rules.MASK_VALID), where)
+        low = Register(base | kind.value, kind.known | ~rules.BASE_TYPE & ALL, number, kind.hidden)
+        self._put(found[1], (low, Register(mask | rules.MASK_VALID, line=number)), f"{self.source}:{number}")
 
-    def _put(self, number: str, pair: tuple[int, int], where: str) -> None:
+    def _put(self, number: str, pair: tuple[Register, Register], where: str) -> None:
         index = decimal(number, where, "variable range", rules.MAX_VARIABLE)
         if self.variable.setdefault(index, pair) != pair:
             raise ParseError(f"{where}: variable range {index} is listed twice, with different values")
@@ -151,12 +159,9 @@ class Listing:
         """Whether the log has a list of variable ranges, even an empty one."""
         return self.variable_on is not None or bool(self.variable)
 
-    def fixed_registers(self) -> tuple[int, ...]:
-        """The eleven raw values; ranges that the log lost hold a reserved type."""
-        values = [0] * len(rules.FIXED_MSRS)
-        for slot, place in enumerate(rules.FIXED_RANGES):
-            values[place.register] |= self.fixed.get(slot, RESERVED) << 8 * place.byte
-        return tuple(values)
+    def fixed_registers(self) -> dict[int, Register]:
+        """The fixed-range registers, as far as the log has them."""
+        return bytes_registers(self.fixed)
 
 
 def started(line: str) -> bool:
