@@ -6,7 +6,7 @@ import random
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from linux_log import register_lines
 from strategies import LEGAL
@@ -39,6 +39,7 @@ def random_listed_state(seed: int) -> mt.MtrrState:
     return mt.MtrrState(def_type, fixed, tuple(pairs), width)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 1 << 32), st.booleans())
 def test_a_printed_register_list_gives_the_registers_back(seed, newer):
     state = random_listed_state(seed)
