@@ -96,7 +96,7 @@ def test_a_hosts_log_keeps_the_hosts_pat():
 
 def test_registers_pasted_beside_it_are_read_and_its_lines_left_alone():
     machine = mt.parse("0x2ff 0xc06\n0x277 0x0007040600070406\n" + VMCS.replace(f"PAT = 0x{GUEST:016x}\n", ""))
-    assert machine.mtrrs.def_type == 0xC06 and machine.pat == mt.Pat()
+    assert machine.registers.held[0x2FF].value == 0xC06 and machine.pat == mt.Pat()
 
 
 def test_two_values_for_one_structure_are_refused_by_line():
