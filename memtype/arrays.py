@@ -1,4 +1,4 @@
-"""Arrays at the door: what may come in, what comes out, and the errors both backends share.
+"""Arguments: what may come in, what comes out, and the errors both backends share.
 
 `ffi.from_buffer` checks neither dtype, byte order nor alignment, so everything is made native, contiguous and
 aligned here, before any C call.
@@ -7,8 +7,8 @@ aligned here, before any C call.
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Container, Iterable, Mapping
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,7 @@ from memtype.types import MemoryType
 U64 = np.dtype(np.uint64)
 U8 = np.dtype(np.uint8)
 
+T = TypeVar("T")
 U64Array = NDArray[np.uint64]
 U8Array = NDArray[np.uint8]
 
@@ -63,7 +64,7 @@ def _from_integers(values: Any, what: str) -> U64Array:
     flat = np.asarray(values, dtype=object)
     for index, value in enumerate(flat.reshape(-1)):
         if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)):
-            raise ArrayError(f"{what}[{index}] = {value!r} is not an integer")
+            raise ArrayError(f"{what}[{index}] = {shown(value)} is not an integer")
         if not 0 <= value < 1 << 64:
             raise AddressError(f"{what}[{index}] = {value} is not a 64-bit unsigned number", index)
     return flat.astype(U64)
@@ -84,7 +85,19 @@ def output(out: Any, shape: tuple[int, ...], dtype: np.dtype[Any], *inputs: NDAr
         raise ArrayError("out is read-only")
     if any(np.may_share_memory(out, array) for array in inputs):
         raise ArrayError("out overlaps an input")
+    if not out.flags.c_contiguous and _folds(out):
+        raise ArrayError(f"out: elements share memory (strides {out.strides})")
     return out
+
+
+def _folds(array: NDArray[Any]) -> bool:
+    """Whether elements of a strided array may lie over one another: each stride must pass what the smaller reach."""
+    reach = array.itemsize
+    for stride, count in sorted((abs(stride), count) for stride, count in zip(array.strides, array.shape) if count > 1):
+        if stride < reach:
+            return True
+        reach += stride * (count - 1)
+    return False
 
 
 def contiguous(out: NDArray[Any]) -> NDArray[Any]:
@@ -114,22 +127,67 @@ def address(value: Any, maxphyaddr: int) -> int:
     return number
 
 
-def integer(value: Any, what: str) -> int:
+def integer(value: Any, what: str, error: type[InputError] = AddressError) -> int:
     """Any integer but a bool, numpy's too, as an ``int``."""
     try:
         if not isinstance(value, (bool, np.bool_)):
             return operator.index(value)
     except TypeError:
         pass
-    raise AddressError(f"{what} {value!r:.60} is not an integer")
+    raise error(f"{what} {shown(value)} is not an integer")
+
+
+def word(value: Any, what: str, error: type[InputError] = RegisterError) -> int:
+    """The value of a register or an entry: an integer of 64 bits."""
+    if type(value) is int and 0 <= value < 1 << 64:
+        return value
+    number = integer(value, f"{what} =", error)
+    if not 0 <= number < 1 << 64:
+        raise error(f"{what} = {number:#x} is not a 64-bit value")
+    return number
+
+
+def choice(value: Any, legal: Container[int], what: str, meaning: str) -> int:
+    """One of a few integers; `meaning` says what they are."""
+    number = integer(value, what, InputError)
+    if number not in legal:
+        raise InputError(f"{what} {shown(value)}: {meaning}")
+    return number
+
+
+def flag(value: Any, what: str) -> bool:
+    """A bool, or 0 or 1."""
+    if value is True or value is False:
+        return bool(value)
+    if isinstance(value, (bool, np.bool_)) or (isinstance(value, (int, np.integer)) and value in (0, 1)):
+        return bool(value)
+    raise InputError(f"{what} = {shown(value)} is neither 0 nor 1")
+
+
+def given(value: Any, kind: type[T], what: str) -> T:
+    """`value`, if it is one of that class."""
+    if not isinstance(value, kind):
+        raise InputError(f"{what} = {shown(value)} is no {kind.__name__}")
+    return value
+
+
+def items(values: Any, what: str, of: str, error: type[InputError] = InputError) -> Iterable[Any]:
+    """What can be iterated over and is no text; `of` says of what it is to be."""
+    if isinstance(values, (str, bytes, Mapping)) or not isinstance(values, Iterable) or getattr(values, "ndim", 1) == 0:
+        raise error(f"{what} = {shown(values)} is not a sequence of {of}")
+    return values
+
+
+def shown(value: Any) -> str:
+    """A wrong argument as a message shows it: one line of at most 60 characters."""
+    return f"{' '.join(repr(value).split()):.60}"
 
 
 def check_maxphyaddr(width: Any) -> int:
-    if isinstance(width, bool) or not hasattr(width, "__index__"):
-        raise RegisterError(f"MAXPHYADDR {width!r} is not an integer")
-    if not rules.MIN_MAXPHYADDR <= width <= rules.MAX_MAXPHYADDR:
-        raise RegisterError(f"MAXPHYADDR {width} is not within {rules.MIN_MAXPHYADDR} to {rules.MAX_MAXPHYADDR}")
-    return int(width)
+    number = integer(width, "MAXPHYADDR", RegisterError)
+    if not rules.MIN_MAXPHYADDR <= number <= rules.MAX_MAXPHYADDR:
+        raise RegisterError(f"MAXPHYADDR {number} is not within {rules.MIN_MAXPHYADDR} to {rules.MAX_MAXPHYADDR}")
+    return number
 
 
 def refuse_pages(first_gfn: int, count: int, maxphyaddr: int) -> None:
@@ -187,7 +245,7 @@ def type_code(value: Any, what: str) -> int:
     if isinstance(value, str):
         return MemoryType.parse(value)
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)):
-        raise InputError(f"{what} = {value!r} is not a memory type")
+        raise InputError(f"{what} = {shown(value)} is not a memory type")
     return int(value)
 
 
@@ -197,7 +255,7 @@ def memory_type(value: Any, what: str) -> MemoryType:
     try:
         return MemoryType(code)
     except ValueError:
-        raise InputError(f"{what} = {value!r} is not a memory type") from None
+        raise InputError(f"{what} = {shown(value)} is not a memory type") from None
 
 
 def types(values: Any, what: str) -> U8Array:
@@ -267,23 +325,25 @@ def no_type(what: str, value: int, index: int | None = None) -> InputError:
     return InputError(f"{what}{place} = {shown} is no memory type that can be an input here")
 
 
-def combined(kernel: Callable[..., None], seats: list[U8Array], out: Any, *context: Any) -> U8Array:
+def combined(kernel: Callable[..., None], inputs: list[U8Array], out: Any, *context: Any) -> U8Array:
     """Broadcast the inputs, run ``kernel(*context, *inputs, out)`` on contiguous arrays, deliver the result.
 
     An input of one element stays one: a kernel repeats it.
     """
     try:
-        shape = np.broadcast_shapes(*(seat.shape for seat in seats))
+        shape = np.broadcast_shapes(*(array.shape for array in inputs))
     except ValueError:
-        raise ArrayError(f"shapes {', '.join(str(seat.shape) for seat in seats)} do not broadcast") from None
-    out = output(out, shape, U8, *seats)
-    fitted = [seat if seat.size == 1 or seat.shape == shape else np.broadcast_to(seat, shape).copy() for seat in seats]
+        raise ArrayError(f"shapes {', '.join(str(array.shape) for array in inputs)} do not broadcast") from None
+    out = output(out, shape, U8, *inputs)
+    fitted = [
+        array if array.size == 1 or array.shape == shape else np.broadcast_to(array, shape).copy() for array in inputs
+    ]
     written = contiguous(out)
     kernel(*context, *fitted, written)
     return deliver(written, out)
 
 
-def seat(value: Any, legal: frozenset[int], what: str) -> U8Array:
+def type_input(value: Any, legal: frozenset[int], what: str) -> U8Array:
     """A type or an array of types for `combined`; a single one is checked here, many are by the kernel."""
     if not is_scalar(value):
         return types(value, what)

@@ -67,18 +67,20 @@ def effective(
     >>> effective("?", ["WC", "WB"]).tolist()
     [1, 12]
     """
-    maker, cd = vendor_name(vendor), bool(cr0_cd)
-    pat = pat if cr0_pg else paging_off(pat)
+    maker, cd = vendor_name(vendor), arrays.flag(cr0_cd, "cr0_cd")
+    pat = pat if arrays.flag(cr0_pg, "cr0_pg") else paging_off(pat)
     if out is None and arrays.is_scalar(mtrr) and arrays.is_scalar(pat):
         codes = arrays.type_code(mtrr, "mtrr"), arrays.type_code(pat, "pat")
         return arrays.KINDS[backends.active.effective(maker, cd, *codes)]
-    seats = [arrays.seat(mtrr, rules.MTRR_INPUTS, "mtrr"), arrays.seat(pat, rules.PAT_INPUTS, "pat")]
-    return arrays.combined(backends.active.effective_array, seats, out, maker, cd)
+    inputs = [arrays.type_input(mtrr, rules.MTRR_INPUTS, "mtrr"), arrays.type_input(pat, rules.PAT_INPUTS, "pat")]
+    return arrays.combined(backends.active.effective_array, inputs, out, maker, cd)
 
 
 def paging_off(pat: Any) -> Any:
     """WB in the shape of what would have counted."""
-    return MemoryType.WB if arrays.is_scalar(pat) else np.full(np.shape(pat), MemoryType.WB, arrays.U8)
+    if arrays.is_scalar(pat):
+        return MemoryType.WB
+    return np.full(arrays.types(pat, "pat").shape, MemoryType.WB, arrays.U8)
 
 
 def effective_pcd_pwt(mtrr: Any, pcd: bool, pwt: bool, vendor: str = "intel") -> MemoryType:
@@ -93,7 +95,8 @@ def effective_pcd_pwt(mtrr: Any, pcd: bool, pwt: bool, vendor: str = "intel") ->
     (<MemoryType.WC: 1>, <MemoryType.UC: 0>)
     """
     code = arrays.type_code(mtrr, "mtrr")
-    return MemoryType(backends.active.effective_pcd_pwt(vendor_name(vendor), code, bool(pcd), bool(pwt)))
+    bits = arrays.flag(pcd, "pcd"), arrays.flag(pwt, "pwt")
+    return arrays.KINDS[backends.active.effective_pcd_pwt(vendor_name(vendor), code, *bits)]
 
 
 def effective_npt(
@@ -130,7 +133,7 @@ def effective_npt(
     >>> effective_npt("WC", "WB", "WB"), effective_npt("WC", "WB", "UC"), effective_npt("WB", "WB", "WB")
     (<MemoryType.WC_PLUS: 9>, <MemoryType.WC: 1>, <MemoryType.WB: 6>)
     """
-    context = bool(snp), bool(cr0_cd)
+    context = arrays.flag(snp, "snp"), arrays.flag(cr0_cd, "cr0_cd")
     if out is None and arrays.is_scalar(guest_pat) and arrays.is_scalar(host_pat) and arrays.is_scalar(mtrr):
         codes = (
             arrays.type_code(guest_pat, "guest_pat"),
@@ -138,12 +141,12 @@ def effective_npt(
             arrays.type_code(mtrr, "mtrr"),
         )
         return arrays.KINDS[backends.active.effective_npt(*codes, *context)]
-    seats = [
-        arrays.seat(guest_pat, rules.PAT_INPUTS, "guest_pat"),
-        arrays.seat(host_pat, rules.PAT_INPUTS, "host_pat"),
-        arrays.seat(mtrr, rules.MTRR_INPUTS, "mtrr"),
+    inputs = [
+        arrays.type_input(guest_pat, rules.PAT_INPUTS, "guest_pat"),
+        arrays.type_input(host_pat, rules.PAT_INPUTS, "host_pat"),
+        arrays.type_input(mtrr, rules.MTRR_INPUTS, "mtrr"),
     ]
-    return arrays.combined(backends.active.effective_npt_array, seats, out, *context)
+    return arrays.combined(backends.active.effective_npt_array, inputs, out, *context)
 
 
 def effective_types(
@@ -193,6 +196,7 @@ def effective_types(
     [0, 0, 6]
     """
     check_level(level)
+    arrays.given(state, MtrrState, "state")
     single = out is None and arrays.is_scalar(ptes) and (addresses is None or arrays.is_scalar(addresses))
     entries = arrays.uint64(ptes, "ptes")
     places = None if addresses is None else arrays.uint64(addresses)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
-from memtype import rules
+from memtype import arrays, rules
 from memtype.errors import InputError
 from memtype.machine import Cpu, Machine
 from memtype.mtrr import MtrrState
@@ -45,10 +45,10 @@ def emit(what: Machine | MtrrState, form: str) -> str | bytes:
     >>> print(emit(s, "proc-mtrr").splitlines()[-1])
     echo "base=0x80000000 size=0x80000000 type=uncachable" > /proc/mtrr
     """
-    writer = FORMS.get(form)
+    writer = FORMS.get(form) if isinstance(form, str) else None
     if writer is None:
-        raise InputError(f"{form!r} is no form to emit (one of {', '.join(FORMS)})")
-    machine = what if isinstance(what, Machine) else _machine(what)
+        raise InputError(f"{arrays.shown(form)} is no form to emit (one of {', '.join(FORMS)})")
+    machine = what if isinstance(what, Machine) else _machine(arrays.given(what, MtrrState, "what"))
     if form != "json" and machine.registers is None:
         raise InputError(f"no MTRRs to emit: {'; '.join(machine.notes) or 'the machine tells none'}")
     return writer(machine)

@@ -58,23 +58,19 @@ def effective_ept(
     >>> effective_ept("WB", False, "WC"), effective_ept("WB", True, "WC"), effective_ept(7, False, "WB")
     (<MemoryType.WC: 1>, <MemoryType.WB: 6>, <MemoryType.UNDEFINED: 10>)
     """
-    cd = bool(cr0_cd)
-    pat = pat if cr0_pg else paging_off(pat)
+    cd = arrays.flag(cr0_cd, "cr0_cd")
+    pat = pat if arrays.flag(cr0_pg, "cr0_pg") else paging_off(pat)
     if out is None and arrays.is_scalar(ept_type) and arrays.is_scalar(ipat) and arrays.is_scalar(pat):
         kind = arrays.type_code(ept_type, "ept_type")
-        return arrays.KINDS[backends.active.effective_ept(kind, _flag(ipat), arrays.type_code(pat, "pat"), cd)]
-    seats = [
-        arrays.seat(ept_type, rules.MTRR_INPUTS, "ept_type"),
+        return arrays.KINDS[
+            backends.active.effective_ept(kind, arrays.flag(ipat, "ipat"), arrays.type_code(pat, "pat"), cd)
+        ]
+    inputs = [
+        arrays.type_input(ept_type, rules.MTRR_INPUTS, "ept_type"),
         arrays.flags(ipat, "ipat"),
-        arrays.seat(pat, rules.PAT_INPUTS, "pat"),
+        arrays.type_input(pat, rules.PAT_INPUTS, "pat"),
     ]
-    return arrays.combined(backends.active.effective_ept_array, seats, out, cd)
-
-
-def _flag(ipat: Any) -> bool:
-    if ipat not in (0, 1):
-        raise InputError(f"ipat = {ipat!r} is neither 0 nor 1")
-    return bool(ipat)
+    return arrays.combined(backends.active.effective_ept_array, inputs, out, cd)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +102,7 @@ def ept_leaf(type: Any, ipat: Any = False) -> EptLeaf:
     code = arrays.type_code(type, "type")
     if code not in rules.EPT_TYPES:
         raise InputError(f"type {code} is no EPT memory type (UC, WC, WT, WP, WB): EPT misconfiguration")
-    return EptLeaf(MemoryType(code), _flag(ipat))
+    return EptLeaf(MemoryType(code), arrays.flag(ipat, "ipat"))
 
 
 def xen_ept_type(guest: Any, host: Any) -> MemoryType:
@@ -201,8 +197,7 @@ def ept_misconfigured(eptes: Any, level: int = 1) -> NDArray[np.int64]:
     >>> ept_misconfigured([0x37, 0x3F, 0x18, 0x17]).tolist(), ept_misconfigured([0xB7, 0x37, 0x07], level=2).tolist()
     ([1, 3], [1])
     """
-    if isinstance(level, bool) or level not in (1, 2, 3, 4, 5):
-        raise InputError(f"level {level!r}: EPT has levels 1 to 5")
+    level = arrays.choice(level, range(1, 6), "level", "EPT has levels 1 to 5")
     given = arrays.uint64(eptes, "eptes").reshape(-1)
     large = given & np.uint64(rules.PTE_PS) != 0
     leaf = np.full(given.shape, level == 1) | (large & (level in (2, 3)))
@@ -221,9 +216,10 @@ def ept_walk_type(eptp: int, cr0_cd: bool = False) -> MemoryType:
     >>> ept_walk_type(0x10001E), ept_walk_type(0x10001E, cr0_cd=True)
     (<MemoryType.WB: 6>, <MemoryType.UC: 0>)
     """
+    off = arrays.flag(cr0_cd, "cr0_cd")
     if not eptp_valid(eptp):
         return MemoryType.UNDEFINED
-    return MemoryType.UC if cr0_cd else MemoryType(int(arrays.uint64(eptp, "eptp")) & rules.EPTP_TYPE)
+    return MemoryType.UC if off else MemoryType(arrays.word(eptp, "eptp") & rules.EPTP_TYPE)
 
 
 def eptp_valid(eptp: int, ept_vpid_cap: int | None = None) -> bool:
@@ -236,8 +232,9 @@ def eptp_valid(eptp: int, ept_vpid_cap: int | None = None) -> bool:
     >>> eptp_valid(0x10001E), eptp_valid(0x10001C), eptp_valid(0x100018, ept_vpid_cap=1 << 14)
     (True, False, False)
     """
-    needed = rules.EPTP_TYPE_CAPS.get(int(arrays.uint64(eptp, "eptp")) & rules.EPTP_TYPE)
-    return needed is not None and (ept_vpid_cap is None or bool(ept_vpid_cap & needed))
+    needed = rules.EPTP_TYPE_CAPS.get(arrays.word(eptp, "eptp") & rules.EPTP_TYPE)
+    allowed = None if ept_vpid_cap is None else arrays.word(ept_vpid_cap, "ept_vpid_cap")
+    return needed is not None and (allowed is None or bool(allowed & needed))
 
 
 def effective_ept_types(
@@ -281,7 +278,7 @@ def effective_ept_types(
     leaves, entries = same_shape(arrays.uint64(eptes, "eptes"), arrays.uint64(ptes, "ptes"), "eptes", "ptes")
     out = arrays.output(out, entries.shape, arrays.U8, leaves, entries)
     written = arrays.contiguous(out)
-    kernel = partial(backends.active.effective_ept_types, as_pat(pat).value, level, bool(cr0_cd))
+    kernel = partial(backends.active.effective_ept_types, as_pat(pat).value, level, arrays.flag(cr0_cd, "cr0_cd"))
     parallel.elementwise(kernel, (leaves, entries, written), threads)
     found = arrays.deliver(written, out)
     return MemoryType(int(found)) if single else found

@@ -79,7 +79,7 @@ class StateArray:
     @classmethod
     def of(cls, states: Iterable[MtrrState]) -> StateArray:
         """The columns of `MtrrState` objects; shorter files are filled with pairs that are not valid."""
-        found = list(states)
+        found = [arrays.given(s, MtrrState, "state") for s in arrays.items(states, "states", "MtrrState")]
         pairs = max((len(s.variable) for s in found), default=0)
         filled = [(*s.variable, *[(0, 0)] * (pairs - len(s.variable))) for s in found]
         both = np.array(filled, arrays.U64).reshape(len(found), pairs, 2)
@@ -111,6 +111,7 @@ class StateArray:
     def part(self, start: int, stop: int) -> StateArray:
         """The states [start, stop), sharing memory."""
         made = object.__new__(StateArray)
+        start, stop = arrays.integer(start, "start"), arrays.integer(stop, "stop")
         for name in StateArray.__slots__:
             object.__setattr__(made, name, getattr(self, name)[start:stop])
         return made
@@ -180,6 +181,7 @@ def _vendors(names: Any, count: int) -> Any:
     """1 where AMD, as in the C core."""
     if isinstance(names, str):
         return np.full(count, vendor_name(names) == "amd", np.uint32)
-    if len(names) != count:
-        raise RegisterError(f"vendor: {len(names)} names for {count} states")
-    return np.fromiter((vendor_name(name) == "amd" for name in names), np.uint32, count)
+    makers = [vendor_name(name) == "amd" for name in arrays.items(names, "vendor", "names", RegisterError)]
+    if len(makers) != count:
+        raise RegisterError(f"vendor: {len(makers)} names for {count} states")
+    return np.array(makers, np.uint32)

@@ -6,7 +6,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -34,9 +34,34 @@ class Segment:
         return self.base + self.size
 
 
+class Answers(Protocol):
+    """Whoever answers for addresses: `MtrrState`, `MemoryMap`, `View`. `vendor` is None where it is not known."""
+
+    @property
+    def maxphyaddr(self) -> int: ...
+    @property
+    def vendor(self) -> str | None: ...
+    @property
+    def map(self) -> MemoryMap: ...
+    def at(self, address: int) -> MemoryType: ...
+    def types(self, addresses: Any, out: arrays.U8Array | None = None, threads: int = 1) -> Any: ...
+    def page_types(self, first_gfn: int, count: int, out: arrays.U8Array | None = None) -> arrays.U8Array: ...
+
+
+_QUESTIONS = ("maxphyaddr", "vendor", "map", "at", "types", "page_types")
+
+
+def answers(source: Any, what: str) -> Answers:
+    """`source`, if it answers for addresses."""
+    if not all(hasattr(type(source), question) for question in _QUESTIONS):
+        raise InputError(
+            f"{what} = {arrays.shown(source)} answers for no address: give an MtrrState, MemoryMap or View"
+        )
+    return source  # type: ignore[no-any-return]
+
+
 _put = object.__setattr__
 _NOTHING = (None,)  # no backend's handle
-_ONE = 1
 
 
 class MemoryMap:
@@ -129,6 +154,16 @@ class MemoryMap:
     def segments(self) -> tuple[Segment, ...]:
         return self._segments
 
+    @property
+    def map(self) -> MemoryMap:
+        """Itself: a map answers as registers do."""
+        return self
+
+    @property
+    def vendor(self) -> None:
+        """A map does not tell whose registers it came from."""
+        return None
+
     def _make_segments(self) -> tuple[Segment, ...]:
         ends = [*self._bases[1:], 1 << self.maxphyaddr]
         return tuple(
@@ -160,7 +195,9 @@ class MemoryMap:
         return self._kinds[bisect_right(self._bases, address) - 1]
 
     def stretch(self, address: int) -> tuple[MemoryType, int, int]:
-        """(type, first byte, first byte behind) of the segment around an address of the map, unchecked."""
+        """(type, first byte, first byte behind) of the segment around an address."""
+        if type(address) is not int or not 0 <= address < 1 << self.maxphyaddr:
+            address = arrays.address(address, self.maxphyaddr)
         bases = self._bases
         place = bisect_right(bases, address)
         end = bases[place] if place < len(bases) else 1 << self.maxphyaddr
@@ -171,7 +208,7 @@ class MemoryMap:
 
         Parameters, errors and what they leave in `out` are those of `MtrrState.types`.
         """
-        if threads is _ONE:
+        if threads is parallel.ONE:
             made = backends.active.map_types_at_once(self, addresses, out)
             if made is not None:
                 return made
@@ -184,6 +221,30 @@ class MemoryMap:
         kernel = partial(backends.active.map_types, *self.as_arrays(), self.maxphyaddr)
         parallel.elementwise(kernel, (given, written), threads)
         return arrays.deliver(written, out)
+
+    def page_types(self, first_gfn: int, count: int, out: arrays.U8Array | None = None) -> arrays.U8Array:
+        """The types of `count` 4 KiB pages from `first_gfn` on: uint8[count]; MIXED where a page spans several.
+
+        Examples
+        --------
+        >>> MemoryMap.from_segments([(0, 0x1800, "WB")], 36, gap="UC").page_types(0, 3).tolist()
+        [6, 11, 0]
+        """
+        made = backends.active.pages_at_once(self, first_gfn, count, out)
+        if made is not None:
+            return made
+        first_gfn, count = arrays.integer(first_gfn, "first_gfn"), arrays.integer(count, "count")
+        arrays.refuse_pages(first_gfn, count, self.maxphyaddr)
+        out = arrays.output(out, (count,), arrays.U8)
+        bases, kinds = self._arrays
+        low, high = np.searchsorted(bases, [first_gfn << rules.PAGE_SHIFT, first_gfn + count << rules.PAGE_SHIFT])
+        starts = (bases >> np.uint64(rules.PAGE_SHIFT)).astype(np.int64) - first_gfn
+        edges = np.append(np.clip(starts, 0, count), count)
+        out[:] = np.repeat(kinds, np.diff(edges))
+        inside = bases[low:high]
+        split = inside[inside & np.uint64(rules.PAGE_SIZE - 1) != 0] >> np.uint64(rules.PAGE_SHIFT)
+        out[split.astype(np.int64) - first_gfn] = MemoryType.MIXED
+        return out
 
     def uniform(self, base: int, size: int) -> MemoryType:
         """The one type of [base, base + size), or MIXED."""
@@ -214,12 +275,12 @@ def packed_map(held: tuple[Any, ...], maxphyaddr: int) -> MemoryMap:
 def _triples(segments: Any) -> Iterator[tuple[int, int, Any]]:
     """(base, size, type) with integers as such; anything else is named."""
     if not isinstance(segments, Iterable):
-        raise InputError(f"segments = {segments!r:.60} is not a list of (base, size, type)")
+        raise InputError(f"segments = {arrays.shown(segments)} is not a list of (base, size, type)")
     for index, segment in enumerate(segments):
         try:
             base, size, kind = segment
         except (TypeError, ValueError):
-            raise InputError(f"segment {index}: {segment!r:.60} is not (base, size, type)") from None
+            raise InputError(f"segment {index}: {arrays.shown(segment)} is not (base, size, type)") from None
         yield arrays.integer(base, f"segment {index}: base"), arrays.integer(size, f"segment {index}: size"), kind
 
 

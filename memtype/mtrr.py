@@ -21,7 +21,6 @@ _VENDORS = {
     "amd": "amd", "authenticamd": "amd", "hygon": "amd", "hygongenuine": "amd",
 }  # fmt: skip
 
-_ONE = 1
 _STATE_MSRS = frozenset(
     (
         rules.MTRRCAP, rules.DEF_TYPE_MSR, rules.SYSCFG_MSR, rules.TOP_MEM2_MSR, *rules.FIXED_MSRS,
@@ -94,13 +93,20 @@ class MtrrState:
     def __post_init__(self) -> None:
         # tuple() and int() take lists, iterators and numpy integers
         put = object.__setattr__
-        put(self, "fixed", tuple(_word(v, rules.msr_name(i)) for v, i in _zip_fixed(self.fixed)))
-        put(self, "variable", tuple(_pair(n, pair) for n, pair in enumerate(_sequence(self.variable, "variable"))))
-        put(self, "def_type", _word(self.def_type, rules.msr_name(rules.DEF_TYPE_MSR)))
-        put(self, "syscfg", _word(self.syscfg, rules.msr_name(rules.SYSCFG_MSR)))
-        put(self, "tom2", _word(self.tom2, rules.msr_name(rules.TOP_MEM2_MSR)))
+        put(self, "fixed", tuple(arrays.word(v, rules.msr_name(i)) for v, i in _zip_fixed(self.fixed)))
+        put(
+            self,
+            "variable",
+            tuple(
+                _pair(n, pair)
+                for n, pair in enumerate(arrays.items(self.variable, "variable", "registers", RegisterError))
+            ),
+        )
+        put(self, "def_type", arrays.word(self.def_type, rules.msr_name(rules.DEF_TYPE_MSR)))
+        put(self, "syscfg", arrays.word(self.syscfg, rules.msr_name(rules.SYSCFG_MSR)))
+        put(self, "tom2", arrays.word(self.tom2, rules.msr_name(rules.TOP_MEM2_MSR)))
         if self.cap is not None:
-            put(self, "cap", _word(self.cap, rules.msr_name(rules.MTRRCAP)))
+            put(self, "cap", arrays.word(self.cap, rules.msr_name(rules.MTRRCAP)))
         put(self, "vendor", vendor_name(self.vendor))
         put(self, "maxphyaddr", check_maxphyaddr(self.maxphyaddr))
         if len(self.variable) > rules.MAX_VARIABLE:
@@ -136,9 +142,11 @@ class MtrrState:
         40
         """
         if not isinstance(msrs, Mapping) and not callable(msrs):
-            raise RegisterError(f"registers {msrs!r:.60} are neither a mapping nor a function of the index")
+            raise RegisterError(f"registers {arrays.shown(msrs)} are neither a mapping nor a function of the index")
         found = msrs if isinstance(msrs, Mapping) else _read_all(msrs, vendor_name(vendor))
-        registers = {index: _word(value, rules.msr_name(index)) for index, value in found.items() if _is_mtrr(index)}
+        registers = {
+            index: arrays.word(value, rules.msr_name(index)) for index, value in found.items() if _is_mtrr(index)
+        }
         def_type = _need(registers, rules.DEF_TYPE_MSR)
         pairs = [n for n in range(rules.NUMBERED_PAIRS) if _pair_indexes(n) & registers.keys()]
         variable = [
@@ -228,7 +236,7 @@ class MtrrState:
         AddressError
             For the first address outside [0, 2**maxphyaddr); `.index` is its flat place.
         """
-        if threads is _ONE:  # not == 1, which True is too
+        if threads is parallel.ONE:
             made = backends.active.types_at_once(self, addresses, out)
             if made is not None:
                 return made
@@ -259,8 +267,7 @@ class MtrrState:
 
     def explain(self, address: int) -> explanation.Explanation:
         """The type of one address with the rules and registers that decided it."""
-        self.at(address)  # refuses what is no address
-        return explanation.explain(self, address)
+        return explanation.explain(self, arrays.address(address, self.maxphyaddr))
 
     @property
     def map(self) -> MemoryMap:
@@ -349,10 +356,10 @@ def msr_valid(index: int, value: int, maxphyaddr: int = rules.DEFAULT_MAXPHYADDR
 
 def refused(index: int, value: int, maxphyaddr: int, vendor: str) -> str | None:
     """Why hardware refuses the value, in words that name the bit and the limit; None where it takes it."""
-    if isinstance(index, bool) or not hasattr(index, "__index__") or not 0 <= index < 1 << 32:
-        raise RegisterError(f"register index {index!r:.60} is not a 32-bit number")
-    index = int(index)
-    word = _word(value, rules.msr_name(index))
+    index = arrays.integer(index, "register index", RegisterError)
+    if not 0 <= index < 1 << 32:
+        raise RegisterError(f"register index {index} is not a 32-bit number")
+    word = arrays.word(value, rules.msr_name(index))
     fault = backends.active.msr_fault(index, word, maxphyaddr, vendor)
     if fault is None:
         return None
@@ -374,10 +381,12 @@ def range_registers(
     >>> [hex(v) for v in range_registers(0x4000000, 0x2000000, "WB", maxphyaddr=36)]
     ['0x4000006', '0xffe000800']
     """
-    if size < rules.PAGE_SIZE or size & (size - 1) or base % size or base + size > 1 << check_maxphyaddr(maxphyaddr):
+    base, size = arrays.integer(base, "base", RegisterError), arrays.integer(size, "size", RegisterError)
+    end = 1 << check_maxphyaddr(maxphyaddr)
+    if base < 0 or size < rules.PAGE_SIZE or size & (size - 1) or base % size or base + size > end:
         limits = f"a power of two of at least 4 KiB, aligned, below 2**{maxphyaddr}"
         raise RegisterError(f"0x{base:x}+0x{size:x} is not {limits}")
-    encoding = kind if isinstance(kind, MemoryType) else MemoryType.parse(kind)
+    encoding = arrays.memory_type(kind, "type")
     if encoding not in rules.MTRR_TYPES:
         raise RegisterError(f"{encoding} is no MTRR type")
     return base | encoding, rules.page_bits(maxphyaddr) & ~(size - 1) | rules.MASK_VALID
@@ -398,34 +407,19 @@ def vendor_name(vendor: str) -> str:
     try:
         return _VENDORS[vendor.lower()]
     except (KeyError, AttributeError):
-        raise RegisterError(f"vendor {vendor!r:.60} is neither intel nor amd") from None
-
-
-def _word(value: Any, what: str) -> int:
-    if isinstance(value, bool) or not hasattr(value, "__index__"):
-        raise RegisterError(f"{what} = {value!r} is not an integer")
-    number = int(value)
-    if not 0 <= number < 1 << 64:
-        raise RegisterError(f"{what} = {number:#x} is not a 64-bit value")
-    return number
-
-
-def _sequence(values: Any, what: str) -> Iterable[Any]:
-    if not isinstance(values, Iterable) or isinstance(values, (str, bytes, Mapping)):
-        raise RegisterError(f"{what} = {values!r:.60} is not a sequence of registers")
-    return values
+        raise RegisterError(f"vendor {arrays.shown(vendor)} is neither intel nor amd") from None
 
 
 def _pair(n: int, pair: Any) -> tuple[int, int]:
     try:
         base, mask = pair
     except (TypeError, ValueError):
-        raise RegisterError(f"variable range {n}: {pair!r} is not (base, mask)") from None
-    return _word(base, f"IA32_MTRR_PHYSBASE{n}"), _word(mask, f"IA32_MTRR_PHYSMASK{n}")
+        raise RegisterError(f"variable range {n}: {arrays.shown(pair)} is not (base, mask)") from None
+    return arrays.word(base, f"IA32_MTRR_PHYSBASE{n}"), arrays.word(mask, f"IA32_MTRR_PHYSMASK{n}")
 
 
 def _zip_fixed(fixed: Iterable[int]) -> list[tuple[int, int]]:
-    values = tuple(_sequence(fixed, "fixed"))
+    values = tuple(arrays.items(fixed, "fixed", "registers", RegisterError))
     if len(values) != len(rules.FIXED_MSRS):
         raise RegisterError(f"{len(values)} fixed-range registers; there are {len(rules.FIXED_MSRS)}")
     return list(zip(values, rules.FIXED_MSRS, strict=True))
@@ -448,7 +442,7 @@ def _need(registers: Mapping[int, int], index: int) -> int:
 
 def _read_all(read: Callable[[int], int], vendor: str) -> dict[int, int]:
     """Every register that MTRRCAP says exists, through a reader."""
-    cap = _word(read(rules.MTRRCAP), rules.msr_name(rules.MTRRCAP))
+    cap = arrays.word(read(rules.MTRRCAP), rules.msr_name(rules.MTRRCAP))
     pairs = min(cap & rules.MTRRCAP_VCNT, rules.NUMBERED_PAIRS)
     wanted = [rules.DEF_TYPE_MSR, *range(rules.PHYSBASE0, rules.PHYSBASE0 + 2 * pairs)]
     wanted += rules.FIXED_MSRS if cap & rules.MTRRCAP_FIX else ()

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Final
 
+from memtype import arrays
 from memtype.errors import AddressError, InputError
 
 LEAST = 1 << 21  # elements that a thread must have to gain: 1 ms of work, where starting one takes some 0.3 ms
+
+ONE: Final = 1  # ``threads is ONE`` is what ``threads == 1`` is not: False for True
 
 Part = Callable[[int, int], None]
 
@@ -73,7 +76,7 @@ def elementwise(
 def check_threads(threads: Any) -> int:
     """The number of threads. Raises `InputError` for what is no positive integer."""
     if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:
-        raise InputError(f"threads = {threads!r} is not a positive integer")
+        raise InputError(f"threads = {arrays.shown(threads)} is not a positive integer")
     return threads
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from memtype import arrays, backends, rules
-from memtype.errors import InputError, RegisterError
+from memtype.errors import AddressError, InputError, RegisterError
 from memtype.mtrr import Problem
 from memtype.types import MemoryType
 
@@ -56,9 +56,10 @@ class Pat:
         >>> hex(Pat.from_types("WB WC UC- UC WB WP UC- WT".split()).value)
         '0x407050600070106'
         """
-        codes = [arrays.type_code(kind, f"PAT entry {index}") for index, kind in enumerate(types)]
+        entries = enumerate(arrays.items(types, "types", "eight types", RegisterError))
+        codes = [arrays.type_code(kind, f"PAT entry {index}") for index, kind in entries]
         if len(codes) != 8 or not set(codes) <= rules.PAT_TYPES:
-            raise RegisterError(f"PAT entries {codes}: eight of UC, WC, WT, WP, WB, UC- are needed")
+            raise RegisterError(f"PAT entries {arrays.shown(codes)}: eight of UC, WC, WT, WP, WB, UC- are needed")
         return cls(int.from_bytes(bytes(codes), "little"))
 
     @property
@@ -192,7 +193,7 @@ class Pat:
         CR3 under CR4.PCIDE = 1 those bits belong to the PCID and entry 0 is used: say ``pcide=True``.
         """
         number = _entry(entry)
-        return 0 if pcide else (number >> 4 & 1) * 2 + (number >> 3 & 1)
+        return 0 if arrays.flag(pcide, "pcide") else (number >> 4 & 1) * 2 + (number >> 3 & 1)
 
     def walk_type(self, entry: int, pcide: bool = False) -> MemoryType:
         """The PAT type of that access; it combines with the MTRR (or EPT) type of the table's address."""
@@ -232,9 +233,8 @@ def as_pat(pat: Pat | int | str | None) -> Pat:
 
 def check_level(level: Any) -> int:
     """The level of a leaf."""
-    if isinstance(level, bool) or not hasattr(level, "__index__") or int(level) not in rules.LEAF_SHIFTS:
-        raise InputError(f"level {level!r}: leaves are at level 1 (4 KiB), 2 (2 or 4 MiB) or 3 (1 GiB)")
-    return int(level)
+    meaning = "leaves are at level 1 (4 KiB), 2 (2 or 4 MiB) or 3 (1 GiB)"
+    return arrays.choice(level, rules.LEAF_SHIFTS, "level", meaning)
 
 
 def pte_bits(index: int, level: int) -> int:
@@ -248,18 +248,13 @@ def _entry(pte: Any) -> int:
     """One 64-bit entry."""
     if type(pte) is int and 0 <= pte < 1 << 64:
         return pte
-    return int(arrays.uint64(pte, "pte"))
+    return arrays.word(pte, "entry", AddressError)
 
 
 def _value_of(value: Any) -> int:
     if isinstance(value, str):
         return _parse(value)
-    if isinstance(value, bool) or not hasattr(value, "__index__"):
-        raise RegisterError(f"IA32_PAT = {value!r} is not an integer")
-    number = int(value)
-    if not 0 <= number < 1 << 64:
-        raise RegisterError(f"IA32_PAT = {number:#x} is not a 64-bit value")
-    return number
+    return arrays.word(value, rules.msr_name(rules.PAT_MSR))
 
 
 def _parse(text: str) -> int:
@@ -273,6 +268,5 @@ def _parse(text: str) -> int:
     types = re.split(r"[\s,]+", word)
     if len(types) == 8:
         return Pat.from_types(types).value
-    raise RegisterError(
-        f"{text!r} is no PAT: a layout ({', '.join(rules.PAT_LAYOUTS)}), a value (0x0007040600070406) or eight types"
-    )
+    known = f"a layout ({', '.join(rules.PAT_LAYOUTS)}), a value (0x0007040600070406) or eight types"
+    raise RegisterError(f"{arrays.shown(text)} is no PAT: {known}")

@@ -18,6 +18,8 @@ class MemoryType(IntEnum):
     --------
     >>> MemoryType.parse("write-back"), str(MemoryType.UC_MINUS), int(MemoryType.WC)
     (<MemoryType.WB: 6>, 'UC-', 1)
+    >>> MemoryType("WC"), MemoryType(1)
+    (<MemoryType.WC: 1>, <MemoryType.WC: 1>)
     """
 
     UC = 0
@@ -31,6 +33,11 @@ class MemoryType(IntEnum):
     UNDEFINED = 10  # the manuals leave the answer open
     MIXED = 11  # a range that spans several types
     NOT_TOLD = 12  # the input leaves the type open: several machines fit it, and they differ here
+
+    @classmethod
+    def _missing_(cls, value: object) -> MemoryType:
+        """``MemoryType("WB")``: any spelling that `parse` reads; what is none is an `InputError`."""
+        return cls.parse(value)  # type: ignore[arg-type]
 
     def __str__(self) -> str:
         return _SHORT[self]
@@ -49,9 +56,11 @@ class MemoryType(IntEnum):
         InputError
             When the text names no memory type, or a reserved encoding (2, 3).
         """
-        found = _SPELLINGS.get(str(int(text) if isinstance(text, int) else text).strip().lower().replace(" ", "-"))
+        word = str(int(text)) if isinstance(text, int) else text
+        found = _SPELLINGS.get(word.strip().lower().replace(" ", "-")) if isinstance(word, str) else None
         if found is None:
-            raise InputError(f"{text!r} is not a memory type (one of UC, WC, WT, WP, WB, UC-)")
+            shown = " ".join(repr(text).split())
+            raise InputError(f"{shown:.60} is not a memory type (one of UC, WC, WT, WP, WB, UC-)")
         return found
 
 

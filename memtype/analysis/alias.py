@@ -54,7 +54,7 @@ def alias(a: Any, b: Any, vendor: str = "intel", *, self_snoop: bool = False) ->
     >>> print(alias("WB", "UC", vendor="amd"))
     error: AMD forbids UC with WB on one page  [alias-uc-cached: SDM 3A 12.12.4, APM 2 7.8.7]
     """
-    maker = vendor_name(vendor)
+    maker, snoops = vendor_name(vendor), arrays.flag(self_snoop, "self_snoop")
     kinds = (arrays.memory_type(a, "a"), arrays.memory_type(b, "b"))
     first, second = sorted(MemoryType.UC if kind is MemoryType.UC_MINUS else kind for kind in kinds)
     pair = f"{first} with {second}"
@@ -73,7 +73,7 @@ def alias(a: Any, b: Any, vendor: str = "intel", *, self_snoop: bool = False) ->
         return Alias("error", f"{pair}: WC writes may not check the caches", "alias-wc-cached")
     if maker == "amd":
         return Alias("error", f"AMD forbids {pair} on one page", "alias-uc-cached")
-    if self_snoop:
+    if snoops:
         return Alias("warn", f"{pair}: Intel does not support it; self-snoop keeps it coherent", "alias-uc-cached")
     return Alias("error", f"{pair}: Intel does not support it, and without self-snoop data is lost", "alias-uc-cached")
 

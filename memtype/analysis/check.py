@@ -6,11 +6,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from memtype import arrays, rules
-from memtype.analysis.diff import diff_cpus
+from memtype.analysis.diff import as_machine, diff_cpus
 from memtype.errors import InputError, ShatteredMapError
-from memtype.machine import Cpu, Machine
-from memtype.memory_map import MemoryMap
-from memtype.mtrr import MtrrState
+from memtype.machine import Machine
+from memtype.memory_map import Answers, MemoryMap
 from memtype.types import MemoryType
 
 REQUIREMENTS = ("snp",)
@@ -66,7 +65,7 @@ class Report:
 
 
 def check(
-    machine: Machine | MtrrState,
+    machine: Machine | Answers,
     mmio: Iterable[Span] = (),
     ram: Iterable[Span] = (),
     require: str | None = None,
@@ -76,8 +75,8 @@ def check(
 
     Parameters
     ----------
-    machine : Machine or MtrrState
-        A parsed dump, or bare registers.
+    machine : Machine, MtrrState, MemoryMap or View
+        A parsed dump, or bare registers, or a map.
     mmio : iterable of (base, size)
         Device ranges, which no cacheable type may cover.
     ram : iterable of (base, size)
@@ -98,26 +97,38 @@ def check(
 
     Examples
     --------
+    >>> from memtype import MtrrState
     >>> state = MtrrState(0xC06, (0x0606060606060606,) * 11, maxphyaddr=36)
     >>> print(*check(state, mmio=[(0xFEE00000, 0x1000)]))
     error: [mem 0x00000000fee00000-0x00000000fee00fff] device registers are WB  [check-mmio: SDM 3A 12.3.1, 12.11]
     """
-    if isinstance(machine, MtrrState):
-        machine = Machine(cpus=(Cpu(0, machine),), vendor=machine.vendor, maxphyaddr=machine.maxphyaddr)
+    machine = as_machine(machine, "machine")
+    devices, more = _spans(mmio, "mmio"), _spans(ram, "ram")
     _known(require, (None, *REQUIREMENTS), "require")
     _known(platform, PLATFORMS, "platform")
     if machine.mtrrs is None and machine.printed_map is None:
         raise InputError(f"{machine.source}: neither MTRRs nor a map in it: nothing to check")
     found = [*_registers(machine), *_cpus(machine, require), *_platform(machine, platform)]
-    spans = [*_usable(machine), *ram], list(mmio)
-    found += _ranges(machine, *spans, platform == "tdx")
+    found += _ranges(machine, [*_usable(machine), *more], devices, platform == "tdx")
     order = {"error": 0, "warning": 1, "note": 2}
     return Report(tuple(sorted(found, key=lambda finding: order[finding.severity])))
 
 
 def _known(value: str | None, names: tuple[str | None, ...], what: str) -> None:
-    if value not in names:
-        raise InputError(f"{what} = {value!r}: one of {', '.join(name for name in names if name)} is known")
+    if not isinstance(value, (str, type(None))) or value not in names:
+        raise InputError(f"{what} = {arrays.shown(value)}: one of {', '.join(name for name in names if name)} is known")
+
+
+def _spans(values: Iterable[Span], what: str) -> list[Span]:
+    """(base, size) of each range, as integers."""
+    found = []
+    for index, value in enumerate(arrays.items(values, what, "(base, size)")):
+        try:
+            base, size = value
+        except (TypeError, ValueError):
+            raise InputError(f"{what}[{index}] = {arrays.shown(value)} is not (base, size)") from None
+        found.append((arrays.integer(base, f"{what}[{index}]: base"), arrays.integer(size, f"{what}[{index}]: size")))
+    return found
 
 
 # --- registers and processors -------------------------------------------------------------------------------------
@@ -198,7 +209,7 @@ def _ranges(machine: Machine, ram: list[Span], mmio: list[Span], all_wb: bool) -
     assert memory is not None
     limit = 1 << memory.maxphyaddr
     for base, size in (*ram, *mmio):
-        if arrays.integer(base, "base") < 0 or arrays.integer(size, "size") <= 0 or base + size > limit:
+        if base < 0 or size <= 0 or base + size > limit:
             raise InputError(f"range 0x{base:x}+0x{size:x} is not within [0, 2**{memory.maxphyaddr})")
     if all_wb:
         memory = MemoryMap.from_segments([(0, limit, MemoryType.WB)], memory.maxphyaddr)

@@ -6,15 +6,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from memtype import rules
+from memtype import arrays, rules
 from memtype.analysis.alias import Alias, alias
 from memtype.effective import effective
 from memtype.errors import InputError, ShatteredMapError
 from memtype.machine import Machine
 from memtype.memory_map import MemoryMap
+from memtype.mtrr import vendor_name
 from memtype.types import MemoryType
 
-_NO_TYPE = (MemoryType.MIXED, MemoryType.UNDEFINED)
+_NO_TYPE = (MemoryType.MIXED, MemoryType.UNDEFINED, MemoryType.NOT_TOLD)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +79,8 @@ def conflicts(machine: Machine, vendor: str | None = None, *, self_snoop: bool =
     >>> [(hex(c.last), c.users[0], c.verdict.verdict, c.refused) for c in conflicts(told)]
     [('0xd07fffff', 'Xorg:12', 'warn', True)]
     """
-    maker = vendor or machine.vendor or "intel"
+    arrays.given(machine, Machine, "machine")
+    maker = vendor_name((machine.vendor or "intel") if vendor is None else vendor)
     memory = _map(machine)
     facts = machine.facts or {}
     pairs = [*_messages(facts.get("pat_messages")), *_overlaps(facts.get("pat_memtype_list"))]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from memtype import rules
 from memtype.errors import InputError
 from memtype.machine import Cpu, Machine
-from memtype.memory_map import MemoryMap
+from memtype.memory_map import Answers, MemoryMap, answers
 from memtype.mtrr import MtrrState
 from memtype.pat import Pat
 from memtype.types import MemoryType
@@ -84,7 +84,7 @@ class Diff:
         return f"{counted}, {told}" + (f", PAT differs in {_entries(len(self.pat))}" if self.pat else "")
 
 
-def diff(a: MtrrState | MemoryMap | Machine, b: MtrrState | MemoryMap | Machine) -> Diff:
+def diff(a: Answers | Machine, b: Answers | Machine) -> Diff:
     """Compare two register files, maps or dumps by what they mean.
 
     Addresses below both widths are compared. A dump that holds only a printed map is compared with the other's
@@ -107,7 +107,7 @@ def diff(a: MtrrState | MemoryMap | Machine, b: MtrrState | MemoryMap | Machine)
     >>> bool(diff(before, before))
     False
     """
-    first, second = _machine(a), _machine(b)
+    first, second = as_machine(a, "a"), as_machine(b, "b")
     left, right = first.mtrrs, second.mtrrs
     registers = register_changes(left, right) if left is not None and right is not None else None
     notes = []
@@ -177,14 +177,13 @@ def _context(state: MtrrState) -> tuple[object, ...]:
     return state.maxphyaddr, state.vendor, state.has_fixed
 
 
-def _machine(given: MtrrState | MemoryMap | Machine) -> Machine:
+def as_machine(given: Answers | Machine, what: str) -> Machine:
+    """A dump as it is; registers as those of its one processor; what else answers as a map."""
     if isinstance(given, Machine):
         return given
     if isinstance(given, MtrrState):
         return Machine(cpus=(Cpu(0, given),), vendor=given.vendor, maxphyaddr=given.maxphyaddr)
-    if isinstance(given, MemoryMap):
-        return Machine(printed_map=given)
-    raise InputError(f"{given!r:.60} is neither a register file, nor a map, nor a dump")
+    return Machine(printed_map=answers(given, what).map)
 
 
 def _maps(first: Machine, second: Machine) -> tuple[tuple[MemoryMap, MemoryMap], str | None]:

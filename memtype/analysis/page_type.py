@@ -9,16 +9,15 @@ import numpy as np
 
 from memtype import arrays, rules
 from memtype.effective import effective
-from memtype.errors import InputError, ShatteredMapError
-from memtype.memory_map import MemoryMap, Segment
-from memtype.mtrr import MtrrState
+from memtype.errors import ShatteredMapError
+from memtype.memory_map import Answers, Segment, answers
 from memtype.types import MemoryType
 
 SIZES = (1 << 12, 1 << 21, 1 << 22, 1 << 30)
 _SIZE_NAMES = {1 << 12: "4 KiB", 1 << 21: "2 MiB", 1 << 22: "4 MiB", 1 << 30: "1 GiB"}
 _CONSERVATIVE = (
-    MemoryType.UNDEFINED, MemoryType.MIXED, MemoryType.UC, MemoryType.CD, MemoryType.UC_MINUS, MemoryType.WC,
-    MemoryType.WC_PLUS, MemoryType.WT, MemoryType.WP, MemoryType.WB,
+    MemoryType.UNDEFINED, MemoryType.NOT_TOLD, MemoryType.MIXED, MemoryType.UC, MemoryType.CD, MemoryType.UC_MINUS,
+    MemoryType.WC, MemoryType.WC_PLUS, MemoryType.WT, MemoryType.WP, MemoryType.WB,
 )  # fmt: skip
 
 
@@ -57,12 +56,12 @@ class PageType:
         return min(self.types, key=_CONSERVATIVE.index)
 
 
-def page_type(source: MtrrState | MemoryMap, address: int, size: int = 1 << 21) -> PageType:
+def page_type(source: Answers, address: int, size: int = 1 << 21) -> PageType:
     """The MTRR types of the page of `size` bytes that holds `address`, and advice where it has several.
 
     Parameters
     ----------
-    source : MtrrState or MemoryMap
+    source : MtrrState, MemoryMap or View
     address : int
         Any address inside the page.
     size : int
@@ -75,25 +74,24 @@ def page_type(source: MtrrState | MemoryMap, address: int, size: int = 1 << 21) 
 
     Examples
     --------
+    >>> from memtype import MtrrState
     >>> s = MtrrState(0x806, variable=((0x80100000, 0xFFFF00800),), maxphyaddr=36)
     >>> page = page_type(s, 0x80000000)
     >>> page.type, sorted(map(str, page.types)), page.advice
     (<MemoryType.MIXED: 11>, ['UC', 'WB'], 'split it into 4 KiB pages, or map all of it UC')
     """
-    if size not in SIZES:
-        raise InputError(f"page size {size}: pages are of {', '.join(_SIZE_NAMES.values())}")
-    if not 0 <= address < 1 << source.maxphyaddr:
-        raise arrays.address_beyond(address, source.maxphyaddr)
+    answers(source, "source")
+    size = arrays.choice(size, SIZES, "page size", f"pages are of {', '.join(_SIZE_NAMES.values())}")
+    address = arrays.address(address, source.maxphyaddr)
     base = address & ~(size - 1)
     segments = _segments(source, base, size)
     return PageType(base, size, segments, _advice(source, segments, size))
 
 
-def _segments(source: MtrrState | MemoryMap, base: int, size: int) -> tuple[Segment, ...]:
+def _segments(source: Answers, base: int, size: int) -> tuple[Segment, ...]:
     try:
-        whole = source if isinstance(source, MemoryMap) else source.map
+        whole = source.map
     except ShatteredMapError:  # holey masks: look at every 4 KiB
-        assert isinstance(source, MtrrState)
         kinds = source.page_types(base >> rules.PAGE_SHIFT, size >> rules.PAGE_SHIFT)
         starts = [0, *(np.flatnonzero(np.diff(kinds)) + 1).tolist(), kinds.size]
         return tuple(
@@ -105,14 +103,14 @@ def _segments(source: MtrrState | MemoryMap, base: int, size: int) -> tuple[Segm
     return tuple(Segment(max(s.base, base), min(s.end, end) - max(s.base, base), s.type) for s in inside)
 
 
-def _advice(source: MtrrState | MemoryMap, segments: tuple[Segment, ...], size: int) -> str:
+def _advice(source: Answers, segments: tuple[Segment, ...], size: int) -> str:
     if len(segments) == 1:
         return ""
     kinds = {segment.type for segment in segments}
     advice = f"split it into {_parts(segments, size)}"
-    makers = (source.vendor,) if isinstance(source, MtrrState) else ("intel", "amd")
+    makers = (source.vendor,) if source.vendor else ("intel", "amd")
     advice += _one_type(kinds, makers)
-    if isinstance(source, MtrrState) and source.vendor == "intel" and segments[0].base < rules.FIXED_END:
+    if source.vendor == "intel" and segments[0].base < rules.FIXED_END:
         advice += " (Intel processors split it by themselves, at a cost)"
     return advice
 

@@ -12,7 +12,7 @@ import numpy as np
 from memtype import arrays, rules
 from memtype.analysis import page_trie
 from memtype.errors import InputError, ShatteredMapError
-from memtype.memory_map import MemoryMap
+from memtype.memory_map import MemoryMap, answers
 from memtype.mtrr import MtrrState
 from memtype.types import MemoryType
 
@@ -173,13 +173,7 @@ def _rows(run: PageRun, first: int, count: int, ipat: bool) -> arrays.U64Array:
     return rows
 
 
-def pages(
-    source: MtrrState | MemoryMap,
-    top: int | None = None,
-    max_level: int | str = 3,
-    *,
-    registers: MtrrState | None = None,
-) -> Pages:
+def pages(source: MtrrState | MemoryMap, top: int | None = None, max_level: int | str = 3) -> Pages:
     """Cut [0, top) into the largest pages of one memory type each.
 
     Parameters
@@ -190,8 +184,6 @@ def pages(
         The first byte that needs no page; rounded up to 4 KiB. Default: the whole address space.
     max_level : {3, 2, 1} or {"1G", "2M", "4K"}
         The largest leaves to use.
-    registers : MtrrState, optional
-        For a map: the registers that it was made of, to be named at its splits.
 
     Returns
     -------
@@ -215,14 +207,14 @@ def pages(
     ('0x80100000', 'WB', 'UC', ('PHYSBASE0/PHYSMASK0',))
     """
     level = _level(max_level)
-    end = _top(top, source.maxphyaddr)
+    end = _top(top, answers(source, "source").maxphyaddr)
     try:
         memory = source if isinstance(source, MemoryMap) else source.map
     except ShatteredMapError:
         assert isinstance(source, MtrrState)
         return _of_trie(source, end, level)
     runs = tuple(run for base, stop, kind in _stretches(memory, end) for run in _cut(base, stop, kind, level, level))
-    splits = tuple(_splits(runs, level, source if registers is None else registers))
+    splits = tuple(_splits(runs, level, source))
     tables = _tables(runs)
     return _made(end, level, _counted(runs), runs, splits, tables)
 
@@ -230,7 +222,7 @@ def pages(
 def _level(given: int | str) -> int:
     found = LEVELS.get(str(given).upper()) if isinstance(given, (int, str)) and not isinstance(given, bool) else None
     if found is None:
-        raise InputError(f"max_level = {given!r:.60}: 3 (1G), 2 (2M) and 1 (4K) are the levels of leaves")
+        raise InputError(f"max_level = {arrays.shown(given)}: 3 (1G), 2 (2M) and 1 (4K) are the levels of leaves")
     return found
 
 

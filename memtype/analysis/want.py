@@ -10,9 +10,9 @@ from memtype import arrays, rules
 from memtype.effective import effective, effective_npt
 from memtype.ept import EptLeaf, effective_ept, ept_leaf
 from memtype.errors import InputError
-from memtype.memory_map import MemoryMap
-from memtype.mtrr import MtrrState, vendor_name
-from memtype.pat import Pat, as_pat, pte_bits
+from memtype.memory_map import Answers, answers
+from memtype.mtrr import vendor_name
+from memtype.pat import Pat, as_pat, check_level, pte_bits
 from memtype.types import MemoryType
 
 _ORDER = (
@@ -65,6 +65,7 @@ class Want:
 
         The other bits of the same field must be 0: of 0x98 in a 4 KiB leaf, of 0x1018 in a larger one.
         """
+        level = check_level(level)
         return None if self.slot is None else pte_bits(self.slot, level)
 
     @property
@@ -88,7 +89,7 @@ class Want:
 
 def want(
     wanted: MemoryType | str | int,
-    state: MtrrState | MemoryMap | None = None,
+    state: Answers | None = None,
     at: int | None = None,
     pat: Pat | int | str | None = None,
     *,
@@ -106,7 +107,7 @@ def want(
     ----------
     wanted : type
         The effective type to reach. On AMD uncached memory may be CD and not UC: ask for that.
-    state, at : MtrrState (or MemoryMap) and int
+    state, at : MtrrState (or MemoryMap, or View) and int
         Whose MTRRs, and the physical address. Or give the MTRR type itself as `mtrr`. Under nested paging: the
         system physical address.
     pat : Pat, value or name of a layout
@@ -114,7 +115,7 @@ def want(
     size : int, optional
         Ask for the range of so many bytes from `at` on; one that spans MTRR types is MIXED.
     vendor : {"intel", "amd"}, optional
-        Default: that of an `MtrrState`, else Intel.
+        Default: that of `state` where it has one, else Intel.
     ept, ipat : EptLeaf, or type and bool
         Under EPT: what the leaf says. MTRRs then play no role.
     npt, snp : type and bool
@@ -140,6 +141,9 @@ def want(
     """
     kind = _wanted(wanted)
     table = as_pat(pat)
+    ipat, snp = arrays.flag(ipat, "ipat"), arrays.flag(snp, "snp")
+    if state is not None:
+        answers(state, "state")
     if ept is not None and npt is not None:
         raise InputError("ept and npt: a guest has one of them")
     if ept is not None:
@@ -152,26 +156,27 @@ def want(
         host = arrays.memory_type(npt, "npt")
         seat = f"host PAT {host} over MTRR {under}{' (SNP)' if snp else ''}"
         return _solve(kind, table, seat, lambda p: effective_npt(p, host, under, snp))
-    maker = vendor_name(vendor if vendor is not None else getattr(state, "vendor", "intel"))
+    own = state.vendor if state is not None else None
+    maker = vendor_name((own or "intel") if vendor is None else vendor)
     seat = f"{'AMD: ' if maker == 'amd' else ''}MTRR {under}"
     return _solve(kind, table, seat, lambda p: effective(under, p, maker), whose="PAT")
 
 
 def _wanted(wanted: Any) -> MemoryType:
     kind = arrays.memory_type(wanted, "wanted")
-    if kind in (MemoryType.UNDEFINED, MemoryType.MIXED):
+    if kind in (MemoryType.UNDEFINED, MemoryType.MIXED, MemoryType.NOT_TOLD):
         raise InputError(f"{kind} is no type that one can want")
     return kind
 
 
-def _mtrr_type(state: MtrrState | MemoryMap | None, at: int | None, size: int | None, mtrr: Any) -> MemoryType:
+def _mtrr_type(state: Answers | None, at: int | None, size: int | None, mtrr: Any) -> MemoryType:
     if mtrr is not None:
         return arrays.memory_type(mtrr, "mtrr")
     if state is None or at is None:
         raise InputError("want needs a state and an address (at), or the MTRR type (mtrr), or an EPT type (ept)")
     if size is None:
         return state.at(at)
-    return (state if isinstance(state, MemoryMap) else state.map).uniform(at, size)
+    return state.map.uniform(at, size)
 
 
 def _solve(

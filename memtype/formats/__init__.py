@@ -25,6 +25,7 @@ from dataclasses import replace
 from functools import cache
 from types import ModuleType
 
+from memtype import arrays
 from memtype.errors import MemtypeError, ParseError
 from memtype.machine import Machine
 from memtype.reading.bytes import HEAD, checked_text, read_bytes, text_of
@@ -90,6 +91,7 @@ def parse(text: str | bytes, source: str = "<text>") -> Machine:
     >>> machine.format, str(machine.mtrrs.at(0x80000000))
     ('proc-mtrr', 'UC')
     """
+    source = source if isinstance(source, str) else arrays.shown(source)
     if isinstance(text, (bytes, bytearray, memoryview)):
         return _parse_bytes(bytes(text), source)
     if not isinstance(text, str):

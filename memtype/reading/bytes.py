@@ -9,6 +9,7 @@ import stat
 import sys
 from pathlib import Path
 
+from memtype import arrays
 from memtype.errors import ParseError
 
 HEAD = 4096  # what `sniff_bytes` sees
@@ -29,7 +30,7 @@ _BOMS = (
 def read_bytes(path: str | os.PathLike[str]) -> tuple[str, bytes]:
     """(name for messages, content) of a file, or of standard input for "-"."""
     if not isinstance(path, (str, bytes, os.PathLike)):
-        raise ParseError(f"{path!r:.60} is not the name of a file")
+        raise ParseError(f"{arrays.shown(path)} is not the name of a file")
     path = os.fsdecode(path)
     if path == "-":
         return "<stdin>", _limited(_read_stdin(), "<stdin>")

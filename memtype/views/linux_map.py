@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from memtype import rules
+from memtype import arrays, rules
 from memtype.backends import reference
 from memtype.backends.reference import Registers
 from memtype.errors import InputError, ShatteredMapError
@@ -201,6 +201,9 @@ def _split_once(s: Registers, start: int, end: int) -> tuple[int, int, bool]:
     return met if met >= 0 else s.def_type & rules.DEF_TYPE_TYPE, cut, uniform
 
 
-def check_range(start: int, end: int, maxphyaddr: int) -> None:
+def check_range(start: int, end: int, maxphyaddr: int) -> tuple[int, int]:
+    """Both as plain integers."""
+    start, end = arrays.integer(start, "start", InputError), arrays.integer(end, "end", InputError)
     if not 0 <= start < end <= 1 << maxphyaddr:
         raise InputError(f"[0x{start:x}, 0x{end:x}) is empty or not within [0, 2**{maxphyaddr})")
+    return start, end

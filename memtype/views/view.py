@@ -68,6 +68,14 @@ class View:
     def __reduce__(self) -> tuple[Any, ...]:
         return View, (self.state, self.name)
 
+    @property
+    def maxphyaddr(self) -> int:
+        return self.state.maxphyaddr
+
+    @property
+    def vendor(self) -> str:
+        return self.state.vendor
+
     def at(self, address: int) -> MemoryType:
         """The memory type of one address. Raises `AddressError` outside [0, 2**maxphyaddr)."""
         page = arrays.address(address, self.state.maxphyaddr) & -rules.PAGE_SIZE
@@ -100,22 +108,16 @@ class View:
 
     def page_types(self, first_gfn: int, count: int, out: arrays.U8Array | None = None) -> arrays.U8Array:
         """The types of `count` 4 KiB pages from `first_gfn` on: uint8[count]."""
+        try:
+            return self.map.page_types(first_gfn, count, out)
+        except ShatteredMapError:
+            pass
         first_gfn, count = arrays.integer(first_gfn, "first_gfn"), arrays.integer(count, "count")
         arrays.refuse_pages(first_gfn, count, self.state.maxphyaddr)
         out = arrays.output(out, (count,), arrays.U8)
         written = arrays.contiguous(out)
-        try:
-            self._fill(first_gfn, written)
-        except ShatteredMapError:
-            written[:] = [self.at(gfn << rules.PAGE_SHIFT) for gfn in range(first_gfn, first_gfn + count)]
+        written[:] = [self.at(gfn << rules.PAGE_SHIFT) for gfn in range(first_gfn, first_gfn + count)]
         return arrays.deliver(written, out)
-
-    def _fill(self, first_gfn: int, out: arrays.U8Array) -> None:
-        # Every segment begins at a page: cut to the window, it is so many pages of one type.
-        bases, kinds = self.map.as_arrays()
-        starts = (bases >> np.uint64(rules.PAGE_SHIFT)).astype(np.int64) - first_gfn
-        edges = np.append(np.clip(starts, 0, out.size), out.size)
-        out[:] = np.repeat(kinds, np.diff(edges))
 
     @property
     def map(self) -> MemoryMap:
@@ -211,7 +213,7 @@ class View:
         InputError
             For an empty range, one beyond 2**maxphyaddr, or a view that is not Linux.
         """
-        linux_map.check_range(start, end, self.state.maxphyaddr)
+        start, end = linux_map.check_range(start, end, self.state.maxphyaddr)
         if self.program.name == "linux-6.4":
             return linux_map.split_lookup(self.state, start, end)
         self._only("linux-6.5", "uniform lookup")

@@ -91,3 +91,22 @@ def test_what_is_neither_text_nor_a_name_is_refused(text):
             mt.load(text)
     with pytest.raises(mt.InputError):
         STATE.view(text)
+
+
+def test_an_out_whose_elements_share_memory_is_refused():
+    one, given = np.zeros(8, np.uint8), np.zeros(4, np.uint64)
+    windows = np.lib.stride_tricks.as_strided
+    for folded in (windows(one, (4,), (0,)), windows(one, (2, 2), (1, 1)), windows(one, (2, 2), (0, 1))):
+        with pytest.raises(mt.ArrayError, match="elements share memory"):
+            STATE.types(given.reshape(folded.shape), out=folded)
+    assert not one.any()
+    for fit in (one[::2], one[::-2], one.reshape(2, 4).T[:, :1].reshape(4), one.reshape(2, 4)[:, ::2].reshape(2, 2)):
+        assert STATE.types(given.reshape(fit.shape), out=fit) is fit
+
+
+def test_a_map_answers_for_pages_as_registers_do():
+    memory = mt.MemoryMap.from_segments([(0, 0x1800, "WB"), (0x4000, 0x1000, "WC")], 36, gap="UC")
+    assert memory.page_types(0, 6).tolist() == [6, 11, 0, 0, 1, 0] == [memory.uniform(n << 12, 4096) for n in range(6)]
+    assert memory.map is memory and memory.vendor is None
+    with pytest.raises(mt.AddressError):
+        memory.page_types(1 << 24, 1)
