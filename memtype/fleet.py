@@ -60,7 +60,7 @@ class StateArray:
 
     def __post_init__(self) -> None:
         put = object.__setattr__
-        put(self, "def_type", arrays.uint64(self.def_type, "def_type"))
+        put(self, "def_type", _frozen(arrays.uint64(self.def_type, "def_type"), self.def_type))
         count = len(self)
         put(self, "fixed", _column(self.fixed, "fixed", (count, len(rules.FIXED_MSRS))))
         pairs = arrays.uint64(self.base, "base").shape[1:]
@@ -167,6 +167,14 @@ def _column(values: Any, name: str, shape: tuple[int, ...]) -> arrays.U64Array:
     column = arrays.uint64(values, name)
     if column.shape != shape:
         raise RegisterError(f"{name}: shape {column.shape} is not {shape}")
+    return _frozen(column, values)
+
+
+def _frozen(column: arrays.U64Array, given: Any) -> arrays.U64Array:
+    """A column that nobody writes to: a copy where it is the caller's own memory."""
+    if isinstance(given, np.ndarray) and np.may_share_memory(column, given):
+        column = column.copy()
+    column.flags.writeable = False
     return column
 
 

@@ -88,9 +88,17 @@ class MemoryMap:
 
     def __init__(self, bases: Sequence[int], types: Sequence[int], maxphyaddr: int) -> None:
         """From parallel lists as a backend's `resolve` gives them; `from_segments` is the public way."""
-        _put(self, "maxphyaddr", maxphyaddr)
-        _put(self, "_bases", bases)
-        _put(self, "_types", types)
+        starts, kinds = arrays.uint64(bases, "bases").tolist(), arrays.types(types, "types").tolist()
+        if (
+            not isinstance(starts, list)
+            or not isinstance(kinds, list)
+            or len(starts) != len(kinds)
+            or starts[:1] != [0]
+        ):
+            raise InputError("bases and types: lists of one length are needed, the first base 0")
+        _put(self, "maxphyaddr", arrays.check_maxphyaddr(maxphyaddr))
+        _put(self, "_bases", tuple(starts))
+        _put(self, "_types", tuple(kinds))
         _put(self, "_held", _NOTHING)
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -103,14 +111,17 @@ class MemoryMap:
         # Reached for a slot that is not filled yet: what others are made from is made once, on first use.
         if name in ("_bases", "_types"):
             bases, types = self._held[0](self._held)
-            _put(self, "_bases", bases)
-            _put(self, "_types", types)
+            _put(self, "_bases", tuple(bases))
+            _put(self, "_types", tuple(types))
         elif name == "_kinds":
             _put(self, "_kinds", tuple(map(MemoryType, self._types)))
         elif name == "_segments":
             _put(self, "_segments", self._make_segments())
         elif name == "_arrays":
-            _put(self, "_arrays", (np.array(self._bases, arrays.U64), np.array(self._types, arrays.U8)))
+            made = np.array(self._bases, arrays.U64), np.array(self._types, arrays.U8)
+            for array in made:
+                array.flags.writeable = False
+            _put(self, "_arrays", made)
         else:
             raise AttributeError(f"'MemoryMap' object has no attribute '{name}'")
         return getattr(self, name)

@@ -225,7 +225,7 @@ def _grid(text: str) -> Grid:
     }
 
 
-# SDM 3A table 12-7, processors with PAT. Also the EPT type in the MTRR's seat (SDM 29.3.7.2).
+# SDM 3A table 12-7, processors with PAT. Also with the EPT type for the MTRR type (SDM 29.3.7.2).
 INTEL_MTRR_PAT: Final = _grid("""
     MTRR  UC  UC-  WC  WT  WB  WP
     UC    UC  UC   WC  UC  UC  UC
@@ -364,7 +364,7 @@ RULES: Final = {
         Rule("cr0-cd-intel", "Intel: with CR0.CD = 1 accesses are UC (no-fill mode)", "SDM 3A table 12-5"),
         Rule("cr0-cd-amd", "AMD: with CR0.CD = 1 cacheable types are CD", "APM 2 7.6.2"),
         # EPT
-        Rule("ept-effective", "the EPT type takes the MTRR's seat in table 12-7; MTRRs play no role",
+        Rule("ept-effective", "the EPT type stands for the MTRR type in table 12-7; MTRRs play no role",
              "SDM 3C 29.3.7.2"),
         Rule("ept-ipat", "IPAT = 1: the EPT type alone decides", "SDM 3C 29.3.7.2"),
         Rule("ept-cd", "CR0.CD = 1: UC, whatever the EPT leaf says", "SDM 3C 29.3.7.2"),

@@ -148,18 +148,18 @@ def want(
         raise InputError("ept and npt: a guest has one of them")
     if ept is not None:
         leaf = ept if isinstance(ept, EptLeaf) else ept_leaf(ept, ipat)
-        seat = f"EPT {leaf.type}{' with IPAT' if leaf.ipat else ''}"
+        over = f"EPT {leaf.type}{' with IPAT' if leaf.ipat else ''}"
         forced = ept_leaf(kind, True) if kind in rules.EPT_TYPES else None
-        return _solve(kind, table, seat, lambda p: effective_ept(leaf.type, leaf.ipat, p), forced)
+        return _solve(kind, table, over, lambda p: effective_ept(leaf.type, leaf.ipat, p), forced)
     under = _mtrr_type(state, at, size, mtrr)
     if npt is not None:
         host = arrays.memory_type(npt, "npt")
-        seat = f"host PAT {host} over MTRR {under}{' (SNP)' if snp else ''}"
-        return _solve(kind, table, seat, lambda p: effective_npt(p, host, under, snp))
+        over = f"host PAT {host} over MTRR {under}{' (SNP)' if snp else ''}"
+        return _solve(kind, table, over, lambda p: effective_npt(p, host, under, snp))
     own = state.vendor if state is not None else None
     maker = vendor_name((own or "intel") if vendor is None else vendor)
-    seat = f"{'AMD: ' if maker == 'amd' else ''}MTRR {under}"
-    return _solve(kind, table, seat, lambda p: effective(under, p, maker), whose="PAT")
+    over = f"{'AMD: ' if maker == 'amd' else ''}MTRR {under}"
+    return _solve(kind, table, over, lambda p: effective(under, p, maker), whose="PAT")
 
 
 def _wanted(wanted: Any) -> MemoryType:
@@ -182,7 +182,7 @@ def _mtrr_type(state: Answers | None, at: int | None, size: int | None, mtrr: An
 def _solve(
     kind: MemoryType,
     pat: Pat,
-    seat: str,
+    over: str,
     given: Callable[[MemoryType], MemoryType],
     leaf: EptLeaf | None = None,
     whose: str = "guest PAT",
@@ -193,15 +193,15 @@ def _solve(
     fitting.sort(key=lambda p: p is not kind)  # by its own name where that works
     admits = tuple(other for other in _ORDER if other in reach.values())
     if not fitting:
-        return Want(kind, None, (), None, None, _refusal(kind, seat, reach, admits), pat, admits, leaf)
+        return Want(kind, None, (), None, None, _refusal(kind, over, reach, admits), pat, admits, leaf)
     indexes = [index for p in fitting for index in pat.slots(p)]
     if indexes:
         return Want(kind, indexes[0], tuple(sorted(indexes)), None, None,
-                    f"{seat} with {whose} {pat[indexes[0]]} is {kind}", pat, admits, leaf)  # fmt: skip
+                    f"{over} with {whose} {pat[indexes[0]]} is {kind}", pat, admits, leaf)  # fmt: skip
     slot = _spare_entry(pat)
     types = [held if held in rules.PAT_TYPES else MemoryType.UC for held in pat.types]
     types[slot] = fitting[0]
-    reason = f"{seat} with {whose} {fitting[0]} is {kind}, and no entry of the PAT is {_listed(fitting, 'or')}"
+    reason = f"{over} with {whose} {fitting[0]} is {kind}, and no entry of the PAT is {_listed(fitting, 'or')}"
     return Want(kind, None, (), slot, Pat.from_types(types), reason, pat, admits, leaf)
 
 
@@ -215,10 +215,10 @@ def _spare_entry(pat: Pat) -> int:
     return next(index for index in (4, 5, 6, 7, 3, 2, 1) if held_elsewhere(index))
 
 
-def _refusal(kind: MemoryType, seat: str, reach: dict[MemoryType, MemoryType], admitted: tuple[MemoryType, ...]) -> str:
+def _refusal(kind: MemoryType, over: str, reach: dict[MemoryType, MemoryType], admitted: tuple[MemoryType, ...]) -> str:
     if kind is MemoryType.UC_MINUS:
         return "UC- is a PAT entry, not a type that an access gets: it gives UC or WC"
-    text = f"{seat} admits only {_listed(admitted, 'and')}"
+    text = f"{over} admits only {_listed(admitted, 'and')}"
     near = {MemoryType.UC: MemoryType.CD, MemoryType.WC: MemoryType.WC_PLUS}.get(kind)
     if near in admitted:
         text += f" ({near} is {kind} that probes the caches: ask for {near})"

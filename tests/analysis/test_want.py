@@ -15,7 +15,7 @@ from memtype import Pat, rules
 
 T = mt.MemoryType
 WANTED = (T.UC, T.WC, T.WT, T.WP, T.WB, T.CD, T.WC_PLUS)
-SEATS = (*sorted(rules.MTRR_TYPES), T.UNDEFINED, T.MIXED)
+MTRRS = (*sorted(rules.MTRR_TYPES), T.UNDEFINED, T.MIXED)
 LAYOUTS = [*rules.PAT_LAYOUTS, "WB WB WB WB WB WB WB WB", "UC WC WT WP UC UC UC UC", "WB WB UC- UC WC WP WT UC"]
 
 
@@ -45,17 +45,17 @@ def check(answer, kind, pat, given_by):
 @pytest.mark.parametrize("vendor", ["intel", "amd"])
 def test_every_type_over_every_mtrr_type(vendor, layout):
     pat = Pat(layout)
-    for kind, seat in itertools.product(WANTED, SEATS):
-        answer = mt.want(kind, mtrr=seat, vendor=vendor, pat=layout)
-        check(answer, kind, pat, lambda p, seat=seat: mt.effective(seat, p, vendor))
+    for kind, told in itertools.product(WANTED, MTRRS):
+        answer = mt.want(kind, mtrr=told, vendor=vendor, pat=layout)
+        check(answer, kind, pat, lambda p, told=told: mt.effective(told, p, vendor))
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_every_type_under_ept(layout):
     pat = Pat(layout)
-    for kind, seat, ipat in itertools.product(WANTED, sorted(rules.EPT_TYPES), (False, True)):
-        answer = mt.want(kind, ept=seat, ipat=ipat, pat=pat)
-        check(answer, kind, pat, lambda p, seat=seat, ipat=ipat: mt.effective_ept(seat, ipat, p))
+    for kind, told, ipat in itertools.product(WANTED, sorted(rules.EPT_TYPES), (False, True)):
+        answer = mt.want(kind, ept=told, ipat=ipat, pat=pat)
+        check(answer, kind, pat, lambda p, told=told, ipat=ipat: mt.effective_ept(told, ipat, p))
         if kind in rules.EPT_TYPES:  # what the hypervisor can do holds whatever the guest chooses
             for p in rules.PAT_TYPES:
                 assert mt.effective_ept(answer.leaf.type, answer.leaf.ipat, p) is kind
@@ -67,7 +67,7 @@ def test_every_type_under_ept(layout):
 @pytest.mark.parametrize("snp", [False, True])
 def test_every_type_under_nested_paging(snp, layout):
     pat = Pat(layout)
-    for kind, host, mtrr in itertools.product(WANTED, sorted(rules.PAT_TYPES), SEATS):
+    for kind, host, mtrr in itertools.product(WANTED, sorted(rules.PAT_TYPES), MTRRS):
         answer = mt.want(kind, npt=host, mtrr=mtrr, snp=snp, pat=pat)
         check(answer, kind, pat, lambda p, host=host, mtrr=mtrr: mt.effective_npt(p, host, mtrr, snp))
 

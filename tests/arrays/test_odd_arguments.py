@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+
 import numpy as np
 import pytest
 
@@ -49,9 +51,9 @@ def test_an_address_that_is_no_integer_is_refused_everywhere(junk):
 
 
 def test_negative_counts_and_ragged_lists_are_refused():
-    for teller in (STATE, STATE.view("xen")):
+    for answerer in (STATE, STATE.view("xen")):
         with pytest.raises(mt.AddressError, match="count -1 is negative"):
-            teller.page_types(0, -1)
+            answerer.page_types(0, -1)
     with pytest.raises(mt.ArrayError, match="addresses: "):
         STATE.types([[1], [2, 3]])
 
@@ -110,3 +112,16 @@ def test_a_map_answers_for_pages_as_registers_do():
     assert memory.map is memory and memory.vendor is None
     with pytest.raises(mt.AddressError):
         memory.page_types(1 << 24, 1)
+
+
+def test_nothing_inside_a_map_can_be_changed():
+    bases, kinds = [0, 1 << 20], [6, 0]
+    for memory in (mt.MemoryMap(bases, kinds, 46), STATE.map, mt.MtrrState(0x806).map):
+        before = memory.segments
+        bases[1] = kinds[0] = 5
+        for part in (memory._bases, memory._types, memory._kinds, memory.segments):
+            assert isinstance(part, tuple)
+        for array in memory.as_arrays():
+            with pytest.raises(ValueError, match="read-only"):
+                array[0] = 1
+        assert memory.segments == before == pickle.loads(pickle.dumps(memory)).segments

@@ -105,9 +105,9 @@ def test_arrays_of_other_dtypes_are_refused(bad):
             call()
 
 
-@pytest.mark.parametrize("seat", ["mtrr", "pat", "ept_type", "ept_pat", "guest_pat", "host_pat", "npt_mtrr"])
+@pytest.mark.parametrize("place", ["mtrr", "pat", "ept_type", "ept_pat", "guest_pat", "host_pat", "npt_mtrr"])
 @pytest.mark.parametrize("value", [8, 9, 13, 15, 16, 0x66, 255, 256, -1])
-def test_the_first_element_that_is_no_input_is_named_and_nothing_is_written(seat, value):
+def test_the_first_element_that_is_no_input_is_named_and_nothing_is_written(place, value):
     good, bad = np.full(5, 6, np.int64), np.array([6, 0, 6, value, value])
     out = np.full(5, 0xEE, np.uint8)
     calls = {
@@ -119,9 +119,9 @@ def test_the_first_element_that_is_no_input_is_named_and_nothing_is_written(seat
         "host_pat": lambda: mt.effective_npt(good, bad, good, out=out),
         "npt_mtrr": lambda: mt.effective_npt(good, good, bad, out=out),
     }
-    name = {"ept_pat": "pat", "npt_mtrr": "mtrr"}.get(seat, seat)
+    name = {"ept_pat": "pat", "npt_mtrr": "mtrr"}.get(place, place)
     with pytest.raises(mt.InputError, match=rf"^{name}\[3\] = {value}\b"):
-        calls[seat]()
+        calls[place]()
     assert (out == 0xEE).all()
 
 

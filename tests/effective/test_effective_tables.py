@@ -16,7 +16,7 @@ from memtype.errors import InputError
 
 T = mt.MemoryType
 VENDORS, BITS = ("intel", "amd"), (False, True)
-MTRR_SEAT, PAT_SEAT = sorted(rules.MTRR_INPUTS), sorted(rules.PAT_INPUTS)
+MTRR_CODES, PAT_CODES = sorted(rules.MTRR_INPUTS), sorted(rules.PAT_INPUTS)
 CODES = range(16)
 
 
@@ -125,7 +125,7 @@ def test_mtrr_with_pat_in_lockstep(backend, vendor, cr0_cd):
 
 @pytest.mark.parametrize("vendor", VENDORS)
 def test_pcd_and_pwt_in_lockstep(backend, vendor):
-    for mtrr, pcd, pwt in itertools.product(MTRR_SEAT, BITS, BITS):
+    for mtrr, pcd, pwt in itertools.product(MTRR_CODES, BITS, BITS):
         assert backend.effective_pcd_pwt(vendor, mtrr, pcd, pwt) == reference.effective_pcd_pwt(vendor, mtrr, pcd, pwt)
     for mtrr in set(CODES) - rules.MTRR_INPUTS:
         assert outcome(backend.effective_pcd_pwt, vendor, mtrr, False, False).startswith(f"mtrr = {mtrr}")
@@ -221,7 +221,7 @@ def agreed(answers):
 
 @pytest.mark.parametrize("cr0_cd", BITS)
 def test_what_is_not_told_gives_only_what_every_type_that_may_stand_there_gives(backend, cr0_cd):
-    for vendor, mtrr in itertools.product(VENDORS, MTRR_SEAT):
+    for vendor, mtrr in itertools.product(VENDORS, MTRR_CODES):
         every = (
             mt.effective(m, p, vendor, cr0_cd=cr0_cd) for m in may_be(mtrr, rules.MTRR_TYPES) for p in rules.PAT_TYPES
         )
@@ -230,7 +230,7 @@ def test_what_is_not_told_gives_only_what_every_type_that_may_stand_there_gives(
         pairs = itertools.product(may_be(kind, rules.EPT_TYPES), may_be(pat, rules.PAT_TYPES))
         every = (mt.effective_ept(k, ipat, p, cr0_cd) for k, p in pairs)
         assert mt.effective_ept(kind, ipat, pat, cr0_cd) is agreed(every), (kind, ipat, pat)
-    for guest, host, mtrr, snp in itertools.product(PAT_SEAT, PAT_SEAT, MTRR_SEAT, BITS):
+    for guest, host, mtrr, snp in itertools.product(PAT_CODES, PAT_CODES, MTRR_CODES, BITS):
         if T.NOT_TOLD in (guest, host, mtrr):
             mtrrs = may_be(mtrr, rules.MTRR_TYPES)
             triples = itertools.product(may_be(guest, rules.PAT_TYPES), may_be(host, rules.PAT_TYPES), mtrrs)

@@ -124,3 +124,17 @@ def test_threads_name_the_first_refused_address(eager: None, bad: tuple[int, ...
 def test_a_count_of_threads_is_a_positive_integer(threads: Any) -> None:
     with pytest.raises(InputError, match="threads"):
         mt.MtrrState().types(np.zeros(3, np.uint64), threads=threads)
+
+
+def test_a_state_array_keeps_nothing_of_the_callers():
+    columns = {"def_type": np.full(2, 0x806, np.uint64), "fixed": np.zeros((2, 11), np.uint64),
+               "base": np.zeros((2, 1), np.uint64), "mask": np.full((2, 1), 0xFFF80000800, np.uint64),
+               "tom2": np.zeros(2, np.uint64)}  # fmt: skip
+    fleet = mt.StateArray(**columns, maxphyaddr=44)
+    before = mt.types_of_states(fleet, [0, 1 << 31]).tolist()
+    for column in columns.values():
+        column[...] = 0x801
+    assert mt.types_of_states(fleet, [0, 1 << 31]).tolist() == before == [[0, 6], [0, 6]]
+    for name in columns:
+        with pytest.raises(ValueError, match="read-only"):
+            getattr(fleet, name)[0] = 1
