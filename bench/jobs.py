@@ -30,7 +30,7 @@ def jobs(quick: bool, rounds: int) -> Iterator[Job]:
         Goal(f"AVX2, {large:.0e} <= 1.7x limit", 1.7, ours, **avx2),
     ], slow_peers=False, threads=True)  # fmt: skip
     yield lookups.low_share(65536)
-    yield lookups.many_ranges(65536)
+    yield lookups.many_ranges(million)
     yield lookups.maps(limits, million)
     yield pipelines.effective(limits, million)
     yield lookups.pages(limits, million)
