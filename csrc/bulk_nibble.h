@@ -298,7 +298,8 @@ INLINE void fetch(const uint64_t *words)
 }
 
 // Outputs far larger than the caches, from the first aligned element on; returns where to go on.
-INLINE size_t stream_steps(const struct job *j, size_t n, uint8_t *out, enum layout layout, enum answer answer, vec *seen)
+INLINE size_t stream_steps(const struct job *j, size_t n, uint8_t *out, enum layout layout, enum answer answer,
+			   vec *seen)
 {
 	size_t i = -(uintptr_t)out % VEC;
 

@@ -7,6 +7,8 @@ int memtype_types(const memtype_tables *t, const uint64_t *addresses, size_t n, 
 	uint8_t checked[MEMTYPE_CHECKED_FIRST];
 	int small = n <= sizeof(checked);
 
+	if (t->granules)
+		return memtype_granules_types(t->granules, addresses, n, types, index);
 	if (n == 0)
 		return MEMTYPE_OK;
 	if (misfit_words(addresses, n, types, n))

@@ -1,11 +1,11 @@
 /* memtype.h - x86 memory types: the whole contract of the C core.
  *
  * No Python, no heap, no globals, no I/O, no locale, no recursion: link the .c files beside this one and include this
- * header. The caller owns all memory. A function that can fail returns 0 (MEMTYPE_OK) or a negative enum memtype_status;
- * results go out through its last parameters, which a failure leaves untouched. Ranges are half-open, addresses are
- * bytes, a gfn is an address >> 12. Of arrays, n == 0 is legal, and then pointers may be NULL; one that is not aligned
- * to its elements, and an output that shares a byte with an input, are refused (EBUFFER). *index is the first refused
- * element, or the number of all where another thread has changed it meanwhile; `index` may be NULL.
+ * header. The caller owns all memory. What can fail returns 0 (MEMTYPE_OK) or a negative enum memtype_status; results
+ * go out through the last parameters, which a failure leaves untouched. Ranges are half-open, addresses are bytes, a
+ * gfn is an address >> 12. Of arrays, n == 0 is legal, and then pointers may be NULL; one that is not aligned to its
+ * elements, and an output that shares a byte with an input, are refused (EBUFFER). *index is the first refused element,
+ * or the number of all where another thread has changed it meanwhile; `index` may be NULL.
  *
  * What stands between the two marks is read by cffi as it is: no preprocessor beyond plain #define.
  */
@@ -17,7 +17,7 @@
 
 /* --- cdef begin --- */
 
-#define MEMTYPE_ABI 1 /* grows with every change between the marks */
+#define MEMTYPE_ABI 2 /* grows with every change between the marks */
 
 #define MEMTYPE_FIXED_MSRS 11
 #define MEMTYPE_MAX_VARIABLE 255
@@ -111,40 +111,52 @@ int memtype_isa_supported(uint32_t isa);
 /* The best supported set. Asks the processor each time (about 100 ns): call once and keep the answer. */
 uint32_t memtype_isa_best(void);
 
-/* --- arrays (windows.c builds the tables, lookup.c checks the arguments, bulk_*.c hold the kernels) --- */
+/* --- arrays (windows.c builds the tables, lookup.c checks arguments, bulk_*.c hold the kernels) --- */
 
 #define MEMTYPE_MAX_CUBES 320        /* 255 pairs, and the AMD range [4 GiB, TOM2) cut into aligned blocks */
 #define MEMTYPE_WINDOW_BYTES 35328   /* 46 groups of 7 cubes x 10 windows x 16 entries, or x 6 x 128 */
 #define MEMTYPE_DECODE_BYTES 5888    /* 46 groups x 32 entries, or x 128 */
 #define MEMTYPE_CHECKED_FIRST 4096   /* up to so many addresses are checked before anything is written */
 
-/* A state made ready for bulk look-ups with one instruction set: plain data of the caller's, built once, then
- * only read, by any number of threads. All but the first three members is the kernels' own (windows.c): a caller
- * neither reads nor writes it, and it changes without notice. */
+/* Both structs below are plain data of the caller's, built once, then only read, by any number of threads.
+ *
+ * A map made ready for look-ups that cost the same for any number of segments (granules.c). */
+typedef struct memtype_granules {
+	uint32_t maxphyaddr, shift, blocks;
+	uint8_t top[65536], block[240][512]; /* filled are 2^(maxphyaddr - shift) bytes and `blocks` blocks */
+} memtype_granules;
+
+/* Fill *g from segments (memtype_resolve); ESHATTERED where it has too few blocks, or one begins inside a page. */
+int memtype_granules_build(const uint64_t *bases, const uint8_t *types, size_t count, uint32_t maxphyaddr,
+			   memtype_granules *g);
+
+/* A state made ready for look-ups with one instruction set. The members behind `groups` are the kernels' own
+ * (windows.c): a caller neither reads nor writes them, and they change without notice. */
 typedef struct memtype_tables {
+	const memtype_granules *granules; /* NULL, or what memtype_types reads instead: the caller's, of the same state */
 	uint32_t isa, maxphyaddr, vendor;
-	uint32_t cubes, groups, shape, octets;
+	uint32_t groups;                  /* of seven ranges: the cost of a look-up */
+	uint32_t cubes, shape, octets;
 	uint8_t start[8];
 	uint64_t base[MEMTYPE_MAX_CUBES], mask[MEMTYPE_MAX_CUBES];
-	uint8_t code[MEMTYPE_MAX_CUBES];
-	uint8_t final_type[16];
-	uint8_t page[256];
-	uint8_t fixed[88];
-	uint8_t window[MEMTYPE_WINDOW_BYTES];
-	uint8_t decode[MEMTYPE_DECODE_BYTES];
+	uint8_t code[MEMTYPE_MAX_CUBES], final_type[16], page[256], fixed[88];
+	uint8_t window[MEMTYPE_WINDOW_BYTES], decode[MEMTYPE_DECODE_BYTES];
 } memtype_tables;
 
-/* Fill *t for `isa`, which must be supported. */
+/* Fill *t for `isa`, which must be supported; without granules. */
 void memtype_tables_build(const memtype_mtrrs *m, uint32_t isa, memtype_tables *t);
 
 /* types[i] = type of addresses[i]. Of at most MEMTYPE_CHECKED_FIRST addresses nothing is written where one is refused;
  * of more, the check rides along with the work and the contents of `types` are unspecified after a failure. */
 int memtype_types(const memtype_tables *t, const uint64_t *addresses, size_t n, uint8_t *types, size_t *index);
 
+int memtype_granules_types(const memtype_granules *g, const uint64_t *addresses, size_t n, uint8_t *types,
+			   size_t *index);
+
 /* types[i] = type of page first_gfn + i. Pages beyond 2^maxphyaddr: EADDRESS, nothing is written. */
 int memtype_page_types(const memtype_tables *t, uint64_t first_gfn, size_t n, uint8_t *types);
 
-/* The same two for a resolved map of segments (memtype_resolve, memtype_resolve_map) below 2^maxphyaddr. */
+/* The first and the last for a resolved map of segments (memtype_resolve, memtype_resolve_map) below 2^maxphyaddr. */
 int memtype_map_types(const uint64_t *bases, const uint8_t *kinds, size_t count, uint32_t maxphyaddr, uint32_t isa,
 		      const uint64_t *addresses, size_t n, uint8_t *types, size_t *index);
 int memtype_map_page_types(const memtype_map *map, uint32_t maxphyaddr, uint64_t first_gfn, size_t n, uint8_t *types);

@@ -395,6 +395,7 @@ static void finish(memtype_tables *t, uint32_t isa)
 	t->groups = (t->cubes + GROUP_CUBES - 1) / GROUP_CUBES;
 	t->groups += t->groups == 0; // one even without cubes: it says what lies below 1 MiB
 	t->isa = isa;
+	t->granules = NULL;
 	t->shape |= cube_shape(t);
 	if (t->isa == MEMTYPE_AVX512) {
 		lay_windows(t, lowest_bit(t));

@@ -96,6 +96,7 @@ def backend_of(name: str) -> Any:
         spec.loader.exec_module(module)
     if name == "emulated":
         module._isa = module.lib.MEMTYPE_AVX512
+    module._granules_from = module._map_granules_from = 1 << 20  # the set's own kernels, for any number of ranges
     return module
 
 

@@ -173,7 +173,13 @@ def _rows(run: PageRun, first: int, count: int, ipat: bool) -> arrays.U64Array:
     return rows
 
 
-def pages(source: MtrrState | MemoryMap, top: int | None = None, max_level: int | str = 3) -> Pages:
+def pages(
+    source: MtrrState | MemoryMap,
+    top: int | None = None,
+    max_level: int | str = 3,
+    *,
+    registers: MtrrState | None = None,
+) -> Pages:
     """Cut [0, top) into the largest pages of one memory type each.
 
     Parameters
@@ -184,6 +190,8 @@ def pages(source: MtrrState | MemoryMap, top: int | None = None, max_level: int 
         The first byte that needs no page; rounded up to 4 KiB. Default: the whole address space.
     max_level : {3, 2, 1} or {"1G", "2M", "4K"}
         The largest leaves to use.
+    registers : MtrrState, optional
+        For a map: the registers that it was made of, to be named at its splits.
 
     Returns
     -------
@@ -214,7 +222,7 @@ def pages(source: MtrrState | MemoryMap, top: int | None = None, max_level: int 
         assert isinstance(source, MtrrState)
         return _of_trie(source, end, level)
     runs = tuple(run for base, stop, kind in _stretches(memory, end) for run in _cut(base, stop, kind, level, level))
-    splits = tuple(_splits(runs, level, source))
+    splits = tuple(_splits(runs, level, source if registers is None else registers))
     tables = _tables(runs)
     return _made(end, level, _counted(runs), runs, splits, tables)
 

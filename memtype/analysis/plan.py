@@ -120,8 +120,8 @@ def plan(
     Parameters
     ----------
     target : MemoryMap or MtrrState
-        What is wanted. Where a map is UNDEFINED (a gap of `MemoryMap.from_segments`) any type will do. A state stands
-        for its map, and for `current`.
+        What is wanted. Where a map is UNDEFINED (a gap of `MemoryMap.from_segments`) or NOT_TOLD any type will do. A
+        state stands for its map, and for `current`.
     registers : int
         How many pairs the processor has (MTRRCAP.VCNT).
     default_type : type, optional
@@ -236,7 +236,7 @@ def _wanted(target: MemoryMap) -> tuple[list[int], list[int]]:
     starts: list[int] = []
     kinds: list[int] = []
     for segment in target.segments:
-        kind = ANY if segment.type is MemoryType.UNDEFINED else int(segment.type)
+        kind = ANY if segment.type in (MemoryType.UNDEFINED, MemoryType.NOT_TOLD) else int(segment.type)
         if kind != ANY and kind not in rules.MTRR_TYPES:
             raise InputError(f"0x{segment.base:x}-0x{segment.last:x} is wanted {segment.type}: no MTRR type")
         base, end = segment.base, segment.end

@@ -17,6 +17,7 @@ from memtype.mtrr import MtrrState
 from memtype.types import MemoryType
 
 KINDS = ("wrong", "misconfigured", "ipat", "spanning")
+_NOT_TOLD = "not told"
 _AT_ONCE = 1 << 15  # entries of a chunk
 
 
@@ -60,12 +61,14 @@ class Verification:
     """What `verify` finds. True where no leaf has a fault; iterating gives the faults by address.
 
     `leaves`, `tables` and `absent` count the entries: leaves, those that point to a table, those not present.
+    `not_told` counts the leaves of which nothing can be said, since the map does not tell the type of their page.
     """
 
     faults: tuple[LeafFault, ...]
     leaves: int
     tables: int
     absent: int
+    not_told: int = 0
 
     def __bool__(self) -> bool:
         return not self.faults
@@ -142,7 +145,7 @@ def verify(
     """
     found: dict[tuple[int, str], list[_Ranges]] = {}
     judges: dict[int, _Judge] = {}
-    leaf_count = tables = absent = 0
+    leaf_count = tables = absent = not_told = 0
     allow_ipat = arrays.flag(allow_ipat, "allow_ipat")
     for chunk in _chunks(leaves, base, level):
         _refuse_addresses(chunk, answers(state, "state").maxphyaddr)
@@ -152,10 +155,14 @@ def verify(
         absent += int(np.count_nonzero(flags == 0))
         if chunk.level not in judges:
             judges[chunk.level] = _Judge.of(state, chunk.level)
-        for kind, ranges in _judged(judges[chunk.level], chunk, flags, allow_ipat):
-            found.setdefault((chunk.level, kind), []).append(ranges)
+        for kind, ranges in _judged(judges[chunk.level], chunk, flags):
+            if kind == _NOT_TOLD:
+                not_told += int(ranges.counts.sum())
+            elif kind != "ipat" or not allow_ipat:
+                found.setdefault((chunk.level, kind), []).append(ranges)
     faults = [fault for (height, kind), parts in found.items() for fault in _faults(kind, height, parts)]
-    return Verification(tuple(sorted(faults, key=lambda f: (f.base, f.level, f.kind))), leaf_count, tables, absent)
+    faults.sort(key=lambda fault: (fault.base, fault.level, fault.kind))
+    return Verification(tuple(faults), leaf_count, tables, absent, not_told)
 
 
 # --- what comes in --------------------------------------------------------------------------------------------------
@@ -264,8 +271,10 @@ class _Judge:
 
     state: MtrrState | MemoryMap
     level: int
-    broken: arrays.U64Array | None  # pages that hold several types, rising; None: too many, `mixed` tells
-    mixed: page_trie.Mixed | None = None
+    broken: arrays.U64Array  # pages in which a type ends, rising
+    types: arrays.U8Array  # of each: MIXED, or the one type that is told in it
+    partly: NDArray[np.bool_]  # of each: whether a part of it is not told
+    mixed: page_trie.Mixed | None = None  # in the place of these where holey masks make too many
 
     @classmethod
     def of(cls, state: MtrrState | MemoryMap, level: int) -> _Judge:
@@ -273,20 +282,41 @@ class _Judge:
             memory = state if isinstance(state, MemoryMap) else state.map
         except ShatteredMapError:
             assert isinstance(state, MtrrState)
-            return cls(state, level, None, page_trie.Mixed(state, rules.LEAF_SHIFTS[level]))
-        starts = memory.as_arrays()[0]
-        inside = np.uint64((1 << rules.LEAF_SHIFTS[level]) - 1)
-        return cls(memory, level, np.unique(starts[starts & inside != 0] & ~inside))
+            none = np.empty(0, arrays.U64), np.empty(0, arrays.U8), np.empty(0, np.bool_)
+            return cls(state, level, *none, page_trie.Mixed(state, rules.LEAF_SHIFTS[level]))
+        return cls(memory, level, *_broken(memory, 1 << rules.LEAF_SHIFTS[level]))
 
-    def wanted(self, gpas: arrays.U64Array) -> arrays.U8Array:
-        """uint8: the type of each page, MIXED where it has several."""
+    def wanted(self, gpas: arrays.U64Array) -> tuple[arrays.U8Array, NDArray[np.bool_] | None]:
+        """The type of each page, MIXED where it has several; and where some or all of it is not told, if anywhere."""
         found: arrays.U8Array = self.state.types(gpas)
         if self.mixed is not None:
             found[self.mixed.places(gpas)] = MemoryType.MIXED
-        elif self.broken is not None and self.broken.size:
+        open_ = found == MemoryType.NOT_TOLD
+        if self.broken.size:
             place = np.minimum(np.searchsorted(self.broken, gpas), self.broken.size - 1)
-            found[self.broken[place] == gpas] = MemoryType.MIXED
-        return found
+            inside = self.broken[place] == gpas
+            found[inside] = self.types[place[inside]]
+            open_[inside] = self.partly[place[inside]]
+        return found, open_ if open_.any() else None
+
+
+def _broken(memory: MemoryMap, size: int) -> tuple[arrays.U64Array, arrays.U8Array, NDArray[np.bool_]]:
+    """The pages in which a type ends; what is told of each, and whether that is all.
+
+    Of a page that is WB but for a part that is not told: WB, not all. Any other type in its leaf is wrong.
+    """
+    starts, kinds = memory.as_arrays()
+    inside = np.uint64(size - 1)
+    pages = np.unique(starts[starts & inside != 0] & ~inside)
+    first = np.searchsorted(starts, pages, "right") - 1
+    last = np.searchsorted(starts, pages + inside, "right") - 1
+    untold = np.concatenate(([0], np.cumsum(kinds == MemoryType.NOT_TOLD)))
+    partly = untold[last + 1] > untold[first]
+    types = np.full(pages.size, MemoryType.MIXED, arrays.U8)
+    for place in np.flatnonzero(partly):
+        told = {int(kind) for kind in kinds[first[place] : last[place] + 1]} - {int(MemoryType.NOT_TOLD)}
+        types[place] = told.pop() if len(told) == 1 else MemoryType.MIXED
+    return pages, types, partly & (types != MemoryType.MIXED)
 
 
 class _Ranges(NamedTuple):
@@ -312,17 +342,22 @@ def _joined(ranges: _Ranges, size: int) -> _Ranges:
     return _picked(ranges, starts)._replace(counts=np.add.reduceat(ranges.counts, starts))
 
 
-def _judged(judge: _Judge, chunk: _Chunk, flags: arrays.U8Array, allow_ipat: bool) -> Iterator[tuple[str, _Ranges]]:
+def _judged(judge: _Judge, chunk: _Chunk, flags: arrays.U8Array) -> Iterator[tuple[str, _Ranges]]:
     bad = flags & _BAD != 0
     if (reserved := _reserved(chunk, flags, judge.state.maxphyaddr)) is not None:
         bad |= reserved
     fine = (flags & _LEAF != 0) & ~bad  # leaves that are judged by their type
-    found, wanted = _TYPE[chunk.entries.astype(np.uint8)], judge.wanted(chunk.gpas)
+    found = _TYPE[chunk.entries.astype(np.uint8)]
+    wanted, open_ = judge.wanted(chunk.gpas)
     wrong = fine & (found != wanted)
+    kinds = {}
+    if open_ is not None:
+        unclear = open_ & fine & (~wrong | (wanted == MemoryType.NOT_TOLD))
+        kinds[_NOT_TOLD] = unclear
+        wrong &= ~unclear
     spanning = wrong & (wanted == MemoryType.MIXED)
-    kinds = {"misconfigured": bad, "spanning": spanning, "wrong": wrong & ~spanning}
-    if not allow_ipat:
-        kinds["ipat"] = fine & (flags & _IPAT != 0)
+    kinds |= {"misconfigured": bad, "spanning": spanning, "wrong": wrong & ~spanning}
+    kinds["ipat"] = fine & (flags & _IPAT != 0)
     for kind, where in kinds.items():
         if where.any():
             alike = found[where].astype(np.uint32) << 16 | wanted[where].astype(np.uint32) << 8 | flags[where]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import re
 import sys
 import textwrap
 from collections.abc import Iterable
@@ -61,7 +62,16 @@ def make_vm(args: argparse.Namespace, release: str | Profile, machine: Machine |
     return Vm(
         release, vendor=vendor, tdp=tdp, noncoherent_dma=args.noncoherent_dma, vcpus=_vcpus(args, machine),
         vm_type=args.vm_type, self_snoop=not args.no_self_snoop, disabled_quirks=args.no_quirk,
+        memory=_memory(getattr(args, "memory", None)),
     )  # fmt: skip
+
+
+def _memory(given: str | None) -> list[tuple[int, int]] | None:
+    """``4G``, or ``BASE+SIZE`` and ``A-B``, several with commas between."""
+    if given is None:
+        return None
+    parts = [part.strip() for part in given.split(",")]
+    return [(0, _common.number(part)) if re.fullmatch(r"\w+", part) else _common.span(part) for part in parts]
 
 
 def _vcpus(args: argparse.Namespace, machine: Machine | None) -> list[Vcpu]:
@@ -152,7 +162,8 @@ def deviation_json(found: Deviation | None) -> dict[str, Any]:
     if found is None:
         return {}
     kind, right, rule = found
-    return {"manual": {"mtrr": kind, "manual": right, "why": [{"id": rule, "text": DEVIATIONS[rule]}]}}
+    why = [{"id": rule, "text": DEVIATIONS[rule], "source": rules.RULES[rule].source}]
+    return {"manual": {"kvm": kind, "type": right, "why": why}}
 
 
 def leaf_json(vm: Vm, bits: int) -> dict[str, Any]:

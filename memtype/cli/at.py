@@ -8,6 +8,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from memtype import rules
 from memtype.cli import tracked
 from memtype.cli._common import (
     add_json,
@@ -29,6 +30,7 @@ from memtype.machine import Machine
 from memtype.memory_map import MemoryMap, Segment
 from memtype.pat import Pat
 from memtype.types import MemoryType
+from memtype.views import View
 
 HELP = "the memory type of addresses and ranges"
 EXAMPLE = "dmesg | memtype at 0xe0000000 4G-5G 0xfd000000+16M --why"
@@ -195,6 +197,7 @@ def _clipped(memory: MemoryMap, base: int, size: int) -> list[Segment]:
 def _text(answer: _Answer, pats: list[MemoryType], lookup: _Lookup) -> list[str]:
     range_text = f"{mem(answer.base, answer.size)}  {size_text(answer.size)}"
     found = [f"{hexadecimal(answer.base) if answer.size == 1 else range_text}  {_headline(answer, pats, lookup)}"]
+    found += [f"  {text}" for text in [_beside(answer, lookup)] if text]
     if answer.segments:
         rows = [(mem(s.base, s.size), size_text(s.size), s.type) for s in answer.segments]
         found += columns(rows, "  ").splitlines()
@@ -204,6 +207,25 @@ def _text(answer: _Answer, pats: list[MemoryType], lookup: _Lookup) -> list[str]
     if pats and (len(pats) > 1 or answer.why):
         found += [f"  {line}" for line in _effective_lines(answer.type, pats, lookup.vendor)]
     return found
+
+
+def _beside(answer: _Answer, lookup: _Lookup) -> str:
+    """Where a view's answer is not the manual's: both, and the rule that makes the difference."""
+    found = _deviation(answer, lookup)
+    return f"{found[0]} (the manual: {found[1]}; {found[2]} [{found[3]}])" if found else ""
+
+
+def _deviation(answer: _Answer, lookup: _Lookup) -> tuple[MemoryType, MemoryType, str, str] | None:
+    view = lookup.teller
+    if not isinstance(view, View) or answer.segments:
+        return None
+    right = view.state.at(answer.base)
+    if right in (answer.type, MemoryType.UNDEFINED):  # of most overlaps the manual says nothing
+        return None
+    from memtype.kvm.rules import DEVIATIONS  # the room is imported only where it has something to say
+
+    rule = view.explain(answer.base).steps[-1].rule
+    return answer.type, right, DEVIATIONS.get(rule, rules.RULES[rule].text), rule
 
 
 def _headline(answer: _Answer, pats: list[MemoryType], lookup: _Lookup) -> str:
@@ -227,6 +249,10 @@ def _json(answer: _Answer, pats: list[MemoryType], lookup: _Lookup) -> dict[str,
 
     found: dict[str, Any] = {**span_json(answer.base, answer.size)}
     found |= {"type": str(answer.type), "type_id": int(answer.type)}
+    deviation = _deviation(answer, lookup)
+    if deviation:
+        why = [{"id": deviation[3], "text": deviation[2], "source": rules.RULES[deviation[3]].source}]
+        found["manual"] = {"type": str(deviation[1]), "why": why}
     found["segments"] = [{**span_json(s.base, s.size), "type": str(s.type)} for s in answer.segments]
     if pats:
         found["effective"] = [

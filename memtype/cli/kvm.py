@@ -13,7 +13,7 @@ from memtype.cli import _common, _kvm
 from memtype.errors import InputError
 from memtype.kvm import Leaf, NoncoherentDma, SetCr0Cd, Vm, WriteMsr, guest_mtrr, profile
 from memtype.kvm.gfns import Ints, combine
-from memtype.kvm.history import OVERLAYS, Fixed
+from memtype.kvm.history import OVERLAYS, QUIRK_BITS, Fixed
 from memtype.kvm.matrix import COLUMNS, knobs, matrix
 from memtype.kvm.releases import PROFILES
 from memtype.kvm.zap import Event
@@ -233,6 +233,7 @@ def _long(args: argparse.Namespace) -> int:
         ("knob", "value", "since", "commit"),
         *((row.knob, _value(row.value), row.since, row.commit) for row in rows),
     ]
+    print("quirks: " + ", ".join(f"{name} 0x{bit:x}" for name, bit in QUIRK_BITS.items()))
     print(_common.columns(table))
     return 0
 
@@ -241,7 +242,7 @@ def _value(value: Any) -> str:
     if isinstance(value, Fixed):
         return f"{value.type} IPAT={int(value.ipat)}"
     if isinstance(value, frozenset):
-        return " ".join(sorted(value)) or "-"
+        return f"0x{sum(QUIRK_BITS[name] for name in value):x}"
     return {True: "yes", False: "no", None: "-"}.get(value, str(value))
 
 

@@ -11,11 +11,13 @@ import numpy as np
 from memtype import rules
 from memtype.analysis.page_type import page_type
 from memtype.analysis.pages import LEVELS, PageRun, Pages, Split, pages
+from memtype.analysis.plan_target import changed
 from memtype.cli import _common
 from memtype.errors import InputError
 from memtype.machine import Machine
 from memtype.memory_map import MemoryMap
 from memtype.mtrr import MtrrState
+from memtype.types import MemoryType
 
 HELP = "the largest pages of one memory type: how many of 1 GiB, 2 MiB, 4 KiB, what splits them, EPT entries"
 EXAMPLE = "dmesg | memtype pages --max 1G -"
@@ -39,23 +41,40 @@ def run(args: argparse.Namespace) -> int:
     machine = _common.read_machine(args.input)
     source = teller(machine)
     top = _common.number(args.top) if args.top else end_of_ram(machine, source.maxphyaddr)
-    made = pages(source, top, args.max)
+    made = pages(source, top, args.max, registers=machine.mtrrs)
     if args.leaves:
         write_leaves(made, args.leaves, args.ipat)
     if args.json:
-        _common.print_json("pages", {"source": machine.source, **_json(made, source), "notes": list(machine.notes)})
+        about = {"source": machine.source, "assumed": assumed(machine)}
+        _common.print_json("pages", {**about, **_json(made, source), "notes": list(machine.notes)})
     else:
-        _common.say("\n".join(_text(made, source)))
+        head, *rest = _text(made, source)
+        _common.say("\n".join([head + assumed_words(machine), *rest]))
         _common.notes(machine.notes)
     return 0
 
 
 def teller(machine: Machine) -> MtrrState | MemoryMap:
-    """The registers, or the map that a dump prints ready-made."""
+    """The registers, or the map that a dump prints ready-made. The first MiB is NOT_TOLD where its fixed ranges are."""
     found = machine.mtrrs if machine.mtrrs is not None else machine.printed_map
     if found is None:
         raise InputError(f"{machine.source}: neither MTRRs nor a map in it")
-    return found
+    if machine.mtrrs is None or "fixed" not in machine.inferred:
+        return found
+    return changed(machine.mtrrs.map, [(0, rules.FIXED_END, MemoryType.NOT_TOLD)])
+
+
+def assumed(machine: Machine) -> list[str]:
+    """What types hang on and the dump does not tell."""
+    state = machine.mtrrs
+    if state is None or "default" not in machine.inferred:
+        return []
+    return [f"default type {rules.type_of(state.def_type & rules.DEF_TYPE_TYPE)}"]
+
+
+def assumed_words(machine: Machine) -> str:
+    found = assumed(machine)
+    return f"  (assumed: {', '.join(found)})" if found else ""
 
 
 def end_of_ram(machine: Machine, maxphyaddr: int) -> int | None:

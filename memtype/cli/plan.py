@@ -22,7 +22,8 @@ from memtype.types import MemoryType
 
 HELP = "the fewest variable ranges, proved, for a map: a dump's with changes, a RAM map's, coreboot's, a guest's"
 EXAMPLE = "memtype plan --vm --ram 4G --emit kvm"
-_VCNT = 10  # of most processors since 2010
+_VCNT = 8  # what every processor with MTRRs has at least; many have 10
+_LISTING_USED = ("proc-mtrr", "coreboot")  # formats that leave out the pairs that are not in use
 _SOURCES = ("ranges", "registers", "map", "e820")  # what of a dump tells the wanted map, the first that it has
 
 
@@ -35,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--vm", action="store_true", help="a guest's registers, from nothing but its memory: --ram")
     add("--ram", metavar="SIZE", help="of the guest")
     add("--top", metavar="ADDR", help="where the guest's low RAM ends and devices begin (default: 3G)")
-    words = "how many variable ranges the processor has (default: the dump's, else 10)"
+    words = "how many variable ranges the processor has (default: the dump's, else 8)"
     add("--registers", "--vcnt", type=int, metavar="N", help=words)
     add("--keep", type=int, default=0, metavar="N", help="variable ranges to leave unused, for the system")
     add("--pin", type=int, action="append", default=[], metavar="N", help="register N stays as it is")
@@ -49,12 +50,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     said: list[str] = []
-    target, current = _guest(args, said) if args.vm else _dump(args, said)
+    target, current, form = _guest(args, said) if args.vm else _dump(args, said)
     changes = [_change(text) for text in args.set]
     target = plan_target.changed(
         target, [*changes, *((*_common.span(text), MemoryType.UNDEFINED) for text in args.free)]
     )
-    registers = args.registers if args.registers is not None else _pairs(current, said)
+    registers = args.registers if args.registers is not None else _pairs(current, form, said)
     default = None if args.default.lower() == "best" else args.default
     made = plan(
         target, registers, default, keep=args.keep, pinned=args.pin, current=current,
@@ -75,7 +76,8 @@ def run(args: argparse.Namespace) -> int:
 # --- what is wanted -------------------------------------------------------------------------------------------------
 
 
-def _guest(args: argparse.Namespace, said: list[str]) -> tuple[MemoryMap, MtrrState | None]:
+def _guest(args: argparse.Namespace, said: list[str]) -> tuple[MemoryMap, MtrrState | None, str]:
+    """What is wanted, the present registers, the dump's format."""
     if args.ram is None or args.input is not None or args.source is not None:
         raise InputError("--vm takes --ram SIZE and no dump: memtype plan --vm --ram 4G")
     width = args.maxphyaddr
@@ -83,10 +85,10 @@ def _guest(args: argparse.Namespace, said: list[str]) -> tuple[MemoryMap, MtrrSt
         width = rules.DEFAULT_MAXPHYADDR
         said.append(f"MAXPHYADDR {width} is assumed for the guest: --maxphyaddr tells it")
     top = plan_target.VM_LOW_TOP if args.top is None else _common.number(args.top)
-    return plan_target.of_vm(_common.number(args.ram), top, MtrrState(maxphyaddr=width).maxphyaddr), None
+    return plan_target.of_vm(_common.number(args.ram), top, MtrrState(maxphyaddr=width).maxphyaddr), None, ""
 
 
-def _dump(args: argparse.Namespace, said: list[str]) -> tuple[MemoryMap, MtrrState | None]:
+def _dump(args: argparse.Namespace, said: list[str]) -> tuple[MemoryMap, MtrrState | None, str]:
     if args.ram is not None or args.top is not None:
         raise InputError("--ram and --top describe a guest: with --vm")
     machine = _common.read_machine(args.input)
@@ -106,7 +108,7 @@ def _dump(args: argparse.Namespace, said: list[str]) -> tuple[MemoryMap, MtrrSta
     if "fixed" in machine.inferred and source == "registers":
         target = plan_target.changed(target, [(0, rules.FIXED_END, MemoryType.UNDEFINED)])
         said.append("the first MiB is not planned: its fixed ranges are not told; keep them, and DEF_TYPE.FE")
-    return target, current
+    return target, current, machine.format
 
 
 def _told(machine: Machine) -> dict[str, bool]:
@@ -148,14 +150,15 @@ def _change(text: str) -> tuple[int, int, MemoryType]:
     return base, size, MemoryType.parse(kind)
 
 
-def _pairs(current: MtrrState | None, said: list[str]) -> int:
-    """The dump's number of pairs: MTRRCAP tells it, or as many as are listed."""
+def _pairs(current: MtrrState | None, form: str, said: list[str]) -> int:
+    """The dump's number of pairs: MTRRCAP tells it, or as many as are listed where all are."""
     if current is not None and current.cap is not None:
         return current.cap & rules.MTRRCAP_VCNT
-    if current is not None and len(current.variable) > 0:
-        return len(current.variable)
-    said.append(f"{_VCNT} variable ranges are assumed: --registers tells how many there are")
-    return _VCNT
+    listed = 0 if current is None else len(current.variable)
+    if listed and form not in _LISTING_USED:
+        return listed
+    said.append(f"{max(listed, _VCNT)} variable ranges are assumed: --registers tells how many there are")
+    return max(listed, _VCNT)
 
 
 # --- the answer -----------------------------------------------------------------------------------------------------

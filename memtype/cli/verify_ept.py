@@ -11,7 +11,7 @@ import numpy as np
 from memtype import arrays
 from memtype.analysis.verify import KINDS, LeafFault, Verification, verify
 from memtype.cli import _common
-from memtype.cli.pages import teller
+from memtype.cli.pages import assumed, assumed_words, teller
 from memtype.errors import InputError
 
 HELP = "compare a dumped EPT with the MTRRs: wrong types, misconfigured entries, IPAT, pages that span types"
@@ -46,11 +46,13 @@ def run(args: argparse.Namespace) -> int:
     except InputError as error:
         raise InputError(f"{args.leaves}: {error}") from None
     if args.json:
-        payload = {"ok": bool(found), "leaves": found.leaves, "tables": found.tables, "absent": found.absent}
+        counts = {name: getattr(found, name) for name in ("leaves", "tables", "absent", "not_told")}
+        payload = {"ok": bool(found), "assumed": assumed(machine), **counts}
         listed = {"faults": [_json(fault) for fault in found], "notes": list(machine.notes)}
         _common.print_json("verify-ept", {"source": machine.source, **payload, **listed})
     else:
-        _common.say("\n".join(_text(found)))
+        head, *rest = _text(found)
+        _common.say("\n".join([head + assumed_words(machine), *rest]))
         _common.notes(machine.notes)
     return 0 if found else 1
 
@@ -82,9 +84,10 @@ def _npy(path: str) -> arrays.U64Array:
 def _text(found: Verification) -> list[str]:
     passed_over = [f"{found.tables:,} that point to tables"] if found.tables else []
     passed_over += [f"{found.absent:,} not present"] if found.absent else []
+    passed_over += [f"{found.not_told:,} whose type is not told"] if found.not_told else []
     head = f"{found.leaves:,} leaves" + (f" (and {', '.join(passed_over)})" if passed_over else "")
     if found:
-        return [f"{head}: every one has the type of its page"]
+        return [f"{head}: {'no fault' if found.not_told else 'every one has the type of its page'}"]
     counted = [(kind, sum(f.count for f in found.of(kind))) for kind in KINDS]
     words = ", ".join(f"{count:,} {'with IPAT' if kind == 'ipat' else kind}" for kind, count in counted if count)
     lines = [f"{head}: {words}", *map(str, found.faults[:_MOST])]

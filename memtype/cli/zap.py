@@ -16,6 +16,7 @@ from memtype.kvm import DisableQuirks, NoncoherentDma, Replay, SetCr0Cd, SetMtrr
 from memtype.kvm.gfns import Gfns, pages
 from memtype.kvm.matrix import releases
 from memtype.kvm.releases import NEWEST, PROFILES
+from memtype.kvm.replay import Step
 from memtype.kvm.rules import KVM_RULES
 from memtype.kvm.zap import Event
 from memtype.mtrr import MtrrState, range_registers
@@ -35,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--kernel", metavar="RELEASE", help=f"6.4, 'ubuntu 6.8.0-140', kvm-6.7; default: {NEWEST}")
     parser.add_argument("--event", metavar="EVENT", action="append", default=[], help="what happens; several in order")
     parser.add_argument("--trace", metavar="FILE", help="events from a file, a line each; no --kernel: every release")
-    parser.add_argument("--memory", metavar="SIZE", help="guest memory, to count zapped pages: 4G")
+    parser.add_argument("--memory", metavar="SIZE", help="guest memory: 4G, or BASE+SIZE,...; no page outside counts")
     _kvm.add_vm(parser)
     _common.add_json(parser)
 
@@ -55,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
         loaded = _new_states(args.states[1], args, len(vm.vcpus))
         events += loaded
         words += [f"loading {args.states[1]}" + (f" (vCPU {e.vcpu})" if e.vcpu is not None else "") for e in loaded]
-    done = replay(vm, events, number(args.memory) if args.memory else None)
+    done = replay(vm, events)
     if args.json:
         _common.print_json("zap", _json(vm, done, words))
     else:
@@ -115,7 +116,7 @@ def _events(vm: Vm, words: list[str]) -> tuple[Vm, list[Event]]:
         if before and int(before[1]) != state.noncoherent_dma:
             if place:
                 raise InputError(f"{word}: the VM has {state.noncoherent_dma} non-coherent devices by then")
-            start = state = dataclasses.replace(vm, noncoherent_dma=int(before[1]))
+            start = state = vm.replace(noncoherent_dma=int(before[1]))
         found.append(event(word, state))
         if len(words) > 1:
             state = state.apply(found[-1])[0]
@@ -190,10 +191,13 @@ def _switch(value: str, text: str) -> bool:
 
 def _text(vm: Vm, done: Replay, words: list[str]) -> str:
     if len(done.steps) == 1:
-        return _one(vm, done.steps[0].zap, words[0], done.vm)
+        return _one(vm, done.steps[0], words[0])
     lines = [f"{vm.profile}, {_kvm.setting(vm)}"]
+    state = vm
     for word, step in zip(words, done.steps, strict=True):
         lines.append(f"{word}: {_verdict(step.zap)}; zaps {_ranges(step.zap.done)}")
+        lines += _by_manual(state, step)
+        state = step.vm
     lines.append(f"{done.zaps} zaps, {done.pages} pages; stale at the end: {_ranges(done.stale)}")
     return "\n".join(lines)
 
@@ -204,8 +208,9 @@ def _verdict(zap: Zap) -> str:
     return f"{pages(zap.needed)} pages change" if zap.needed else "no leaf changes"
 
 
-def _one(vm: Vm, zap: Zap, word: str, after: Vm) -> str:
+def _one(vm: Vm, step: Step, word: str) -> str:
     """The answer in three lines: needed or not, why, what the release does; ranges below."""
+    zap, after = step.zap, step.vm
     if not zap.accepted:
         refused = _kvm.wrapped(f"Refused: {word}: {zap.refusal}.")
         return "\n".join([*refused, f"{vm.profile} zaps nothing, the VM is unchanged."])
@@ -214,10 +219,38 @@ def _one(vm: Vm, zap: Zap, word: str, after: Vm) -> str:
     lines += _kvm.wrapped(f"{vm.profile} zaps {_ranges(zap.done)}: {_cite(zap.rules)}")
     if zap.warned:
         lines.append("The host's kernel log gets a WARN.")
-    lines += [*_runs_on_entry_0(vm, zap, after), *_changes(vm, zap)]
+    lines += [*_by_manual(vm, step), *_runs_on_entry_0(vm, zap, after), *_changes(vm, zap)]
     for name, ranges in (("stale, not zapped", zap.stale), ("zapped for nothing", zap.excess)):
         lines += [f"{name}: {_count(pages(ranges))}", *_listed(ranges)] if ranges else []
     return "\n".join(lines)
+
+
+def _by_manual(vm: Vm, step: Step) -> list[str]:
+    """Where guest MTRR types by the manual would make other leaves change: how many, and why KVM's do not."""
+    found = _manual_answer(vm, step)
+    if found is None:
+        return []
+    zap, deviations = found
+    lines = _kvm.wrapped(f"By the manual's MTRR types {_verdict(zap)}.", "  ")
+    return lines + _kvm.deviation_lines(deviations)
+
+
+def _manual_answer(vm: Vm, step: Step) -> tuple[Zap, list[_kvm.Deviation]] | None:
+    """The zap of the same VM by the manual's types, where it needs other pages; and what differs before and after."""
+    if not vm.profile.honors_guest_mtrr or not step.zap.accepted:
+        return None
+    right = vm.replace(as_architected=True).apply(step.event)[1]
+    if right.needed == step.zap.needed:
+        return None
+    places = {first for gfns in (right.needed, step.zap.needed) for first, _ in gfns.first(_SHOWN)}
+    found = [
+        state.deviation(gfn << rules.PAGE_SHIFT, n)
+        for state in (vm, step.vm)
+        for n in range(len(vm.vcpus))
+        for gfn in sorted(places)
+        if gfn < 1 << vm.vcpus[n].maxphyaddr - rules.PAGE_SHIFT
+    ]
+    return right, list(dict.fromkeys(one for one in found if one is not None))
 
 
 def _runs_on_entry_0(vm: Vm, zap: Zap, after: Vm) -> list[str]:
@@ -265,16 +298,22 @@ def _changes(vm: Vm, zap: Zap) -> list[str]:
 
 
 def _json(vm: Vm, done: Replay, words: list[str]) -> dict[str, Any]:
-    steps = [{"event": word, **_zap_json(vm, step.zap)} for word, step in zip(words, done.steps, strict=True)]
-    totals = {"zaps": done.zaps, "pages": done.pages, "stale_at_end": [_kvm.range_json(*span) for span in done.stale]}
+    states = [vm, *(step.vm for step in done.steps)]
+    steps = [
+        {"event": word, **_zap_json(vm, step.zap), **_manual_json(state, step)}
+        for word, step, state in zip(words, done.steps, states)
+    ]
+    totals = {"zaps": done.zaps, "pages": done.pages, "stale_at_end": _spans_json(done.stale)}
     setting = {"kernel": vm.profile.release, "profile": vm.profile.name, "vendor": vm.vendor, "tdp": vm.tdp,
                "noncoherent_dma": vm.has_noncoherent_dma}  # fmt: skip
     return {**setting, **(steps[0] if len(steps) == 1 else {"events": steps}), **totals}
 
 
 def _zap_json(vm: Vm, zap: Zap) -> dict[str, Any]:
-    ranges = {name: [_kvm.range_json(*span) for span in getattr(zap, name)]
-              for name in ("needed", "done", "stale", "excess")}  # fmt: skip
+    named = {"needed": zap.needed, "done": zap.done, "stale": zap.stale, "excess": zap.excess}
+    ranges = {name: _spans_json(found) for name, found in named.items()}
+    long = {name: {"ranges": found.ranges, "pages": found.count()} for name, found in named.items()
+            if found.ranges > rules.MAP_SEGMENT_LIMIT}  # fmt: skip
     changes = [
         {**_kvm.range_json(change.first, change.end), "vcpu": change.vcpu,
          "before": _kvm.leaf_json(vm, change.before), "after": _kvm.leaf_json(vm, change.after)}
@@ -282,7 +321,26 @@ def _zap_json(vm: Vm, zap: Zap) -> dict[str, Any]:
     ]  # fmt: skip
     why = [KVM_RULES[rule]._asdict() for rule in zap.reasons + zap.rules]
     verdict = {"accepted": zap.accepted, "refusal": zap.refusal, "warned": zap.warned}
-    return {**verdict, **ranges, "changes": changes, "why": why}
+    return {**verdict, **ranges, "changes": changes, "why": why, **({"counts": long} if long else {})}
+
+
+def _manual_json(vm: Vm, step: Step) -> dict[str, Any]:
+    """What the manual's MTRR types would need, where that is something else."""
+    found = _manual_answer(vm, step)
+    if found is None:
+        return {}
+    zap, deviations = found
+    return {
+        "manual": {
+            "needed": _spans_json(zap.needed),
+            "deviations": [_kvm.deviation_json(one)["manual"] for one in deviations],
+        }
+    }
+
+
+def _spans_json(found: Gfns) -> list[dict[str, str]]:
+    """The ranges; of a set that is too long to be listed the first of them, and `counts` tells the rest."""
+    return [_kvm.range_json(*span) for span in found.first(rules.MAP_SEGMENT_LIMIT)]
 
 
 # --- every release ----------------------------------------------------------------------------------------------
@@ -291,12 +349,11 @@ def _zap_json(vm: Vm, zap: Zap) -> dict[str, Any]:
 def _every_release(args: argparse.Namespace, machine: Any, words: list[str]) -> int:
     """The cost of the trace under one release of each kind."""
     chosen = [name for name in releases() if any(p.first == _parts(name) for p in PROFILES.values())]
-    memory = number(args.memory) if args.memory else None
     rows: list[tuple[Any, ...]] = [("release", "zaps", "pages", "stale pages", "refused")]
     payload = []
     for name in chosen:
         vm, events = _events(_kvm.make_vm(args, name, machine), words)
-        done = replay(vm, events, memory)
+        done = replay(vm, events)
         rows.append((str(vm.profile), done.zaps, done.pages, pages(done.stale), len(done.refused)))
         payload.append({"kernel": name, "profile": vm.profile.name, "zaps": done.zaps, "pages": done.pages,
                         "stale_pages": pages(done.stale), "refused": len(done.refused)})  # fmt: skip

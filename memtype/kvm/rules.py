@@ -13,7 +13,6 @@ DEVIATIONS: Final = {
     "range-kvm": "KVM 4.4 to 6.10 takes a range from its base to its last match",
     "disabled-kvm": "KVM 3.13 to 4.1 gives WB while E = FE = 0, and looks registers up while E = 0, FE = 1",
     "low-kvm": "KVM 3.13 to 4.1 uses the fixed ranges whatever FE says",
-    "overlap-linux": "KVM 3.13 to 4.1 takes ranges that disagree as UC",
 }
 
 KVM_RULES: Final = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from memtype import arrays, rules
@@ -181,6 +181,10 @@ class Vm:
             self.profile, self.vendor, self.tdp, self.noncoherent_dma, self.vcpus, self.vm_type, self.self_snoop,
             self.disabled_quirks, self.load_pat, self.host_pat, self.ignore_msrs, self.memory, self.as_architected,
         )  # fmt: skip
+
+    def replace(self, **fields: Any) -> Vm:
+        """The VM with other arguments, checked as they are at first; leaves made before are forgotten."""
+        return replace(self, **fields)
 
     # --- what decides ---------------------------------------------------------------------------------------
 

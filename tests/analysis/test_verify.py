@@ -206,3 +206,21 @@ def test_an_ept_of_every_real_machine_is_clean(corpus: Path) -> None:
             assert mt.verify(rows, machine.mtrrs)
             checked += 1
     assert checked > 60
+
+
+def test_where_the_type_is_not_told_only_what_is_wrong_for_sure_is_told() -> None:
+    untold = T.NOT_TOLD
+    memory = mt.MemoryMap.from_segments(
+        [(0, 1 << 20, untold), (1 << 20, 1 << 30, "WB"), (3 << 30, 1 << 20, untold), (0xC0100000, 0x80000, "UC")],
+        36, gap="WB",
+    )  # fmt: skip
+    for page, kind, fault in (
+        (0, T.WB, None), (0, T.UC, "wrong"), (1 << 21, T.WB, None), (3 << 30, T.WB, "spanning"),
+    ):  # fmt: skip
+        found = mt.verify([[page, page | 0x87 | kind << 3]], memory, level=2)
+        assert [f.kind for f in found] == ([fault] if fault else [])
+        assert found.not_told == (page == 0 and fault is None)
+    small = mt.verify({1: (0, [0x07, 0x1037])}, memory)
+    assert (bool(small), small.not_told) == (True, 2)
+    assert mt.verify({1: (0, [0x77])}, memory).ipat
+    assert mt.verify({1: (0, [0x1F])}, memory).misconfigured

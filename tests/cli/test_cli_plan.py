@@ -144,3 +144,12 @@ def test_bad_usage_is_one_line(words: list[str], part: str, dump: str, capsys: p
     assert part in printed.err
     assert printed.err.count("\n") == 1
     assert not printed.out
+
+
+def test_fixed_ranges_that_are_not_told_are_left_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "mtrr"
+    path.write_text("reg00: base=0x000000000 (    0MB), size= 2048MB, count=1: write-back\n")
+    assert cli.main(["plan", "--set", "0xe0000000+256M=WC", str(path)]) == 0
+    printed = capsys.readouterr()
+    assert "the first MiB is not planned: its fixed ranges are not told" in printed.err
+    assert "256 MiB  WC" in printed.out

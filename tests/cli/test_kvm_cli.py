@@ -282,3 +282,64 @@ def test_the_example_of_the_help_runs(run, verb):
     example = verbs()[verb].EXAMPLE
     assert example in run(verb, "--help")[1].replace("\n", " ") or example in run(verb, "--help")[1]
     assert run(*example.split()[1:])[0] in (0, 1)
+
+
+def test_both_answers_are_told_where_kvm_and_the_manual_disagree(run, tmp_path):
+    path = tmp_path / "guest.txt"
+    fixed = "".join(f"{index:#x} 0x0606060606060606\n" for index in (0x250, 0x258, 0x259, *range(0x268, 0x270)))
+    pairs = "0x200 0x6\n0x201 0xf00000800\n0x202 0xc0000000\n0x203 0xfc0000800\n"
+    path.write_text(f"0x2ff 0xc00\n{fixed}{pairs}")
+    told = "WB (the manual: UC; KVM 4.4 to 6.10 meets the higher base first [overlap-kvm])"
+    setting = ["--kernel", "6.4", "--noncoherent-dma", "--maxphyaddr", "36"]
+    status, out, _ = run("kvm", *setting, "--at", "0xc0000000", str(path))
+    assert status == 0 and told in out and "manual" not in run("kvm", *setting, "--at", "1G", str(path))[1]
+    assert out.count("manual") == 1 and "manual" not in run("kvm", "--kernel", "6.4", str(path))[1]
+    row = json.loads(run("kvm", *setting, "--json", str(path))[1])["map"]
+    manual = next(part["manual"] for part in row if part["base"] == "0xc0000000")
+    assert (manual["kvm"], manual["type"]) == ("WB", "UC") and manual["why"][0]["id"] == "overlap-kvm"
+    status, out, _ = run("zap", *setting, "--event", "msr:0x203=0", str(path))
+    assert status == 0 and out.startswith("No: ") and told in out and "262144 pages change" in out
+    answer = json.loads(run("zap", *setting, "--event", "msr:0x203=0", "--json", str(path))[1])
+    assert answer["manual"]["needed"] == [{"base": "0xc0000000", "size": "0x40000000", "last": "0xffffffff"}]
+    assert "manual" not in run("zap", *setting, "--event", "pat", str(path))[1]
+    status, out, _ = run("at", "--view", "kvm-6.4", "0xc0000000", str(path))
+    assert status == 0 and told in out
+    assert "manual" not in run("at", "--view", "kvm-6.4", "0x40000000", str(path))[1]
+
+
+def test_memory_bounds_the_answer(run):
+    setting = ["zap", "--kernel", "6.4", "--ncdma", "--mtrr", "wb", "--event", "mtrr:default=uc"]
+    assert "262144 pages (1 GiB)" in run(*setting, "--memory", "1G")[1]
+    assert "524288 pages (2 GiB)" in run(*setting, "--memory", "0+1G,4G+1G")[1]
+    assert run(*setting, "--memory", "1Z")[0] == 2 and run(*setting, "--memory", "")[0] == 2
+
+
+def test_masks_with_holes_are_shown_in_part(run, tmp_path):
+    path = tmp_path / "guest.txt"
+    path.write_text("0x2ff 0x806\n0x200 0x0\n0x201 0x155555555800\n")
+    setting = ["--kernel", "4.1", "--ncdma", "--maxphyaddr", "46", str(path)]
+    status, out, _ = run("kvm", *setting)
+    assert status == 0 and "more stretches: masks with holes" in out and len(out.splitlines()) < 150
+    assert json.loads(run("kvm", *setting, "--json")[1])["more"] > 65_536
+    assert "more stretches" not in run("kvm", *setting, "--at", "0+64M")[1]
+    status, out, _ = run("zap", *setting, "--event", "msr:0x200=1")
+    assert status == 1 and out.startswith("Yes: ") and "more" in out
+    assert len(out.splitlines()) < 60
+
+
+def test_the_whole_history_for_review(run):
+    from memtype.kvm.history import HISTORY
+
+    status, out, _ = run("kvm", "matrix", "--long")
+    rows = [line.split() for line in out.splitlines()[1:]]
+    assert (
+        status == 0 and rows[0] == ["knob", "value", "since", "commit"] and {row[0] for row in rows[1:]} == {*HISTORY}
+    )
+    assert ["zap_mtrr", "ept+nc", "6.7", "a1596812cce1"] in rows and [
+        "g_pat_follows",
+        "yes",
+        "4.14.5",
+        "15038e147247",
+    ] in rows
+    listed = json.loads(run("kvm", "matrix", "--long", "--json")[1])["knobs"]
+    assert len(listed) == len(rows) - 1 and all(row.keys() >= {"knob", "value", "since", "commit"} for row in listed)

@@ -35,7 +35,13 @@ def tables() -> Any:
     return made
 
 
-T = tables()
+def granules() -> Any:
+    made = ffi.new("memtype_granules *")
+    assert lib.memtype_granules_build([0], b"\6", 1, WIDTH, made) == lib.MEMTYPE_OK
+    return made
+
+
+T, G = tables(), granules()
 WORDS, BYTES, SEGMENTS, KINDS = Array(8), Array(1), Array(8, 2), Array(1, 2)
 STATES, PAIRS = 4, 3
 COLUMNS = {
@@ -65,6 +71,9 @@ BEYOND = 1 << 63
 FUNCTIONS = {
     "types": Function({"addresses": WORDS}, BYTES, lambda a, i: lib.memtype_types(T, a.addresses, N, a.types, i),
                       ("addresses", BEYOND, lib.MEMTYPE_EADDRESS)),
+    "granules_types": Function(
+        {"addresses": WORDS}, BYTES, lambda a, i: lib.memtype_granules_types(G, a.addresses, N, a.types, i),
+        ("addresses", BEYOND, lib.MEMTYPE_EADDRESS)),
     "map_types": Function(
         {"addresses": WORDS, "bases": SEGMENTS, "kinds": KINDS}, BYTES,
         lambda a, i: lib.memtype_map_types(a.bases, a.kinds, 2, WIDTH, ISA, a.addresses, N, a.types, i),
@@ -258,6 +267,7 @@ def changing_fleet(addresses: Any, out: Any, index: Any, n: int) -> int:
 
 CHANGING: dict[str, Callable[[Any, Any, Any, int], int]] = {
     "types": lambda a, out, i, n: lib.memtype_types(T, pointer(a), n, pointer(out), i),
+    "granules_types": lambda a, out, i, n: lib.memtype_granules_types(G, pointer(a), n, pointer(out), i),
     "map_types": lambda a, out, i, n: lib.memtype_map_types(
         [0], b"\6", 1, WIDTH, ISA, pointer(a), n, pointer(out), i),
     "effective_types": lambda a, out, i, n: lib.memtype_effective_types(
