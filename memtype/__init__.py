@@ -3,44 +3,12 @@
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any
+import sys
+from types import ModuleType
 
-from memtype.backends import active as _active
-from memtype.effective import effective, effective_npt, effective_pcd_pwt, effective_types
-from memtype.emit import emit
-from memtype.ept import (
-    effective_ept,
-    effective_ept_types,
-    ept_decode,
-    ept_leaf,
-    ept_misconfigured,
-    ept_types,
-    ept_walk_type,
-    eptp_valid,
-)
-from memtype.errors import (
-    AddressError,
-    ArrayError,
-    BackendMismatch,
-    BackendUnavailable,
-    InputError,
-    LiveReadRefused,
-    MemtypeError,
-    MissingExtra,
-    ParseError,
-    RegisterError,
-    ShatteredMapError,
-)
-from memtype.explanation import Explanation
-from memtype.memory_map import MemoryMap, Segment
-from memtype.mtrr import MtrrState, msr_valid, range_registers
-from memtype.pat import Pat, pat_valid
-from memtype.types import MemoryType
-
+TYPE_CHECKING = False  # typing's own would cost more than all of this
 if TYPE_CHECKING:
     from memtype import kvm
-
-    __version__: str
     from memtype.analysis.alias import Alias, alias
     from memtype.analysis.check import Finding, Report, check
     from memtype.analysis.conflicts import Conflict, conflicts
@@ -51,11 +19,46 @@ if TYPE_CHECKING:
     from memtype.analysis.reserve import Grant, reserve
     from memtype.analysis.verify import LeafFault, Verification, verify
     from memtype.analysis.want import Want, want
+    from memtype.effective import effective, effective_npt, effective_pcd_pwt, effective_types
+    from memtype.emit import emit
+    from memtype.ept import (
+        effective_ept,
+        effective_ept_types,
+        ept_decode,
+        ept_leaf,
+        ept_misconfigured,
+        ept_types,
+        ept_walk_type,
+        eptp_valid,
+    )
+    from memtype.errors import (
+        AddressError,
+        ArrayError,
+        BackendMismatch,
+        BackendUnavailable,
+        InputError,
+        LiveReadRefused,
+        MemtypeError,
+        MissingExtra,
+        ParseError,
+        RegisterError,
+        ShatteredMapError,
+    )
+    from memtype.explanation import Explanation
     from memtype.fleet import StateArray, types_of_states
     from memtype.formats import load, parse
     from memtype.machine import Cpu, Machine
+    from memtype.memory_map import MemoryMap, Segment
+    from memtype.mtrr import MtrrState, msr_valid, range_registers
+    from memtype.pat import Pat, pat_valid
+    from memtype.types import MemoryType
+
+    __version__: str
+    backend: str
+    isa: str
 else:
-    # The same names, each imported when it is first asked for: they are half of the time that all would take.
+    # The same names, each imported when it is first asked for: a program pays for what it uses, and the command
+    # line is there to be interrupted before numpy is.
     _LATER = {
         "memtype.analysis.alias": ("Alias", "alias"),
         "memtype.analysis.check": ("Finding", "Report", "check"),
@@ -67,30 +70,69 @@ else:
         "memtype.analysis.verify": ("LeafFault", "Verification", "verify"),
         "memtype.analysis.want": ("Want", "want"),
         "memtype.analysis.reserve": ("Grant", "reserve"),
+        "memtype.effective": ("effective", "effective_npt", "effective_pcd_pwt", "effective_types"),
+        "memtype.emit": ("emit",),
+        "memtype.ept": (
+            "effective_ept",
+            "effective_ept_types",
+            "ept_decode",
+            "ept_leaf",
+            "ept_misconfigured",
+            "ept_types",
+            "ept_walk_type",
+            "eptp_valid",
+        ),
+        "memtype.errors": (
+            "AddressError",
+            "ArrayError",
+            "BackendMismatch",
+            "BackendUnavailable",
+            "InputError",
+            "LiveReadRefused",
+            "MemtypeError",
+            "MissingExtra",
+            "ParseError",
+            "RegisterError",
+            "ShatteredMapError",
+        ),
+        "memtype.explanation": ("Explanation",),
         "memtype.fleet": ("StateArray", "types_of_states"),
         "memtype.formats": ("load", "parse"),
         "memtype.machine": ("Cpu", "Machine"),
+        "memtype.memory_map": ("MemoryMap", "Segment"),
+        "memtype.mtrr": ("MtrrState", "msr_valid", "range_registers"),
+        "memtype.pat": ("Pat", "pat_valid"),
+        "memtype.types": ("MemoryType",),
     }
     _ROOM_OF = {name: room for room, names in _LATER.items() for name in names}
 
-    def __getattr__(name: str) -> Any:
-        if name == "kvm":
-            return importlib.import_module("memtype.kvm")
-        if name == "__version__":
-            from importlib.metadata import version
+    class _Package(ModuleType):
+        """The package. A module binds itself here when it is imported, and ``memtype.effective`` would then be the
+        module of that name where the function belongs: such a binding is left out."""
 
-            return version("memtype")
-        if name not in _ROOM_OF:
-            raise AttributeError(f"module 'memtype' has no attribute {name!r}")
-        found = globals()[name] = getattr(importlib.import_module(_ROOM_OF[name]), name)
-        return found
+        def __getattr__(self, name):
+            if name == "kvm":
+                return importlib.import_module("memtype.kvm")
+            if name in ("backend", "isa"):
+                active = importlib.import_module("memtype.backends").active
+                found = active.name if name == "backend" else active.isa
+            elif name == "__version__":
+                found = importlib.import_module("importlib.metadata").version("memtype")
+            elif name in _ROOM_OF:
+                found = getattr(importlib.import_module(_ROOM_OF[name]), name)
+            else:
+                raise AttributeError(f"module 'memtype' has no attribute {name!r}")
+            self.__dict__[name] = found
+            return found
 
-    def __dir__() -> list[str]:
-        return sorted({*globals(), *__all__})
+        def __setattr__(self, name, value):
+            if not (name in _ROOM_OF and isinstance(value, ModuleType)):
+                super().__setattr__(name, value)
 
+        def __dir__(self):
+            return sorted({*self.__dict__, *__all__})
 
-backend: str = _active.name
-isa: str = _active.isa
+    sys.modules[__name__].__class__ = _Package
 
 __all__ = [
     "AddressError",

@@ -10,16 +10,15 @@ from memtype import rules
 from memtype.analysis.alias import Alias, alias
 from memtype.analysis.conflicts import Conflict, conflicts
 from memtype.analysis.reserve import CALLERS, Grant, reserve, tracked_entries
-from memtype.cli import _common
+from memtype.cli import addresses, input, output
 from memtype.errors import InputError
 from memtype.types import MemoryType
 
-HELP = "what Linux' PAT layer refused or granted in a log, overlaps in pat_memtype_list: who, which pair, is it harmful"
 EXAMPLE = "memtype alias --reserve UC- --over WC"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    _common.add_input(parser)
+    input.add_input(parser)
     parser.add_argument("--pair", nargs=2, metavar="TYPE", help="judge two effective types instead of a dump")
     parser.add_argument("--vendor", choices=("intel", "amd"), help="whose rules (default: the dump's, else intel)")
     parser.add_argument("--self-snoop", action="store_true", help="the processor has self-snoop (CPUID.1:EDX[27])")
@@ -30,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     asking.add_argument("--by", choices=CALLERS, default="ioremap", help="who asks (default: ioremap)")
     asking.add_argument("--mtrr", metavar="TYPE", help="the MTRR type there (it counts where WB is asked for)")
     asking.add_argument("--ram", action="store_true", help="the range is RAM: --over then is its pages' type")
-    _common.add_json(parser)
+    output.add_json(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -40,18 +39,18 @@ def run(args: argparse.Namespace) -> int:
         raise InputError("--over, --at, --mtrr and --ram belong to --reserve")
     if args.pair:
         return _pair(args)
-    machine = _common.read_machine(args.input)
+    machine = input.read_machine(args.input)
     found = conflicts(machine, args.vendor, self_snoop=args.self_snoop)
     said = [note for note in machine.notes if not note.startswith("registers")]
     if any(conflict.mtrr is None and conflict.outcome != "granted" for conflict in found):
         said.append("where the MTRR type is not told, the pair is that of the PAT types alone")
     if args.json:
         listed = [_json(conflict) for conflict in found]
-        _common.print_json("alias", {"source": machine.source, "conflicts": listed, "notes": said})
+        output.print_json("alias", {"source": machine.source, "conflicts": listed, "notes": said})
     else:
         lines = [line for conflict in found for line in _text(conflict)]
-        _common.say("\n".join(lines or ["no conflicting memory types found"]))
-        _common.notes(said)
+        output.say("\n".join(lines or ["no conflicting memory types found"]))
+        output.notes(said)
     return 1 if any(conflict.outcome != "granted" for conflict in found) else 0
 
 
@@ -59,12 +58,12 @@ def _reserve(args: argparse.Namespace) -> int:
     """The answer to --reserve: 0 where Linux grants it, 1 where it refuses or that is not told."""
     if args.pair:
         raise InputError("--reserve and --pair are two questions: ask one")
-    at = None if args.at is None else _common.span(args.at)
+    at = None if args.at is None else addresses.span(args.at)
     over, mtrr, source = args.over, args.mtrr, None
     if over is None and at is None and args.input is not None:
         raise InputError("--reserve over a dump needs --at RANGE")
     if over is None and at is not None and args.input is not None:
-        machine = _common.read_machine(args.input)
+        machine = input.read_machine(args.input)
         entries = tracked_entries(machine, *at)
         if entries is None:
             raise InputError(f"{machine.source}: no pat_memtype_list in it; give --over TYPE")
@@ -72,9 +71,9 @@ def _reserve(args: argparse.Namespace) -> int:
     place = "ram" if args.ram else "device"
     grant = reserve(args.reserve, over or (), by=args.by, mtrr=mtrr, place=place, at=at)
     if args.json:
-        _common.print_json("alias", {"source": source, "reserve": _grant_json(grant, args, over or ())})
+        output.print_json("alias", {"source": source, "reserve": _grant_json(grant, args, over or ())})
     else:
-        _common.say("\n".join(_grant_text(grant, args, over or ())))
+        output.say("\n".join(_grant_text(grant, args, over or ())))
     return 0 if grant else 1
 
 
@@ -94,7 +93,7 @@ def _grant_json(grant: Grant, args: argparse.Namespace, over: Sequence[Any]) -> 
         "type": grant.type,
         "error": grant.error,
         "candidates": [{"type": one.type, "error": one.error} for one in grant.candidates],
-        "why": [{"id": rule, "text": rules.RULES[rule].text, "source": rules.RULES[rule].source} for rule in used],
+        "why": output.why(rules.RULES[rule] for rule in used),
     }
 
 
@@ -102,7 +101,7 @@ def _pair(args: argparse.Namespace) -> int:
     a, b = map(MemoryType.parse, args.pair)
     verdict = alias(a, b, args.vendor or "intel", self_snoop=args.self_snoop)
     if args.json:
-        _common.print_json("alias", {"pair": [a, b], **_verdict(verdict)})
+        output.print_json("alias", {"pair": [a, b], **_verdict(verdict)})
     else:
         print(verdict)
     return 0 if verdict else 1
@@ -111,7 +110,7 @@ def _pair(args: argparse.Namespace) -> int:
 def _text(conflict: Conflict) -> list[str]:
     first, second = (_name(kind) for kind in conflict.types)
     lines = [
-        f"{_common.mem(conflict.base, conflict.size)}  {_common.size_text(conflict.size)}",
+        f"{addresses.mem(conflict.base, conflict.size)}  {addresses.size_text(conflict.size)}",
         f"  {conflict.users[0]}: {first}; {conflict.users[1]}: {second}",
     ]
     if conflict.outcome == "granted":
@@ -136,13 +135,12 @@ def _name(kind: MemoryType) -> str:
 
 
 def _verdict(verdict: Alias) -> dict[str, Any]:
-    return {"verdict": verdict.verdict, "text": verdict.text, "rule": verdict.rule, "source": verdict.source}
+    return {"verdict": verdict.verdict, "why": output.why([(verdict.rule, verdict.text, verdict.source)])}
 
 
 def _json(conflict: Conflict) -> dict[str, Any]:
-    spans = {"base": conflict.base, "size": conflict.size, "last": conflict.last}
     return {
-        **{key: _common.hexadecimal(value) for key, value in spans.items()},
+        **addresses.span_json(conflict.base, conflict.size),
         "users": list(conflict.users),
         "pat": list(conflict.types),
         "mtrr": conflict.mtrr,

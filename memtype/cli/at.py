@@ -9,20 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from memtype import rules
-from memtype.cli import tracked
-from memtype.cli._common import (
-    add_json,
-    columns,
-    hexadecimal,
-    mem,
-    notes,
-    print_json,
-    read_machine,
-    say,
-    size_text,
-    span,
-)  # fmt: skip
-from memtype.cli.show import span_json
+from memtype.cli import output, tracked
+from memtype.cli.addresses import hexadecimal, mem, size_text, span, span_json
+from memtype.cli.input import read_machine
+from memtype.cli.output import add_json, columns, notes, print_json, say
 from memtype.effective import effective
 from memtype.errors import InputError
 from memtype.explanation import Explanation
@@ -32,7 +22,6 @@ from memtype.pat import Pat
 from memtype.types import MemoryType
 from memtype.views import View
 
-HELP = "the memory type of addresses and ranges"
 EXAMPLE = "dmesg | memtype at 0xe0000000 4G-5G 0xfd000000+16M --why"
 
 
@@ -246,7 +235,6 @@ def _effective_lines(mtrr: MemoryType, pats: list[MemoryType], vendor: str) -> l
 
 
 def _json(answer: _Answer, pats: list[MemoryType], lookup: _Lookup) -> dict[str, Any]:
-
     found: dict[str, Any] = {**span_json(answer.base, answer.size)}
     found |= {"type": str(answer.type), "type_id": int(answer.type)}
     deviation = _deviation(answer, lookup)
@@ -258,11 +246,7 @@ def _json(answer: _Answer, pats: list[MemoryType], lookup: _Lookup) -> dict[str,
         found["effective"] = [
             {"pat": str(pat), "type": str(effective(answer.type, pat, lookup.vendor))} for pat in pats
         ]
-    if answer.why:
-        found["why"] = [
-            {"address": hexadecimal(explanation.address), "text": step.text, "rule": step.rule, "source": step.source}
-            | {"registers": list(step.registers)}
-            for explanation in answer.why
-            for step in explanation.steps
-        ]
+    for place, explanation in zip(found["segments"] or [found], answer.why):
+        place["why"] = output.why((step.rule, step.text, step.source) for step in explanation.steps)
+        place["registers"] = list(explanation.registers)
     return found

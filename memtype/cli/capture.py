@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import argparse
 
-from memtype.cli._common import notes, print_json
+from memtype.cli.output import notes, print_json
 from memtype.formats import own_json
 from memtype.host import capture
 
-HELP = "read this host (more with root) and print one JSON that every verb reads; nothing is ever written"
 EXAMPLE = "memtype capture --anonymise"
 
 

@@ -6,10 +6,9 @@ import argparse
 from typing import Any
 
 from memtype.analysis.check import PLATFORMS, REQUIREMENTS, Finding, check
-from memtype.cli import _common
+from memtype.cli import addresses, input, output
 from memtype.errors import InputError
 
-HELP = "what is wrong: RAM that is not WB, cached devices, processors that differ, undefined types, bad values"
 EXAMPLE = "dmesg | memtype check --mmio 0xfee00000+4K"
 _ONLY = {
     "e820": ("check-ram", "check-off", "check-shattered", "check-tdx"),
@@ -18,19 +17,19 @@ _ONLY = {
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    _common.add_input(parser)
+    input.add_input(parser)
     parser.add_argument("--mmio", metavar="RANGE", action="append", default=[], help="a device range (A-B, A+SIZE)")
     parser.add_argument("--ram", metavar="RANGE", action="append", default=[], help="RAM beside the dump's e820 map")
     parser.add_argument("--e820", action="store_true", help="only: is all RAM of the dump's e820 map WB?")
     parser.add_argument("--cpus", action="store_true", help="only: are all processors alike?")
     parser.add_argument("--require", choices=REQUIREMENTS, help="snp: every processor must hold the same registers")
     parser.add_argument("--platform", choices=PLATFORMS, default="bare", help="tdx: the registers of a TDX guest")
-    _common.add_json(parser)
+    output.add_json(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    spans = {name: [_common.span(text) for text in getattr(args, name)] for name in ("mmio", "ram")}
-    machine = _common.read_machine(args.input)
+    spans = {name: [addresses.span(text) for text in getattr(args, name)] for name in ("mmio", "ram")}
+    machine = input.read_machine(args.input)
     if args.e820 and not machine.e820:
         raise InputError(f"{machine.source}: no e820 map in it; --ram names RAM by hand")
     report = check(machine, spans["mmio"], spans["ram"], args.require, args.platform)
@@ -40,11 +39,11 @@ def run(args: argparse.Namespace) -> int:
     said = [*machine.notes, *_not_checked(machine, args, spans["ram"])]
     if args.json:
         payload = {"source": machine.source, "ok": not bad, "findings": [_json(finding) for finding in findings]}
-        _common.print_json("check", {**payload, "notes": said})
+        output.print_json("check", {**payload, "notes": said})
     else:
         total = f"{bad} finding{'s' * (bad > 1)}" if bad else "nothing wrong found"
-        _common.say("\n".join([*map(str, findings), total]))
-        _common.notes(said)
+        output.say("\n".join([*map(str, findings), total]))
+        output.notes(said)
     return 1 if bad else 0
 
 
@@ -64,5 +63,5 @@ def _json(finding: Finding) -> dict[str, Any]:
     found: dict[str, Any] = {"id": finding.rule, "severity": finding.severity, "text": finding.text}
     for key in ("base", "size", "last"):
         value = getattr(finding, key)
-        found |= {} if value is None else {key: _common.hexadecimal(value)}
+        found |= {} if value is None else {key: addresses.hexadecimal(value)}
     return found | {"source": finding.source}

@@ -6,11 +6,10 @@ import argparse
 from typing import Any
 
 from memtype.analysis.diff import Change, Diff, PatChange, RegisterChange, diff, diff_cpus
-from memtype.cli import _common
+from memtype.cli import addresses, input, output
 from memtype.errors import InputError
 from memtype.machine import Machine
 
-HELP = "compare dumps, or the processors of one (--cpus), by what their registers mean"
 EXAMPLE = "dmesg | memtype diff --cpus -"
 _ONE = "the dump tells one processor: nothing to compare it with"
 _SHOWN = 40  # registers listed of each comparison; --json has them all
@@ -20,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     words = "two or more dumps, each compared with the next (- is standard input); with --cpus one"
     parser.add_argument("inputs", nargs="*", metavar="DUMP", help=words)
     parser.add_argument("--cpus", action="store_true", help="compare the processors of one dump with its first")
-    _common.add_json(parser)
+    output.add_json(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -28,10 +27,10 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         same = not any(difference for _, _, difference in compared)
         listed = [_json(*item) for item in compared]
-        _common.print_json("diff", {"same_map": same, "comparisons": listed, "notes": said})
+        output.print_json("diff", {"same_map": same, "comparisons": listed, "notes": said})
     else:
-        _common.say("\n".join(line for item in compared for line in _text(*item)) or _alone(said))
-        _common.notes(said)
+        output.say("\n".join(line for item in compared for line in _text(*item)) or _alone(said))
+        output.notes(said)
     return 1 if any(difference for _, _, difference in compared) else 0
 
 
@@ -47,7 +46,7 @@ def _dumps(names: list[str]) -> tuple[list[Comparison], list[str]]:
         raise InputError("diff needs two dumps, or --cpus and one")
     if names.count("-") > 1:
         raise InputError("standard input can be one of the dumps only")
-    machines = [_common.read_machine(name) for name in names]
+    machines = [input.read_machine(name) for name in names]
     compared = [
         (first, second, diff(a, b))
         for first, second, a, b in zip(names, names[1:], machines, machines[1:], strict=False)
@@ -58,7 +57,7 @@ def _dumps(names: list[str]) -> tuple[list[Comparison], list[str]]:
 def _cpus(names: list[str]) -> tuple[list[Comparison], list[str]]:
     if len(names) > 1:
         raise InputError(f"--cpus looks at one dump, not {len(names)}")
-    machine = _common.read_machine(names[0] if names else None)
+    machine = input.read_machine(names[0] if names else None)
     told = sum(cpu.mtrrs is not None for cpu in machine.cpus)
     if told == 0:
         raise InputError(f"{machine.source}: the dump does not tell the MTRRs")
@@ -101,9 +100,9 @@ def _text(first: str, second: str, difference: Diff) -> list[str]:
     found = [f"{first} -> {second}: {difference.summary}"]
     found += _register_lines(difference.registers)
     if difference.pat:
-        found += _common.columns([(f"PA{p.entry}", p.old, "->", p.new) for p in difference.pat], "  ").splitlines()
+        found += output.columns([(f"PA{p.entry}", p.old, "->", p.new) for p in difference.pat], "  ").splitlines()
     if difference.changes:
-        found += _common.columns([_row(change) for change in difference.changes]).splitlines()
+        found += output.columns([_row(change) for change in difference.changes]).splitlines()
     return found
 
 
@@ -112,15 +111,15 @@ def _register_lines(registers: tuple[RegisterChange, ...] | None) -> list[str]:
         return []
     rows = [(r.name, _value(r.old), "->", _value(r.new)) for r in registers[:_SHOWN]]
     more = [f"  and {len(registers) - _SHOWN} more"] if len(registers) > _SHOWN else []
-    return _common.columns(rows, "  ").splitlines() + more
+    return output.columns(rows, "  ").splitlines() + more
 
 
 def _row(change: Change) -> tuple[Any, ...]:
-    return _common.mem(change.base, change.size), _common.size_text(change.size), f"{change.old} -> {change.new}"
+    return addresses.mem(change.base, change.size), addresses.size_text(change.size), f"{change.old} -> {change.new}"
 
 
 def _value(value: int | None) -> str:
-    return "none" if value is None else _common.hexadecimal(value, 16)
+    return "none" if value is None else addresses.hexadecimal(value, 16)
 
 
 # --- JSON -----------------------------------------------------------------------------------------------------------
@@ -150,6 +149,4 @@ def _pat_json(entry: PatChange) -> dict[str, Any]:
 
 
 def _change_json(change: Change) -> dict[str, Any]:
-    hexed = {"base": change.base, "size": change.size, "last": change.last}
-    named = {key: _common.hexadecimal(value) for key, value in hexed.items()}
-    return {**named, "old": str(change.old), "new": str(change.new)}
+    return {**addresses.span_json(change.base, change.size), "old": str(change.old), "new": str(change.new)}

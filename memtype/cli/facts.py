@@ -7,7 +7,7 @@ from typing import Any
 
 from memtype import rules
 from memtype.analysis.page_type import page_type
-from memtype.cli._common import mem, size_text
+from memtype.cli.addresses import mem, size_text
 from memtype.effective import effective
 from memtype.ept import ept_walk_type, eptp_valid
 from memtype.errors import InputError

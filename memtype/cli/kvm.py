@@ -9,9 +9,9 @@ from itertools import islice
 from typing import Any
 
 from memtype import rules
-from memtype.cli import _common, _kvm
+from memtype.cli import addresses, guest, output
 from memtype.errors import InputError
-from memtype.kvm import Leaf, NoncoherentDma, SetCr0Cd, Vm, WriteMsr, guest_mtrr, profile
+from memtype.kvm import KVM_RULES, Leaf, NoncoherentDma, SetCr0Cd, Vm, WriteMsr, guest_mtrr, profile
 from memtype.kvm.gfns import Ints, combine
 from memtype.kvm.history import OVERLAYS, QUIRK_BITS, Fixed
 from memtype.kvm.matrix import COLUMNS, knobs, matrix
@@ -20,8 +20,7 @@ from memtype.kvm.zap import Event
 from memtype.machine import Machine
 from memtype.types import MemoryType
 
-HELP = "what KVM puts into a leaf and what the guest gets; matrix: who honours what; diff A B: two releases"
-EXAMPLE = "memtype kvm --kernel 6.12.77 --vendor intel --mtrr wb --at 0xa0000 --pat uc --host uc"
+EXAMPLE = "memtype kvm --kernel 6.12.77 --mtrr wb --at 0xa0000 --pat uc --host uc"
 _PTE_TYPES = ("UC", "UC-", "WC", "WT", "WP", "WB")
 _SHOWN = 64  # stretches that are printed of a map that is too long
 _CACHED = frozenset({MemoryType.WB, MemoryType.WT, MemoryType.WP})
@@ -39,8 +38,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--host", metavar="TYPE", help="the type of the host's own mapping: is the page aliased?")
     parser.add_argument("--host-mtrr", metavar="TYPE", default="WB", help="the host's MTRR type of it; default: WB")
     parser.add_argument("--long", action="store_true", help="matrix: every knob, its values, since when, which commit")
-    _kvm.add_vm(parser)
-    _common.add_json(parser)
+    guest.add_vm(parser)
+    output.add_json(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -50,19 +49,19 @@ def run(args: argparse.Namespace) -> int:
         return _diff(args)
     if len(args.words) > 1:
         raise InputError(f"{len(args.words)} dumps: give one (or 'matrix', or 'diff A B')")
-    machine = _kvm.guest_machine(args, args.words[0] if args.words else None)
+    machine = guest.guest_machine(args, args.words[0] if args.words else None)
     if args.kernel is None:
         return _every_profile(args, machine)
-    vm = _kvm.make_vm(args, args.kernel, machine)
+    vm = guest.make_vm(args, args.kernel, machine)
     stretches, more = _stretches(vm, args)
     conflicts = [stretch for stretch in stretches if stretch.conflict]
     if args.json:
-        _common.print_json(
+        output.print_json(
             "kvm", {**_setting_json(vm), "map": [_stretch_json(vm, s, args) for s in stretches], **_more_json(more)}
         )
     else:
-        _common.say(_text(vm, stretches, more, args))
-    _common.notes(_kvm.notes(machine, args.mtrr is not None, vm))
+        output.say(_text(vm, stretches, more, args))
+    output.notes(guest.notes(machine, args.mtrr is not None, vm))
     return 1 if conflicts else 0
 
 
@@ -86,7 +85,7 @@ class Stretch:
 
 def _stretches(vm: Vm, args: argparse.Namespace) -> tuple[list[Stretch], int]:
     """The stretches of what is asked for, and how many more there are: masks with holes may make millions."""
-    base, size = _common.span(args.at) if args.at else (0, vm.gfn_end << rules.PAGE_SHIFT)
+    base, size = addresses.span(args.at) if args.at else (0, vm.gfn_end << rules.PAGE_SHIFT)
     vm.leaf(base)
     vm.leaf(base + size - 1)
     alike = _alike(vm, args.mmio)
@@ -124,21 +123,21 @@ def _effective(vm: Vm, gpa: int, args: argparse.Namespace, vcpu: int = 0) -> Mem
 
 def _text(vm: Vm, stretches: list[Stretch], more: int, args: argparse.Namespace) -> str:
     selected = MemoryType.parse(args.pat or "WB")
-    lines = [f"{vm.profile}, {_kvm.setting(vm)}", f"page-table entry selects {selected}; leaf -> effective type:"]
+    lines = [f"{vm.profile}, {guest.setting(vm)}", f"page-table entry selects {selected}; leaf -> effective type:"]
     for s in stretches:
         pairs = dict.fromkeys(zip(s.leaves, s.effective, strict=True))
-        shown = " or ".join(f"{_kvm.leaf_text(vm, leaf.bits)} -> {kind}" for leaf, kind in pairs)
-        lines.append(f"{_common.mem(s.base, s.size)}  {shown}")
+        shown = " or ".join(f"{guest.leaf_text(vm, leaf.bits)} -> {kind}" for leaf, kind in pairs)
+        lines.append(f"{addresses.mem(s.base, s.size)}  {shown}")
         if len(pairs) > 1:
             lines.append("  the vCPU that faults first decides")
-        lines += _kvm.deviation_lines(s.deviations)
+        lines += guest.deviation_lines(s.deviations)
         if s.conflict:
             lines.append(f"  alias: the host maps it {MemoryType.parse(args.host)}; conflicting types, "
                          "machine checks are possible")  # fmt: skip
     lines += [f"and {more} more stretches: masks with holes; ask for a part with --at"] if more else []
     decided = list(dict.fromkeys(leaf.rule for s in stretches for leaf in s.leaves))
-    lines += [line for rule in decided for line in _kvm.wrapped(_kvm.rule_text(rule), "  ")]
-    return "\n".join(lines + (_kvm.sources(decided) if args.why else []))
+    lines += [line for rule in decided for line in guest.wrapped(guest.rule_text(rule), "  ")]
+    return "\n".join(lines + (guest.sources(decided) if args.why else []))
 
 
 def _setting_json(vm: Vm) -> dict[str, Any]:
@@ -148,11 +147,10 @@ def _setting_json(vm: Vm) -> dict[str, Any]:
 
 def _stretch_json(vm: Vm, s: Stretch, args: argparse.Namespace) -> dict[str, Any]:
     deviations = s.deviations or (None,) * len(s.leaves)
-    leaves = [{**_kvm.leaf_json(vm, leaf.bits), "effective": kind, "rule": leaf.rule, "why": leaf.why,
-               **_kvm.deviation_json(deviation)}
+    leaves = [{**guest.leaf_json(vm, leaf.bits), "effective": kind, "why": output.why([KVM_RULES[leaf.rule]]),
+               **guest.deviation_json(deviation)}
               for leaf, kind, deviation in zip(s.leaves, s.effective, deviations, strict=True)]  # fmt: skip
-    found: dict[str, Any] = {"base": f"0x{s.base:x}", "size": f"0x{s.size:x}", "last": f"0x{s.base + s.size - 1:x}"}
-    found |= leaves[0]
+    found: dict[str, Any] = {**addresses.span_json(s.base, s.size), **leaves[0]}
     if len(vm.vcpus) > 1:
         found["vcpus"] = leaves
     return found | ({"alias": s.conflict} if args.host else {})
@@ -171,13 +169,13 @@ def _every_profile(args: argparse.Namespace, machine: Machine | None) -> int:
     payload, left_out, conflicts = [], {}, 0
     for name, known in PROFILES.items():
         try:
-            vm = _kvm.make_vm(args, name, machine)
+            vm = guest.make_vm(args, name, machine)
         except InputError as error:
             left_out[known.span] = str(error)
             continue
         found, more = _stretches(vm, args)
         conflicts += any(s.conflict for s in found)
-        leaves = list(dict.fromkeys(_kvm.leaf_text(vm, leaf.bits) for s in found for leaf in s.leaves))
+        leaves = list(dict.fromkeys(guest.leaf_text(vm, leaf.bits) for s in found for leaf in s.leaves))
         kinds = list(dict.fromkeys(str(kind) for s in found for kind in s.effective))
         decided = list(dict.fromkeys(leaf.rule for s in found for leaf in s.leaves))
         rows.append((known.span, " | ".join(leaves), " | ".join(kinds), ", ".join(decided)))
@@ -187,11 +185,11 @@ def _every_profile(args: argparse.Namespace, machine: Machine | None) -> int:
         same = len(set(left_out.values())) == 1  # then it is not about any release
         raise InputError(left_out[known.span] if same else f"{known.span}: {left_out[known.span]}")
     if args.json:
-        _common.print_json("kvm", {"profiles": payload})
+        output.print_json("kvm", {"profiles": payload})
     else:
-        print(_common.columns(rows))
+        print(output.columns(rows))
     given = [] if machine is not None or args.mtrr is not None else ["no dump given: the MTRRs are as KVM creates them"]
-    _common.notes([*(f"{span}: {reason}" for span, reason in left_out.items()), *given])
+    output.notes([*(f"{span}: {reason}" for span, reason in left_out.items()), *given])
     return 1 if conflicts else 0
 
 
@@ -205,7 +203,7 @@ def _matrix(args: argparse.Namespace) -> int:
         return _long(args)
     rows = matrix()
     if args.json:
-        _common.print_json("kvm", {"matrix": [_row_json(row) for row in rows], "backports": _backports()})
+        output.print_json("kvm", {"matrix": [_row_json(row) for row in rows], "backports": _backports()})
         return 0
     table: list[tuple[Any, ...]] = [("", "Intel, EPT", "", "AMD, NPT", "Intel, shadow", "AMD, shadow"),
                                     ("release", "coherent", "non-coherent", "", "", "")]  # fmt: skip
@@ -214,7 +212,7 @@ def _matrix(args: argparse.Namespace) -> int:
         nested = [_either(by[vendor, tdp, False], by[vendor, tdp, True])
                   for vendor, tdp in (("amd", "npt"), ("intel", "none"), ("amd", "none"))]  # fmt: skip
         table.append((row, by["intel", "ept", False], by["intel", "ept", True], *nested))
-    print(_common.columns(table))
+    print(output.columns(table))
     print("what of the guest's own settings takes effect; * once the quirk about it is disabled")
     for line in _backports():
         print(line)
@@ -227,14 +225,14 @@ def _long(args: argparse.Namespace) -> int:
     if args.json:
         listed = [{"knob": row.knob, "value": _value(row.value), "since": row.since, "commit": row.commit,
                    "subject": row.subject} for row in rows]  # fmt: skip
-        _common.print_json("kvm", {"knobs": listed})
+        output.print_json("kvm", {"knobs": listed})
         return 0
     table = [
         ("knob", "value", "since", "commit"),
         *((row.knob, _value(row.value), row.since, row.commit) for row in rows),
     ]
     print("quirks: " + ", ".join(f"{name} 0x{bit:x}" for name, bit in QUIRK_BITS.items()))
-    print(_common.columns(table))
+    print(output.columns(table))
     return 0
 
 
@@ -278,16 +276,16 @@ def _diff(args: argparse.Namespace) -> int:
     sources = rest if args.old or args.new else rest[2:]
     if len(named) != 2 or None in named or len(sources) > 1:
         raise InputError("kvm diff takes two releases and at most one dump: kvm diff 6.4 6.12 dump.txt")
-    machine = _kvm.guest_machine(args, sources[0] if sources else None)
-    old, new = (_kvm.make_vm(args, profile(name), machine) for name in named)
+    machine = guest.guest_machine(args, sources[0] if sources else None)
+    old, new = (guest.make_vm(args, profile(name), machine) for name in named)
     leaves = list(islice(_leaf_changes(old, new, args), rules.MAP_SEGMENT_LIMIT))
     behaviour = [*_behaviour_changes(old, new)]
     if args.json:
-        _common.print_json("kvm", _diff_json(old, new, leaves, behaviour))
+        output.print_json("kvm", _diff_json(old, new, leaves, behaviour))
     else:
-        _common.say("\n".join(_diff_lines(old, new, leaves, behaviour)))
+        output.say("\n".join(_diff_lines(old, new, leaves, behaviour)))
     given = [] if machine is not None or args.mtrr is not None else ["no dump given: the MTRRs are as KVM creates them"]
-    _common.notes([*old.profile.notes, *new.profile.notes, *given])
+    output.notes([*old.profile.notes, *new.profile.notes, *given])
     return 1 if leaves or behaviour else 0
 
 
@@ -296,7 +294,7 @@ LeafChange = tuple[int, int, int, int, int, dict[str, tuple[MemoryType, MemoryTy
 
 def _leaf_changes(old: Vm, new: Vm, args: argparse.Namespace) -> Iterator[LeafChange]:
     """(base, size, vCPU, bits before, bits after, effective types that change by the entry's type)."""
-    base, size = _common.span(args.at) if args.at else (0, old.gfn_end << rules.PAGE_SHIFT)
+    base, size = addresses.span(args.at) if args.at else (0, old.gfn_end << rules.PAGE_SHIFT)
     old.leaf(base)
     old.leaf(base + size - 1)
     window = base >> rules.PAGE_SHIFT, -(-(base + size) >> rules.PAGE_SHIFT)
@@ -339,10 +337,12 @@ def _behaviour_changes(old: Vm, new: Vm) -> Iterator[tuple[str, str, str]]:
 
 
 def _diff_lines(old: Vm, new: Vm, leaves: list[LeafChange], behaviour: list[tuple[str, str, str]]) -> list[str]:
-    lines = [f"{old.profile} -> {new.profile}, {_kvm.setting(old)}"]
+    lines = [f"{old.profile} -> {new.profile}, {guest.setting(old)}"]
     for base, size, vcpu, before, after, changed in leaves:
         who = f" (vCPU {vcpu})" if len(old.vcpus) > 1 else ""
-        lines.append(f"{_common.mem(base, size)}{who}  {_kvm.leaf_text(old, before)} -> {_kvm.leaf_text(new, after)}")
+        lines.append(
+            f"{addresses.mem(base, size)}{who}  {guest.leaf_text(old, before)} -> {guest.leaf_text(new, after)}"
+        )
         lines += [f"  entry {pte}: {was} -> {now}" for pte, (was, now) in changed.items()]
         lines += [] if changed else ["  no effective type changes"]
     lines += [f"{words}: {was} -> {now}" for words, was, now in behaviour]
@@ -355,7 +355,7 @@ def _diff_json(old: Vm, new: Vm, leaves: list[LeafChange], behaviour: list[tuple
         "to": _setting_json(new),
         "leaves": [
             {"base": f"0x{base:x}", "size": f"0x{size:x}", "last": f"0x{base + size - 1:x}", "vcpu": vcpu,
-             "before": _kvm.leaf_json(old, before), "after": _kvm.leaf_json(new, after),
+             "before": guest.leaf_json(old, before), "after": guest.leaf_json(new, after),
              "effective": {pte: {"before": was, "after": now} for pte, (was, now) in changed.items()}}
             for base, size, vcpu, before, after, changed in leaves
         ],

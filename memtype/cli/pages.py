@@ -12,45 +12,44 @@ from memtype import rules
 from memtype.analysis.page_type import page_type
 from memtype.analysis.pages import LEVELS, PageRun, Pages, Split, pages
 from memtype.analysis.plan_target import changed
-from memtype.cli import _common
+from memtype.cli import addresses, input, output
 from memtype.errors import InputError
 from memtype.machine import Machine
 from memtype.memory_map import MemoryMap
 from memtype.mtrr import MtrrState
 from memtype.types import MemoryType
 
-HELP = "the largest pages of one memory type: how many of 1 GiB, 2 MiB, 4 KiB, what splits them, EPT entries"
 EXAMPLE = "dmesg | memtype pages --max 1G -"
 _MOST = 512  # runs and splits that are printed: what holey masks shatter is nothing to read
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    _common.add_input(parser)
+    input.add_input(parser)
     words = "the first address that needs no page (default: the end of RAM where the dump has an e820 map, else all)"
     parser.add_argument("--top", metavar="ADDR", help=words)
     parser.add_argument("--max", metavar="SIZE", default="1G", help="the largest pages: 1G (default), 2M or 4K")
     words = "write the EPT entries, rows of gpa, entry, level (uint64): .npy, or raw little-endian for other names"
     parser.add_argument("--leaves", metavar="FILE", help=words)
     parser.add_argument("--ipat", action="store_true", help="set IPAT (bit 6) in the entries")
-    _common.add_json(parser)
+    output.add_json(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     if args.max.upper() not in LEVELS:
         raise InputError(f"--max {args.max}: 1G, 2M or 4K")
-    machine = _common.read_machine(args.input)
+    machine = input.read_machine(args.input)
     source = teller(machine)
-    top = _common.number(args.top) if args.top else end_of_ram(machine, source.maxphyaddr)
+    top = addresses.number(args.top) if args.top else end_of_ram(machine, source.maxphyaddr)
     made = pages(source, top, args.max, registers=machine.mtrrs)
     if args.leaves:
         write_leaves(made, args.leaves, args.ipat)
     if args.json:
         about = {"source": machine.source, "assumed": assumed(machine)}
-        _common.print_json("pages", {**about, **_json(made, source), "notes": list(machine.notes)})
+        output.print_json("pages", {**about, **_json(made, source), "notes": list(machine.notes)})
     else:
         head, *rest = _text(made, source)
-        _common.say("\n".join([head + assumed_words(machine), *rest]))
-        _common.notes(machine.notes)
+        output.say("\n".join([head + assumed_words(machine), *rest]))
+        output.notes(machine.notes)
     return 0
 
 
@@ -108,8 +107,8 @@ def _npy_header(file: BinaryIO, rows: int) -> None:
 def _text(made: Pages, source: MtrrState | MemoryMap) -> list[str]:
     counted = ", ".join(f"{made.counts[level]:,} x {_short(level)}" for level in (3, 2, 1) if made.counts[level])
     frames = made.top >> rules.PAGE_SHIFT
-    found = [f"{counted}  (instead of {frames:,} x 4K; tables {_common.size_text(made.table_bytes)})", ""]
-    found += _common.columns([_row(run) for run in islice(made.runs, _MOST)]).splitlines()
+    found = [f"{counted}  (instead of {frames:,} x 4K; tables {addresses.size_text(made.table_bytes)})", ""]
+    found += output.columns([_row(run) for run in islice(made.runs, _MOST)]).splitlines()
     found += _left(len(made.runs), "runs")
     if len(made.splits):
         found += ["", f"splits ({_short(made.max_level)} pages that hold several types):"]
@@ -117,7 +116,7 @@ def _text(made: Pages, source: MtrrState | MemoryMap) -> list[str]:
         found += _left(len(made.splits), "changes of type")
     size = 1 << rules.LEAF_SHIFTS[made.max_level]
     if made.top % size:
-        found += ["", f"the top, {_common.hexadecimal(made.top)}, is no multiple of {_short(made.max_level)}"]
+        found += ["", f"the top, {addresses.hexadecimal(made.top)}, is no multiple of {_short(made.max_level)}"]
     return found
 
 
@@ -130,7 +129,7 @@ def _short(level: int) -> str:
 
 
 def _row(run: PageRun) -> tuple[Any, ...]:
-    return _common.mem(run.base, run.size), f"{run.count:,} x {_short(run.level)}", run.type
+    return addresses.mem(run.base, run.size), f"{run.count:,} x {_short(run.level)}", run.type
 
 
 def _split_lines(splits: list[Split], source: MtrrState | MemoryMap) -> list[str]:
@@ -138,9 +137,9 @@ def _split_lines(splits: list[Split], source: MtrrState | MemoryMap) -> list[str
     found: list[str] = []
     for number, split in enumerate(splits):
         if not number or splits[number - 1].page != split.page:
-            found.append(f"  {_common.hexadecimal(split.page)}: {advice(source, split)}")
+            found.append(f"  {addresses.hexadecimal(split.page)}: {advice(source, split)}")
         by = f"  ({', '.join(split.registers)})" if split.registers else ""
-        found.append(f"    {split.after} from {_common.hexadecimal(split.at)}, {split.before} before{by}")
+        found.append(f"    {split.after} from {addresses.hexadecimal(split.at)}, {split.before} before{by}")
     return found
 
 
@@ -156,7 +155,7 @@ def advice(source: MtrrState | MemoryMap, split: Split) -> str:
 
 def _json(made: Pages, source: MtrrState | MemoryMap) -> dict[str, Any]:
     return {
-        "top": _common.hexadecimal(made.top),
+        "top": addresses.hexadecimal(made.top),
         "max_level": made.max_level,
         "counts": {str(level): count for level, count in made.counts.items()},
         "table_bytes": {"ept": made.table_bytes, "x86_64": made.table_bytes_x86_64},
@@ -167,21 +166,16 @@ def _json(made: Pages, source: MtrrState | MemoryMap) -> dict[str, Any]:
     }
 
 
-def _span(base: int, size: int) -> dict[str, str]:
-    values = {"base": base, "size": size, "last": base + size - 1}
-    return {name: _common.hexadecimal(value) for name, value in values.items()}
-
-
 def _run_json(run: PageRun) -> dict[str, Any]:
-    return {**_span(run.base, run.size), "level": run.level, "count": run.count, "type": run.type}
+    return {**addresses.span_json(run.base, run.size), "level": run.level, "count": run.count, "type": run.type}
 
 
 def _split_json(split: Split, source: MtrrState | MemoryMap) -> dict[str, Any]:
     return {
-        "at": _common.hexadecimal(split.at),
+        "at": addresses.hexadecimal(split.at),
         "before": split.before,
         "after": split.after,
-        "page": _span(split.page, split.size),
+        "page": addresses.span_json(split.page, split.size),
         "level": split.level,
         "registers": list(split.registers),
         "advice": advice(source, split),

@@ -11,7 +11,7 @@ from memtype import rules
 from memtype.analysis import plan_target
 from memtype.analysis.diff import Change
 from memtype.analysis.plan import Plan, plan
-from memtype.cli import _common
+from memtype.cli import addresses, input, output
 from memtype.cli.pages import teller
 from memtype.emit import FORMS, emit
 from memtype.errors import InputError
@@ -20,7 +20,6 @@ from memtype.memory_map import MemoryMap
 from memtype.mtrr import MtrrState
 from memtype.types import MemoryType
 
-HELP = "the fewest variable ranges, proved, for a map: a dump's with changes, a RAM map's, coreboot's, a guest's"
 EXAMPLE = "memtype plan --vm --ram 4G --emit kvm"
 _VCNT = 8  # what every processor with MTRRs has at least; many have 10
 _LISTING_USED = ("proc-mtrr", "coreboot")  # formats that leave out the pairs that are not in use
@@ -28,7 +27,7 @@ _SOURCES = ("ranges", "registers", "map", "e820")  # what of a dump tells the wa
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    _common.add_input(parser)
+    input.add_input(parser)
     add = parser.add_argument
     add("--from", dest="source", choices=_SOURCES, help="what of the dump is wanted (default: the first that it tells)")
     add("--set", metavar="RANGE=TYPE", action="append", default=[], help="a change: 0xe0000000+256M=WC; in order")
@@ -45,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--maxphyaddr", type=int, metavar="BITS", help="physical address width, where no dump tells it")
     add("--steps", action="store_true", help="how all processors must write the registers, in order")
     add("--emit", metavar="FORM", choices=FORMS, help=f"only the registers, for another tool: {', '.join(FORMS)}")
-    _common.add_json(parser)
+    output.add_json(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -53,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
     target, current, form = _guest(args, said) if args.vm else _dump(args, said)
     changes = [_change(text) for text in args.set]
     target = plan_target.changed(
-        target, [*changes, *((*_common.span(text), MemoryType.UNDEFINED) for text in args.free)]
+        target, [*changes, *((*addresses.span(text), MemoryType.UNDEFINED) for text in args.free)]
     )
     registers = args.registers if args.registers is not None else _pairs(current, form, said)
     default = None if args.default.lower() == "best" else args.default
@@ -65,11 +64,11 @@ def run(args: argparse.Namespace) -> int:
         _print_form(made, args.emit)
         said += [f"lost: {' '.join(map(str, _loss_row(change)))}" for change in made.losses]
     elif args.json:
-        _common.print_json("plan", {**_json(made, args), "notes": said})
+        output.print_json("plan", {**_json(made, args), "notes": said})
     else:
-        _common.say("\n".join(_text(made, args)))
+        output.say("\n".join(_text(made, args)))
     if not args.json:
-        _common.notes(said)
+        output.notes(said)
     return 0 if made else 1
 
 
@@ -84,14 +83,14 @@ def _guest(args: argparse.Namespace, said: list[str]) -> tuple[MemoryMap, MtrrSt
     if width is None:
         width = rules.DEFAULT_MAXPHYADDR
         said.append(f"MAXPHYADDR {width} is assumed for the guest: --maxphyaddr tells it")
-    top = plan_target.VM_LOW_TOP if args.top is None else _common.number(args.top)
-    return plan_target.of_vm(_common.number(args.ram), top, MtrrState(maxphyaddr=width).maxphyaddr), None, ""
+    top = plan_target.VM_LOW_TOP if args.top is None else addresses.number(args.top)
+    return plan_target.of_vm(addresses.number(args.ram), top, MtrrState(maxphyaddr=width).maxphyaddr), None, ""
 
 
 def _dump(args: argparse.Namespace, said: list[str]) -> tuple[MemoryMap, MtrrState | None, str]:
     if args.ram is not None or args.top is not None:
         raise InputError("--ram and --top describe a guest: with --vm")
-    machine = _common.read_machine(args.input)
+    machine = input.read_machine(args.input)
     said += machine.notes
     told = _told(machine)
     source = next((name for name in _SOURCES if told[name]), None) if args.source is None else args.source
@@ -136,7 +135,7 @@ def _target(machine: Machine, source: str, width: int, said: list[str]) -> Memor
         found = machine.printed_map
     assert isinstance(found, MemoryMap)
     for segment in plan_target.holes(found):
-        said.append(f"{_common.mem(segment.base, segment.size)} is undefined: any type will do there")
+        said.append(f"{addresses.mem(segment.base, segment.size)} is undefined: any type will do there")
     return found
 
 
@@ -144,7 +143,7 @@ def _change(text: str) -> tuple[int, int, MemoryType]:
     where, found, kind = text.rpartition("=")
     if not found:
         raise InputError(f"--set {text}: RANGE=TYPE, as 0xe0000000+256M=WC")
-    base, size = _common.span(where)
+    base, size = addresses.span(where)
     if size == 1:
         raise InputError(f"--set {text}: a range, A-B or A+SIZE")
     return base, size, MemoryType.parse(kind)
@@ -176,13 +175,20 @@ def _print_form(made: Plan, form: str) -> None:
 def _text(made: Plan, args: argparse.Namespace) -> list[str]:
     found = [_headline(made), f"  {_counts(made)}", ""]
     rows = [
-        (f"reg{n}", _common.mem(base, size), _common.size_text(size), kind, _raw(made, n), _marks(made, n, args.pin))
+        (
+            f"reg{n}",
+            addresses.mem(base, size),
+            addresses.size_text(size),
+            kind,
+            _raw(made, n),
+            _marks(made, n, args.pin),
+        )
         for n, base, size, kind in made.ranges
-    ]
-    found += _common.columns(rows).splitlines() if rows else ["no variable range is needed"]
+    ]  # fmt: skip
+    found += output.columns(rows).splitlines() if rows else ["no variable range is needed"]
     found.append(f"IA32_MTRR_DEF_TYPE = 0x{made.state.def_type:x}")
     if made.losses:
-        found += ["", "lost:", *_common.columns([_loss_row(change) for change in made.losses], "  ").splitlines()]
+        found += ["", "lost:", *output.columns([_loss_row(change) for change in made.losses], "  ").splitlines()]
     if args.steps:
         found += ["", "steps:", *(f"  {number}. {step}" for number, step in enumerate(made.steps, 1))]
         found += [] if made.steps else ["  none: the registers hold this already"]
@@ -193,7 +199,7 @@ def _headline(made: Plan) -> str:
     have = f"{made.used} of {len(made.state.variable)} variable ranges, default {made.default}"
     if made.lost:
         needs = "cannot be had beside the pinned registers" if made.needed is None else f"needs {made.needed}"
-        return f"{have}: {_common.size_text(made.lost)} lost (the whole map {needs})"
+        return f"{have}: {addresses.size_text(made.lost)} lost (the whole map {needs})"
     return f"{have}: the fewest that can be" if made.proven_minimal else have
 
 
@@ -204,7 +210,7 @@ def _counts(made: Plan) -> str:
 
 def _raw(made: Plan, number: int) -> str:
     base, mask = made.state.variable[number]
-    return f"{_common.hexadecimal(base)}/{_common.hexadecimal(mask)}"
+    return f"{addresses.hexadecimal(base)}/{addresses.hexadecimal(mask)}"
 
 
 def _marks(made: Plan, number: int, pinned: list[int]) -> str:
@@ -214,7 +220,7 @@ def _marks(made: Plan, number: int, pinned: list[int]) -> str:
 
 
 def _loss_row(change: Change) -> tuple[Any, ...]:
-    return _common.mem(change.base, change.size), _common.size_text(change.size), f"{change.old} -> {change.new}"
+    return addresses.mem(change.base, change.size), addresses.size_text(change.size), f"{change.old} -> {change.new}"
 
 
 def _json(made: Plan, args: argparse.Namespace) -> dict[str, Any]:
@@ -229,14 +235,14 @@ def _json(made: Plan, args: argparse.Namespace) -> dict[str, Any]:
             {"reg": n, **_span(base, size), "type": kind, "pinned": n in args.pin, "unchanged": n in made.unchanged}
             for n, base, size, kind in made.ranges
         ],
-        "msrs": {_common.hexadecimal(i): _common.hexadecimal(v, 16) for i, v in made.state.msrs().items()},
+        "msrs": {addresses.hexadecimal(i): addresses.hexadecimal(v, 16) for i, v in made.state.msrs().items()},
         "lost": made.lost,
         "losses": [{**_span(c.base, c.size), "from": c.old, "to": c.new} for c in made.losses],
-        "writes": [[_common.hexadecimal(i), _common.hexadecimal(v, 16)] for i, v in made.writes],
+        "writes": [[addresses.hexadecimal(i), addresses.hexadecimal(v, 16)] for i, v in made.writes],
         "steps": list(made.steps),
     }
 
 
 def _span(base: int, size: int) -> dict[str, str]:
     values = {"base": base, "size": size, "last": base + size - 1}
-    return {name: _common.hexadecimal(value) for name, value in values.items()}
+    return {name: addresses.hexadecimal(value) for name, value in values.items()}

@@ -8,8 +8,8 @@ from typing import Any
 
 from memtype import arrays, rules
 from memtype.analysis.page_type import page_type
-from memtype.cli import _common, ept_entry
-from memtype.cli._pat import add_pat, add_why, choose_pat, entry, pat_text, teller, used_rules, why_json, why_text
+from memtype.cli import ept_entry, input, output
+from memtype.cli.entries import add_pat, add_why, choose_pat, entry, pat_text, registers_or_map, used_rules, why_text
 from memtype.effective import effective
 from memtype.ept import ept_decode
 from memtype.errors import InputError
@@ -18,7 +18,6 @@ from memtype.mtrr import MtrrState
 from memtype.pat import Pat
 from memtype.types import MemoryType
 
-HELP = "decode a page-table entry on every paging mode: PAT entry, type, and with a dump the effective type"
 EXAMPLE = "memtype pte 0x8000000080000093 --pat linux"
 
 _FLAGS = (
@@ -54,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--level", type=int, metavar="N", help="... of this level: 1 (4 KiB) to 5 (default: each)")
     add_why(parser)
-    _common.add_json(parser)
+    output.add_json(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -63,19 +62,19 @@ def run(args: argparse.Namespace) -> int:
         return _ept(value, args)
     if args.level is not None:
         raise InputError("--level belongs to --ept")
-    machine = None if args.input is None else _common.read_machine(args.input)
+    machine = None if args.input is None else input.read_machine(args.input)
     pat, origin = choose_pat(args.pat, machine)
-    state, maker = (None, "intel") if machine is None or args.mtrr is not None else teller(machine)
+    state, maker = (None, "intel") if machine is None or args.mtrr is not None else registers_or_map(machine)
     vendor = args.vendor or maker
     given = None if args.mtrr is None else arrays.memory_type(args.mtrr, "--mtrr")
     readings = _readings(value, pat, state, given, vendor)
     used = used_rules(args, vendor, walk=True) if args.why else []
     if args.json:
-        why = {"why": why_json(used)} if used else {}
-        _common.print_json("pte", _payload(value, pat, vendor, readings) | why)
+        why = {"why": output.why(used)} if used else {}
+        output.print_json("pte", _payload(value, pat, vendor, readings) | why)
     else:
-        _common.say(_text(value, pat, readings) + (why_text(used) if used else ""))
-    _common.notes([*(machine.notes if machine is not None else ()), *_notes(value, origin, state)])
+        output.say(_text(value, pat, readings) + (why_text(used) if used else ""))
+    output.notes([*(machine.notes if machine is not None else ()), *_notes(value, origin, state)])
     return 0
 
 
@@ -87,10 +86,10 @@ def _ept(value: int, args: argparse.Namespace) -> int:
     found = ept_entry.readings(value, args.level)
     used = [rules.RULES["ept-misconfig"], rules.RULES["ept-ipat"]] if args.why else []
     if args.json:
-        why = {"why": why_json(used)} if used else {}
-        _common.print_json("pte", {"entry": f"0x{value:016x}", "ept": [one.as_json() for one in found]} | why)
+        why = {"why": output.why(used)} if used else {}
+        output.print_json("pte", {"entry": f"0x{value:016x}", "ept": [one.as_json() for one in found]} | why)
     else:
-        _common.say(ept_entry.text(value, found) + (why_text(used) if used else ""))
+        output.say(ept_entry.text(value, found) + (why_text(used) if used else ""))
     return int(all(reading.problems for reading in found))
 
 
@@ -162,7 +161,7 @@ def _text(value: int, pat: Pat, readings: list[Reading]) -> str:
         bits = f" {pat_bit}   {value >> 4 & 1}   {value >> 3 & 1}"
         row = (r.name, r.paging, f"0x{r.base:x}", bits, f"PA{r.index}", r.type)
         rows.append(row + ((r.mtrr, r.effective) if full else ()))
-    lines = [f"0x{value:016x}  bits set: {flags}", f"PAT {pat_text(pat)}", "", _common.columns(rows, "  "), ""]
+    lines = [f"0x{value:016x}  bits set: {flags}", f"PAT {pat_text(pat)}", "", output.columns(rows, "  "), ""]
     lines += [f"  {r.name}: {r.note}" for r in readings if r.note]
     lines.append("  table: the type of the access that reads the table, chosen by PCD and PWT alone")
     if any(r.type is MemoryType.UC_MINUS for r in readings):

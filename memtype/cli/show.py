@@ -8,19 +8,10 @@ import sys
 from typing import Any
 
 from memtype import rules
-from memtype.cli import _registers, facts
-from memtype.cli._common import (
-    add_input,
-    add_json,
-    columns,
-    hexadecimal,
-    mem,
-    notes,
-    print_json,
-    read_machine,
-    say,
-    size_text,
-)  # fmt: skip
+from memtype.cli import facts, registers
+from memtype.cli.addresses import hexadecimal, mem, size_text, span_json
+from memtype.cli.input import add_input, read_machine
+from memtype.cli.output import add_json, columns, notes, print_json, say
 from memtype.emit import FORMS, emit
 from memtype.errors import RegisterError, ShatteredMapError
 from memtype.formats import own_json
@@ -28,7 +19,6 @@ from memtype.machine import Machine
 from memtype.memory_map import MemoryMap
 from memtype.mtrr import MtrrState
 
-HELP = "show a dump: registers in use, PAT, memory map, what is odd, what is missing (the default verb)"
 EXAMPLE = "dmesg | memtype show -"
 _MOST_ROWS = 512  # of a map: what holey masks shatter is nothing to read
 
@@ -113,7 +103,7 @@ def _pat(machine: Machine) -> list[str]:
 
 
 def _register_lines(state: MtrrState) -> list[str]:
-    shown = [pair for pair in _registers.pairs(state) if pair.valid or pair.odd]
+    shown = [pair for pair in registers.pairs(state) if pair.valid or pair.odd]
     if not shown:
         return ["no variable range in use"]
     rows = [
@@ -152,14 +142,14 @@ def _printed_differs(machine: Machine, state: MtrrState) -> list[str]:
 
 
 def _map_lines(memory: MemoryMap, state: MtrrState | None) -> list[str]:
-    edges = [] if state is None else _registers.edges(state)
+    edges = [] if state is None else registers.edges(state)
     rows = columns(
         [
             (
                 mem(segment.base, segment.size),
                 size_text(segment.size),
                 segment.type,
-                "as printed" if state is None else _registers.deciders(state, segment, edges),
+                "as printed" if state is None else registers.deciders(state, segment, edges),
             )
             for segment in memory.segments[:_MOST_ROWS]
         ]
@@ -224,11 +214,6 @@ def as_json(machine: Machine) -> dict[str, Any]:
     return found | {"notes": said, "machine": own_json.dump(machine)}
 
 
-def span_json(base: int, size: int) -> dict[str, str]:
-    """``base``, ``size`` and inclusive ``last`` as hex strings."""
-    return {"base": hexadecimal(base), "size": hexadecimal(size), "last": hexadecimal(base + size - 1)}
-
-
 def _msrs_json(state: MtrrState) -> dict[str, str] | None:
     """None where there are more pairs than have MSR numbers."""
     try:
@@ -244,12 +229,12 @@ def _state_json(state: MtrrState) -> dict[str, Any]:
         "default": str(rules.type_of(state.def_type & rules.DEF_TYPE_TYPE)),
         "fixed_enabled": bool(state.def_type & rules.DEF_TYPE_FE) and state.has_fixed,
         "msrs": _msrs_json(state),
-        "variable": [_pair_json(pair) for pair in _registers.pairs(state)],
+        "variable": [_pair_json(pair) for pair in registers.pairs(state)],
         "problems": [str(problem) for problem in _problems(state)],
     }
 
 
-def _pair_json(pair: _registers.Pair) -> dict[str, Any]:
+def _pair_json(pair: registers.Pair) -> dict[str, Any]:
     raw = {"reg": pair.number, "physbase": hexadecimal(pair.base, 16), "physmask": hexadecimal(pair.mask, 16)}
     if not pair.valid:
         return {**raw, "valid": False, "odd": list(pair.odd)}
@@ -258,13 +243,13 @@ def _pair_json(pair: _registers.Pair) -> dict[str, Any]:
 
 
 def _map_json(memory: MemoryMap, state: MtrrState | None) -> list[dict[str, Any]]:
-    edges = [] if state is None else _registers.edges(state)
+    edges = [] if state is None else registers.edges(state)
     return [
         {
             **span_json(segment.base, segment.size),
             "type": str(segment.type),
             "type_id": int(segment.type),
-            "decided_by": "as printed" if state is None else _registers.deciders(state, segment, edges),
+            "decided_by": "as printed" if state is None else registers.deciders(state, segment, edges),
         }
         for segment in memory
     ]

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from memtype import rules
-from memtype.cli import _common
+from memtype.cli import output
 from memtype.types import MemoryType
 
-HELP = "the truth tables: MTRR with PAT for both vendors, EPT, nested paging, and the 'most restrictive' myth refuted"
 EXAMPLE = "memtype table mtrr --vendor intel"
 
 SECTIONS = ("mtrr", "ept", "npt", "legacy", "cr0", "refute")
@@ -42,7 +41,7 @@ class Table:
         for row, cells in self.rows.items():
             lines.append((row, *(f"{cells[c]}{'*' if (row, c) in self.marked else ''}" for c in columns)))
         head = f"{self.title}  [{self.source}]"
-        return "\n".join([head, "", _common.columns(lines, "  "), *(["", f"  {self.legend}"] if self.legend else [])])
+        return "\n".join([head, "", output.columns(lines, "  "), *(["", f"  {self.legend}"] if self.legend else [])])
 
     def plain(self) -> dict[str, Any]:
         return {"name": self.name, "title": self.title, "source": self.source, "cells": self.rows,
@@ -55,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"which: {', '.join(SECTIONS)} (default: all; legacy: PCD and PWT without PAT; cr0: CR0.CD and NW)",
     )  # fmt: skip
     parser.add_argument("--vendor", choices=("intel", "amd", "both"), default="both", help="default: both")
-    _common.add_json(parser)
+    output.add_json(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -73,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
             payload["cr0"] = [{"cd": cd, "nw": nw, "intel": text} for (cd, nw), text in rules.CR0_CD_NW.items()]
         if "refute" in wanted:
             payload["refutation"] = [cell for vendor in vendors for cell in contradictions(vendor)]
-        _common.print_json("table", payload)
+        output.print_json("table", payload)
         return 0
     pages = []
     for section in wanted:
@@ -81,7 +80,7 @@ def run(args: argparse.Namespace) -> int:
             pages += [table.text() for table in _TABLES[section](vendors)]
         else:
             pages.append(_refutation(vendors) if section == "refute" else _cr0(vendors))
-    _common.say("\n\n".join(pages))
+    output.say("\n\n".join(pages))
     return 0
 
 
@@ -159,7 +158,7 @@ _TABLES: dict[str, Callable[[tuple[str, ...]], list[Table]]] = {
 def _cr0(vendors: tuple[str, ...]) -> str:
     rows: list[tuple[Any, ...]] = [("CD", "NW", "meaning (Intel)")]
     rows += [(cd, nw, text) for (cd, nw), text in rules.CR0_CD_NW.items()]
-    lines = ["CR0.CD and CR0.NW  [SDM 3A table 12-5]", "", _common.columns(rows, "  "), ""]
+    lines = ["CR0.CD and CR0.NW  [SDM 3A table 12-5]", "", output.columns(rows, "  "), ""]
     lines += [f"  {rules.RULES[f'cr0-cd-{vendor}']}" for vendor in vendors]
     return "\n".join(lines)
 
@@ -188,7 +187,7 @@ def _refutation(vendors: tuple[str, ...]) -> str:
         rows: list[tuple[Any, ...]] = [("MTRR", "PAT", "the belief", "the manual")]
         rows += [(c["mtrr"], c["pat"], c["believed"], c["is"]) for c in cells]
         title = f"  {_VENDORS[vendor][0]}: {len(cells)} of 30 cells  [{_VENDORS[vendor][1]}]"
-        lines += ["", title, "", _common.columns(rows, "    ")]
+        lines += ["", title, "", output.columns(rows, "    ")]
     lines += [
         "",
         "  What holds instead:",

@@ -7,8 +7,8 @@ import itertools
 from typing import Any
 
 from memtype.analysis.reserve import tracked_entries
-from memtype.cli._common import columns, hexadecimal, mem
-from memtype.cli.show import span_json
+from memtype.cli.addresses import hexadecimal, mem, span_json
+from memtype.cli.output import columns
 from memtype.effective import effective
 from memtype.machine import Machine
 from memtype.types import MemoryType

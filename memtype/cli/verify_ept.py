@@ -10,12 +10,11 @@ import numpy as np
 
 from memtype import arrays
 from memtype.analysis.verify import KINDS, LeafFault, Verification, verify
-from memtype.cli import _common
+from memtype.cli import addresses, input, output
 from memtype.cli.pages import assumed, assumed_words, teller
 from memtype.errors import InputError
 
-HELP = "compare a dumped EPT with the MTRRs: wrong types, misconfigured entries, IPAT, pages that span types"
-EXAMPLE = "memtype pages --top 4G --leaves /tmp/ept.npy && memtype verify-ept /tmp/ept.npy"
+EXAMPLE = "memtype pages --top 4G --leaves /tmp/e.npy && memtype verify-ept /tmp/e.npy"
 _LEVELS = {"4K": 1, "2M": 2, "1G": 3}
 _MOST = 512  # ranges that are printed; --json has them all
 
@@ -23,14 +22,14 @@ _MOST = 512  # ranges that are printed; --json has them all
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     words = "the EPT: a .npy of uint64 (entries; rows gpa, entry; rows gpa, entry, level), or raw with --columns"
     parser.add_argument("leaves", help=words)
-    _common.add_input(parser)
+    input.add_input(parser)
     words = "raw little-endian uint64 instead of .npy: 1: entries, 2: gpa, entry, 3: gpa, entry, level"
     parser.add_argument("--columns", type=int, choices=(1, 2, 3), help=words)
     words = "the page size of the entries of one or two columns (default: 4K)"
     parser.add_argument("--page", choices=sorted(_LEVELS, key=_LEVELS.__getitem__), help=words)
     parser.add_argument("--base", metavar="GPA", default="0", help="one column: what the first entry maps (default: 0)")
     parser.add_argument("--allow-ipat", action="store_true", help="IPAT (bit 6) is no finding")
-    _common.add_json(parser)
+    output.add_json(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -40,20 +39,20 @@ def run(args: argparse.Namespace) -> int:
     level = None if args.page is None else _LEVELS[args.page]
     if leaves.ndim == 2 and leaves.shape[1] == 3 and level is not None:
         raise InputError("--page: the third column tells the level already")
-    machine = _common.read_machine(args.input)
+    machine = input.read_machine(args.input)
     try:
-        found = verify(leaves, teller(machine), _common.number(args.base), level, allow_ipat=args.allow_ipat)
+        found = verify(leaves, teller(machine), addresses.number(args.base), level, allow_ipat=args.allow_ipat)
     except InputError as error:
         raise InputError(f"{args.leaves}: {error}") from None
     if args.json:
         counts = {name: getattr(found, name) for name in ("leaves", "tables", "absent", "not_told")}
         payload = {"ok": bool(found), "assumed": assumed(machine), **counts}
         listed = {"faults": [_json(fault) for fault in found], "notes": list(machine.notes)}
-        _common.print_json("verify-ept", {"source": machine.source, **payload, **listed})
+        output.print_json("verify-ept", {"source": machine.source, **payload, **listed})
     else:
         head, *rest = _text(found)
-        _common.say("\n".join([head + assumed_words(machine), *rest]))
-        _common.notes(machine.notes)
+        output.say("\n".join([head + assumed_words(machine), *rest]))
+        output.notes(machine.notes)
     return 0 if found else 1
 
 
@@ -95,6 +94,6 @@ def _text(found: Verification) -> list[str]:
 
 
 def _json(fault: LeafFault) -> dict[str, Any]:
-    place = {name: _common.hexadecimal(getattr(fault, name)) for name in ("base", "size", "last")}
+    place = {name: addresses.hexadecimal(getattr(fault, name)) for name in ("base", "size", "last")}
     about = {name: getattr(fault, name) for name in ("level", "count", "found", "wanted", "index", "reason")}
     return {"kind": fault.kind, **place, **about}

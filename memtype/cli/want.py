@@ -6,46 +6,44 @@ import argparse
 from typing import Any
 
 from memtype.analysis.want import Want, want
-from memtype.cli import _common
-from memtype.cli._pat import (
+from memtype.cli import addresses, input, output
+from memtype.cli.entries import (
     add_pat,
-    add_seat,
+    add_under,
     add_why,
     bits_text,
     choose_pat,
     pat_text,
-    seat,
-    teller,
+    registers_or_map,
+    under,
     used_rules,
-    why_json,
     why_text,
 )
 from memtype.errors import InputError
 from memtype.pat import pte_bits
 from memtype.types import MemoryType
 
-HELP = "which PAT entry and page-table bits give a type at an address, or why none does"
 EXAMPLE = "memtype want wc --at 0xe0000000 --pat default --mtrr uc"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("type", help="the type to reach: UC, WC, WT, WP, WB (AMD also CD, WC+)")
-    _common.add_input(parser)
+    input.add_input(parser)
     parser.add_argument("--at", metavar="ADDR", help="the physical address, or a range A-B or A+SIZE")
     add_pat(parser)
-    add_seat(parser)
+    add_under(parser)
     add_why(parser)
-    _common.add_json(parser)
+    output.add_json(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    base, size = _common.span(args.at) if args.at else (None, 1)
-    seat(args)  # refuses what does not fit together
+    base, size = addresses.span(args.at) if args.at else (None, 1)
+    under(args)  # refuses what does not fit together
     needs_dump = args.mtrr is None and args.ept is None
     if needs_dump and base is None:
         raise InputError("--at ADDR is missing (or --mtrr TYPE, or --ept TYPE)")
-    machine = _common.read_machine(args.input) if needs_dump or args.input is not None else None
-    state, vendor = teller(machine) if machine is not None and needs_dump else (None, "intel")
+    machine = input.read_machine(args.input) if needs_dump or args.input is not None else None
+    state, vendor = registers_or_map(machine) if machine is not None and needs_dump else (None, "intel")
     pat, origin = choose_pat(args.pat, machine)
 
     def ask(kind: MemoryType | str) -> Want:
@@ -56,15 +54,15 @@ def run(args: argparse.Namespace) -> int:
 
     answer = ask(args.type)
     instead = [] if answer else [ask(kind) for kind in answer.admits]
-    where = "" if base is None else f"0x{base:x}" if size == 1 else _common.mem(base, size)
+    where = "" if base is None else f"0x{base:x}" if size == 1 else addresses.mem(base, size)
     used = used_rules(args, args.vendor or vendor) if args.why else []
     if args.json:
-        why = {"why": why_json(used)} if used else {}
-        _common.print_json("want", _payload(answer, base, size) | why)
+        why = {"why": output.why(used)} if used else {}
+        output.print_json("want", _payload(answer, base, size) | why)
     else:
-        _common.say(_text(answer, where, instead) + (why_text(used) if used else ""))
+        output.say(_text(answer, where, instead) + (why_text(used) if used else ""))
     told = machine.notes if machine is not None and needs_dump else ()
-    _common.notes([*told, *([origin] if origin.startswith("no PAT") else [])])
+    output.notes([*told, *([origin] if origin.startswith("no PAT") else [])])
     return 0 if answer else 1
 
 
@@ -97,7 +95,7 @@ def _leaf_lines(answer: Want) -> list[str]:
 def _payload(answer: Want, base: int | None, size: int) -> dict[str, Any]:
     payload: dict[str, Any] = {"type": answer.type, "possible": bool(answer), "reason": answer.reason}
     if base is not None:
-        payload |= {"base": f"0x{base:x}", "size": f"0x{size:x}", "last": f"0x{base + size - 1:x}"}
+        payload |= addresses.span_json(base, size)
     payload |= {
         "admits": list(answer.admits),
         "pat": f"0x{answer.pat.value:016x}",

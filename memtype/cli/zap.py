@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from memtype import rules
-from memtype.cli import _common, _kvm
-from memtype.cli._common import number, say
+from memtype.cli import addresses, guest, input, output
+from memtype.cli.addresses import number
+from memtype.cli.output import say
 from memtype.errors import InputError, MemtypeError, ParseError
 from memtype.kvm import DisableQuirks, NoncoherentDma, Replay, SetCr0Cd, SetMtrrs, Vm, WriteMsr, Zap, replay
 from memtype.kvm.gfns import Gfns, pages
@@ -23,10 +24,11 @@ from memtype.mtrr import MtrrState, range_registers
 from memtype.pat import Pat
 from memtype.types import MemoryType
 
-HELP = "must KVM zap when an MSR, CR0.CD, a device or a quirk changes - and does it?"
-EXAMPLE = "memtype zap --kernel 6.4 --tdp ept --noncoherent-dma --mtrr wb --event pat=0x0007010600070106"
-EVENTS = """events: pat=VALUE   msr:0x2ff=0xc06   mtrr:reg7=off   mtrr:reg3=0xc0000000+1G=uc   mtrr:off   cd=on
-        ncdma=1   ncdma:0->1   quirk=IGNORE_GUEST_PAT;  "vcpu1 cd=on" for another vCPU"""
+EXAMPLE = "memtype zap --kernel 6.4 --ncdma --mtrr wb --event pat=0x0007010600070106"
+EVENTS = """events:
+  pat=VALUE   msr:0x2ff=0xc06   mtrr:reg7=off   mtrr:reg3=0xc0000000+1G=uc
+  mtrr:off   mtrr:default=wb   cd=on   ncdma=1   ncdma:0->1
+  quirk=IGNORE_GUEST_PAT   "vcpu1 cd=on" for another vCPU"""
 _SHOWN = 8  # ranges of one kind that are printed
 
 
@@ -37,20 +39,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--event", metavar="EVENT", action="append", default=[], help="what happens; several in order")
     parser.add_argument("--trace", metavar="FILE", help="events from a file, a line each; no --kernel: every release")
     parser.add_argument("--memory", metavar="SIZE", help="guest memory: 4G, or BASE+SIZE,...; no page outside counts")
-    _kvm.add_vm(parser)
-    _common.add_json(parser)
+    guest.add_vm(parser)
+    output.add_json(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     if len(args.states) > 2:
         raise InputError(f"{len(args.states)} states: give one, or an old and a new one")
-    machine = _kvm.guest_machine(args, args.states[0] if args.states else None)
+    machine = guest.guest_machine(args, args.states[0] if args.states else None)
     words = [*args.event, *(_trace(args.trace) if args.trace else [])]
     if not words and len(args.states) < 2:
         raise InputError("nothing happens: give --event, --trace, or a second state")
     if args.trace and args.kernel is None:
         return _every_release(args, machine, words)
-    vm = _kvm.make_vm(args, _kvm.find_profile(args.kernel), machine)
+    vm = guest.make_vm(args, guest.find_profile(args.kernel), machine)
     vm, events = _events(vm, words)
     if len(args.states) == 2:
         loaded = _new_states(args.states[1], args, len(vm.vcpus))
@@ -58,20 +60,20 @@ def run(args: argparse.Namespace) -> int:
         words += [f"loading {args.states[1]}" + (f" (vCPU {e.vcpu})" if e.vcpu is not None else "") for e in loaded]
     done = replay(vm, events)
     if args.json:
-        _common.print_json("zap", _json(vm, done, words))
+        output.print_json("zap", _json(vm, done, words))
     else:
         say(_text(vm, done, words))
         if args.why:
             cited = [rule for step in done.steps for rule in step.zap.reasons + step.zap.rules]
-            print("\n".join(_kvm.sources(cited)))
+            print("\n".join(guest.sources(cited)))
     extra = [] if args.kernel else [f"no --kernel given: the newest release read, {NEWEST}"]
-    _common.notes(extra + _kvm.notes(machine, args.mtrr is not None, vm))
+    output.notes(extra + guest.notes(machine, args.mtrr is not None, vm))
     return 1 if done.stale or done.refused else 0
 
 
 def _new_states(source: str, args: argparse.Namespace, vcpus: int) -> list[SetMtrrs]:
     """The new dump as events: one for all vCPUs, or one for each where its processors differ."""
-    states = [cpu.mtrrs for cpu in _common.read_machine(source).cpus if cpu.mtrrs is not None]
+    states = [cpu.mtrrs for cpu in input.read_machine(source).cpus if cpu.mtrrs is not None]
     if not states:
         raise InputError(f"{source} does not tell the MTRRs")
     if args.maxphyaddr is not None:
@@ -161,7 +163,7 @@ def _mtrr_event(word: str, state: MtrrState, vcpu: int, text: str) -> WriteMsr |
         place, _, kind = found[2].partition("=")
         if pair >= len(state.variable) or not kind:
             raise InputError(f"{text!r}: mtrr:regN=off, or mtrr:regN=BASE+SIZE=TYPE with N below {len(state.variable)}")
-        new = range_registers(*_common.span(place), kind, state.maxphyaddr)
+        new = range_registers(*addresses.span(place), kind, state.maxphyaddr)
         variable = (*state.variable[:pair], new, *state.variable[pair + 1 :])
         return SetMtrrs(dataclasses.replace(state, variable=variable), vcpu)
     default = re.fullmatch(r"mtrr:default=(\S+)", word, re.I)
@@ -192,7 +194,7 @@ def _switch(value: str, text: str) -> bool:
 def _text(vm: Vm, done: Replay, words: list[str]) -> str:
     if len(done.steps) == 1:
         return _one(vm, done.steps[0], words[0])
-    lines = [f"{vm.profile}, {_kvm.setting(vm)}"]
+    lines = [f"{vm.profile}, {guest.setting(vm)}"]
     state = vm
     for word, step in zip(words, done.steps, strict=True):
         lines.append(f"{word}: {_verdict(step.zap)}; zaps {_ranges(step.zap.done)}")
@@ -212,11 +214,11 @@ def _one(vm: Vm, step: Step, word: str) -> str:
     """The answer in three lines: needed or not, why, what the release does; ranges below."""
     zap, after = step.zap, step.vm
     if not zap.accepted:
-        refused = _kvm.wrapped(f"Refused: {word}: {zap.refusal}.")
+        refused = guest.wrapped(f"Refused: {word}: {zap.refusal}.")
         return "\n".join([*refused, f"{vm.profile} zaps nothing, the VM is unchanged."])
     answer = f"Yes: {word} changes {_count(pages(zap.needed))}." if zap.needed else f"No: {word} changes no leaf."
-    lines = [*_kvm.wrapped(answer), *_kvm.wrapped(f"Why: {_cite(zap.reasons)}")]
-    lines += _kvm.wrapped(f"{vm.profile} zaps {_ranges(zap.done)}: {_cite(zap.rules)}")
+    lines = [*guest.wrapped(answer), *guest.wrapped(f"Why: {_cite(zap.reasons)}")]
+    lines += guest.wrapped(f"{vm.profile} zaps {_ranges(zap.done)}: {_cite(zap.rules)}")
     if zap.warned:
         lines.append("The host's kernel log gets a WARN.")
     lines += [*_by_manual(vm, step), *_runs_on_entry_0(vm, zap, after), *_changes(vm, zap)]
@@ -231,11 +233,11 @@ def _by_manual(vm: Vm, step: Step) -> list[str]:
     if found is None:
         return []
     zap, deviations = found
-    lines = _kvm.wrapped(f"By the manual's MTRR types {_verdict(zap)}.", "  ")
-    return lines + _kvm.deviation_lines(deviations)
+    lines = guest.wrapped(f"By the manual's MTRR types {_verdict(zap)}.", "  ")
+    return lines + guest.deviation_lines(deviations)
 
 
-def _manual_answer(vm: Vm, step: Step) -> tuple[Zap, list[_kvm.Deviation]] | None:
+def _manual_answer(vm: Vm, step: Step) -> tuple[Zap, list[guest.Deviation]] | None:
     """The zap of the same VM by the manual's types, where it needs other pages; and what differs before and after."""
     if not vm.profile.honors_guest_mtrr or not step.zap.accepted:
         return None
@@ -262,22 +264,22 @@ def _runs_on_entry_0(vm: Vm, zap: Zap, after: Vm) -> list[str]:
 
 
 def _cite(rules_of: tuple[str, ...]) -> str:
-    return "; ".join(map(_kvm.rule_text, rules_of))
+    return "; ".join(map(guest.rule_text, rules_of))
 
 
 def _count(many: int) -> str:
-    return f"{many} page{'s' if many != 1 else ''} ({_common.size_text(many << rules.PAGE_SHIFT)})"
+    return f"{many} page{'s' if many != 1 else ''} ({addresses.size_text(many << rules.PAGE_SHIFT)})"
 
 
 def _ranges(ranges: Gfns) -> str:
     if not ranges:
         return "nothing"
     more = f" and {ranges.ranges - 2} more ranges" if ranges.ranges > 2 else ""
-    return ", ".join(_kvm.range_text(*span) for span in ranges.first(2)) + more
+    return ", ".join(guest.range_text(*span) for span in ranges.first(2)) + more
 
 
 def _listed(ranges: Gfns) -> list[str]:
-    lines = [f"  {_kvm.range_text(*span)}" for span in ranges.first(_SHOWN)]
+    lines = [f"  {guest.range_text(*span)}" for span in ranges.first(_SHOWN)]
     return lines + ([f"  and {ranges.ranges - _SHOWN} more"] if ranges.ranges > _SHOWN else [])
 
 
@@ -289,8 +291,8 @@ def _changes(vm: Vm, zap: Zap) -> list[str]:
     lines = []
     for (first, end, before, after), vcpus in list(who.items())[:_SHOWN]:
         some = "" if len(vcpus) == len(vm.vcpus) else f"  vCPU {', '.join(map(str, vcpus[:_SHOWN]))}"
-        was, now = _kvm.leaf_text(vm, before), _kvm.leaf_text(vm, after)
-        lines.append(f"  {_kvm.range_text(first, end)}  {was} -> {now}{some}")
+        was, now = guest.leaf_text(vm, before), guest.leaf_text(vm, after)
+        lines.append(f"  {guest.range_text(first, end)}  {was} -> {now}{some}")
     return lines + ([f"  and {len(who) - _SHOWN} more"] if len(who) > _SHOWN else [])
 
 
@@ -315,11 +317,11 @@ def _zap_json(vm: Vm, zap: Zap) -> dict[str, Any]:
     long = {name: {"ranges": found.ranges, "pages": found.count()} for name, found in named.items()
             if found.ranges > rules.MAP_SEGMENT_LIMIT}  # fmt: skip
     changes = [
-        {**_kvm.range_json(change.first, change.end), "vcpu": change.vcpu,
-         "before": _kvm.leaf_json(vm, change.before), "after": _kvm.leaf_json(vm, change.after)}
+        {**guest.range_json(change.first, change.end), "vcpu": change.vcpu,
+         "before": guest.leaf_json(vm, change.before), "after": guest.leaf_json(vm, change.after)}
         for change in zap.changes
     ]  # fmt: skip
-    why = [KVM_RULES[rule]._asdict() for rule in zap.reasons + zap.rules]
+    why = output.why(KVM_RULES[rule] for rule in zap.reasons + zap.rules)
     verdict = {"accepted": zap.accepted, "refusal": zap.refusal, "warned": zap.warned}
     return {**verdict, **ranges, "changes": changes, "why": why, **({"counts": long} if long else {})}
 
@@ -333,14 +335,14 @@ def _manual_json(vm: Vm, step: Step) -> dict[str, Any]:
     return {
         "manual": {
             "needed": _spans_json(zap.needed),
-            "deviations": [_kvm.deviation_json(one)["manual"] for one in deviations],
+            "deviations": [guest.deviation_json(one)["manual"] for one in deviations],
         }
     }
 
 
 def _spans_json(found: Gfns) -> list[dict[str, str]]:
     """The ranges; of a set that is too long to be listed the first of them, and `counts` tells the rest."""
-    return [_kvm.range_json(*span) for span in found.first(rules.MAP_SEGMENT_LIMIT)]
+    return [guest.range_json(*span) for span in found.first(rules.MAP_SEGMENT_LIMIT)]
 
 
 # --- every release ----------------------------------------------------------------------------------------------
@@ -352,15 +354,15 @@ def _every_release(args: argparse.Namespace, machine: Any, words: list[str]) -> 
     rows: list[tuple[Any, ...]] = [("release", "zaps", "pages", "stale pages", "refused")]
     payload = []
     for name in chosen:
-        vm, events = _events(_kvm.make_vm(args, name, machine), words)
+        vm, events = _events(guest.make_vm(args, name, machine), words)
         done = replay(vm, events)
         rows.append((str(vm.profile), done.zaps, done.pages, pages(done.stale), len(done.refused)))
         payload.append({"kernel": name, "profile": vm.profile.name, "zaps": done.zaps, "pages": done.pages,
                         "stale_pages": pages(done.stale), "refused": len(done.refused)})  # fmt: skip
     if args.json:
-        _common.print_json("zap", {"releases": payload})
+        output.print_json("zap", {"releases": payload})
     else:
-        print(_common.columns(rows))
+        print(output.columns(rows))
     return 0
 
 

@@ -15,8 +15,8 @@ from memtype.machine import Cpu, Machine, RamRange
 from memtype.memory_map import MemoryMap
 from memtype.mtrr import vendor_name
 from memtype.pat import Pat
+from memtype.reading import facts, values
 from memtype.reading import json as checked
-from memtype.reading import values
 from memtype.reading.inference import told_width
 from memtype.told import Range, Register, Registers, Width, pair_numbers, pair_of
 from memtype.types import MemoryType
@@ -46,7 +46,7 @@ def dump(machine: Machine) -> dict[str, Any]:
         "e820": [_dump_range(entry.base, entry.size) | {"kind": entry.kind} for entry in machine.e820],
         "printed_map": _dump_map(machine.printed_map),
         "printed_view": machine.printed_view,
-        "facts": machine.facts,
+        "facts": facts.dump(machine.facts),
         "width": None if machine.width is None else _dump_width(machine.width),
         "notes": list(machine.notes),
     }
@@ -136,7 +136,7 @@ def parse(text: str, source: str = "<text>") -> Machine:
             maxphyaddr=_width(value.get("maxphyaddr"), source),
             printed_map=_map(value.get("printed_map"), source),
             printed_view=_text(value, "printed_view", source),
-            facts=value.get("facts") if isinstance(value.get("facts"), dict) else None,
+            facts=facts.parse(value.get("facts")),
             notes=_words(value, "notes", source),
             width=_told_width(value.get("width"), source),
         )

@@ -127,7 +127,7 @@ def test_the_verb(tmp_path, capsys):
     assert "[mem 0x00000000ca000000-0x00000000ca7fffff]  8 MiB" in out and "Xorg:1234" in out and "refused" in out
     assert main(["alias", str(path), "--json"]) == 1
     (told,) = json.loads(capsys.readouterr().out)["conflicts"]
-    assert told["last"] == "0xca7fffff" and told["pat"] == ["UC-", "WC"] and told["rule"] == "alias-uncached"
+    assert told["last"] == "0xca7fffff" and told["pat"] == ["UC-", "WC"] and told["why"][0]["id"] == "alias-uncached"
     path.write_text(RAM)
     assert main(["alias", str(path)]) == 0
     out = capsys.readouterr().out

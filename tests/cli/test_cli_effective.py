@@ -142,7 +142,7 @@ def test_pat_under_nested_paging_gives_both_answers(run):
 
 
 def test_pat_without_arguments_lists_the_layouts(run, monkeypatch):
-    monkeypatch.setattr("memtype.cli._common.piped", lambda: False)
+    monkeypatch.setattr("memtype.cli.input.piped", lambda: False)
     text = run("pat")
     for name, value in rules.PAT_LAYOUTS.items():
         assert f"0x{value:016x} ({name})" in text
@@ -247,7 +247,7 @@ def test_bad_wishes_are_one_line(run, line):
 def test_the_examples_run(run, verb):
     from memtype.cli import verbs
 
-    line = verbs()[verb].EXAMPLE
+    line = verbs.load(verb).EXAMPLE
     assert line.startswith(f"memtype {verb}")
     assert run(line.removeprefix("memtype "), status=1 if "diff" in line else 0)
 
@@ -265,8 +265,8 @@ def test_the_examples_run(run, verb):
 )
 def test_why_prints_the_rules_with_their_sources(run, line, names):
     text, payload = run(f"{line} --why"), json.loads(run(f"{line} --why --json"))
-    assert set(names) <= {found["rule"] for found in payload["why"]}
+    assert set(names) <= {found["id"] for found in payload["why"]}
     for found in payload["why"]:
-        assert f"[{found['rule']}: {found['source']}]" in text
-        assert rules.RULES[found["rule"]].source == found["source"]
+        assert f"[{found['id']}: {found['source']}]" in text
+        assert rules.RULES[found["id"]].source == found["source"]
     assert "rules:" not in run(line)

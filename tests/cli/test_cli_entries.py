@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import memtype as mt
 from memtype.cli import ept_entry, main
-from memtype.cli._pat import entry
+from memtype.cli.entries import entry
 
 
 @given(st.integers(0, (1 << 64) - 1))

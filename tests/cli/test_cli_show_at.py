@@ -15,8 +15,8 @@ from strategies import random_state
 
 import memtype as mt
 from memtype import host, rules
-from memtype.cli import _registers, main
-from memtype.cli._registers import deciders, edges, pairs
+from memtype.cli import main, registers
+from memtype.cli.registers import deciders, edges, pairs
 from memtype.machine import Cpu, Machine
 
 FIXED = (0x0606060606060606,) * 2 + (0,) + (0x0505050505050505,) * 8
@@ -116,7 +116,7 @@ def test_blocks_of_a_pair_are_those_that_hardware_matches():
         for pair in pairs(state):
             if not pair.valid:
                 continue
-            found, limit = _registers.blocks(pair, state.maxphyaddr), 1 << state.maxphyaddr
+            found, limit = registers.blocks(pair, state.maxphyaddr), 1 << state.maxphyaddr
             assert len(found) == min(pair.blocks, 64) == len(set(found))
             field = pair.mask & rules.page_bits(state.maxphyaddr)
             for address in [a for base, size in found for a in (base - 1, base, base + size - 1, base + size)]:
@@ -323,7 +323,7 @@ def test_at_json(cli, dump):
     assert (answer["base"], answer["size"], answer["last"]) == ("0xdffff000", "0x2000", "0xe0000fff")
     assert answer["type"] == "mixed" and [s["type"] for s in answer["segments"]] == ["WB", "UC"]
     assert answer["effective"] == [{"pat": "WC", "type": "WC"}]
-    assert {step["rule"] for step in answer["why"]} <= rules.RULES.keys() and found["notes"]
+    assert {step["id"] for s in answer["segments"] for step in s["why"]} <= rules.RULES.keys() and found["notes"]
 
 
 def test_at_agrees_with_the_state_at_random_addresses(cli, dump):

@@ -279,7 +279,7 @@ def test_diff_of_releases(run, state):
 def test_the_example_of_the_help_runs(run, verb):
     from memtype.cli import verbs
 
-    example = verbs()[verb].EXAMPLE
+    example = verbs.load(verb).EXAMPLE
     assert example in run(verb, "--help")[1].replace("\n", " ") or example in run(verb, "--help")[1]
     assert run(*example.split()[1:])[0] in (0, 1)
 

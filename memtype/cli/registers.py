@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from memtype import rules
-from memtype.cli._common import hexadecimal, size_text
+from memtype.cli.addresses import hexadecimal, size_text
 from memtype.explanation import pair_name
 from memtype.memory_map import Segment
 from memtype.mtrr import MtrrState

@@ -26,7 +26,7 @@ def add_pat(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_seat(parser: argparse.ArgumentParser) -> None:
+def add_under(parser: argparse.ArgumentParser) -> None:
     """What the PAT type combines with."""
     parser.add_argument("--mtrr", metavar="TYPE", help="the MTRR type, instead of a dump")
     parser.add_argument("--vendor", choices=("intel", "amd"), help="default: the dump's, else intel")
@@ -36,8 +36,8 @@ def add_seat(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--snp", action="store_true", help="... that is SNP-active")
 
 
-def seat(args: argparse.Namespace) -> tuple[str, Callable[[MemoryType], MemoryType]] | None:
-    """The seat in words and what an access gets there under a PAT type; None where no option names one."""
+def under(args: argparse.Namespace) -> tuple[str, Callable[[MemoryType], MemoryType]] | None:
+    """What stands under the PAT, in words, and what a PAT type gives there; None where no option names one."""
     if args.ept is not None and args.npt is not None:
         raise InputError("--ept and --npt: a guest has one of them")
     if (args.ipat and args.ept is None) or (args.snp and args.npt is None):
@@ -66,7 +66,7 @@ def add_why(parser: argparse.ArgumentParser) -> None:
 
 
 def used_rules(args: argparse.Namespace, vendor: str, walk: bool = False) -> list[rules.Rule]:
-    """The rules between the entry's bits and the effective type in the seat that the options name."""
+    """The rules between the entry's bits and the effective type under what the options name."""
     names = ["pat-entry", "pat-index", *(["pat-walk"] if walk else [])]
     if getattr(args, "ept", None) is not None:
         names += ["ept-ipat" if args.ipat else "ept-effective", "effective-intel", "ept-misconfig"]
@@ -77,17 +77,13 @@ def used_rules(args: argparse.Namespace, vendor: str, walk: bool = False) -> lis
     return [rules.RULES[name] for name in names]
 
 
-def why_json(found: list[rules.Rule]) -> list[dict[str, str]]:
-    return [{"rule": rule.id, "text": rule.text, "source": rule.source} for rule in found]
-
-
 def why_text(found: list[rules.Rule]) -> str:
     """A paragraph below an answer: each rule, and where it stands on its own line."""
     lines = [f"  {rule.text}\n    [{rule.id}: {rule.source}]" for rule in found]
     return "\n".join(["", "", "rules:", *lines])
 
 
-def teller(machine: Machine) -> tuple[MtrrState | MemoryMap, str]:
+def registers_or_map(machine: Machine) -> tuple[MtrrState | MemoryMap, str]:
     """What answers for addresses, and the vendor: the registers, or the map that a dump prints ready-made."""
     if machine.mtrrs is not None:
         return machine.mtrrs, machine.mtrrs.vendor

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from memtype import rules
-from memtype.cli import _common
+from memtype.cli import addresses, input, output
 from memtype.errors import InputError
 from memtype.kvm import KVM_RULES, Profile, Vcpu, Vm, leaves, profile
 from memtype.kvm.releases import NEWEST
@@ -45,12 +45,12 @@ def guest_machine(args: argparse.Namespace, source: str | None) -> Machine | Non
     """The dump of the guest's registers; None where none is given (then the guest is as KVM creates it)."""
     if source is None and (args.mtrr is not None or not _piped()):
         return None
-    return _common.read_machine(source)
+    return input.read_machine(source)
 
 
 def _piped() -> bool:
     """Whether something waits on standard input; an empty pipe is no input."""
-    if not _common.piped():
+    if not input.piped():
         return False
     return bool(sys.stdin.buffer.peek(1))  # type: ignore[union-attr]
 
@@ -71,7 +71,7 @@ def _memory(given: str | None) -> list[tuple[int, int]] | None:
     if given is None:
         return None
     parts = [part.strip() for part in given.split(",")]
-    return [(0, _common.number(part)) if re.fullmatch(r"\w+", part) else _common.span(part) for part in parts]
+    return [(0, addresses.number(part)) if re.fullmatch(r"\w+", part) else addresses.span(part) for part in parts]
 
 
 def _vcpus(args: argparse.Namespace, machine: Machine | None) -> list[Vcpu]:
@@ -162,7 +162,7 @@ def deviation_json(found: Deviation | None) -> dict[str, Any]:
     if found is None:
         return {}
     kind, right, rule = found
-    why = [{"id": rule, "text": DEVIATIONS[rule], "source": rules.RULES[rule].source}]
+    why = output.why([(rule, DEVIATIONS[rule], rules.RULES[rule].source)])
     return {"manual": {"kvm": kind, "type": right, "why": why}}
 
 
@@ -174,14 +174,13 @@ def leaf_json(vm: Vm, bits: int) -> dict[str, Any]:
 def range_json(first: int, end: int) -> dict[str, str]:
     """A gfn range in bytes."""
     end = min(end, rules.KVM_GFN_END)  # a CR0.CD toggle passes an end that is no gfn
-    base, size = first << rules.PAGE_SHIFT, (end - first) << rules.PAGE_SHIFT
-    return {"base": f"0x{base:x}", "size": f"0x{size:x}", "last": f"0x{base + size - 1:x}"}
+    return addresses.span_json(first << rules.PAGE_SHIFT, (end - first) << rules.PAGE_SHIFT)
 
 
 def range_text(first: int, end: int) -> str:
     if first == 0 and end >= rules.KVM_GFN_END:
         return "everything"
-    return _common.mem(first << rules.PAGE_SHIFT, (end - first) << rules.PAGE_SHIFT)
+    return addresses.mem(first << rules.PAGE_SHIFT, (end - first) << rules.PAGE_SHIFT)
 
 
 def find_profile(name: str | None) -> Profile:

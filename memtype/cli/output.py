@@ -1,0 +1,117 @@
+"""Answers on standard output as text or JSON, notes on standard error."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import sys
+from collections.abc import Iterable
+from typing import Any, TextIO
+
+from memtype.types import MemoryType
+
+SCHEMA = "memtype/1"
+
+
+def add_json(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="print JSON (schema memtype/1)")
+
+
+def columns(rows: list[tuple[Any, ...]], indent: str = "") -> str:
+    """Left-aligned columns, two blanks apart."""
+    cells = [[str(cell) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    return "\n".join(indent + "  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in cells)
+
+
+# Colours that the colour-blind can tell apart; the letters always say it too.
+_COLOURS = {
+    "UC|CD": "red",
+    "UC-": "magenta",
+    r"WC\+?": "cyan",
+    "WT|WP": "yellow",
+    "WB": "blue",
+    r"\?\?|mixed": "green",
+}
+
+
+def say(text: str) -> None:
+    """Print an answer. On a terminal, with the ``cli`` extra, memory types stand out in colour, but for NO_COLOR."""
+    if not sys.stdout.isatty():
+        print(text)
+        return
+    try:
+        from rich.console import Console
+        from rich.text import Text
+    except ImportError:
+        print(text)
+        return
+    shown = Text(text)
+    for words, colour in _COLOURS.items():
+        shown.highlight_regex(rf"(?<![\w.=+-])(?:{words})(?![\w+-])", colour)
+    Console(highlight=False).print(shown, soft_wrap=True)
+
+
+def print_json(verb: str, payload: dict[str, Any]) -> None:
+    """Addresses and MSR values in `payload` are hex strings already; types become their short names."""
+    json.dump(_plain({"schema": SCHEMA, "verb": verb, **payload}), sys.stdout, indent=2)
+    print()
+
+
+def why(cited: Iterable[tuple[str, str, str]]) -> list[dict[str, str]]:
+    """The one shape that reasons have in JSON, from (id, text, source) of each."""
+    return [{"id": rule, "text": text, "source": source} for rule, text, source in cited]
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, MemoryType):
+        return str(value)
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return value
+
+
+def notes(lines: Iterable[object]) -> None:
+    """Notes go to standard error, one line each."""
+    for line in lines:
+        _to_stderr(f"note: {line}")
+
+
+def complain(error: object) -> None:
+    """The one line that a command ends with when it fails."""
+    _to_stderr(f"memtype: error: {short(str(error))}")
+
+
+_LONGEST_WORD, _LONGEST_LINE = 200, 500
+
+
+def short(text: str) -> str:
+    """One line of printable characters; of a word that is too long to be read, its ends.
+
+    >>> short("'" + 5000 * "x" + "' is no address")[100:]
+    "xxxxxxxxxxxxxxxxxxxx...xxxxxxxxxxxxxxxxxxx' is no address"
+    """
+    line = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+    words = (f"{word[:120]}...{word[-20:]}" if len(word) > _LONGEST_WORD else word for word in line.split(" "))
+    line = " ".join(words)
+    return line if len(line) <= _LONGEST_LINE else f"{line[: _LONGEST_LINE - 3]}..."
+
+
+def _to_stderr(line: str) -> None:
+    """A full disk behind standard error, or nobody there, changes no answer and no exit status."""
+    if sys.stderr is None:  # closed from the start
+        return
+    try:
+        print(line, file=sys.stderr, flush=True)
+    except OSError:
+        drop(sys.stderr)
+
+
+def drop(stream: TextIO) -> None:
+    """Nobody takes the rest: leave nothing for the interpreter to flush, and complain of, at its end."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -1,0 +1,131 @@
+"""``--json`` of every verb: addresses, registers, sizes are hex strings, ends inclusive, reasons have one shape."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import memtype as mt
+from memtype import cli
+from memtype.cli import verbs
+
+FIXED = (0x0606060606060606,) * 2 + (0,) + (0x0505050505050505,) * 8
+OLD = mt.MtrrState(0xC00, FIXED, [(0x6, 0xF00000800), (0xE0000000, 0xFE0000800), (0x80000001, 0xFFF000800)], 36)
+NEW = mt.MtrrState(0xC06, FIXED, [(0xE0000000, 0xFE0000800)], 36)
+LOG = """\
+x86/PAT: Configuration [0-7]: WB  WC  UC- UC  WB  WP  UC- WT
+e820: update [mem 0xc0000000-0xffffffff] usable ==> reserved
+TOM2: 000000021f000000 aka 8688M
+original variable MTRRs
+reg 0, base: 0GB, range: 4GB, type WB
+total RAM covered: 8192M
+ gran_size: 64K 	chunk_size: 64K 	num_reg: 3  	lose cover RAM: 0G
+x86/PAT: Xorg:1234 conflicting memory types ca000000-ca800000 uncached-minus<->write-combining
+memtype_reserve failed [mem 0xca000000-0xca7fffff], track uncached-minus, req uncached-minus
+"""
+LIST = "PAT memtype list:\nPAT: [mem 0x00000000c0000000-0x00000000c0001000] uncached-minus\n"
+
+COMMANDS = {
+    "show": ["show old.json", "show log.txt", "show list.txt", "show"],
+    "at": ["at 0xe0000000 0-4G --why --pat wc old.json", "at 0 --why --view kvm-6.4 --pat linux old.json"],
+    "table": ["table"],
+    "pat": ["pat", "pat diff linux xen --npt wb --why", "pat linux --ept wb --ipat --why"],
+    "pte": ["pte 0x8000000080000093 old.json --why"],
+    "want": ["want wc --at 0xe0000000+2M old.json --why", "want wb --ept uc --why", "want wc --mtrr wb --pat reset"],
+    "check": ["check --mmio 0xc0000000+1G --ram 0-1G old.json", "check --platform tdx log.txt"],
+    "plan": ["plan --vm --ram 4G", "plan old.json"],
+    "alias": ["alias --reserve UC- --over WC", "alias log.txt", "alias list.txt", "alias --pair wb uc"],
+    "pages": ["pages old.json", "pages --top 5G --max 2M new.json"],
+    "verify-ept": ["verify-ept wrong.npy --page 2M old.json"],
+    "diff": ["diff old.json new.json", "diff --cpus cpus.json"],
+    "kvm": ["kvm --kernel 6.4 --ncdma --why old.json", "kvm --host uc old.json", "kvm matrix",
+            "kvm diff 6.4 6.12 --ncdma old.json"],
+    "zap": ["zap --kernel 6.4 --ncdma --event mtrr:reg1=off old.json", "zap --ncdma --trace trace.txt old.json",
+            "zap --ncdma --event cd=on --event ncdma=0 --memory 4G old.json"],
+    "msrs": ["msrs", "msrs --vm", "msrs --vendor amd"],
+    "capture": ["capture"],
+}  # fmt: skip
+
+# Numbers that count or number things, and are none of address, register or size.
+COUNTS = {
+    "absent", "not_told", "lines", "reach", "pair", "used", "registers", "needed", "lost", "leaves", "tables",
+    "UC", "WC", "WT", "WP", "WB",
+    "1", "2", "3", "bits", "blocks", "built_from", "cd", "chunk", "count", "cpu", "differing",
+    "differing_effect", "entry", "ept", "fixed", "index", "indexes", "level", "losing_mb", "map_entries",
+    "max", "max_level", "maxphyaddr", "num_reg", "number", "nw", "pages", "pat_bit", "refused", "reg",
+    "reprogram", "run_count", "split_count", "stale_pages", "total_ram_covered_mb", "type_id", "variable",
+    "vcnt", "vcpu", "x86_64", "zaps",
+}  # fmt: skip
+NUMBERS = {"base", "size", "address", "at", "mask", "physbase", "physmask", "value", "bits_4k", "bits_large",
+           "tom2", "new_pat", "pat_msr_old", "pat_msr_new", "top"}  # fmt: skip
+HEX = re.compile(r"0x[0-9a-f]+")
+
+
+@pytest.fixture
+def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cpus = (mt.Cpu(0, OLD, mt.Pat("linux")), mt.Cpu(1, NEW))
+    for name, held in (("old", OLD), ("new", NEW), ("cpus", mt.Machine(cpus, maxphyaddr=36, vendor="intel"))):
+        (tmp_path / f"{name}.json").write_text(mt.emit(held, "json"))
+    for name, text in (("log", LOG), ("list", LIST), ("trace", "cd=on\npat\n")):
+        (tmp_path / f"{name}.txt").write_text(text)
+    np.save(tmp_path / "wrong.npy", np.arange(2048, dtype=np.uint64) << np.uint64(21) | np.uint64(0xB7))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.stdin", io.StringIO())
+
+
+def leaves(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
+    """Every value with the key that it stands under; the items of a list stand under the list's key."""
+    yield key, value
+    if isinstance(value, dict):
+        for name, item in value.items():
+            yield from leaves(item, name)
+    elif isinstance(value, list):
+        for item in value:
+            yield from leaves(item, key)
+
+
+def test_every_verb_is_asked() -> None:
+    assert COMMANDS.keys() == verbs.HELP.keys()
+
+
+@pytest.mark.parametrize("command", [command for listed in COMMANDS.values() for command in listed])
+def test_numbers_ends_and_reasons(command: str, files: None, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main([*command.split(), "--json"]) in (0, 1)
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["schema"] == "memtype/1"
+    for key, value in leaves(answer):
+        assert key != "end"
+        if isinstance(value, bool) or value is None:
+            continue
+        if isinstance(value, (int, float)):
+            assert key in COUNTS, f"{key}: {value} is a plain number"
+        elif key in NUMBERS and isinstance(value, str):
+            assert HEX.fullmatch(value), f"{key}: {value!r} is no hex string"
+        elif key == "why":
+            reasons = value if isinstance(value, list) else [value]
+            assert all(set(reason) == {"id", "text", "source"} for reason in reasons), value
+        if isinstance(value, dict) and {"base", "size"} <= value.keys() and "mask" not in value:
+            base, size = int(value["base"], 16), int(value["size"], 16)
+            assert int(value["last"], 16) == base + size - 1
+
+
+def test_facts_keep_their_places(files: None, capsys: pytest.CaptureFixture[str]) -> None:
+    told = mt.load("log.txt").facts
+    assert told is not None
+    assert cli.main(["show", "--json", "log.txt"]) == 0
+    out = capsys.readouterr().out
+    facts = json.loads(out)["machine"]["facts"]
+    assert facts["mtrr_trim_e820_updates"] == [{"base": "0xc0000000", "size": "0x40000000", "last": "0xffffffff"}]
+    assert facts["tom2"] == "0x21f000000"
+    assert facts["pat_messages"] == [
+        {"base": "0xca000000", "size": "0x800000", "last": "0xca7fffff", "kind": "conflict",
+         "wanted": "UC-", "held": ["WC"], "user": "Xorg:1234", "lines": [8, 9]}
+    ]  # fmt: skip
+    assert mt.parse(out).facts == told
