@@ -34,6 +34,8 @@ GROUPS: Final[dict[str, dict[str, str]]] = {
     },
     "make": {
         "capture": "read this host (more with root) and print one JSON that every verb reads; nothing is ever written",
+        "sample": "print the log of a machine that is built in, to try the other verbs on",
+        "rules": "every rule that an answer can cite: identifier, what it says, where it stands",
     },
 }
 

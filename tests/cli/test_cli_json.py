@@ -51,6 +51,8 @@ COMMANDS = {
             "zap --ncdma --event cd=on --event ncdma=0 --memory 4G old.json"],
     "msrs": ["msrs", "msrs --vm", "msrs --vendor amd"],
     "capture": ["capture"],
+    "sample": ["sample"],
+    "rules": ["rules", "rules mtrr-uc-wins"],
 }  # fmt: skip
 
 # Numbers that count or number things, and are none of address, register or size.
