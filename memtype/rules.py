@@ -92,6 +92,41 @@ SYSCFG_SMEE: Final = 1 << 23  # memory encryption is on: CPUID 8000001F EBX[11:6
 TOM2_FIELD: Final = ((1 << 52) - 1) & ~((1 << 23) - 1)  # bits 51:23, in units of 8 MiB
 LINUX_TOM2_FIELD: Final = ((1 << 48) - 1) & ~((1 << 23) - 1)  # Linux keeps bits 47:23 (mtrr/generic.c)
 
+# --- registers that take ranges over, or say what does not show in a type (SDM 2, 31.4.2.1; APM 10.2.6, 7.9.2) ---
+#
+# Ranges match as the MTRRs' do: (address & mask) == (base & mask), over the fields below; bits above them compare to 0.
+
+SMRR_MSRS: Final = (0x1F2, 0x1F3)  # IA32_SMRR_PHYSBASE, _PHYSMASK: base 31:12 and type 7:0; mask 31:12, V bit 11
+CORE2_SMRR_MSRS: Final = (0x0A0, 0x0A1)  # Core 2: the same without a type
+SMRR_FIELD: Final = 0xFFFF_F000
+PRMRR_MSRS: Final = (0x1F4, 0x1F5)  # base 51:12 and type 2:0; mask 51:12, V bit 11
+MKTME_PARTITION_MSR: Final = 0x087  # 31:0 KeyIDs of MKTME, 63:32 private KeyIDs of TDX
+TME_TDX_SHIFT: Final = 36  # bits 39:36 of IA32_TME_ACTIVATE: how many of the KeyID bits TDX keeps
+AMD_SMM_MSRS: Final = (0xC001_0112, 0xC001_0113)  # SMM_ADDR: TSEG base 51:17; SMM_MASK: mask 51:17 and the bits below
+AMD_TSEG_FIELD: Final = ((1 << 52) - 1) & ~((1 << 17) - 1)
+AMD_ASEG: Final = (0xA_0000, 0x2_0000)  # (base, size)
+AMD_SMM_A_VALID: Final = 1 << 0
+AMD_SMM_T_VALID: Final = 1 << 1
+AMD_SMM_A_CLOSE: Final = 1 << 2  # in SMM, data accesses go to MMIO
+AMD_SMM_T_CLOSE: Final = 1 << 3
+AMD_SMM_A_IO_WC: Final = 1 << 4  # outside SMM: 0 UC, 1 WC
+AMD_SMM_T_IO_WC: Final = 1 << 5
+AMD_SMM_A_TYPE_SHIFT: Final = 8  # bits 10:8: the type in SMM
+AMD_SMM_T_TYPE_SHIFT: Final = 12  # bits 14:12
+IORR_MSRS: Final = ((0xC001_0016, 0xC001_0017), (0xC001_0018, 0xC001_0019))  # RdMem bit 4, WrMem bit 3; V bit 11
+IORR_FIELD: Final = ((1 << 52) - 1) & ~0xFFF
+MMIO_CONFIG_MSR: Final = 0xC001_0058  # bit 0 enable, 5:2 log2 of the number of buses, 51:20 base; 1 MiB a bus
+SYSCFG_ENCRYPTION: Final = 1 << 23  # MemEncryptionModEn
+SYSTEM_MSRS: Final = frozenset({
+    *SMRR_MSRS, *CORE2_SMRR_MSRS, *PRMRR_MSRS, MKTME_PARTITION_MSR, TME_ACTIVATE, *AMD_SMM_MSRS,
+    *IORR_MSRS[0], *IORR_MSRS[1], MMIO_CONFIG_MSR,
+})  # fmt: skip
+# RdMem, WrMem and the types that a fixed-range byte may hold with them (APM 2 7.9.1); WB with neither is reserved.
+AMD_FIXED_TYPES: Final = {
+    (0, 0): frozenset({0, 1, 4, 5}), (0, 1): frozenset({0, 1}), (1, 0): frozenset({0, 5}),
+    (1, 1): frozenset({0, 1, 4, 6}),
+}  # fmt: skip
+
 # --- PAT (SDM 12.12.4, APM 7.8.2) ----------------------------------------------------------------------------
 
 PAT_RESET: Final = 0x0007_0406_0007_0406
@@ -208,6 +243,20 @@ _NAMES: Final = {
     TME_ACTIVATE: "IA32_TME_ACTIVATE",
     SYSCFG_MSR: "SYSCFG",
     TOP_MEM2_MSR: "TOP_MEM2",
+    SMRR_MSRS[0]: "IA32_SMRR_PHYSBASE",
+    SMRR_MSRS[1]: "IA32_SMRR_PHYSMASK",
+    CORE2_SMRR_MSRS[0]: "MSR_SMRR_PHYSBASE",
+    CORE2_SMRR_MSRS[1]: "MSR_SMRR_PHYSMASK",
+    PRMRR_MSRS[0]: "MSR_PRMRR_PHYSBASE",
+    PRMRR_MSRS[1]: "MSR_PRMRR_PHYSMASK",
+    MKTME_PARTITION_MSR: "IA32_MKTME_KEYID_PARTITIONING",
+    AMD_SMM_MSRS[0]: "SMM_ADDR",
+    AMD_SMM_MSRS[1]: "SMM_MASK",
+    IORR_MSRS[0][0]: "IORR_BASE0",
+    IORR_MSRS[0][1]: "IORR_MASK0",
+    IORR_MSRS[1][0]: "IORR_BASE1",
+    IORR_MSRS[1][1]: "IORR_MASK1",
+    MMIO_CONFIG_MSR: "MMIO_CFG_BASE",
 }
 
 
@@ -395,6 +444,19 @@ RULES: Final = {
         Rule("alias-unknown", "one of the types is not known: nothing can be promised", "SDM 3A 12.12.4"),
         Rule("alias-refused", "Linux refused the new mapping: no alias came to be, the caller got an error",
              "Linux mm/pat/memtype_interval.c memtype_check_conflict"),
+        # What other registers take over.
+        Rule("smrr", "SMRAM: inside SMM the SMRR's type decides; outside it is UC, writes are dropped, over any MTRR",
+             "SDM 3C 31.4.2.1"),
+        Rule("prmrr", "processor-reserved memory: outside enclaves reads give ones and writes are dropped",
+             "SDM 3D 38.3, coreboot cpu/intel/smm"),
+        Rule("amd-smram", "AMD: outside SMM TSEG and ASEG are MMIO, UC or WC; inside SMM_MASK gives the type",
+             "APM 2 10.2.6, BKDG MSRC001_0113"),
+        Rule("iorr", "IORRs route reads and writes to DRAM or to MMIO; the type stays the MTRRs'", "APM 2 7.9.2"),
+        Rule("mmio-config", "PCI configuration space is device registers: the MTRRs should say UC",
+             "BKDG MSRC001_0058"),
+        Rule("tme", "TME changes no type; its KeyID bits are no address bits", "SDM 2 IA32_TME_ACTIVATE"),
+        Rule("amd-encryption", "memory encryption changes no type; the C-bit is no address bit", "APM 2 7.10.5"),
+        Rule("check-fixed-amd", "AMD reserves this combination of RdMem, WrMem and type", "APM 2 7.9.1"),
         # What Linux' PAT layer grants.
         Rule("linux-pat-off", "without PAT nothing is tracked: the request stands",
              "Linux mm/pat/memtype.c memtype_reserve"),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from memtype import arrays, rules
 from memtype.analysis.diff import as_machine, diff_cpus
+from memtype.analysis.system_ranges import system_ranges
 from memtype.errors import InputError, ShatteredMapError
 from memtype.machine import Machine
 from memtype.memory_map import Answers, MemoryMap
@@ -109,9 +110,17 @@ def check(
     if machine.mtrrs is None and machine.printed_map is None:
         raise InputError(f"{machine.source}: neither MTRRs nor a map in it: nothing to check")
     found = [*_registers(machine), *_cpus(machine, require), *_platform(machine, platform)]
+    config = [held.span for held in system_ranges(machine) if held.rule == "mmio-config" and held.span]
+    devices += _below(config, machine)
     found += _ranges(machine, [*_usable(machine), *more], devices, platform == "tdx")
     order = {"error": 0, "warning": 1, "note": 2}
     return Report(tuple(sorted(found, key=lambda finding: order[finding.severity])))
+
+
+def _below(spans: Iterable[Span], machine: Machine) -> list[Span]:
+    """Those that lie within the address space of what is checked: a register may say more than the processor has."""
+    width = machine.mtrrs.maxphyaddr if machine.mtrrs is not None else rules.MIN_MAXPHYADDR
+    return [(base, size) for base, size in spans if (base + size - 1) >> width == 0]
 
 
 def _known(value: str | None, names: tuple[str | None, ...], what: str) -> None:
@@ -143,6 +152,33 @@ def _registers(machine: Machine) -> Iterator[Finding]:
             told.setdefault(str(problem), []).append(cpu.number)
     for text, cpus in told.items():
         yield Finding("check-register", "error", text + ("" if len(machine.cpus) == 1 else f" (CPU {_list(cpus)})"))
+    yield from _most(_reserved_routing(machine))
+
+
+def _reserved_routing(machine: Machine) -> Iterator[Finding]:
+    """Fixed-range bytes whose RdMem, WrMem and type AMD reserves together (APM 2 7.9.1).
+
+    A byte without the two bits proves nothing but where SYSCFG shows them (MtrrFixDramModEn): 0x06 is then WB in MMIO.
+    """
+    seen: set[tuple[int, int]] = set()
+    for cpu in machine.cpus:
+        if cpu.registers is None or cpu.registers.vendor != "amd":
+            continue
+        shown = cpu.registers.bit(rules.SYSCFG_MSR, rules.SYSCFG_FIX_DRAM_MOD_EN)
+        for place in rules.FIXED_RANGES:
+            held = cpu.registers.register(rules.FIXED_MSRS[place.register])
+            entry = held.value >> 8 * place.byte & 0xFF
+            if not held.tells(0xFF << 8 * place.byte):
+                continue
+            routed = (entry >> 4 & 1, entry >> 3 & 1)
+            if not (shown or any(routed)) or entry >> 5 or entry & 7 not in rules.MTRR_TYPES:
+                continue  # what WRMSR refuses anyway was said
+            if entry & 7 not in rules.AMD_FIXED_TYPES[routed] and (place.base, entry) not in seen:
+                seen.add((place.base, entry))
+                what = f"RdMem {routed[0]}, WrMem {routed[1]} with {rules.type_of(entry & 7)} is reserved"
+                name = rules.msr_name(rules.FIXED_MSRS[place.register])
+                text = f"{name} byte {place.byte} = 0x{entry:02x}: {what}"
+                yield Finding("check-fixed-amd", "error", text, place.base, place.size)
 
 
 def _cpus(machine: Machine, require: str | None) -> Iterator[Finding]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from memtype import rules
+from memtype.analysis.system_ranges import SystemRange, overlaid, system_notes, system_ranges
 from memtype.cli import output, tracked
 from memtype.cli.addresses import hexadecimal, mem, size_text, span, span_json
 from memtype.cli.input import read_machine
@@ -121,6 +122,20 @@ def pat_types(word: str | None) -> list[MemoryType]:
 
 
 @dataclass(frozen=True, slots=True)
+class _Told:
+    """A dump that leaves registers open, in the place of whole ones: types where every machine that fits agrees."""
+
+    machine: Machine
+
+    def at(self, address: int) -> MemoryType:
+        return self.machine.at(address).type
+
+    @property
+    def map(self) -> MemoryMap:
+        return self.machine.map
+
+
+@dataclass(frozen=True, slots=True)
 class _Lookup:
     """Who answers: the registers, a view of them, or a map that the dump prints ready-made."""
 
@@ -129,13 +144,20 @@ class _Lookup:
     maxphyaddr: int
     explains: bool
     notes: list[str]
+    taken: tuple[SystemRange, ...] = ()  # ranges that other registers take over or route
 
     @classmethod
     def of(cls, machine: Machine, view: str | None) -> _Lookup:
         state = machine.mtrrs
         if state is not None:
             teller = state if view is None else state.view(view)
-            return cls(teller, state.vendor, state.maxphyaddr, True, list(machine.notes))
+            said = [*machine.notes, *system_notes(machine)]
+            taken = system_ranges(machine) if view is None else ()
+            return cls(teller, state.vendor, state.maxphyaddr, True, said, taken)
+        if machine.registers is not None and view is None:
+            said = [*machine.notes, *system_notes(machine)]
+            width = machine.registers.maxphyaddr
+            return cls(_Told(machine), machine.vendor or "intel", width, False, said, system_ranges(machine))
         if machine.printed_map is None:
             why = next((note for note in machine.notes if note.startswith("registers")), "registers not told")
             raise InputError(f"{machine.source}: {why}")
@@ -158,6 +180,7 @@ class _Answer:
     type: MemoryType
     segments: tuple[Segment, ...]  # of a range that holds several types
     why: tuple[Explanation, ...]
+    taken: tuple[SystemRange, ...]  # those that hold a part of it
 
 
 def _answer(lookup: _Lookup, base: int, size: int, why: bool) -> _Answer:
@@ -168,9 +191,18 @@ def _answer(lookup: _Lookup, base: int, size: int, why: bool) -> _Answer:
         parts = [Segment(base, 1, lookup.teller.at(base))]
     else:
         parts = _clipped(lookup.map, base, size)
+    taken = tuple(held for held in lookup.taken if _meets(held, base, size))
+    parts = overlaid(parts, taken)
     kind = parts[0].type if len(parts) == 1 else MemoryType.MIXED
     said = tuple(lookup.teller.explain(part.base) for part in parts) if why and lookup.explains else ()
-    return _Answer(base, size, kind, tuple(parts) if len(parts) > 1 else (), said)
+    return _Answer(base, size, kind, tuple(parts) if len(parts) > 1 else (), said, taken)
+
+
+def _meets(held: SystemRange, base: int, size: int) -> bool:
+    """Whether a range of another register holds a part of [base, base + size); with holes in its mask: it may."""
+    if size == 1:
+        return held.covers(base)
+    return held.span is None or (held.span[0] < base + size and base < sum(held.span))
 
 
 def _clipped(memory: MemoryMap, base: int, size: int) -> list[Segment]:
@@ -185,14 +217,18 @@ def _clipped(memory: MemoryMap, base: int, size: int) -> list[Segment]:
 
 def _text(answer: _Answer, pats: list[MemoryType], lookup: _Lookup) -> list[str]:
     range_text = f"{mem(answer.base, answer.size)}  {size_text(answer.size)}"
-    found = [f"{hexadecimal(answer.base) if answer.size == 1 else range_text}  {_headline(answer, pats, lookup)}"]
+    one = answer.size == 1
+    taken = "".join(f"  {held.text}" for held in answer.taken) if one else ""
+    found = [f"{hexadecimal(answer.base) if one else range_text}  {_headline(answer, pats, lookup)}{taken}"]
     found += [f"  {text}" for text in [_beside(answer, lookup)] if text]
     if answer.segments:
         rows = [(mem(s.base, s.size), size_text(s.size), s.type) for s in answer.segments]
         found += columns(rows, "  ").splitlines()
+    found += [] if one else [f"  {_where(held)}: {held.text}" for held in answer.taken]
     for explanation in answer.why:
         found += [f"  at {hexadecimal(explanation.address)}:"] if len(answer.why) > 1 else []
         found += [f"  {step}" for step in explanation.steps]
+    found += [f"  {rules.RULES[held.rule]}" for held in answer.taken] if answer.why else []
     if pats and (len(pats) > 1 or answer.why):
         found += [f"  {line}" for line in _effective_lines(answer.type, pats, lookup.vendor)]
     return found
@@ -217,8 +253,15 @@ def _deviation(answer: _Answer, lookup: _Lookup) -> tuple[MemoryType, MemoryType
     return answer.type, right, DEVIATIONS.get(rule, rules.RULES[rule].text), rule
 
 
+def _where(held: SystemRange) -> str:
+    return f"{held.name} {'(a mask with holes: ask single addresses)' if held.span is None else mem(*held.span)}"
+
+
 def _headline(answer: _Answer, pats: list[MemoryType], lookup: _Lookup) -> str:
     """The MTRRs' type, or with one PAT type the effective one and both it was made of."""
+    taken_over = any(held.type is not None for held in answer.taken)
+    if isinstance(lookup.teller, _Told) and answer.size == 1 and not taken_over and not pats:
+        return str(lookup.teller.machine.at(answer.base))
     if len(pats) != 1:
         return str(answer.type)
     return f"{effective(answer.type, pats[0], lookup.vendor)}  (MTRR {answer.type}, PAT {pats[0]})"
@@ -242,6 +285,11 @@ def _json(answer: _Answer, pats: list[MemoryType], lookup: _Lookup) -> dict[str,
         why = [{"id": deviation[3], "text": deviation[2], "source": rules.RULES[deviation[3]].source}]
         found["manual"] = {"type": str(deviation[1]), "why": why}
     found["segments"] = [{**span_json(s.base, s.size), "type": str(s.type)} for s in answer.segments]
+    if answer.taken:
+        found["system"] = [
+            {"name": held.name, "text": held.text, "type": held.type, "inside_smm": held.inside, "rule": held.rule}
+            for held in answer.taken
+        ]
     if pats:
         found["effective"] = [
             {"pat": str(pat), "type": str(effective(answer.type, pat, lookup.vendor))} for pat in pats

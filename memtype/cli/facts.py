@@ -7,6 +7,7 @@ from typing import Any
 
 from memtype import rules
 from memtype.analysis.page_type import page_type
+from memtype.analysis.system_ranges import system_notes, system_ranges
 from memtype.cli.addresses import mem, size_text
 from memtype.effective import effective
 from memtype.ept import ept_walk_type, eptp_valid
@@ -15,14 +16,46 @@ from memtype.machine import Machine
 from memtype.pat import Pat
 from memtype.types import MemoryType
 
+_COUNTS = ("map_entries", "fixed", "variable", "max", "built_from")
+_MOST_RAM = 32
+
 
 def lines(machine: Machine) -> list[str]:
     """The lines, [] where the dump tells no such thing."""
     told: dict[str, Any] = dict(machine.facts or {})
     found = [line for guest in told.get("guests", ()) for line in _guest(guest)]
     found += [line for walk in told.get("page_walks", ()) for line in _walk(walk, machine)]
+    found += _system(machine)
+    found += _kernel(told, machine) if machine.mtrrs is None else []
     found += _mappings(told.get("mappings", ()), machine.pat)
     return ["", *found] if found else []
+
+
+# --- what a kernel from 6.5 on prints in place of registers ---------------------------------------------------------
+
+
+def _kernel(told: dict[str, Any], machine: Machine) -> list[str]:
+    """The counts of its map, RAM, and what it trimmed: all that such a log tells, without a type."""
+    found = _counts(told) if "map_entries" in told else []
+    ram = [held for held in machine.e820 if held.kind.lower() in rules.E820_RAM]
+    found += [f"RAM {mem(held.base, held.size)}  {size_text(held.size)}" for held in ram[:_MOST_RAM]]
+    found += [f"and {len(ram) - _MOST_RAM} more ranges of RAM"] if len(ram) > _MOST_RAM else []
+    return found
+
+
+def _counts(told: dict[str, Any]) -> list[str]:
+    """The line "MTRR map: …". `max` is 2 a register and the fixed entries, one more where TOM2 counts as a register."""
+    entries, fixed, variable, most, made_of = (told[name] for name in _COUNTS)
+    if not made_of:
+        return ["MTRR map: none, built from 0 variable MTRRs: a machine or guest without MTRRs"]
+    tom2 = most == 2 * (made_of - 1) + fixed + 1
+    registers = f"{made_of - 1} variable MTRRs and TOM2" if tom2 else f"{made_of} variable MTRRs"
+    found = [
+        f"MTRR map: {entries} entries of {registers}: {fixed} fixed + {variable} variable; their types are not told"
+    ]
+    if not variable:
+        found.append("  no variable entry: above 1 MiB Linux sees the default type alone; which one is not told")
+    return found
 
 
 # --- VMCS and VMCB ------------------------------------------------------------------------------------------------
@@ -51,6 +84,19 @@ def _eptp(value: int) -> str:
         return f"0x{value:x}: bits 2:0 = {value & rules.EPTP_TYPE}: VM entry fails  [{rules.RULES['ept-pointer'].id}]"
     flags = "on" if value >> 6 & 1 else "off"
     return f"0x{value:x}: {(value >> 3 & 7) + 1} levels, tables read as {ept_walk_type(value)}, A/D {flags}"
+
+
+# --- registers beside the MTRRs -----------------------------------------------------------------------------------
+
+
+def _system(machine: Machine) -> list[str]:
+    """Ranges that other registers take over or route, then what such registers say beside."""
+    found = []
+    for held in system_ranges(machine):
+        where = "a mask with holes" if held.span is None else f"{mem(*held.span)}  {size_text(held.span[1])}"
+        numbers = "/".join(f"0x{index:x}" for index in held.registers)
+        found.append(f"{held.name}  {where}  {held.text}  ({numbers})")
+    return found + system_notes(machine)
 
 
 # --- page tables --------------------------------------------------------------------------------------------------

@@ -39,6 +39,7 @@ __all__ = ["FAMILIES", "families", "load", "parse", "text_of"]
 # Every family of dumps, by its module's name. A new family is one module, or package, and one word here.
 FAMILIES = (
     "coreboot",
+    "dbvm",
     "edk2",
     "freebsd",
     "fwts",
@@ -59,6 +60,7 @@ FAMILIES = (
     "qemu_migration",
     "qemu_monitor",
     "seabios",
+    "slim_bootloader",
     "structures",
     "uboot",
     "windbg",

@@ -58,7 +58,7 @@ def _register(line: str, number: int, source: str, into: dict[int, Register], no
     if not match:
         raise values.refusal(source, number, f"not an MSR line of inteltool: {values.quoted(line.strip())}")
     index = values.number(match["index"], source, number, "register", 32)
-    if index not in reg.KNOWN_MSRS:
+    if index not in reg.READ_MSRS:
         return
     name = rules.msr_name(index)
     if match["failed"]:

@@ -89,7 +89,7 @@ def parse_bytes(data: bytes, source: str = "<bytes>") -> Machine:
             index, reserved, value = ENTRY.unpack_from(data, place)
             if reserved:
                 raise ParseError(f"{source}: the entry at offset {place} has reserved = 0x{reserved:x}, not 0")
-            if index in reg.KNOWN_MSRS:
+            if index in reg.READ_MSRS:
                 msrs[index] = Register(value)
         at = end
     listing = guest(registers)
@@ -131,7 +131,7 @@ def _entries(text: str, source: str) -> Machine:
             cpu = values.cpu_number(match["vcpu"], source, line)
             continue
         index = values.number(match["index"] or match["alone"], source, line, "MSR index", 32, base=10)
-        if index not in reg.KNOWN_MSRS:
+        if index not in reg.READ_MSRS:
             continue
         name = rules.msr_name(index)
         if match["alone"]:

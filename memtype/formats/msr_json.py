@@ -81,7 +81,7 @@ def _list(items: Any, source: str) -> dict[int, Register]:
         if index is None or data is None or isinstance(index, (dict, list)) or isinstance(data, (dict, list)):
             continue
         number = values.integer(index, source, "MSR index", 32)
-        if number in reg.KNOWN_MSRS:
+        if number in reg.READ_MSRS:
             found[number] = Register(_data(data, source, rules.msr_name(number)))
     return found
 
@@ -104,7 +104,7 @@ def _mapping(item: dict[str, Any], source: str) -> dict[int, Register]:
     found: dict[int, Register] = {}
     for key, value in item.items():
         index = _key(key, source)
-        if index in reg.KNOWN_MSRS and not isinstance(value, (dict, list)):
+        if index in reg.READ_MSRS and not isinstance(value, (dict, list)):
             found[index] = Register(values.integer(value, source, rules.msr_name(index)))
     return found
 

@@ -25,7 +25,9 @@ _CPU2 = _CPU.replace("<cpu>", "<cpu2>")
 _WORD = r"(?:(?:\[CHIPSEC\]\s*)?(?:rdmsr|msr)\b\s*(?:register\s*)?[\[(:]?\s*)"
 _HEX = r"0x[0-9a-z_]+"
 _NAME = (
-    r"(?:(?:MSR_|IA32_|AMD64_|AMD_|K8_)*(?:MTRR_?|(?:CR_)?PAT(?:_MSR)?\b|SYSCFG|TOP_?MEM2|TME_ACTIVATE)[A-Za-z0-9_]*)"
+    r"(?:(?:MSR_|IA32_|AMD64_|AMD_|K8_)*(?:MTRR_?|(?:CR_)?PAT(?:_MSR)?\b|SYSCFG|TOP_?MEM2"
+    r"|(?:SM|PRM)RR_?(?:PHYS)?_?(?:BASE|MASK)\b|TME_ACTIVATE|MKTME_KEYID|SMM_?(?:ADDR|MASK)|IORR_?(?:BASE|MASK)"
+    r"|MMIO_?C(?:FG|ONF)_?BASE)[A-Za-z0-9_]*)"
 )
 _REGISTER = re.compile(
     rf"^\s*(?:\[CHIPSEC\]\s*)?{_CPU}?(?P<word>{_WORD})?{_CPU2}?(?:"
@@ -36,7 +38,9 @@ _REGISTER = re.compile(
     re.I,
 )
 _VALUE = re.compile(
-    r"^(?:(?:0x)?(?P<high>[0-9a-f]{1,8}):(?:0x)?(?P<low>[0-9a-f]{8})|(?P<value>(?:0x)?[0-9a-f_]+)h?)"
+    r"^(?:(?:0x)?(?P<high>[0-9a-f]{1,8}):(?:0x)?(?P<low>[0-9a-f]{8})|eax\s*=\s*(?:0x)?(?P<eax>[0-9a-f]{1,8})\s*,?\s*edx\s*=\s*(?:0x)?(?P<edx>[0-9a-f]{1,8})"
+    r"|edx\s*=\s*(?:0x)?(?P<edx_first>[0-9a-f]{1,8})\s*,?\s*eax\s*=\s*(?:0x)?(?P<eax_last>[0-9a-f]{1,8})"
+    r"|(?P<value>(?:0x)?[0-9a-f_]+)h?)"
     r"(?:\s*[(,;#/].*|\s+\[.*\])?$",
     re.I,
 )
@@ -45,9 +49,13 @@ _TRIPLE = re.compile(rf"^\s*(?P<cpu>\d{{1,9}})\s*[,;\s]\s*(?P<index>{_HEX})\s*[,
 _HEADING = re.compile(r"^\W*(?:cpu|core|processor|thread)\s*[#:]?\s*(\d+)(?:\W|msrs?|mtrrs?|registers?)*$", re.I)
 _COMMAND = re.compile(r"(?:^|[\s$#>|&;])(?P<tool>rdmsr|wrmsr)(?P<arguments>(?:\s+[-\w:]+)+)\s*(?:[#;&|].*)?$")
 _UNREADABLE = re.compile(r"(?:rdmsr|msr).{0,20}cannot read MSR\s+(0x[0-9a-f]+)", re.I)
-_AMD = re.compile(r"\bAuthenticAMD\b|\bHygonGenuine\b")
-_INTEL = re.compile(r"\bGenuineIntel\b")
+_AMD = re.compile(r"\bAuthenticAMD\b|\bHygonGenuine\b|^\W*vendor\W{1,3}AMD\b", re.M)
+_INTEL = re.compile(r"\bGenuineIntel\b|^\W*vendor\W{1,3}Intel\b", re.M)
 _PLAIN = re.compile(r"^\s*(0x)?[0-9a-f]+\s*$", re.I)
+_UNIQ = re.compile(r"\|\s*uniq\s+(?:-\w+\s+)*(?:-\w*c\w*|--count)\b")  # how many processors in a row hold a value
+_SORTED = re.compile(r"\|\s*sort\b")
+_COUNTED = re.compile(r"^\s*(?P<count>\d{1,9})\s+(?P<value>(?:0x)?[0-9a-f]+)\s*$", re.I)
+_MOST_COUNTED = 1 << 13  # processors that one count may stand for: as many as Linux can run
 _JSON = re.compile(r"\s*(?:\{|\[\s*[\[{\"\]])")
 _FOREIGN = re.compile(r"^[ \t]*MSR 0x[0-9A-F]{8} = 0x[0-9A-F]{8}:0x[0-9A-F]{8} \(", re.M)  # inteltool
 
@@ -103,6 +111,8 @@ class _Command:
     cpu: int | None  # None: every processor, one line each
     base: int
     lines: int = 0
+    counted: bool = False  # each line says how many processors in a row hold its value
+    sorted: bool = False  # ... once they were sorted: which ones is not told
 
 
 def parse(text: str, source: str = "<text>") -> Machine:
@@ -136,6 +146,11 @@ def _take(reader: _Reader, number: int, line: str) -> None:
     command = _command(line)
     if command is not None:
         _run(reader, number, command)
+        if reader.command:
+            reader.command.counted, reader.command.sorted = bool(_UNIQ.search(line)), bool(_SORTED.search(line))
+        return
+    if reader.command and reader.command.counted and (counted := _COUNTED.match(line)):
+        _repeated(reader, number, counted)
         return
     if reader.command and _PLAIN.match(line):
         _output(reader, number, line)
@@ -190,7 +205,7 @@ def _index(text: str) -> int:
 def _register(reader: _Reader, number: int, found: _Line) -> None:
     if found.index >> 32:
         raise values.refusal(reader.source, number, f"register {values.quoted(found.label)} is not a 32-bit MSR number")
-    if found.index not in reg.KNOWN_MSRS:
+    if found.index not in reg.READ_MSRS:
         return
     cpu = reader.cpu if found.cpu is None else values.cpu_number(found.cpu, reader.source, number)
     several = _SET.match(found.rest)
@@ -206,9 +221,10 @@ def _register(reader: _Reader, number: int, found: _Line) -> None:
     if value is None:
         what = f"= {values.quoted(found.rest)} is not a number" if found.rest else "has no value"
         raise values.refusal(reader.source, number, f"{name} (0x{found.index:x}) {what}")
-    if value["high"]:
-        whole = values.number(value["high"], reader.source, number, name, 32) << 32
-        whole |= values.number(value["low"], reader.source, number, name, 32)
+    high, low = value["high"] or value["edx"] or value["edx_first"], value["low"] or value["eax"] or value["eax_last"]
+    if high:
+        whole = values.number(high, reader.source, number, name, 32) << 32
+        whole |= values.number(low, reader.source, number, name, 32)
     else:
         whole = values.number(value["value"], reader.source, number, name)
     reader.put(cpu, found.index, whole, number)
@@ -276,6 +292,21 @@ def _output(reader: _Reader, number: int, line: str) -> None:
     value = values.number(line, reader.source, number, rules.msr_name(command.index), base=command.base)
     reader.put(cpu, command.index, value, number)
     command.lines += 1
+
+
+def _repeated(reader: _Reader, number: int, counted: re.Match[str]) -> None:
+    """A line of ``rdmsr -a … | uniq -c``: so many processors in a row hold the value."""
+    command = reader.command
+    assert command is not None
+    count = int(counted["count"])
+    if not 1 <= count <= _MOST_COUNTED - command.lines or (command.cpu is not None and count > 1):
+        what = f"{count} processors for register 0x{command.index:x}"
+        limit = _MOST_COUNTED if command.cpu is None else 1
+        raise values.refusal(reader.source, number, f"{what}: 1 to {limit} can hold it")
+    if command.sorted and command.lines:
+        reg.once(reader.notes, "the values were sorted: which processor holds which is not told")
+    for _ in range(count):
+        _output(reader, number, counted["value"])
 
 
 # --- lists that give the set of values over all processors ----------------------------------------------------------

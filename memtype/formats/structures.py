@@ -71,7 +71,7 @@ def _entries(text: str, source: str) -> dict[int, Register]:
     for entry in _ENTRY.finditer(text):
         line = text.count("\n", 0, entry.start()) + 1
         index = values.number(entry[1], source, line, "register", 32)
-        if index in reg.KNOWN_MSRS:
+        if index in reg.READ_MSRS:
             msrs[index] = reg.told(entry[2], source, line, index)
     return msrs
 

@@ -15,6 +15,16 @@ _OTHER_NAMES = {
     "PAT": rules.PAT_MSR, "CRPAT": rules.PAT_MSR,
     "SYSCFG": rules.SYSCFG_MSR, "TMEACTIVATE": rules.TME_ACTIVATE,
     "TOPMEM2": rules.TOP_MEM2_MSR, "TOM2": rules.TOP_MEM2_MSR,
+    "SMRRPHYSBASE": rules.SMRR_MSRS[0], "SMRRPHYSMASK": rules.SMRR_MSRS[1],
+    "SMRRBASE": rules.SMRR_MSRS[0], "SMRRMASK": rules.SMRR_MSRS[1],
+    "PRMRRPHYSBASE": rules.PRMRR_MSRS[0], "PRMRRPHYSMASK": rules.PRMRR_MSRS[1],
+    "MKTMEKEYIDPARTITIONING": rules.MKTME_PARTITION_MSR,
+    "SMMADDR": rules.AMD_SMM_MSRS[0], "SMMMASK": rules.AMD_SMM_MSRS[1],
+    "TSEGADDR": rules.AMD_SMM_MSRS[0], "TSEGMASK": rules.AMD_SMM_MSRS[1],
+    **{f"IORRBASE{n}": pair[0] for n, pair in enumerate(rules.IORR_MSRS)},
+    **{f"IORRMASK{n}": pair[1] for n, pair in enumerate(rules.IORR_MSRS)},
+    "MMIOCFGBASE": rules.MMIO_CONFIG_MSR, "MMIOCONFBASE": rules.MMIO_CONFIG_MSR,
+    "MMIOCFGBASEADDR": rules.MMIO_CONFIG_MSR,
 }  # fmt: skip
 _PREFIXES = ("MSR", "IA32", "AMD64", "AMD", "K8", "K7")
 

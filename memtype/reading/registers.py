@@ -22,6 +22,7 @@ MTRR_MSRS = PAIR_MSRS | frozenset(rules.FIXED_MSRS) | {rules.DEF_TYPE_MSR}
 KNOWN_MSRS = MTRR_MSRS | {
     rules.MTRRCAP, rules.PAT_MSR, rules.SYSCFG_MSR, rules.TOP_MEM2_MSR, rules.TME_ACTIVATE
 }  # fmt: skip
+READ_MSRS = KNOWN_MSRS | rules.SYSTEM_MSRS  # what families keep; by KNOWN_MSRS they know a text for theirs
 KVM_PAIRS = 8  # KVM_NR_VAR_MTRR: every KVM guest has so many
 TOM2_MSRS = frozenset({rules.SYSCFG_MSR, rules.TOP_MEM2_MSR})
 
@@ -174,8 +175,10 @@ def machine_of(
     said = list(notes)
     if len(registers) > MAX_CPUS:
         raise refusal(source, 0, f"more than {MAX_CPUS} processors")
-    if not ranges and not any(msrs.keys() & KNOWN_MSRS for msrs in registers.values()):
+    if not ranges and not any(msrs.keys() & READ_MSRS for msrs in registers.values()):
         raise refusal(source, 0, "no MTRR and no PAT register in it")
+    if system := _system(registers.values()):
+        more["facts"] = {**(more.get("facts") or {}), "system_msrs": system}
     maker = vendor or _implied_vendor(registers.values(), said)
     seen: dict[Registers, Registers] = {}  # processors that hold the same share one object, and its answers
     cpus = []
@@ -184,7 +187,7 @@ def machine_of(
         made = registers_of(msrs, width, maker, listing or Listing(), ranges or {})
         cpus.append(Cpu(cpu, made and seen.setdefault(made, made), pat))
     if all(cpu.registers is None for cpu in cpus):
-        said.append(not_told("registers", "only the PAT is in the dump"))
+        said.append(not_told("registers", "no MTRR is in the dump"))
     said += differing({cpu: {i: r.value for i, r in msrs.items()} for cpu, msrs in registers.items()})
     machine = Machine(
         tuple(cpus), name, vendor=maker, maxphyaddr=None if width is None else width.bits, width=width,
@@ -193,19 +196,29 @@ def machine_of(
     return settled(machine.with_used_width())
 
 
+def _system(registers: Iterable[Held]) -> dict[str, str]:
+    """The registers of `rules.SYSTEM_MSRS`, and SYSCFG, as the first processor that tells them holds them."""
+    found: dict[int, int] = {}
+    for msrs in registers:
+        for index in msrs.keys() & (rules.SYSTEM_MSRS | {rules.SYSCFG_MSR}):
+            found.setdefault(index, msrs[index].value)
+    return {f"0x{index:x}": f"0x{found[index]:x}" for index in sorted(found)}
+
+
 def registers_of(
     msrs: Held, width: Width | None, vendor: str | None, listing: Listing, ranges: Mapping[int, Range]
 ) -> Registers | None:
     """One processor's registers; None where the dump tells no MTRR of it."""
     if not (msrs.keys() & MTRR_MSRS or any(pair_of(index) is not None for index in msrs) or ranges):
         return None
-    held = {index: register for index, register in msrs.items() if index != rules.PAT_MSR}
+    others = (rules.SYSTEM_MSRS | {rules.PAT_MSR}) - KNOWN_MSRS | {rules.PAT_MSR}  # no MTRR's meaning hangs on them
+    held = {index: register for index, register in msrs.items() if index not in others}
     return Registers(held, ranges, width, vendor, **listing.fields())
 
 
 def differing(registers: Mapping[int, Mapping[int, int]]) -> list[str]:
     """One note of what differs between processors."""
-    wanted = sorted({index for msrs in registers.values() for index in msrs if index in KNOWN_MSRS})
+    wanted = sorted({index for msrs in registers.values() for index in msrs if index in READ_MSRS})
     different = [index for index in wanted if len({msrs.get(index) for msrs in registers.values()}) > 1]
     if not different or len(registers) < 2:
         return []

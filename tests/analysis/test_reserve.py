@@ -6,7 +6,7 @@ import itertools
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import memtype as mt
@@ -181,6 +181,7 @@ def test_at_tells_the_list_beside_the_mtrrs(tmp_path, capsys):
 tree = st.tuples(st.integers(0, 30), st.integers(1, 8), st.sampled_from(("write-back", "uncached")))
 
 
+@settings(deadline=None)
 @given(st.lists(tree, max_size=12), st.integers(0, 30), st.integers(1, 12))
 def test_parts_of_a_range_are_what_each_page_says(entries, base, pages):
     from memtype.cli import tracked

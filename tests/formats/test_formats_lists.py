@@ -62,7 +62,7 @@ def test_every_spelling_reads_the_same(spelling):
     ("MTRRfix16K_A0000", 0x259), ("MSR_MTRRfix4K_F8000", 0x26F), ("IA32_MTRR_FIX64K_00000", 0x250),
     ("IA32_MTRRCAP", 0xFE), ("MTRR_DEF_TYPE", 0x2FF), ("IA32_CR_PAT", 0x277), ("MSR_AMD64_SYSCFG", 0xC0010010),
     ("MSR_K8_TOP_MEM2", 0xC001001D), ("AMD_MTRR_VARIABLE_BASE1", 0x202), ("IA32_MTRR_PHYSBASE40", None),
-    ("IA32_SMRR_PHYSBASE", None), ("IA32_APIC_BASE", None), ("MTRRfix4K_C4000", None),
+    ("IA32_SMRR_PHYSBASE", 0x1F2), ("IA32_APIC_BASE", None), ("MTRRfix4K_C4000", None),
 ])  # fmt: skip
 def test_names(name, index):
     assert msr_index(name) == index

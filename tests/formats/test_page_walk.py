@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import memtype as mt
@@ -22,6 +22,7 @@ def test_the_last_entry_is_the_leaf():
     assert (walk["base"], walk["size"], walk["index"]) == ("0xfed00000", "0x1000", 3)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 7), st.integers(0, (1 << 40) - 1), st.sampled_from([1, 2, 3]))
 def test_every_index_at_every_level(index, frame, level):
     names = ["PGD", "P4D", "PUD", "PMD", "PTE"][: 6 - level]

@@ -13,7 +13,7 @@ from memtype.reading import values
 _BIOS = re.compile(
     r"\s*(?:BIOS-(?:e820|88|e801)|Xen|efi-e820):\s*(?:"
     r"\[mem\s+0x(?P<base>[0-9a-f]+)\s*-\s*0x(?P<last>[0-9a-f]+)\]\s*(?P<kind>[A-Za-z(].*?)|"
-    r"(?P<from>[0-9a-f]+) - (?P<to>[0-9a-f]+) \((?P<word>[^)]*)\))\s*$",
+    r"(?:(?P<from>[0-9a-f]+) - (?P<to>[0-9a-f]+)|(?P<size>[0-9a-f]+) @ (?P<at>[0-9a-f]+)) \((?P<word>[^)]*)\))\s*$",
     re.I,
 )
 _UPDATE = re.compile(
@@ -38,7 +38,8 @@ class Ram:
     def take(self, number: int, line: str, trimming: bool) -> bool:
         """Read one bare line; `trimming` says that the MTRRs were read and RAM not sized yet."""
         if found := _BIOS.match(line):
-            base, end = _span(found, f"{self.source}:{number}")
+            where = f"{self.source}:{number}"
+            base, end = _sized(found, where) if found["at"] else _span(found, where)
             entry = RamRange(base, end - base, (found["kind"] or found["word"]).strip())
             if entry.size and entry not in self.ranges:
                 self.ranges.append(entry)
@@ -61,6 +62,14 @@ def started(line: str) -> bool:
 
 def ends_trimming(line: str) -> bool:
     return _AFTER_TRIM.match(line) is not None
+
+
+def _sized(found: re.Match[str], where: str) -> tuple[int, int]:
+    """[base, end) as kernels up to 2.4.10 print it: ``size @ base``."""
+    size, base = (values.number(found[name], where, 0, name) for name in ("size", "at"))
+    if base + size > 1 << 64:
+        raise ParseError(f"{where}: RAM range 0x{base:x}+0x{size:x} is beyond 64 bits")
+    return base, base + size
 
 
 def _span(found: re.Match[str], where: str) -> tuple[int, int]:

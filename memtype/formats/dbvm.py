@@ -1,0 +1,86 @@
+"""What the script prints that DBVM's author asks users to run in Cheat Engine: pairs without an index, in order.
+
+    IA32_MTRRCAP=d0a
+    Variable count is 10
+    base - mask
+    0000000000000006 - 0000007c00000800
+    0000000000000000 - 0000000000000000
+    FIX64K_00000=0606060606060606
+    IA32_MTRR_DEF_TYPE=c00
+
+The first pair is pair 0. A line between IA32_MTRRCAP and the end of the pairs that no register holds is refused.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from memtype import rules
+from memtype.machine import Machine
+from memtype.reading import registers as reg
+from memtype.reading import values
+from memtype.reading.lines import holds, lines
+from memtype.reading.names import msr_index
+from memtype.told import Register
+
+NAME = "dbvm"
+
+_CAP = re.compile(r"^\s*IA32_MTRRCAP\s*=\s*(?:0x)?([0-9a-f]{1,40})\s*$", re.I)
+_PAIR = re.compile(r"^\s*(?:0x)?([0-9a-f]{16}) - (?:0x)?([0-9a-f]{16})\s*$", re.I)
+_NAMED = re.compile(
+    r"^\s*((?:IA32_)?(?:MTRR_)?(?:FIX(?:64|16|4)K_[0-9a-f]{5}|DEF_?TYPE|PAT))\s*=\s*(?:0x)?([0-9a-f]{1,40})\s*$", re.I
+)
+_BETWEEN = re.compile(r"^\s*(?:$|Variable count is \d+|base - mask)", re.I)
+
+
+def sniff(text: str) -> bool:
+    return holds(text, "ia32_mtrrcap") and any(kind == "pair" for _, kind, _ in _rows(text))
+
+
+def owns(text: str) -> set[int]:
+    """Its lines: MTRRCAP and DEF_TYPE alone would look like a list without pairs."""
+    return {number for number, _, _ in _rows(text)}
+
+
+def parse(text: str, source: str = "<text>") -> Machine:
+    """One processor's registers."""
+    found: dict[int, Register] = {}
+    pairs, taken = 0, set()
+    for number, kind, match in _rows(text):
+        taken.add(number)
+        if kind == "pair":
+            found |= _pair(match, pairs, source, number)
+            pairs += 1
+        elif kind == "cap":
+            found[rules.MTRRCAP] = reg.told(match[1], source, number, rules.MTRRCAP)
+        elif (index := msr_index(match[1])) is not None:
+            found[index] = reg.told(match[2], source, number, index)
+        count = found[rules.MTRRCAP].value & rules.MTRRCAP_VCNT
+        if pairs > count:
+            raise values.refusal(source, number, f"pair {pairs} of {count} that MTRRCAP names")
+    return reg.machine_of({0: found}, NAME, source, taken=frozenset(taken))
+
+
+def _rows(text: str) -> Iterator[tuple[int, str, re.Match[str]]]:
+    """(line, what it is, match): pairs count in one run behind MTRRCAP, named registers anywhere behind it."""
+    begun = inside = False
+    for number, line in lines(text):
+        if found := _CAP.match(line):
+            begun = inside = True
+            yield number, "cap", found
+        elif inside and (found := _PAIR.match(line)):
+            yield number, "pair", found
+        elif begun and (found := _NAMED.match(line)):
+            inside = False
+            yield number, "named", found
+        elif not _BETWEEN.match(line):
+            inside = False
+
+
+def _pair(match: re.Match[str], number: int, source: str, line: int) -> dict[int, Register]:
+    base, mask = (values.number(match[group], source, line, "pair") for group in (1, 2))
+    if base & rules.BASE_RESERVED or mask & rules.MASK_RESERVED or base & rules.BASE_TYPE not in rules.MTRR_TYPES:
+        raise values.refusal(source, line, f"{match[0].strip()}: no base and mask of a variable range")
+    low, high = rules.PHYSBASE0 + 2 * number, rules.PHYSMASK0 + 2 * number
+    return {low: Register(base, line=line), high: Register(mask, line=line)}

@@ -1,0 +1,74 @@
+"""Slim Bootloader's ``PrintMtrr``, on its console and in its shell (``mtrr``): DEF_TYPE in words, pairs with values.
+
+    MTRRs......: Enabled
+    Fixed MTRRs: Enabled
+    Default....: Uncacheable
+
+    Variable MTRRs
+    [0x000000000-0x07fffffff] Write-back
+       IA32_MTRR_PHYSBASE_0 (0x200): 0x0000000000000006
+       IA32_MTRR_PHYSMASK_0 (0x201): 0x0000007f80000800
+
+Pairs that are off are left out. The decoded ranges suppose 36 address bits; the registers count.
+"""
+
+from __future__ import annotations
+
+import re
+
+from memtype.machine import Machine
+from memtype.reading import registers as reg
+from memtype.reading import values
+from memtype.reading.lines import holds, lines
+from memtype.told import Register
+
+NAME = "slim-bootloader"
+
+_ENABLED = re.compile(r"^\s*MTRRs\.*:\s*(\w+)\s*$", re.I)
+_FIXED = re.compile(r"^\s*Fixed MTRRs\.*:\s*(\w+)\s*$", re.I)
+_DEFAULT = re.compile(r"^\s*Default\.+:\s*(\S[\w /-]{0,40}?)\s*$", re.I)
+_PAIR = re.compile(r"^\s*IA32_MTRR_PHYS(?:BASE|MASK)_?\d+ \((0x[0-9a-f]+)\):\s*(\S*)\s*$", re.I)
+_HEAD = re.compile(r"^\s*Variable MTRRs\s*$", re.I)
+_WORDS = ("enabled", "disabled")
+
+
+def sniff(text: str) -> bool:
+    return holds(text, "fixed mtrrs:", "mtrrs.") and any(_ENABLED.match(line) for _, line in lines(text))
+
+
+def owns(text: str) -> set[int]:
+    """Its pairs, which look like those of other lists."""
+    return {number for number, line in lines(text) if _PAIR.match(line)}
+
+
+def parse(text: str, source: str = "<text>") -> Machine:
+    """One processor's registers: the words of the head are fields of DEF_TYPE; pairs that are off are left out."""
+    found: dict[int, Register] = {}
+    kind, on, fixed = None, None, None
+    taken, listed = set(), False
+    for number, line in lines(text):
+        if word := _ENABLED.match(line):
+            on = _flag(word[1], source, number)
+        elif word := _FIXED.match(line):
+            fixed = _flag(word[1], source, number)
+        elif word := _DEFAULT.match(line):
+            kind = values.type_register(word[1].replace(" ", "-"), source, number)
+        elif pair := _PAIR.match(line):
+            index = values.number(pair[1], source, number, "register", 32)
+            if index not in reg.PAIR_MSRS:
+                raise values.refusal(source, number, f"0x{index:x} is no register of a variable range")
+            found[index] = reg.told(pair[2], source, number, index)
+        elif _HEAD.match(line):
+            listed = True
+        else:
+            continue
+        taken.add(number)
+    registers = {0: found | reg.def_type(kind, on, fixed)}
+    listing = reg.Listing(whole=listed)
+    return reg.machine_of(registers, NAME, source, vendor="intel", listing=listing, taken=frozenset(taken))
+
+
+def _flag(word: str, source: str, number: int) -> bool:
+    if word.lower() not in _WORDS:
+        raise values.refusal(source, number, f"{values.quoted(word)} is neither Enabled nor Disabled")
+    return word.lower() == "enabled"
