@@ -44,6 +44,7 @@ _TABLE: Final = (
     ("sdm",       EXACT,         "mtrr-undefined",    "mtrr-disabled",    "mtrr-fixed", "mtrr-default", "mtrr-tom2"),
     ("linux-6.4", EXACT,         "overlap-linux",     "disabled-invalid", "mtrr-fixed", "mtrr-default", "tom2-forced"),
     ("linux-6.5", "range-linux", "overlap-linux",     "mtrr-disabled",    "low-linux",  "mtrr-default", "tom2-forced"),
+    ("linux-forced", "range-none", "overlap-none",    "disabled-ignored", "low-none",   "default-wb",   "tom2-none"),
     ("proc",      "range-proc",  "overlap-linux",     "mtrr-disabled",    "mtrr-fixed", "mtrr-default", "tom2-forced"),
     ("kvm-4.1",   EXACT,         "overlap-linux",     "disabled-kvm",     "low-kvm",    "mtrr-default", "tom2-none"),
     ("kvm-6.10",  "range-kvm",   "overlap-kvm",       "mtrr-disabled",    "mtrr-fixed", "mtrr-default", "tom2-none"),
@@ -65,6 +66,8 @@ _ALIASES: Final = {
     "min": "jonomango",
     "linux-proc": "proc",
     "linux": "linux-6.5",
+    "linux-snp": "linux-forced",  # guests of SNP and TDX from 6.15 on, of Hyper-V from 6.6 on: no register is looked at
+    "linux-tdx": "linux-forced",
     "kvm": "kvm-6.10",
 }
 

@@ -94,12 +94,13 @@ def test_what_an_odd_pair_denotes_to_each() -> None:
     assert short.view("proc").ranges == ((0, 0, 2 * G, WB),)
     assert short.view("linux-6.5").ranges == ((0, 0, 62 * G, WB),)
     every = MtrrState(def_type=0x800, variable=[(6, 0x800)], maxphyaddr=36)
-    for name in set(PROGRAMS) - {"kvm-6.11", "acrn"}:
+    for name in set(PROGRAMS) - {"kvm-6.11", "acrn", "linux-forced"}:
         assert every.view(name).ranges == ((0, 0, 64 * G, WB),), name
 
 
 MODELS = dict.fromkeys(PROGRAMS, "mtrr-variable") | {
     "linux-6.5": "range-linux", "proc": "range-proc", "kvm-6.10": "range-kvm", "kvm-6.11": "range-none",
+    "linux-forced": "range-none",
     "edk2": "range-edk2", "edk2-dump": "range-edk2", "patina": "range-edk2", "hvpp": "range-hvpp", "acrn": "range-none",
 }  # fmt: skip
 
@@ -161,14 +162,17 @@ def test_overlaps_of_three() -> None:
     three = overlay(*((2 * G, G, k) for k in (WB, WT, WC)), default=UC)
     assert {name: str(three.view(name).at(2 * G)) for name in PROGRAMS} == {
         "sdm": "??", "linux-6.4": "UC", "linux-6.5": "UC", "proc": "UC", "kvm-4.1": "UC", "kvm-6.10": "WB",
-        "kvm-6.11": "WB", "xen": "WC", "bochs": "WB", "edk2": "WC", "edk2-dump": "WC", "patina": "??",
+        "linux-forced": "WB", "kvm-6.11": "WB",
+        "xen": "WC", "bochs": "WB", "edk2": "WC", "edk2-dump": "WC", "patina": "??",
         "bitvisor": "WT", "jonomango": "WC", "hvpp": "UC", "acrn": "WB",
     }  # fmt: skip
     wt_then_wb = overlay(*((2 * G, G, k) for k in (WC, WT, WB)), default=UC)
     assert [str(wt_then_wb.view(name).at(2 * G)) for name in ("xen", "edk2")] == ["WB", "WT"]
     late_uc = overlay(*((2 * G, G, k) for k in (WB, WC, UC)), default=WC)
     answers = {name: str(late_uc.view(name).at(2 * G)) for name in PROGRAMS}
-    assert {name for name, kind in answers.items() if kind != "UC"} == {"kvm-6.10", "kvm-6.11", "patina", "acrn"}
+    assert {name for name, kind in answers.items() if kind != "UC"} == {
+        "kvm-6.10", "kvm-6.11", "patina", "acrn", "linux-forced",
+    }  # fmt: skip
 
 
 # --- KVM ---------------------------------------------------------------------------------------------------------
@@ -260,6 +264,7 @@ def test_disabled() -> None:
         "linux-6.4": ["??", "??", "??", "??"],
         "kvm-4.1": ["WB", "WB", "WT", "WP"],
         "kvm-6.11": ["WB", "WB", "WB", "WB"],
+        "linux-forced": ["WB", "WB", "WB", "WB"],
         "hvpp": ["WP", "WP", "WT", "WP"],
         "acrn": ["WP", "WB", "WP", "WB"],
     }
@@ -272,8 +277,8 @@ def test_the_first_mebibyte() -> None:
         return {name: str(state.view(name).at(0xFFFFF)) for name in PROGRAMS}
 
     on = answers(0xC06)
-    assert {name for name, kind in on.items() if kind != "WT"} == {"jonomango", "kvm-6.11"}
-    assert on["jonomango"] == "UC" and on["kvm-6.11"] == "WB"
+    assert {name for name, kind in on.items() if kind != "WT"} == {"jonomango", "kvm-6.11", "linux-forced"}
+    assert on["jonomango"] == "UC" and on["kvm-6.11"] == on["linux-forced"] == "WB"
     off = answers(0x806)
     assert {name for name, kind in off.items() if kind != "WB"} == {"kvm-4.1"}
     assert off["kvm-4.1"] == "WT"
@@ -284,7 +289,7 @@ def test_the_first_mebibyte() -> None:
 def test_tom2() -> None:
     state = overlay((8 * G, 4 * G, UC), default=WP, width=48, vendor="amd", syscfg=0x600000, tom2=0x4_1F00_0000)
     for address, changed in ((8 * G, "UC"), (6 * G, "WP"), (0x4_1F00_0000, "WP")):
-        expected = dict.fromkeys(PROGRAMS, changed) | dict.fromkeys(("kvm-6.11", "acrn"), "WB")
+        expected = dict.fromkeys(PROGRAMS, changed) | dict.fromkeys(("kvm-6.11", "acrn", "linux-forced"), "WB")
         expected |= dict.fromkeys(("sdm", "bitvisor"), "WB" if address == 6 * G else changed)
         expected |= dict.fromkeys(("linux-6.4", "linux-6.5", "proc"), "WP" if address > 15 * G else "WB")
         assert {name: str(state.view(name).at(address)) for name in PROGRAMS} == expected
@@ -298,7 +303,7 @@ def test_the_first_mebibyte_without_fixed_ranges() -> None:
     """FE = 0: a variable range decides for all but two."""
     state = overlay((0, 4 * G, WT), default=WP, fixed=[0x0606060606060606] * 11)
     kinds = {name: str(state.view(name).at(0xFFFFF)) for name in PROGRAMS}
-    others = {"acrn": "WP", "kvm-4.1": "WB", "kvm-6.11": "WB", "hvpp": "WP"}
+    others = {"acrn": "WP", "kvm-4.1": "WB", "kvm-6.11": "WB", "linux-forced": "WB", "hvpp": "WP"}
     assert kinds == dict.fromkeys(PROGRAMS, "WT") | others
 
 
@@ -392,7 +397,7 @@ def test_views_agree_on_plain_states(state: MtrrState) -> None:
         return
     addresses = [a for a in interesting_addresses(plain, random.Random(2), 20) if a >= rules.FIXED_END]
     expected = plain.types(addresses).tolist()
-    for name in set(PROGRAMS) - {"acrn", "kvm-6.11", "hvpp"}:
+    for name in set(PROGRAMS) - {"acrn", "kvm-6.11", "linux-forced", "hvpp"}:
         assert plain.view(name).types(addresses).tolist() == expected, name
 
 
@@ -497,3 +502,11 @@ def test_sweep_keeps_tom2_zones_apart() -> None:
     state = overlay((0, 64 * G, UC), default=WP, width=40, vendor="amd", syscfg=0x600000, tom2=8 * G)
     bases, kinds = sweep.resolve(PROGRAMS["linux-6.5"], state)
     assert list(zip(bases, kinds)) == [(0, UC), (4 * G, WB), (8 * G, UC), (64 * G, WP)]
+
+
+@pytest.mark.parametrize("name", ["linux-forced", "linux-snp", "linux-tdx"])
+def test_a_guest_of_snp_or_tdx_sees_wb_whatever_the_registers_hold(name):
+    held = MtrrState(0x400, (0,) * 11, ((0, 0xF00000000 | 0x800),), 36, "amd", 1 << 21 | 1 << 22, 1 << 33)
+    view = held.view(name)
+    assert [(s.base, s.size, str(s.type)) for s in view.map] == [(0, 1 << 36, "WB")]
+    assert str(view.at(0xA0000)) == "WB" and "guest_force_mtrr_state" in view.explain(0).steps[-1].source
