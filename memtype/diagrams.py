@@ -99,6 +99,13 @@ class Diagram:
 
         return cls(build(width, 0), width)
 
+    def lower(self, width: int) -> Diagram:
+        """The same below 2**width."""
+        tree = self.root
+        while isinstance(tree, Node) and tree.bit >= width:
+            tree = tree.low
+        return Diagram(tree, width)
+
     # --- asking -------------------------------------------------------------------------------------------------
 
     def at(self, number: int) -> int:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from typing import Any, Protocol
 
 import numpy as np
 
 from memtype import arrays, backends, parallel, rules
+from memtype.diagrams import Diagram
 from memtype.errors import InputError
 from memtype.types import MemoryType
 
@@ -259,12 +262,43 @@ class MemoryMap:
 
     def uniform(self, base: int, size: int) -> MemoryType:
         """The one type of [base, base + size), or MIXED."""
+        base, end = self.bounds(base, size)
+        first, last = bisect_right(self._bases, base) - 1, bisect_right(self._bases, end) - 1
+        return self._kinds[first] if first == last else MemoryType.MIXED
+
+    def bounds(self, base: int, size: int) -> tuple[int, int]:
+        """First and last address of [base, base + size). Raises `InputError` where it is empty or leaves the map."""
         base, size = arrays.integer(base, "base"), arrays.integer(size, "size")
         if size <= 0 or base < 0 or base + size > 1 << self.maxphyaddr:
             raise InputError(f"range 0x{base:x}+0x{size:x} is not within [0, 2**{self.maxphyaddr})")
-        first = bisect_right(self._bases, base) - 1
-        last = bisect_right(self._bases, base + size - 1) - 1
-        return self._kinds[first] if first == last else MemoryType.MIXED
+        return base, base + size - 1
+
+    def within(self, base: int, size: int) -> Iterator[Segment]:
+        """The segments of [base, base + size), cut to it, one after the other."""
+        base, last = self.bounds(base, size)
+        for segment in self.segments[bisect_right(self._bases, base) - 1 : bisect_right(self._bases, last)]:
+            low, end = max(segment.base, base), min(segment.end, last + 1)
+            yield Segment(low, end - low, segment.type)
+
+    def first(self, count: int) -> list[Segment]:
+        """The first segments, at most `count`."""
+        wanted = arrays.integer(count, "count")
+        if not 0 <= wanted <= sys.maxsize:
+            raise InputError(f"count {wanted} is no number of segments")
+        return list(islice(self.within(0, 1 << self.maxphyaddr), wanted))
+
+    @property
+    def diagram(self) -> Diagram:
+        """The type of every page, by page number. Raises `InputError` where a segment begins inside a page."""
+        inside = next((base for base in self._bases if base % rules.PAGE_SIZE), None)
+        if inside is not None:
+            raise InputError(f"a segment begins at 0x{inside:x}, inside a page: no map of pages")
+        pages = [base >> rules.PAGE_SHIFT for base in self._bases]
+        return Diagram.of_steps(pages, [int(kind) for kind in self._kinds], self.maxphyaddr - rules.PAGE_SHIFT)
+
+    def listed(self) -> MemoryMap:
+        """The map itself, whose segments can be listed. Raises `ShatteredMapError` where there are too many."""
+        return self
 
     def as_arrays(self) -> tuple[arrays.U64Array, arrays.U8Array]:
         """(bases uint64, types uint8), one element per segment."""

@@ -11,6 +11,7 @@ from memtype import arrays, backends, explanation, parallel, rules
 from memtype.arrays import check_maxphyaddr
 from memtype.errors import RegisterError, ShatteredMapError
 from memtype.memory_map import MemoryMap, packed_map
+from memtype.periodic_map import PeriodicMap
 from memtype.types import MemoryType
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ class MtrrState:
     tom2: int = 0
     cap: int | None = None
     _held: tuple[Any, ...] = field(default=(None,), init=False, repr=False, compare=False)  # the backend's handle
-    _map: Any = field(default=None, init=False, repr=False, compare=False)  # MemoryMap, or why there is none
+    _map: Any = field(default=None, init=False, repr=False, compare=False)  # MemoryMap, once it was asked for
     # What `at` has learnt: the type of whole MiB that have one, by number. Never block 0: True >> 20 is 0.
     _known: dict[int, MemoryType] = field(default_factory=dict, init=False, repr=False, compare=False)
 
@@ -203,12 +204,12 @@ class MtrrState:
             self._known[block] = kind
         return kind
 
-    def _resolve(self) -> MemoryMap | ShatteredMapError:
-        resolved: MemoryMap | ShatteredMapError
+    def _resolve(self) -> MemoryMap:
+        resolved: MemoryMap
         try:
             resolved = packed_map(backends.active.resolve_packed(self), self.maxphyaddr)
-        except ShatteredMapError as error:
-            resolved = error.with_traceback(None)
+        except ShatteredMapError:
+            resolved = PeriodicMap(self)
         _keep_map(self, resolved)
         return resolved
 
@@ -273,17 +274,11 @@ class MtrrState:
     def map(self) -> MemoryMap:
         """The whole physical address space as segments.
 
-        Raises
-        ------
-        ShatteredMapError
-            When holey masks make more than 65,536 segments. Lookups stay exact.
+        Where holey masks make more than 65,536 of them it is a `PeriodicMap`: look-ups, `uniform`, `within`, `first`,
+        `len` and comparing stay exact; listing all segments raises `ShatteredMapError`, which says how many there are.
         """
-        found = self._map
-        if found is None:
-            found = self._resolve()
-        if type(found) is MemoryMap:
-            return found
-        raise ShatteredMapError(str(found))
+        found: MemoryMap | None = self._map
+        return self._resolve() if found is None else found
 
     def view(self, name: str) -> View:
         """The same questions as that software reads the same registers: ``s.view("linux-6.5").at(address)``."""

@@ -702,11 +702,11 @@ class Registers:
         return found
 
     def _map(self, vary: frozenset[str]) -> MemoryMap:
-        found = _agreed([state.map for state in self._states(vary)])
+        found = _agreed([state.map.listed() for state in self._states(vary)])
         low = self._vary_at(LEGACY.start, vary)
         if low == vary:
             return found
-        return _spliced(found, _agreed([state.map for state in self._states(low)]), LEGACY)
+        return _spliced(found, _agreed([state.map.listed() for state in self._states(low)]), LEGACY)
 
     def types(self, addresses: Any, strict: bool = False, out: arrays.U8Array | None = None) -> Any:
         """The types of many addresses, NOT_TOLD (12) where machines that fit the text differ: as `MtrrState.types`."""

@@ -238,7 +238,7 @@ def _platform(machine: Machine, platform: str) -> Iterator[Finding]:
 
 def _ranges(machine: Machine, ram: list[Span], mmio: list[Span], all_wb: bool) -> Iterator[Finding]:
     try:
-        memory = machine.mtrrs.map if machine.mtrrs is not None else machine.printed_map
+        memory = machine.mtrrs.map.listed() if machine.mtrrs is not None else machine.printed_map
     except ShatteredMapError as error:
         yield Finding("check-shattered", "warning", f"no range was checked: {error}")
         return

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import islice
 
 from memtype import rules
+from memtype.diagrams import overlay
 from memtype.errors import InputError
 from memtype.machine import Cpu, Machine
 from memtype.memory_map import Answers, MemoryMap, answers
 from memtype.mtrr import MtrrState
 from memtype.pat import Pat
+from memtype.periodic_map import PeriodicMap
 from memtype.types import MemoryType
 
 
@@ -56,13 +59,14 @@ class Diff:
 
     Attributes
     ----------
-    changes : ranges whose memory type differs, rising; iterating over the `Diff` gives them
+    changes : ranges whose memory type differs, rising; iterating over the `Diff` gives them. Where masks with holes
+        make more than can be listed it is a `PeriodicChanges`, which counts them and gives them one by one
     pat : entries of IA32_PAT that differ; compared where both tell it
     registers : MTRRs that differ, in effect or not; None where one side has only a map
     notes : what could not be compared
     """
 
-    changes: tuple[Change, ...] = ()
+    changes: tuple[Change, ...] | PeriodicChanges = ()
     pat: tuple[PatChange, ...] = ()
     registers: tuple[RegisterChange, ...] | None = None
     notes: tuple[str, ...] = ()
@@ -95,8 +99,6 @@ def diff(a: Answers | Machine, b: Answers | Machine) -> Diff:
     ------
     InputError
         For a dump that tells neither registers nor a map.
-    ShatteredMapError
-        Where registers differ and holey masks make more segments than a map may hold.
 
     Examples
     --------
@@ -112,7 +114,7 @@ def diff(a: Answers | Machine, b: Answers | Machine) -> Diff:
     registers = register_changes(left, right) if left is not None and right is not None else None
     notes = []
     same = registers == () and left is not None and right is not None and _context(left) == _context(right)
-    changes: tuple[Change, ...] = ()
+    changes: tuple[Change, ...] | PeriodicChanges = ()
     if not same:
         maps, view = _maps(first, second)
         start = rules.FIXED_END if _low_unknown(first, second) else 0
@@ -123,7 +125,8 @@ def diff(a: Answers | Machine, b: Answers | Machine) -> Diff:
         if maps[0].maxphyaddr != maps[1].maxphyaddr:
             widths = f"{maps[0].maxphyaddr} and {maps[1].maxphyaddr}"
             notes.append(f"MAXPHYADDR {widths}: compared below 2**{min(m.maxphyaddr for m in maps)}")
-        changes = tuple(map_changes(*maps, start))
+        periodic = any(isinstance(memory, PeriodicMap) for memory in maps)
+        changes = PeriodicChanges(maps[0], maps[1], start) if periodic else tuple(map_changes(*maps, start))
     return Diff(changes, _pat_changes(first.pat, second.pat), registers, tuple(notes))
 
 
@@ -165,6 +168,47 @@ def map_changes(a: MemoryMap, b: MemoryMap, start: int = 0) -> Iterator[Change]:
         held = Change(base, end - base, old, new) if old != new else None
     if held:
         yield held
+
+
+_DIFFERS = 1 << 8
+
+
+def _pair(old: int, new: int) -> int:
+    """0 where they are the same, else both."""
+    return 0 if old == new else _DIFFERS | old << 4 | new
+
+
+class PeriodicChanges:
+    """The changes between maps of which at least one repeats too often to be listed: counted, or one by one.
+
+    Only whole pages: below `start` nothing is compared.
+    """
+
+    __slots__ = ("_both", "_window")
+
+    def __init__(self, a: MemoryMap, b: MemoryMap, start: int = 0) -> None:
+        width = min(a.maxphyaddr, b.maxphyaddr) - rules.PAGE_SHIFT
+        self._both = overlay([memory.diagram.lower(width) for memory in (a, b)], _pair)
+        self._window = start >> rules.PAGE_SHIFT, 1 << width
+
+    def __bool__(self) -> bool:
+        return self._both.values(*self._window) != {0}
+
+    def __len__(self) -> int:
+        """How many ranges differ."""
+        differs = overlay([self._both], lambda pair: int(pair != 0))
+        alike = (differs.count_runs(*self._window) + (not differs.at(self._window[0]))) // 2  # they alternate
+        return self._both.count_runs(*self._window) - alike
+
+    def __iter__(self) -> Iterator[Change]:
+        for first, end, pair in self._both.runs(*self._window):
+            if pair:
+                base, size = first << rules.PAGE_SHIFT, (end - first) << rules.PAGE_SHIFT
+                yield Change(base, size, MemoryType(pair >> 4 & 15), MemoryType(pair & 15))
+
+    def __getitem__(self, places: slice) -> tuple[Change, ...]:
+        """The first changes: ``changes[:8]``."""
+        return tuple(islice(self, places.start, places.stop, places.step))
 
 
 def _registers(state: MtrrState) -> dict[str, int]:

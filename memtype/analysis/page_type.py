@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
-
-import numpy as np
 
 from memtype import arrays, rules
 from memtype.effective import effective
-from memtype.errors import ShatteredMapError
 from memtype.memory_map import Answers, Segment, answers
 from memtype.types import MemoryType
 
@@ -89,18 +85,7 @@ def page_type(source: Answers, address: int, size: int = 1 << 21) -> PageType:
 
 
 def _segments(source: Answers, base: int, size: int) -> tuple[Segment, ...]:
-    try:
-        whole = source.map
-    except ShatteredMapError:  # holey masks: look at every 4 KiB
-        kinds = source.page_types(base >> rules.PAGE_SHIFT, size >> rules.PAGE_SHIFT)
-        starts = [0, *(np.flatnonzero(np.diff(kinds)) + 1).tolist(), kinds.size]
-        return tuple(
-            Segment(base + start * rules.PAGE_SIZE, (end - start) * rules.PAGE_SIZE, MemoryType(int(kinds[start])))
-            for start, end in pairwise(starts)
-        )
-    end = base + size
-    inside = [segment for segment in whole.segments if segment.base < end and segment.end > base]
-    return tuple(Segment(max(s.base, base), min(s.end, end) - max(s.base, base), s.type) for s in inside)
+    return tuple(source.map.within(base, size))
 
 
 def _advice(source: Answers, segments: tuple[Segment, ...], size: int) -> str:

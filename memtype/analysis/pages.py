@@ -14,6 +14,7 @@ from memtype.analysis import page_trie
 from memtype.errors import InputError, ShatteredMapError
 from memtype.memory_map import MemoryMap, answers
 from memtype.mtrr import MtrrState
+from memtype.periodic_map import PeriodicMap
 from memtype.types import MemoryType
 
 LEVELS = {"1": 1, "2": 2, "3": 3, "4K": 1, "2M": 2, "1G": 3}
@@ -216,8 +217,9 @@ def pages(
     """
     level = _level(max_level)
     end = _top(top, answers(source, "source").maxphyaddr)
+    source = source.state if isinstance(source, PeriodicMap) else source
     try:
-        memory = source if isinstance(source, MemoryMap) else source.map
+        memory = source if isinstance(source, MemoryMap) else source.map.listed()
     except ShatteredMapError:
         assert isinstance(source, MtrrState)
         return _of_trie(source, end, level)

@@ -164,6 +164,7 @@ def plan(
     if isinstance(target, MtrrState):
         current = target if current is None else current
         target = target.map
+    target = target.listed()
     processor = _context(target, current, vendor)
     stay = _pinned_numbers(pinned, current, registers)
     slots = [number for number in range(_count(registers, "registers", rules.MAX_VARIABLE)) if number not in stay]

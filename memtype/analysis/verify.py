@@ -14,6 +14,7 @@ from memtype.analysis import page_trie
 from memtype.errors import InputError, ShatteredMapError
 from memtype.memory_map import MemoryMap, answers
 from memtype.mtrr import MtrrState
+from memtype.periodic_map import PeriodicMap
 from memtype.types import MemoryType
 
 KINDS = ("wrong", "misconfigured", "ipat", "spanning")
@@ -278,8 +279,9 @@ class _Judge:
 
     @classmethod
     def of(cls, state: MtrrState | MemoryMap, level: int) -> _Judge:
+        state = state.state if isinstance(state, PeriodicMap) else state
         try:
-            memory = state if isinstance(state, MemoryMap) else state.map
+            memory = state if isinstance(state, MemoryMap) else state.map.listed()
         except ShatteredMapError:
             assert isinstance(state, MtrrState)
             none = np.empty(0, arrays.U64), np.empty(0, arrays.U8), np.empty(0, np.bool_)

@@ -6,6 +6,7 @@ import argparse
 import os
 import re
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from memtype import rules
@@ -15,7 +16,7 @@ from memtype.cli.addresses import hexadecimal, mem, size_text, span, span_json
 from memtype.cli.input import read_machine
 from memtype.cli.output import add_json, columns, notes, print_json, say
 from memtype.effective import effective
-from memtype.errors import InputError
+from memtype.errors import InputError, ShatteredMapError
 from memtype.explanation import Explanation
 from memtype.machine import Machine
 from memtype.memory_map import MemoryMap, Segment
@@ -207,12 +208,10 @@ def _meets(held: SystemRange, base: int, size: int) -> bool:
 
 def _clipped(memory: MemoryMap, base: int, size: int) -> list[Segment]:
     """The map's segments inside [base, base + size)."""
-    end = base + size
-    return [
-        Segment(max(s.base, base), min(s.end, end) - max(s.base, base), s.type)
-        for s in memory.segments
-        if s.base < end and s.end > base
-    ]
+    found = list(islice(memory.within(base, size), rules.MAP_SEGMENT_LIMIT + 1))
+    if len(found) > rules.MAP_SEGMENT_LIMIT:
+        raise ShatteredMapError(f"holey masks cut it into more than {rules.MAP_SEGMENT_LIMIT} segments; ask for less")
+    return found
 
 
 def _text(answer: _Answer, pats: list[MemoryType], lookup: _Lookup) -> list[str]:

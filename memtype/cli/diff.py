@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from memtype import rules
 from memtype.analysis.diff import Change, Diff, PatChange, RegisterChange, diff, diff_cpus
 from memtype.cli import addresses, input, output
 from memtype.errors import InputError
@@ -102,7 +103,10 @@ def _text(first: str, second: str, difference: Diff) -> list[str]:
     if difference.pat:
         found += output.columns([(f"PA{p.entry}", p.old, "->", p.new) for p in difference.pat], "  ").splitlines()
     if difference.changes:
-        found += output.columns([_row(change) for change in difference.changes]).splitlines()
+        shown = difference.changes[: rules.MAP_SEGMENT_LIMIT if isinstance(difference.changes, tuple) else _SHOWN]
+        found += output.columns([_row(change) for change in shown]).splitlines()
+        left = len(difference.changes) - len(shown)
+        found += [f"and {left} more ranges: masks with holes"] if left else []
     return found
 
 
@@ -126,6 +130,7 @@ def _value(value: int | None) -> str:
 
 
 def _json(first: str, second: str, difference: Diff) -> dict[str, Any]:
+    left = len(difference.changes) - rules.MAP_SEGMENT_LIMIT
     return {
         "from": first,
         "to": second,
@@ -134,7 +139,8 @@ def _json(first: str, second: str, difference: Diff) -> dict[str, Any]:
         "same_pat": not difference.pat,
         "registers": [_register_json(register) for register in difference.registers or ()],
         "pat": [_pat_json(entry) for entry in difference.pat],
-        "changes": [_change_json(change) for change in difference.changes],
+        "changes": [_change_json(change) for change in difference.changes[: rules.MAP_SEGMENT_LIMIT]],
+        **({"more": left} if left > 0 else {}),
     }
 
 

@@ -130,7 +130,7 @@ def _target(machine: Machine, source: str, width: int, said: list[str]) -> Memor
         ranges: Any = (machine.facts or {})["ranges"]
         said.append("wanted: the ranges that coreboot planned for")
         return plan_target.of_ranges([tuple(entry) for entry in ranges], width, amd)
-    found = machine.mtrrs.map if machine.mtrrs is not None and source == "registers" else teller(machine)
+    found = machine.mtrrs.map.listed() if machine.mtrrs is not None and source == "registers" else teller(machine)
     if source == "map" and machine.printed_map is not None:
         found = machine.printed_map
     assert isinstance(found, MemoryMap)

@@ -122,7 +122,7 @@ def _register_lines(state: MtrrState) -> list[str]:
 
 def _map(state: MtrrState, said: list[str]) -> MemoryMap | None:
     try:
-        return state.map
+        return state.map.listed()
     except ShatteredMapError as error:
         said.append(f"no map is drawn: {error}")
         return None

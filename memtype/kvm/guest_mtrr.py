@@ -12,8 +12,9 @@ from memtype.backends import reference
 from memtype.diagrams import Cube, Diagram, overlay
 from memtype.kvm.gfns import Ints, Periodic, Pieces
 from memtype.kvm.vcpu import Vcpu
+from memtype.periodic_map import combined, exact
 from memtype.types import MemoryType
-from memtype.views import encodings, exact, kvm_list, linux
+from memtype.views import kvm_list, linux
 
 UC, WT, WB = MemoryType.UC, MemoryType.WT, MemoryType.WB
 UNDEFINED: Final = MemoryType.UNDEFINED
@@ -211,16 +212,9 @@ def _holey(field: int, maxphyaddr: int) -> bool:
 
 
 def _with_holes(engine: str, vcpu: Vcpu, low: list[tuple[int, int]], cubes: list[tuple[int, int, int]]) -> Periodic:
-    default = _default(vcpu)
-    meet = linux.combine if engine == "legacy" else exact.combine
-
-    def value(tags: int) -> int:
-        kinds = [kind for kind in range(tags.bit_length()) if tags >> kind & 1]
-        if not kinds:
-            return int(rules.type_of(default))
-        met = meet(kinds)
-        return int(UNDEFINED if met == encodings.UNDEFINED else rules.type_of(met))
-
+    if engine == MANUAL:
+        return Periodic(exact(vcpu.mtrrs))
+    value = combined(linux.combine, int(rules.type_of(_default(vcpu))))
     width = vcpu.maxphyaddr - _PAGE
     tagged = [
         Cube(field >> _PAGE, want >> _PAGE, 1 << (vcpu._variable[n][0] & rules.BASE_TYPE)) for n, field, want in cubes

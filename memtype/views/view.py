@@ -134,7 +134,7 @@ class View:
 
     def _resolve(self) -> MemoryMap:
         if self.program.name == "sdm":
-            return self.state.map
+            return self.state.map.listed()
         bases, kinds = sweep.resolve(self.program, self.state)
         return MemoryMap(bases, kinds, self.state.maxphyaddr)
 

@@ -41,7 +41,7 @@ def test_a_lost_range_is_named_with_both_types():
 @given(states(), states())
 def test_every_address_is_told_right(a, b):
     try:
-        maps = a.map, b.map
+        maps = a.map.listed(), b.map.listed()
     except mt.ShatteredMapError:
         return
     found = mt.diff(a, b)
@@ -65,8 +65,8 @@ def test_a_state_does_not_differ_from_itself(state):
 def test_a_shattered_map_differs_from_itself_in_nothing_and_from_others_in_one_line():
     shattered = mt.MtrrState(0x800, variable=[(0x1006, 0xAAAAAAAAA800)], maxphyaddr=48)
     assert not mt.diff(shattered, shattered)
-    with pytest.raises(mt.ShatteredMapError):
-        mt.diff(shattered, ONE)
+    found = mt.diff(shattered, ONE)
+    assert found and len(found) == 2048 and "differs in 2048 ranges" in found.summary
 
 
 def test_widths_and_untold_parts_are_left_out_and_named():

@@ -134,6 +134,7 @@ def test_a_map_holds_65536_segments_and_no_more() -> None:
     assert len(even.map) == 65_536
     assert [str(s.type) for s in even.map.segments[:2]] == ["WB", "UC"]
     with pytest.raises(ShatteredMapError, match="more than 65536 segments"):
-        odd.map  # noqa: B018
+        odd.map.segments  # noqa: B018
+    assert len(odd.map) == 65_537
     assert [odd.at(a) for a in (0, 0x1000, 0x2000, 0xFFFF000, 0x10000000)] == [0, 6, 0, 6, 0]
     assert odd.types([0, 0x1000, 0x2000, 0xFFFF000, 0x10000000]).tolist() == [0, 6, 0, 6, 0]
