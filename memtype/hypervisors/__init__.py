@@ -1,0 +1,40 @@
+"""What other hypervisors than KVM put into an EPT leaf: one file each, rules in their order, each with its source.
+
+Hyper-V is missing: no public source tells what it does. Small hypervisors that copy the MTRRs into their EPT are
+views (`memtype.views`).
+"""
+
+from __future__ import annotations
+
+from memtype.errors import InputError
+from memtype.hypervisors import bhyve, virtualbox, xen
+from memtype.hypervisors.policy import EptLeaf, Page, Policy
+
+POLICIES = {policy.name: policy for policy in (xen.POLICY, bhyve.POLICY, virtualbox.POLICY)}
+
+__all__ = ["POLICIES", "EptLeaf", "Page", "Policy", "policy"]
+
+
+def policy(name: str) -> Policy:
+    """The policy of a hypervisor.
+
+    Parameters
+    ----------
+    name : "xen", "bhyve" or "virtualbox"
+
+    Raises
+    ------
+    InputError
+        For another name.
+
+    Examples
+    --------
+    >>> print(policy("xen").leaf(guest="WC", host="WB", noncoherent_dma=True))
+    WC IPAT=0: guest and host MTRR types combined [xen-combine: Xen epte_get_entry_emt()]
+    >>> policy("bhyve").leaf(mmio=True).ipat
+    True
+    """
+    found = POLICIES.get(str(name).lower())
+    if found is None:
+        raise InputError(f"hypervisor {str(name)!r:.40}: one of {', '.join(POLICIES)}")
+    return found
