@@ -26,19 +26,29 @@ from memtype.types import MemoryType
 def add_vm(parser: argparse.ArgumentParser) -> None:
     """The options that describe a VM."""
     parser.add_argument("--vendor", choices=("intel", "amd"), help="the host's processor; default: what --tdp implies")
-    parser.add_argument("--tdp", choices=("ept", "npt", "none", "shadow"), help="paging: EPT, NPT, none (shadow)")
+    parser.add_argument("--tdp", type=_modes, help="paging: ept, npt, none (shadow); kvm: two of them, ept,npt")
     dma = "the VM has a device with non-coherent DMA"
     parser.add_argument("--noncoherent-dma", "--ncdma", action="store_true", help=dma)
     parser.add_argument("--vm-type", choices=VM_TYPES, default="normal", help="default: normal")
     parser.add_argument("--no-quirk", "--quirk-off", metavar="NAME", action="append", default=[],
                         help="userspace disabled it: IGNORE_GUEST_PAT, CD_NW_CLEARED")  # fmt: skip
     parser.add_argument("--no-self-snoop", action="store_true", help="the host's processor has no usable self-snoop")
+    parser.add_argument("--no-load-pat", action="store_true", help="Intel: no VM-entry control 'load IA32_PAT'")
+    parser.add_argument("--host-pat", metavar="PAT", help="the host's IA32_PAT; default: Linux's")
     parser.add_argument("--cd", action="store_true", help="CR0.CD = 1 on every vCPU")
-    parser.add_argument("--mtrr", metavar="TYPE", help="instead of a dump: disabled, or one type everywhere")
+    parser.add_argument("--mtrr", metavar="TYPE", help="instead of a dump: one type, disabled, or absent (in CPUID)")
     parser.add_argument("--guest-pat", metavar="PAT", help="the guest's IA32_PAT; default: the dump's")
     parser.add_argument("--vcpus", type=int, metavar="N", help="as many vCPUs, all alike; default: the dump's")
     parser.add_argument("--why", action="store_true", help="print the source of every rule")
     parser.add_argument("--maxphyaddr", type=int, metavar="N", help="the guest's width; default: the dump's, else 46")
+
+
+def _modes(text: str) -> str:
+    """One paging mode, or several with commas between."""
+    for mode in text.split(","):
+        if mode not in ("ept", "npt", "none", "shadow"):
+            raise argparse.ArgumentTypeError(f"{mode!r} is none of ept, npt, none, shadow")
+    return text
 
 
 def guest_machine(args: argparse.Namespace, source: str | None) -> Machine | None:
@@ -58,11 +68,14 @@ def _piped() -> bool:
 def make_vm(args: argparse.Namespace, release: str | Profile, machine: Machine | None) -> Vm:
     """The VM that the options and the dump describe, under one release."""
     tdp, vendor = args.tdp, args.vendor
+    if tdp is not None and "," in tdp:
+        raise InputError(f"--tdp {tdp}: one paging mode at a time")
     vendor = vendor or {"ept": "intel", "npt": "amd"}.get(tdp or "") or (machine and machine.vendor) or "intel"
     return Vm(
-        release, vendor=vendor, tdp=tdp, noncoherent_dma=args.noncoherent_dma, vcpus=_vcpus(args, machine),
+        release, vendor=vendor, tdp=tdp, noncoherent_dma=args.noncoherent_dma, vcpus=vcpus(args, machine),
         vm_type=args.vm_type, self_snoop=not args.no_self_snoop, disabled_quirks=args.no_quirk,
-        memory=_memory(getattr(args, "memory", None)),
+        memory=_memory(getattr(args, "memory", None)), load_pat=not args.no_load_pat,
+        host_pat=None if args.host_pat is None else Pat(args.host_pat),
     )  # fmt: skip
 
 
@@ -74,7 +87,8 @@ def _memory(given: str | None) -> list[tuple[int, int]] | None:
     return [(0, addresses.number(part)) if re.fullmatch(r"\w+", part) else addresses.span(part) for part in parts]
 
 
-def _vcpus(args: argparse.Namespace, machine: Machine | None) -> list[Vcpu]:
+def vcpus(args: argparse.Namespace, machine: Machine | None) -> list[Vcpu]:
+    """The vCPUs that the options and the dump describe."""
     cpus = machine.cpus if machine is not None else (Cpu(),)
     if args.vcpus is not None:
         if not 1 <= args.vcpus <= 4096:
@@ -90,13 +104,14 @@ def _vcpu(args: argparse.Namespace, cpu: Cpu, machine: Machine | None) -> Vcpu:
     if state is not None and args.maxphyaddr is not None:
         state = dataclasses.replace(state, maxphyaddr=args.maxphyaddr)
     pat = Pat(args.guest_pat) if args.guest_pat is not None else cpu.pat
-    return Vcpu(state, pat, cr0_cd=args.cd, maxphyaddr=args.maxphyaddr)
+    shown = args.mtrr is None or args.mtrr.lower() != "absent"
+    return Vcpu(state, pat, cr0_cd=args.cd, cpuid_mtrr=shown, maxphyaddr=args.maxphyaddr)
 
 
 def _instead(args: argparse.Namespace) -> MtrrState:
-    """The MTRRs that --mtrr names: off, or one type for every address."""
+    """The MTRRs that --mtrr names: off (or not there at all), or one type for every address."""
     width = args.maxphyaddr or rules.DEFAULT_MAXPHYADDR
-    if args.mtrr.lower() in ("disabled", "off"):
+    if args.mtrr.lower() in ("disabled", "off", "absent"):
         return MtrrState(maxphyaddr=width)
     return MtrrState(rules.DEF_TYPE_E | MemoryType.parse(args.mtrr), maxphyaddr=width)
 

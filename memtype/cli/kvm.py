@@ -9,13 +9,14 @@ from itertools import islice
 from typing import Any
 
 from memtype import rules
-from memtype.cli import addresses, guest, output
+from memtype.cli import addresses, guest, hypervisor, nested_guest, output
 from memtype.errors import InputError
 from memtype.kvm import KVM_RULES, Leaf, NoncoherentDma, SetCr0Cd, Vm, WriteMsr, guest_mtrr, profile
 from memtype.kvm.gfns import Ints, combine
 from memtype.kvm.history import OVERLAYS, QUIRK_BITS, Fixed
 from memtype.kvm.matrix import COLUMNS, knobs, matrix
-from memtype.kvm.releases import PROFILES
+from memtype.kvm.releases import NEWEST, PROFILES
+from memtype.kvm.vm import MAX_LEVEL
 from memtype.kvm.zap import Event
 from memtype.machine import Machine
 from memtype.types import MemoryType
@@ -23,6 +24,7 @@ from memtype.types import MemoryType
 EXAMPLE = "memtype kvm --kernel 6.12.77 --mtrr wb --at 0xa0000 --pat uc --host uc"
 _PTE_TYPES = ("UC", "UC-", "WC", "WT", "WP", "WB")
 _SHOWN = 64  # stretches that are printed of a map that is too long
+_LEVELS = {1: "4 KiB", 2: "2 MiB", 3: "1 GiB"}
 _CACHED = frozenset({MemoryType.WB, MemoryType.WT, MemoryType.WP})
 
 
@@ -38,6 +40,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--host", metavar="TYPE", help="the type of the host's own mapping: is the page aliased?")
     parser.add_argument("--host-mtrr", metavar="TYPE", default="WB", help="the host's MTRR type of it; default: WB")
     parser.add_argument("--long", action="store_true", help="matrix: every knob, its values, since when, which commit")
+    parser.add_argument("--level", action="store_true", help="the largest level that may map it, and why")
+    parser.add_argument("--private", action="store_true", help="a TDX guest's private page (default: a shared one)")
+    hypervisor.add_arguments(parser)
+    nested_guest.add_arguments(parser)
     guest.add_vm(parser)
     output.add_json(parser)
 
@@ -50,6 +56,13 @@ def run(args: argparse.Namespace) -> int:
     if len(args.words) > 1:
         raise InputError(f"{len(args.words)} dumps: give one (or 'matrix', or 'diff A B')")
     machine = guest.guest_machine(args, args.words[0] if args.words else None)
+    if args.hypervisor:
+        return hypervisor.run(args, machine)
+    if args.nested:
+        return nested_guest.run(args, machine)
+    args.guest_pat, args.host_pat = args.gpat or args.guest_pat, args.hpat or args.host_pat
+    if "," in (args.tdp or ""):
+        return _beside(args, machine)
     if args.kernel is None:
         return _every_profile(args, machine)
     vm = guest.make_vm(args, args.kernel, machine)
@@ -63,6 +76,22 @@ def run(args: argparse.Namespace) -> int:
         output.say(_text(vm, stretches, more, args))
     output.notes(guest.notes(machine, args.mtrr is not None, vm))
     return 1 if conflicts else 0
+
+
+def _beside(args: argparse.Namespace, machine: Machine | None) -> int:
+    """Several paging modes under one release, one below the other."""
+    asked = [argparse.Namespace(**vars(args) | {"tdp": mode}) for mode in args.tdp.split(",")]
+    made = [(one, guest.make_vm(one, args.kernel or NEWEST, machine)) for one in asked]
+    found = [(one, vm, *_stretches(vm, one)) for one, vm in made]
+    if args.json:
+        modes = [{**_setting_json(vm), "map": [_stretch_json(vm, s, one) for s in stretches], **_more_json(more)}
+                 for one, vm, stretches, more in found]  # fmt: skip
+        output.print_json("kvm", {"modes": modes})
+    else:
+        output.say("\n\n".join(_text(vm, stretches, more, one) for one, vm, stretches, more in found))
+    extra = [] if args.kernel else [f"no --kernel given: the newest release read, {NEWEST}"]
+    output.notes([*extra, *dict.fromkeys(note for _, vm in made for note in guest.notes(machine, bool(args.mtrr), vm))])
+    return 1 if any(s.conflict for _, _, stretches, _ in found for s in stretches) else 0
 
 
 # --- one release ------------------------------------------------------------------------------------------------
@@ -100,7 +129,7 @@ def _each_stretch(vm: Vm, args: argparse.Namespace, alike: Ints, base: int, size
         low = max(base, first << rules.PAGE_SHIFT)
         high = min(base + size, end << rules.PAGE_SHIFT)
         numbers = [n for n, vcpu in enumerate(vm.vcpus) if low < 1 << vcpu.maxphyaddr]
-        leaves = tuple(vm.leaf(low, args.mmio, n) for n in numbers)
+        leaves = tuple(vm.leaf(low, args.mmio, n, args.private) for n in numbers)
         kinds = tuple(_effective(vm, low, args, n) for n in numbers)
         conflict = host is not None and any((kind in _CACHED) != (host in _CACHED) for kind in kinds)
         deviations = () if args.mmio else tuple(vm.deviation(low, n) for n in numbers)
@@ -118,7 +147,7 @@ def _alike(vm: Vm, mmio: bool) -> Ints:
 
 
 def _effective(vm: Vm, gpa: int, args: argparse.Namespace, vcpu: int = 0) -> MemoryType:
-    return vm.effective(gpa, args.pat or "WB", vcpu, args.mmio, args.host_mtrr)
+    return vm.effective(gpa, args.pat or "WB", vcpu, args.mmio, args.host_mtrr, private=args.private)
 
 
 def _text(vm: Vm, stretches: list[Stretch], more: int, args: argparse.Namespace) -> str:
@@ -131,6 +160,7 @@ def _text(vm: Vm, stretches: list[Stretch], more: int, args: argparse.Namespace)
         if len(pairs) > 1:
             lines.append("  the vCPU that faults first decides")
         lines += guest.deviation_lines(s.deviations)
+        lines += [f"  {_level_text(vm, s.base)}"] if args.level else []
         if s.conflict:
             lines.append(f"  alias: the host maps it {MemoryType.parse(args.host)}; conflicting types, "
                          "machine checks are possible")  # fmt: skip
@@ -138,6 +168,23 @@ def _text(vm: Vm, stretches: list[Stretch], more: int, args: argparse.Namespace)
     decided = list(dict.fromkeys(leaf.rule for s in stretches for leaf in s.leaves))
     lines += [line for rule in decided for line in guest.wrapped(guest.rule_text(rule), "  ")]
     return "\n".join(lines + (guest.sources(decided) if args.why else []))
+
+
+def _level(vm: Vm, gpa: int) -> int:
+    """The largest level that every vCPU may map the page at."""
+    numbers = [n for n, vcpu in enumerate(vm.vcpus) if gpa < 1 << vcpu.maxphyaddr]
+    return min(vm.max_level(gpa >> rules.PAGE_SHIFT, n) for n in numbers)
+
+
+def _level_text(vm: Vm, gpa: int) -> str:
+    """``0x80000000 is mapped by 2 MiB at most: the guest's MTRR types differ within the 1 GiB around it``"""
+    level = _level(vm, gpa)
+    at_most = f"0x{gpa:x} is mapped by {_LEVELS[level]} at most"
+    if not vm.limits_level:
+        return f"{at_most}: guest MTRRs limit no mapping of this release"
+    if level == MAX_LEVEL:
+        return f"{at_most}: the guest's MTRR types are alike in all of it"
+    return f"{at_most}: the guest's MTRR types differ within the {_LEVELS[level + 1]} around it"
 
 
 def _setting_json(vm: Vm) -> dict[str, Any]:
@@ -153,6 +200,8 @@ def _stretch_json(vm: Vm, s: Stretch, args: argparse.Namespace) -> dict[str, Any
     found: dict[str, Any] = {**addresses.span_json(s.base, s.size), **leaves[0]}
     if len(vm.vcpus) > 1:
         found["vcpus"] = leaves
+    if args.level:
+        found |= {"level": _level(vm, s.base), "limited": vm.limits_level}
     return found | ({"alias": s.conflict} if args.host else {})
 
 

@@ -46,7 +46,8 @@ COMMANDS = {
     "verify-ept": ["verify-ept wrong.npy --page 2M old.json"],
     "diff": ["diff old.json new.json", "diff --cpus cpus.json"],
     "kvm": ["kvm --kernel 6.4 --ncdma --why old.json", "kvm --host uc old.json", "kvm matrix",
-            "kvm diff 6.4 6.12 --ncdma old.json"],
+            "kvm diff 6.4 6.12 --ncdma old.json", "kvm --tdp ept,npt --mmio --level old.json",
+            "kvm --hypervisor xen --ncdma --why old.json", "kvm --nested npt --gpat reset --hpat linux"],
     "zap": ["zap --kernel 6.4 --ncdma --event mtrr:reg1=off old.json", "zap --ncdma --trace trace.txt old.json",
             "zap --ncdma --event cd=on --event ncdma=0 --memory 4G old.json"],
     "msrs": ["msrs", "msrs --vm", "msrs --vendor amd"],
@@ -65,8 +66,8 @@ COUNTS = {
     "reprogram", "run_count", "split_count", "stale_pages", "total_ram_covered_mb", "type_id", "variable",
     "vcnt", "vcpu", "x86_64", "zaps",
 }  # fmt: skip
-NUMBERS = {"base", "size", "address", "at", "mask", "physbase", "physmask", "value", "bits_4k", "bits_large",
-           "tom2", "new_pat", "pat_msr_old", "pat_msr_new", "top"}  # fmt: skip
+NUMBERS = {"in_force", "base", "size", "address", "at", "mask", "physbase", "physmask", "value", "bits_4k",
+           "bits_large", "tom2", "new_pat", "pat_msr_old", "pat_msr_new", "top"}  # fmt: skip
 HEX = re.compile(r"0x[0-9a-f]+")
 
 
