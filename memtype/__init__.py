@@ -8,7 +8,7 @@ from types import ModuleType
 
 TYPE_CHECKING = False  # typing's own would cost more than all of this
 if TYPE_CHECKING:
-    from memtype import kvm
+    from memtype import hypervisors, kvm
     from memtype.analysis.alias import Alias, alias
     from memtype.analysis.check import Finding, Report, check
     from memtype.analysis.conflicts import Conflict, conflicts
@@ -111,8 +111,8 @@ else:
         module of that name where the function belongs: such a binding is left out."""
 
         def __getattr__(self, name):
-            if name == "kvm":
-                return importlib.import_module("memtype.kvm")
+            if name in ("kvm", "hypervisors"):
+                return importlib.import_module(f"memtype.{name}")
             if name in ("backend", "isa"):
                 active = importlib.import_module("memtype.backends").active
                 found = active.name if name == "backend" else active.isa
@@ -188,6 +188,7 @@ __all__ = [
     "ept_types",
     "ept_walk_type",
     "eptp_valid",
+    "hypervisors",
     "isa",
     "kvm",
     "load",

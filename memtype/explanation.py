@@ -18,6 +18,7 @@ class Step:
     registers: tuple[str, ...]
     rule: str
     source: str
+    pairs: tuple[int, ...] = ()  # the variable ranges among `registers`, by number
 
     def __str__(self) -> str:
         return f"{self.text}  [{self.rule}: {self.source}]"
@@ -42,6 +43,11 @@ class Explanation:
 
 def step(rule: str, text: str, *registers: str) -> Step:
     return Step(text, registers, rule, rules.RULES[rule].source)
+
+
+def pairs_step(rule: str, text: str, *pairs: int) -> Step:
+    """A step whose registers are variable ranges."""
+    return Step(text, tuple(map(pair_name, pairs)), rule, rules.RULES[rule].source, pairs)
 
 
 def explain(s: Registers, address: int) -> Explanation:
@@ -84,25 +90,24 @@ def _match_step(s: Registers, n: int) -> Step:
     encoding = base & rules.BASE_TYPE
     kind = rules.type_of(encoding)
     word = str(kind) if kind is not MemoryType.UNDEFINED else f"type {encoding}, which is reserved"
-    return step("mtrr-variable", f"{pair_name(n)} (0x{base:x}/0x{mask:x}) matches: {word}", pair_name(n))
+    return pairs_step("mtrr-variable", f"{pair_name(n)} (0x{base:x}/0x{mask:x}) matches: {word}", n)
 
 
 def _combine_steps(s: Registers, matching: list[int]) -> list[Step]:
     encodings = [s.variable[n][0] & rules.BASE_TYPE for n in matching]
     kind = reference.combine(encodings)
-    names = tuple(pair_name(n) for n in matching)
     kinds = {rules.type_of(encoding) for encoding in encodings}
     if kinds == {MemoryType.UNDEFINED}:
-        return [step("mtrr-reserved", "a reserved type decides nothing: ??", *names)]
+        return [pairs_step("mtrr-reserved", "a reserved type decides nothing: ??", *matching)]
     if len(kinds) == 1:
-        return [] if len(matching) == 1 else [step("mtrr-one", f"all say {kind}", *names)]
+        return [] if len(matching) == 1 else [pairs_step("mtrr-one", f"all say {kind}", *matching)]
     if kind is MemoryType.UC:
-        deciding = tuple(pair_name(n) for n, e in zip(matching, encodings, strict=True) if e == MemoryType.UC)
-        return [step("mtrr-uc-wins", "UC wins over the others", *deciding)]
+        deciding = [n for n, e in zip(matching, encodings, strict=True) if e == MemoryType.UC]
+        return [pairs_step("mtrr-uc-wins", "UC wins over the others", *deciding)]
     if kind is MemoryType.WT:
-        return [step("mtrr-wt-wb", "WT with WB is WT", *names)]
+        return [pairs_step("mtrr-wt-wb", "WT with WB is WT", *matching)]
     listed = ", ".join(sorted(str(kind) for kind in kinds))
-    return [step("mtrr-undefined", f"the manuals leave {{{listed}}} undefined: ??", *names)]
+    return [pairs_step("mtrr-undefined", f"the manuals leave {{{listed}}} undefined: ??", *matching)]
 
 
 def _default_step(s: Registers, address: int) -> Step:

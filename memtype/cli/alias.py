@@ -12,6 +12,7 @@ from memtype.analysis.conflicts import Conflict, conflicts
 from memtype.analysis.reserve import CALLERS, Grant, reserve, tracked_entries
 from memtype.cli import addresses, input, output
 from memtype.errors import InputError
+from memtype.machine import Note
 from memtype.types import MemoryType
 
 EXAMPLE = "memtype alias --reserve UC- --over WC"
@@ -41,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
         return _pair(args)
     machine = input.read_machine(args.input)
     found = conflicts(machine, args.vendor, self_snoop=args.self_snoop)
-    said = [note for note in machine.notes if not note.startswith("registers")]
+    said = [note for note in machine.notes if not (isinstance(note, Note) and note.id == "registers")]
     if any(conflict.mtrr is None and conflict.outcome != "granted" for conflict in found):
         said.append("where the MTRR type is not told, the pair is that of the PAT types alone")
     if args.json:

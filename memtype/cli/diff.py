@@ -9,10 +9,11 @@ from memtype import rules
 from memtype.analysis.diff import Change, Diff, PatChange, RegisterChange, diff, diff_cpus
 from memtype.cli import addresses, input, output
 from memtype.errors import InputError
-from memtype.machine import Machine
+from memtype.machine import Machine, Note
 
 EXAMPLE = "dmesg | memtype diff --cpus -"
 _ONE = "the dump tells one processor: nothing to compare it with"
+_GAPS = {"default", "enabled", "fixed", "pairs", "registers"}  # notes on what a difference may come from
 _SHOWN = 40  # registers listed of each comparison; --json has them all
 
 
@@ -89,7 +90,7 @@ def _assumed(names: list[str], machines: list[Machine]) -> list[str]:
         f"{name}: {note}"
         for name, machine in zip(names, machines, strict=True)
         for note in machine.notes
-        if any(note.lower().startswith(word) for word in ("default type", "fixed ranges", "registers"))
+        if isinstance(note, Note) and note.id in _GAPS
     ]
 
 

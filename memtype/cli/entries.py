@@ -92,13 +92,13 @@ def registers_or_map(machine: Machine) -> tuple[MtrrState | MemoryMap, str]:
     raise InputError(f"{machine.source or 'the dump'}: registers not told; give --mtrr TYPE")
 
 
-def choose_pat(given: str | None, machine: Machine | None) -> tuple[Pat, str]:
-    """The PAT to ask and where it comes from: the option, the dump, else the reset value."""
+def choose_pat(given: str | None, machine: Machine | None) -> tuple[Pat, list[str]]:
+    """The PAT to ask: the option's, the dump's, else the reset value; and what a reader should know of it."""
     if given is not None:
-        return Pat(given), "given"
+        return Pat(given), []
     if machine is not None and machine.pat is not None:
-        return machine.pat, machine.source or "the dump"
-    return Pat(), "no PAT given: the reset value"
+        return machine.pat, []
+    return Pat(), ["no PAT given: the reset value"]
 
 
 def pat_text(pat: Pat) -> str:

@@ -63,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
     if args.level is not None:
         raise InputError("--level belongs to --ept")
     machine = None if args.input is None else input.read_machine(args.input)
-    pat, origin = choose_pat(args.pat, machine)
+    pat, notes = choose_pat(args.pat, machine)
     state, maker = (None, "intel") if machine is None or args.mtrr is not None else registers_or_map(machine)
     vendor = args.vendor or maker
     given = None if args.mtrr is None else arrays.memory_type(args.mtrr, "--mtrr")
@@ -74,7 +74,7 @@ def run(args: argparse.Namespace) -> int:
         output.print_json("pte", _payload(value, pat, vendor, readings) | why)
     else:
         output.say(_text(value, pat, readings) + (why_text(used) if used else ""))
-    output.notes([*(machine.notes if machine is not None else ()), *_notes(value, origin, state)])
+    output.notes([*(machine.notes if machine is not None else ()), *_notes(value, state), *notes])
     return 0
 
 
@@ -93,11 +93,11 @@ def _ept(value: int, args: argparse.Namespace) -> int:
     return int(all(reading.problems for reading in found))
 
 
-def _notes(value: int, origin: str, state: MtrrState | MemoryMap | None) -> list[str]:
+def _notes(value: int, state: MtrrState | MemoryMap | None) -> list[str]:
     found = [] if value & 1 else ["bit 0 (P) is 0: the processor does not use this entry"]
     if state is not None and value & rules.high_bits(state.maxphyaddr) & ~rules.high_bits(rules.MAX_MAXPHYADDR):
         found.append(f"address bits from MAXPHYADDR = {state.maxphyaddr} up are set (reserved, or encryption): ignored")
-    return found + ([origin] if origin.startswith("no PAT") else [])
+    return found
 
 
 def _readings(

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from memtype import rules
+from memtype.backends import reference
 from memtype.cli.addresses import hexadecimal, size_text
-from memtype.explanation import pair_name
 from memtype.memory_map import Segment
 from memtype.mtrr import MtrrState
 
@@ -123,12 +123,11 @@ _Decider = tuple[str, tuple[int, ...], tuple[int, ...]]  # a word, the pairs tha
 def _decider(state: MtrrState, address: int) -> _Decider:
     steps = state.explain(address).steps
     last = steps[-1]
-    matching = {pair_name(n): n for n in range(len(state.variable))}
-    matched = [matching[step.registers[0]] for step in steps if step.rule == "mtrr-variable"]
+    matched = [step.pairs[0] for step in steps if step.rule == "mtrr-variable"]
     if not matched:
-        place = "fixed" if "FIX" in last.registers[0] else "default"
+        place = "fixed" if reference.fixed_decides(state, address) else "default"
         return _WORDS.get(last.rule, f"{place} (reserved type)"), (), ()
-    winners = tuple(matching[name] for name in last.registers)
+    winners = last.pairs
     reserved = any(state.variable[n][0] & rules.BASE_TYPE not in rules.MTRR_TYPES for n in winners)
     word = _OVERLAPS.get(last.rule, "reserved type" if reserved else "")
     return word, winners, tuple(n for n in matched if n not in winners)

@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
         raise InputError("--at ADDR is missing (or --mtrr TYPE, or --ept TYPE)")
     machine = input.read_machine(args.input) if needs_dump or args.input is not None else None
     state, vendor = registers_or_map(machine) if machine is not None and needs_dump else (None, "intel")
-    pat, origin = choose_pat(args.pat, machine)
+    pat, notes = choose_pat(args.pat, machine)
 
     def ask(kind: MemoryType | str) -> Want:
         return want(
@@ -62,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
     else:
         output.say(_text(answer, where, instead) + (why_text(used) if used else ""))
     told = machine.notes if machine is not None and needs_dump else ()
-    output.notes([*told, *([origin] if origin.startswith("no PAT") else [])])
+    output.notes([*told, *notes])
     return 0 if answer else 1
 
 

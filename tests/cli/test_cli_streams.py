@@ -145,7 +145,7 @@ def test_every_verb_is_listed_once():
     assert sum(map(len, verbs.GROUPS.values())) == len(verbs.HELP)
     for path in Path(cli.__file__).parent.glob("*.py"):
         name = path.stem.replace("_", "-")
-        assert (name in verbs.HELP) == ("\ndef run(args: " in path.read_text()), name
+        assert (name in verbs.HELP) == ("\ndef run(args: argparse.Namespace) -> int:" in path.read_text()), name
     for name in verbs.HELP:
         assert verbs.load(name).EXAMPLE
 
