@@ -107,7 +107,7 @@ def check(
     devices, more = _spans(mmio, "mmio"), _spans(ram, "ram")
     _known(require, (None, *REQUIREMENTS), "require")
     _known(platform, PLATFORMS, "platform")
-    if machine.mtrrs is None and machine.printed_map is None:
+    if machine.registers is None and machine.printed_map is None:
         raise InputError(f"{machine.source}: neither MTRRs nor a map in it: nothing to check")
     found = [*_registers(machine), *_cpus(machine, require), *_platform(machine, platform)]
     config = [held.span for held in system_ranges(machine) if held.rule == "mmio-config" and held.span]
@@ -119,7 +119,7 @@ def check(
 
 def _below(spans: Iterable[Span], machine: Machine) -> list[Span]:
     """Those that lie within the address space of what is checked: a register may say more than the processor has."""
-    width = machine.mtrrs.maxphyaddr if machine.mtrrs is not None else rules.MIN_MAXPHYADDR
+    width = machine.maxphyaddr or rules.MIN_MAXPHYADDR
     return [(base, size) for base, size in spans if (base + size - 1) >> width == 0]
 
 
@@ -238,11 +238,10 @@ def _platform(machine: Machine, platform: str) -> Iterator[Finding]:
 
 def _ranges(machine: Machine, ram: list[Span], mmio: list[Span], all_wb: bool) -> Iterator[Finding]:
     try:
-        memory = machine.mtrrs.map.listed() if machine.mtrrs is not None else machine.printed_map
+        memory = (machine.mtrrs.map if machine.mtrrs is not None else machine.map).listed()
     except ShatteredMapError as error:
         yield Finding("check-shattered", "warning", f"no range was checked: {error}")
         return
-    assert memory is not None
     limit = 1 << memory.maxphyaddr
     for base, size in (*ram, *mmio):
         if base < 0 or size <= 0 or base + size > limit:
@@ -258,7 +257,7 @@ def _ranges(machine: Machine, ram: list[Span], mmio: list[Span], all_wb: bool) -
 
 def _uncached_ram(memory: MemoryMap, ram: list[Span], start: int) -> Iterator[Finding]:
     for base, size, kind in _inside(memory, _joined(ram), start):
-        if kind is not MemoryType.WB:
+        if kind not in (MemoryType.WB, MemoryType.NOT_TOLD):
             yield Finding("check-ram", "warning", f"RAM is {kind}, not WB", base, size)
 
 

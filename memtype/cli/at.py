@@ -21,6 +21,7 @@ from memtype.explanation import Explanation
 from memtype.machine import Machine
 from memtype.memory_map import MemoryMap, Segment
 from memtype.pat import Pat
+from memtype.told import Answer
 from memtype.types import MemoryType
 from memtype.views import View
 
@@ -135,6 +136,11 @@ class _Told:
     def map(self) -> MemoryMap:
         return self.machine.map
 
+    def explain(self, address: int) -> Explanation:
+        state = self.machine.mtrrs
+        assert state is not None  # `_Lookup.explains` says so
+        return state.explain(address)
+
 
 @dataclass(frozen=True, slots=True)
 class _Lookup:
@@ -150,15 +156,16 @@ class _Lookup:
     @classmethod
     def of(cls, machine: Machine, view: str | None) -> _Lookup:
         state = machine.mtrrs
+        if view is None and machine.registers is not None and (state is None or machine.registers.untold):
+            said = [*machine.notes, *system_notes(machine)]
+            width = machine.registers.maxphyaddr
+            explains = state is not None
+            return cls(_Told(machine), machine.vendor or "intel", width, explains, said, system_ranges(machine))
         if state is not None:
             teller = state if view is None else state.view(view)
             said = [*machine.notes, *system_notes(machine)]
             taken = system_ranges(machine) if view is None else ()
             return cls(teller, state.vendor, state.maxphyaddr, True, said, taken)
-        if machine.registers is not None and view is None:
-            said = [*machine.notes, *system_notes(machine)]
-            width = machine.registers.maxphyaddr
-            return cls(_Told(machine), machine.vendor or "intel", width, False, said, system_ranges(machine))
         if machine.printed_map is None:
             why = next((note for note in machine.notes if note.startswith("registers")), "registers not told")
             raise InputError(f"{machine.source}: {why}")
@@ -276,6 +283,14 @@ def _effective_lines(mtrr: MemoryType, pats: list[MemoryType], vendor: str) -> l
     ]
 
 
+def _told_json(told: Answer) -> dict[str, Any]:
+    """What the answer is assumed of, and where it is not told, what it may be and what is missing."""
+    found: dict[str, Any] = {"assumed": [{"id": one.rule, "text": one.text} for one in told.assumed]}
+    if told.type is MemoryType.NOT_TOLD:
+        found |= {"candidates": [str(kind) for kind in told.candidates], "missing": list(told.missing)}
+    return found
+
+
 def _json(answer: _Answer, pats: list[MemoryType], lookup: _Lookup) -> dict[str, Any]:
     found: dict[str, Any] = {**span_json(answer.base, answer.size)}
     found |= {"type": str(answer.type), "type_id": int(answer.type)}
@@ -283,6 +298,8 @@ def _json(answer: _Answer, pats: list[MemoryType], lookup: _Lookup) -> dict[str,
     if deviation:
         why = [{"id": deviation[3], "text": deviation[2], "source": rules.RULES[deviation[3]].source}]
         found["manual"] = {"type": str(deviation[1]), "why": why}
+    if isinstance(lookup.teller, _Told) and answer.size == 1 and answer.type is not MemoryType.MIXED:
+        found |= _told_json(lookup.teller.machine.at(answer.base))
     found["segments"] = [{**span_json(s.base, s.size), "type": str(s.type)} for s in answer.segments]
     if answer.taken:
         found["system"] = [

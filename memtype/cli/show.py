@@ -16,8 +16,10 @@ from memtype.emit import FORMS, emit
 from memtype.errors import RegisterError, ShatteredMapError
 from memtype.formats import own_json
 from memtype.machine import Machine
-from memtype.memory_map import MemoryMap
+from memtype.memory_map import MemoryMap, Segment
 from memtype.mtrr import MtrrState
+from memtype.told import Registers, named, pair_of
+from memtype.types import MemoryType
 
 EXAMPLE = "dmesg | memtype show -"
 _MOST_ROWS = 512  # of a map: what holey masks shatter is nothing to read
@@ -65,8 +67,11 @@ def text(machine: Machine, said: list[str]) -> list[str]:
         said += [f"problem: {problem}" for problem in _problems(state)]
         memory = _map(state, said)
         said += _printed_differs(machine, state)
+    elif machine.registers is not None:
+        found += ["", *_held_lines(machine.registers)]
+        memory = _partial_map(machine, said)
     if memory is not None:
-        found += ["", *_map_lines(memory, state)]
+        found += ["", *_map_lines(memory, state, "as printed" if memory is machine.printed_map else "told")]
     return found + _cpu_lines(machine) + facts.lines(machine)
 
 
@@ -74,7 +79,7 @@ def header(machine: Machine) -> str:
     """One line: on or off, default type, fixed ranges, how many variable ones, width, vendor."""
     state = machine.mtrrs
     if state is None:
-        return f"MTRRs not told{_width(machine.maxphyaddr, machine.vendor)}"
+        return _partial_header(machine)
     on = state.def_type & rules.DEF_TYPE_E
     fixed = "on" if state.def_type & rules.DEF_TYPE_FE and state.has_fixed else "off"
     used = sum(bool(mask & rules.MASK_VALID) for _, mask in state.variable)
@@ -84,6 +89,43 @@ def header(machine: Machine) -> str:
         f"   fixed {'not told' if 'fixed' in machine.inferred else fixed}   {used}/{len(state.variable)} variable used"
         f"{_width(state.maxphyaddr, machine.vendor)}"
     )
+
+
+def _partial_header(machine: Machine) -> str:
+    """What is told of a machine whose registers are not all told."""
+    held, width = machine.registers, _width(machine.maxphyaddr, machine.vendor)
+    if held is None:
+        return f"MTRRs not told{width}"
+    words = {True: "on", False: "off", None: "not told"}
+    on, fixed = (words[held.bit(rules.DEF_TYPE_MSR, bit)] for bit in (rules.DEF_TYPE_E, rules.DEF_TYPE_FE))
+    default = held.register(rules.DEF_TYPE_MSR)
+    told = default.tells(rules.DEF_TYPE_TYPE)
+    kind = str(rules.type_of(default.value & rules.DEF_TYPE_TYPE)) if told else "not told"
+    return f"MTRR {on}   default {kind}   fixed {fixed}   {_ranges_told(held)}{width}"
+
+
+def _ranges_told(held: Registers) -> str:
+    masks = [one for index, one in held.held.items() if pair_of(index) is not None and index & 1]
+    pairs = len(held.ranges) + sum(one.told for one in masks)
+    return f"variable ranges {pairs} told, others open" if pairs else "variable ranges not told"
+
+
+def _held_lines(held: Registers) -> list[str]:
+    """The registers that are told, one a line; of those told in part, the bits that are."""
+    rows = [
+        (named(index), f"0x{index:x}", f"0x{one.value:x}", "" if one.told else f"bits told: 0x{one.known:x}")
+        for index, one in sorted(held.held.items())
+        if one.known
+    ]
+    return columns(rows).splitlines() if rows else ["no register is told"]
+
+
+def _partial_map(machine: Machine, said: list[str]) -> MemoryMap | None:
+    try:
+        return machine.map.listed()
+    except ShatteredMapError as error:
+        said.append(f"no map is drawn: {error}")
+        return None
 
 
 def _width(maxphyaddr: int | None, vendor: str | None) -> str:
@@ -141,7 +183,11 @@ def _printed_differs(machine: Machine, state: MtrrState) -> list[str]:
     return [f"the printed map has {printed.at(first)} at {hexadecimal(first)}; these registers make {mine.at(first)}"]
 
 
-def _map_lines(memory: MemoryMap, state: MtrrState | None) -> list[str]:
+def _origin_of(segment: Segment, origin: str) -> str:
+    return "" if segment.type is MemoryType.NOT_TOLD else origin
+
+
+def _map_lines(memory: MemoryMap, state: MtrrState | None, origin: str) -> list[str]:
     edges = [] if state is None else registers.edges(state)
     rows = columns(
         [
@@ -149,7 +195,9 @@ def _map_lines(memory: MemoryMap, state: MtrrState | None) -> list[str]:
                 mem(segment.base, segment.size),
                 size_text(segment.size),
                 segment.type,
-                "as printed" if state is None else registers.deciders(state, segment, edges),
+                (origin if segment.type is not MemoryType.NOT_TOLD else "")
+                if state is None
+                else registers.deciders(state, segment, edges),
             )
             for segment in memory.segments[:_MOST_ROWS]
         ]

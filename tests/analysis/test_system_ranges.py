@@ -181,3 +181,17 @@ def test_amds_reserved_combinations(rd, wr, kind):
         if reserved:
             assert (found[0].base, found[0].size) == (0, 0x10000) and f"byte 0 = 0x{entry:02x}" in found[0].text
         assert not [f for f in mt.check(mt.MtrrState(0xC06, fixed, (), 48)) if f.rule == "check-fixed-amd"]
+
+
+def test_reserved_bytes_of_a_dump_that_tells_little_are_findings(tmp_path, capsys):
+    text = "vendor AMD\n0x2ff 0xc06\n0x250 0x0606060606060d16\n"
+    status, out, _ = ask(text, tmp_path, capsys, "check")
+    assert status == 1 and "byte 0 = 0x16" in out and "byte 1 = 0x0d" in out and out.count("is reserved") == 2
+    status, out, _ = ask(text.replace("0d16", "1e1e"), tmp_path, capsys, "check")
+    assert status == 0 and "nothing wrong" in out
+
+
+def test_show_says_what_little_is_told(tmp_path, capsys):
+    _, out, _ = ask("0x2ff 0xc00\n", tmp_path, capsys, "show")
+    assert out.startswith("MTRR on   default UC   fixed on   variable ranges not told")
+    assert "IA32_MTRR_DEF_TYPE  0x2ff  0xc00" in out and "64 TiB  ?" in out
