@@ -129,6 +129,8 @@ def address(value: Any, maxphyaddr: int) -> int:
 
 def integer(value: Any, what: str, error: type[InputError] = AddressError) -> int:
     """Any integer but a bool, numpy's too, as an ``int``."""
+    if type(value) is int:
+        return value
     try:
         if not isinstance(value, (bool, np.bool_)):
             return operator.index(value)
@@ -162,6 +164,14 @@ def flag(value: Any, what: str) -> bool:
     if isinstance(value, (bool, np.bool_)) or (isinstance(value, (int, np.integer)) and value in (0, 1)):
         return bool(value)
     raise InputError(f"{what} = {shown(value)} is neither 0 nor 1")
+
+
+def pair(value: Any, what: str, meaning: str) -> tuple[int, int]:
+    """Two integers; `meaning` says of what, "(base, size)"."""
+    numbers = [integer(number, what, InputError) for number in items(value, what, "integers")]
+    if len(numbers) != 2:
+        raise InputError(f"{what} = {shown(value)} is not {meaning}")
+    return numbers[0], numbers[1]
 
 
 def given(value: Any, kind: type[T], what: str) -> T:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from memtype import arrays, rules
+from memtype.errors import InputError
 from memtype.memory_map import MemoryMap
 from memtype.mtrr import MtrrState
 from memtype.pat import Pat
@@ -145,7 +146,8 @@ class Machine:
 
     def registers_of(self, cpu: int | None) -> Registers | None:
         """The registers of processor number `cpu`; without a number, of the first that tells any."""
-        wanted = (one.registers for one in self.cpus if cpu is None or one.number == cpu)
+        number = None if cpu is None else arrays.integer(cpu, "cpu", InputError)
+        wanted = (one.registers for one in self.cpus if number is None or one.number == number)
         return next((registers for registers in wanted if registers is not None), None)
 
     # --- answers ----------------------------------------------------------------------------------------------------
@@ -177,7 +179,7 @@ class Machine:
         >>> print(machine.at(0x40000000, strict=True))
         ? (UC, WC, WT, WP or WB): the default type is not told
         """
-        told = self.registers_of(cpu)
+        told, strict = self.registers_of(cpu), arrays.flag(strict, "strict")
         if told is not None:
             return told.at(address, strict)
         kind = self.map.at(address)
@@ -206,7 +208,7 @@ class Machine:
 
     def types(self, addresses: Any, cpu: int | None = None, strict: bool = False, out: Any = None) -> Any:
         """The types of many addresses: as `MtrrState.types`, and NOT_TOLD (12) where the dump leaves them open."""
-        told = self.registers_of(cpu)
+        told, strict = self.registers_of(cpu), arrays.flag(strict, "strict")
         return self.map.types(addresses, out) if told is None else told.types(addresses, strict, out)
 
     # --- what a user supplies -----------------------------------------------------------------------------------------
@@ -230,13 +232,15 @@ class Machine:
 
     def with_width(self, bits: int, by: str = "--maxphyaddr") -> Machine:
         """The machine with that MAXPHYADDR. Registers stay as they are."""
-        width = Width(arrays.check_maxphyaddr(bits), by)
-        made = replace(self._each(lambda registers: replace(registers, width=width)), width=width, maxphyaddr=bits)
+        width = Width(arrays.check_maxphyaddr(bits), arrays.given(by, str, "by"))
+        made = replace(
+            self._each(lambda registers: replace(registers, width=width)), width=width, maxphyaddr=width.bits
+        )
         return replace(made, parts=tuple(part.with_width(bits, by) for part in self.parts)).with_used_width()
 
     def cbit(self, bit: int) -> Machine:
         """The machine with memory encryption whose C-bit is `bit`: addresses end below it (APM 2 7.10.5)."""
-        arrays.check_maxphyaddr(bit)
+        bit = arrays.check_maxphyaddr(bit)
 
         def narrowed(registers: Registers) -> Registers:
             return replace(registers, width=Width(min(bit, registers.maxphyaddr), f"--cbit {bit}", reduced=True))

@@ -164,14 +164,16 @@ def plan(
     if isinstance(target, MtrrState):
         current = target if current is None else current
         target = target.map
-    target = target.listed()
+    target = arrays.given(target, MemoryMap, "target").listed()
+    if current is not None:
+        arrays.given(current, MtrrState, "current")
     processor = _context(target, current, vendor)
     stay = _pinned_numbers(pinned, current, registers)
     slots = [number for number in range(_count(registers, "registers", rules.MAX_VARIABLE)) if number not in stay]
     budget = len(slots) - _count(keep, "keep", len(slots))
     starts, kinds = _wanted(target)
     problem = _Problem(processor, stay, current, starts, kinds)
-    by_fixed = problem.take_fixed() if (processor.has_fixed if fixed is None else fixed) else None
+    by_fixed = problem.take_fixed() if (processor.has_fixed if fixed is None else arrays.flag(fixed, "fixed")) else None
     solved = {kind: problem.solver(kind) for kind in _defaults(default_type)}
     default, ranges, weight = _cheapest(problem, solved, budget)
     state = problem.state(default, ranges, registers, by_fixed)
@@ -212,7 +214,9 @@ def _context(target: MemoryMap, current: MtrrState | None, vendor: str | None) -
 
 
 def _pinned_numbers(pinned: Iterable[int], current: MtrrState | None, registers: int) -> frozenset[int]:
-    numbers = frozenset(arrays.integer(number, "pinned") for number in pinned)
+    numbers = frozenset(
+        arrays.integer(number, "pinned") for number in arrays.items(pinned, "pinned", "register numbers")
+    )
     held = 0 if current is None else min(len(current.variable), registers)
     for number in numbers:
         if not 0 <= number < held:

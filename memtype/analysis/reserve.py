@@ -95,9 +95,10 @@ def reserve(
     _known(place, PLACES, "place")
     if asked is MemoryType.WP and by == "ioremap":
         raise InputError("no ioremap asks for WP (by='remap' does)")
-    if not pat_enabled:
+    if not arrays.flag(pat_enabled, "pat_enabled"):
         return Grant(asked, rules=("linux-pat-off",))
-    if at is not None and rules.ISA_RANGE[0] <= at[0] and at[0] + at[1] <= rules.ISA_RANGE[1]:
+    base, size = (0, 0) if at is None else arrays.pair(at, "at", "(base, size)")
+    if rules.ISA_RANGE[0] <= base and base + size <= rules.ISA_RANGE[1]:
         return Grant(MemoryType.WB, rules=("linux-isa",))
     if place == "ram":
         return _ram(asked, tracked, by)
@@ -118,8 +119,8 @@ def _pat_type(value: Any, name: str) -> MemoryType:
 
 
 def _known(value: str, names: tuple[str, ...], what: str) -> None:
-    if value not in names:
-        raise InputError(f"{what} = {value!r}: one of {', '.join(names)} is known")
+    if not isinstance(value, str) or value not in names:
+        raise InputError(f"{what} = {arrays.shown(value)}: one of {', '.join(names)} is known")
 
 
 # --- RAM: the type is kept in the page ----------------------------------------------------------------------------

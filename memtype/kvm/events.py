@@ -7,9 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-import numpy as np
-
-from memtype import rules
+from memtype import arrays, rules
 from memtype.errors import InputError, RegisterError
 from memtype.kvm import guest_mtrr, history, leaves, msrs, policies
 from memtype.kvm.gfns import Range
@@ -36,6 +34,7 @@ class WriteMsr(Event):
             given = getattr(self, name)
             if type(given) is not int or not 0 <= given < 1 << bits:
                 object.__setattr__(self, name, _word(given, name, bits))
+        object.__setattr__(self, "host_initiated", arrays.flag(self.host_initiated, "host_initiated"))
 
     def perform(self, vm: Vm) -> Outcome:
         found, p = vm.vcpu(self.vcpu), vm.profile
@@ -59,10 +58,10 @@ class WriteMsr(Event):
 
 
 def _word(given: Any, name: str, bits: int) -> int:
-    known = hasattr(given, "__index__") and not isinstance(given, (bool, np.bool_))
-    if not known or not 0 <= operator.index(given) < 1 << bits:
-        raise RegisterError(f"MSR {name} {given!r:.60} is no {bits}-bit number")
-    return operator.index(given)
+    number = arrays.integer(given, f"MSR {name}", RegisterError)
+    if not 0 <= number < 1 << bits:
+        raise RegisterError(f"MSR {name} {number} is no {bits}-bit number")
+    return number
 
 
 def _pat_rule(vm: Vm, vcpu: Vcpu) -> str:
@@ -98,8 +97,7 @@ class SetMtrrs(Event):
     vcpu: int | None = None
 
     def __post_init__(self) -> None:
-        if not isinstance(self.mtrrs, MtrrState):
-            raise InputError(f"SetMtrrs: {self.mtrrs!r:.60} is no MtrrState")
+        arrays.given(self.mtrrs, MtrrState, "SetMtrrs: mtrrs")
 
     def perform(self, vm: Vm) -> Outcome:
         numbers = range(len(vm.vcpus)) if self.vcpu is None else [self.vcpu]
@@ -159,9 +157,7 @@ class SetCr0Cd(Event):
     vcpu: int = 0
 
     def __post_init__(self) -> None:
-        if not isinstance(self.value, (bool, np.bool_, int, np.integer)) or self.value not in (0, 1):
-            raise InputError(f"CR0.CD {self.value!r:.60} is neither 0 nor 1")
-        object.__setattr__(self, "value", bool(self.value))
+        object.__setattr__(self, "value", arrays.flag(self.value, "CR0.CD"))
 
     def perform(self, vm: Vm) -> Outcome:
         found, p = vm.vcpu(self.vcpu), vm.profile
@@ -205,10 +201,12 @@ class DisableQuirks(Event):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "quirks", quirk_names(self.quirks))
+        if self.checked is not None:
+            object.__setattr__(self, "checked", arrays.flag(self.checked, "checked"))
 
     def perform(self, vm: Vm) -> Outcome:
         asked, p = frozenset(self.quirks), vm.profile
-        checked = p.disable_quirks2 if self.checked is None else bool(self.checked)
+        checked = p.disable_quirks2 if self.checked is None else self.checked
         if not (p.disable_quirks2 if checked else p.disable_quirks):
             name = f"KVM_CAP_DISABLE_QUIRKS{'2' * checked}"
             since = history.first(f"disable_quirks{'2' * checked}")

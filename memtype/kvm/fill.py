@@ -9,7 +9,7 @@ import numpy as np
 
 from memtype import arrays, backends, parallel, rules
 from memtype.arrays import U64Array
-from memtype.errors import InputError
+from memtype.errors import ArrayError, InputError
 from memtype.kvm import leaves
 from memtype.kvm.gfns import Pieces
 from memtype.kvm.history import WB_PAT
@@ -22,7 +22,7 @@ def leaf_bits(vm: Vm, gfns: Any, mmio: Any, vcpu: int, out: U64Array | None, thr
     """See `Vm.leaf_bits`."""
     if out is None and isinstance(gfns, (int, np.integer)) and not isinstance(gfns, bool):
         parallel.check_threads(threads)
-        return vm.leaf(int(gfns) << rules.PAGE_SHIFT, bool(mmio), vcpu).bits
+        return vm.leaf(int(gfns) << rules.PAGE_SHIFT, mmio, vcpu).bits
     given = arrays.uint64(gfns, "gfns")
     width = vm.vcpu(vcpu).maxphyaddr
     out = arrays.output(out, given.shape, arrays.U64, given)
@@ -39,6 +39,8 @@ def leaf_bits(vm: Vm, gfns: Any, mmio: Any, vcpu: int, out: U64Array | None, thr
 def fill(vm: Vm, sptes: U64Array, gfns: Any, mmio: Any, vcpu: int, threads: int) -> U64Array:
     """See `Vm.fill`."""
     given = arrays.uint64(gfns, "gfns")
+    if sptes is None:
+        raise ArrayError("sptes: None is no array")
     arrays.output(sptes, given.shape, arrays.U64, given)
     pages = _page_kinds(mmio, given)
     if pages is not None:

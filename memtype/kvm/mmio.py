@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from memtype.arrays import flag, memory_type
 from memtype.kvm.releases import Profile
 from memtype.kvm.releases import profile as find_profile
 from memtype.types import MemoryType
@@ -32,9 +33,11 @@ def is_mmio(
     >>> is_mmio("6.4", pfn_valid=False), is_mmio("6.4", pfn_valid=True, reserved=True, host_pat="WB")
     (True, False)
     """
-    p = find_profile(profile)
-    if not pfn_valid:
+    p, kind = find_profile(profile), memory_type(host_pat, "host_pat")
+    reserved, zero_page = flag(reserved, "reserved"), flag(zero_page, "zero_page")
+    host_pat_enabled, e820_ram = flag(host_pat_enabled, "host_pat_enabled"), flag(e820_ram, "e820_ram")
+    if not flag(pfn_valid, "pfn_valid"):
         return not (p.mmio_e820 and e820_ram)
     if not reserved or (zero_page and p.mmio_zero_page):
         return False
-    return not p.mmio_host_pat or not host_pat_enabled or MemoryType.parse(host_pat) in _UNCACHED
+    return not p.mmio_host_pat or not host_pat_enabled or kind in _UNCACHED

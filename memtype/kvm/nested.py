@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from memtype import rules
-from memtype.arrays import integer
+from memtype.arrays import flag, given, integer, items, word
 from memtype.errors import InputError
 from memtype.kvm.history import NESTED_SVM_SHARED_PAT
 from memtype.kvm.leaves import Leaf
@@ -28,7 +28,8 @@ def nested_leaf(vm: Vm, l1_gpa: int, l1_entry: int, mmio: bool = False, vcpu: in
     InputError
         For a type of 2, 3 or 7 in L1's EPT entry: an EPT misconfiguration, no leaf is made. Without EPT and NPT.
     """
-    entry = integer(l1_entry, "L1's entry")
+    given(vm, Vm, "vm")
+    entry = word(l1_entry, "L1's entry")
     if vm.tdp == "none":
         raise InputError("nested paging needs tdp ept or npt, not none")
     if vm.tdp == "npt":
@@ -64,6 +65,8 @@ class Vmcs12:
     def __post_init__(self) -> None:
         object.__setattr__(self, "guest_pat", as_pat(self.guest_pat))
         object.__setattr__(self, "host_pat", as_pat(self.host_pat))
+        for name in ("load", "save", "load_host"):
+            object.__setattr__(self, name, flag(getattr(self, name), name))
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +107,8 @@ def nested_round_trip(vm: Vm, vmcs12: Vmcs12, writes: Iterable[Pat | int | str] 
     >>> hex(trip.vm.msr(0x277))  # L1 keeps L2's PAT
     '0x606060606060606'
     """
-    if vm.vendor != "intel":
+    given(vmcs12, Vmcs12, "vmcs12")
+    if given(vm, Vm, "vm").vendor != "intel":
         raise InputError("a VMCS is Intel's; ask nested_pat for AMD")
     found = vm.vcpu(vcpu)
     l1 = found.pat
@@ -115,7 +119,7 @@ def nested_round_trip(vm: Vm, vmcs12: Vmcs12, writes: Iterable[Pat | int | str] 
             text = f"vmcs12.{name}_ia32_pat = 0x{pat.value:016x} holds a reserved type: the VM entry fails"
             return RoundTrip(False, None, None, vm, vmcs12, f"{text}; {KVM_RULES['kvm-nested-vmx-checks']}")
     current = guest if vmcs12.load else l1
-    for value in writes:
+    for value in items(writes, "writes", "PAT values"):
         written = as_pat(value)
         if not _legal(written) and vm.profile.pat_checked == "always":
             raise InputError(f"L2 gets #GP: 0x{written.value:016x} holds a reserved type")
@@ -144,7 +148,7 @@ def nested_pat(vm: Vm, l2_pat: Pat | int | str | None, nested_npt: bool = True, 
     InputError
         For a PAT that KVM refuses at VMRUN (AMD, 7.2 and later): VMEXIT_INVALID; at VM entry (Intel, 5.2 and later).
     """
-    l1 = vm.hardware_pat(vcpu)
+    l1, nested_npt = given(vm, Vm, "vm").hardware_pat(vcpu), flag(nested_npt, "nested_npt")
     asked = None if l2_pat is None else as_pat(l2_pat)
     if vm.vendor == "intel":
         if asked is not None and vm.profile.nested_vmx_checks_pat and not _legal(asked):
@@ -179,17 +183,16 @@ def nested_pat_write(
     InputError
         For a reserved type: #GP; and on Intel.
     """
-    if vm.vendor != "amd":
+    if given(vm, Vm, "vm").vendor != "amd":
         raise InputError("a gPAT is AMD's; ask nested_round_trip for Intel")
-    written = Pat(integer(value, "IA32_PAT"))
+    written, l2 = Pat(integer(value, "IA32_PAT")), as_pat(l2_pat)
     if not _legal(written):
         raise InputError(f"IA32_PAT = 0x{written.value:016x} holds a reserved type: #GP")
-    own = own_gpat(vm, nested_npt)
-    found = vm.vcpu(vcpu)
-    if own and not host_initiated:
+    own, found = own_gpat(vm, flag(nested_npt, "nested_npt")), vm.vcpu(vcpu)
+    if not flag(host_initiated, "host_initiated") and own:
         return vm, written
     after = vm._with(vcpus=(*vm.vcpus[:vcpu], with_pat(found, written), *vm.vcpus[vcpu + 1 :]))
-    return after, as_pat(l2_pat) if own else after.hardware_pat(vcpu)
+    return after, l2 if own else after.hardware_pat(vcpu)
 
 
 def set_nested_state(vm: Vm, gpat: Pat | int | str, nested_npt: bool = True, vcpu: int = 0) -> Pat:
@@ -200,10 +203,10 @@ def set_nested_state(vm: Vm, gpat: Pat | int | str, nested_npt: bool = True, vcp
     InputError
         For an invalid gPAT where L2 has its own (7.2 and later): the ioctl fails; and on Intel.
     """
-    if vm.vendor != "amd":
+    if given(vm, Vm, "vm").vendor != "amd":
         raise InputError("a gPAT is AMD's; Intel's nested state holds vmcs12, ask nested_round_trip")
     asked = as_pat(gpat)
-    if not own_gpat(vm, nested_npt):
+    if not own_gpat(vm, flag(nested_npt, "nested_npt")):
         return vm.hardware_pat(vcpu)
     if not _legal(asked):
         raise InputError(f"KVM_SET_NESTED_STATE fails: gPAT 0x{asked.value:016x} holds a reserved type")

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Final
 
+from memtype.arrays import shown
 from memtype.errors import InputError
 from memtype.kvm import history, policies
 from memtype.kvm.history import CANDIDATES, HISTORY, OVERLAYS, Fixed, Group, Overlay, Release
@@ -142,7 +143,7 @@ def profile(name: str | Profile) -> Profile:
 
 
 def _no_name(name: object) -> InputError:
-    return InputError(f"{name!r:.60} names no KVM release (6.4, 6.12.80, 6.11-rc3, ubuntu 6.8.0-140, kvm-6.7)")
+    return InputError(f"{shown(name)} names no KVM release (6.4, 6.12.80, 6.11-rc3, ubuntu 6.8.0-140, kvm-6.7)")
 
 
 @lru_cache(maxsize=512)

@@ -58,12 +58,13 @@ def replay(vm: Vm, events: Iterable[Event], memory: int | None = None) -> Replay
 
     Without it the VM's own memory does, and without that its address space.
     """
+    arrays.given(vm, Vm, "vm")
     bounds: Iterable[Range] = vm._windows or [(0, vm.gfn_end)]
     if memory is not None:
         bounds = [(0, min(vm.gfn_end, -(-arrays.integer(memory, "memory") // rules.PAGE_SIZE)))]
     steps: list[Step] = []
     covered = 0
-    for event in events:
+    for event in arrays.items(events, "events", "events"):
         vm, zap = vm.apply(event)
         covered += sum(union(intersect([call], bounds)).pages() for call in zap.calls)
         steps.append(Step(event, zap, vm))

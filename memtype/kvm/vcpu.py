@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from memtype import rules
-from memtype.arrays import check_maxphyaddr
+from memtype.arrays import check_maxphyaddr, flag, integer, items
 from memtype.errors import RegisterError
 from memtype.mtrr import MtrrState
 from memtype.pat import Pat, as_pat
@@ -81,12 +81,14 @@ class Vcpu:
         written = frozenset(n for n, (_, mask) in enumerate(state.variable) if mask)
         _put(self, "mtrrs", state)
         _put(self, "pat", None if pat is None else as_pat(pat))
-        _put(self, "cr0_cd", bool(cr0_cd))
-        _put(self, "cr0_pg", bool(cr0_pg))
-        _put(self, "cpuid_mtrr", bool(cpuid_mtrr))
+        _put(self, "cr0_cd", flag(cr0_cd, "cr0_cd"))
+        _put(self, "cr0_pg", flag(cr0_pg, "cr0_pg"))
+        _put(self, "cpuid_mtrr", flag(cpuid_mtrr, "cpuid_mtrr"))
         _put(self, "maxphyaddr", state.maxphyaddr)
-        _put(self, "order", kvm_list.order(state.variable) if order is None else tuple(order))
-        _put(self, "masks_written", written if masks_written is None else frozenset(masks_written))
+        _put(self, "order", kvm_list.order(state.variable) if order is None else _pairs(order, "order", state))
+        if masks_written is not None:
+            written = frozenset(_pairs(masks_written, "masks_written", state))
+        _put(self, "masks_written", written)
         _put(self, "g_pat", None if g_pat is None else as_pat(g_pat))
         _put(self, "_def_type", state.def_type)
         _put(self, "_fixed", state.fixed)
@@ -117,6 +119,15 @@ class Vcpu:
             self.mtrrs, self.pat, self.cr0_cd, self.cr0_pg, self.cpuid_mtrr, self.maxphyaddr, self.order,
             self.masks_written, self.g_pat,
         )  # fmt: skip
+
+
+def _pairs(numbers: Any, what: str, state: MtrrState) -> tuple[int, ...]:
+    """Numbers of variable ranges that `state` has."""
+    found = tuple(integer(n, what, RegisterError) for n in items(numbers, what, "integers", RegisterError))
+    for n in found:
+        if not 0 <= n < len(state.variable):
+            raise RegisterError(f"{what}: there is no variable range {n}")
+    return found
 
 
 def as_guest(state: MtrrState) -> MtrrState:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
+
+import numpy as np
 
 from memtype import arrays, rules
 from memtype.errors import InputError, RegisterError
@@ -127,13 +128,13 @@ class Vm:
         _put(self, "vendor", vendor_name(vendor))
         _put(self, "tdp", _paging(tdp, self.vendor))
         _put(self, "noncoherent_dma", device_count(noncoherent_dma))
-        _put(self, "self_snoop", bool(self_snoop))
+        _put(self, "self_snoop", arrays.flag(self_snoop, "self_snoop"))
         _put(self, "vm_type", _vm_type(vm_type, self))
         _put(self, "disabled_quirks", _allowed(quirk_names(disabled_quirks), self.profile))
-        _put(self, "load_pat", bool(load_pat))
+        _put(self, "load_pat", arrays.flag(load_pat, "load_pat"))
         _put(self, "host_pat", as_pat(_linux_pat(self.profile) if host_pat is None else host_pat))
-        _put(self, "ignore_msrs", bool(ignore_msrs))
-        _put(self, "as_architected", bool(as_architected))
+        _put(self, "ignore_msrs", arrays.flag(ignore_msrs, "ignore_msrs"))
+        _put(self, "as_architected", arrays.flag(as_architected, "as_architected"))
         _put(self, "vcpus", self._settled(vcpus))
         _put(self, "gfn_end", 1 << max(vcpu.maxphyaddr for vcpu in self.vcpus) - rules.PAGE_SHIFT)
         _put(self, "memory", _memory(memory))
@@ -145,7 +146,7 @@ class Vm:
         """The vCPUs with the PAT that this release starts them with, if they have none; their MTRRs checked."""
         given = [vcpus or Vcpu()] if vcpus is None or isinstance(vcpus, Vcpu) else vcpus
         if not isinstance(given, Iterable):
-            raise InputError(f"vcpus {given!r:.60} is no sequence of Vcpu")
+            raise InputError(f"vcpus {arrays.shown(given)} is no sequence of Vcpu")
         from_host = self.profile.initial_pat == "host" and self.vendor == "intel"
         start = self.host_pat if from_host else Pat(rules.PAT_RESET)
         known: dict[int, Vcpu] = {}  # vCPUs alike are checked once
@@ -207,7 +208,8 @@ class Vm:
 
     def quirk(self, name: str) -> bool:
         """Whether the quirk is in force: the release knows it, and neither KVM nor userspace disabled it."""
-        return name in self.profile.quirks and name not in self._disabled()
+        known = arrays.given(name, str, "quirk") in self.profile.quirks
+        return known and name not in self._disabled()
 
     def _disabled(self) -> frozenset[str]:
         if self.profile.quirk_semantics != "or":
@@ -230,9 +232,10 @@ class Vm:
 
     def vcpu(self, number: int) -> Vcpu:
         """That vCPU. Raises `InputError` where there is none."""
-        known = hasattr(number, "__index__") and not isinstance(number, bool)
-        if not known or not 0 <= number < len(self.vcpus):
-            raise InputError(f"vCPU {number!r:.60}: the VM has vCPUs 0 to {len(self.vcpus) - 1}")
+        if type(number) is not int:
+            number = arrays.integer(number, "vCPU", InputError)
+        if not 0 <= number < len(self.vcpus):
+            raise InputError(f"vCPU {number}: the VM has vCPUs 0 to {len(self.vcpus) - 1}")
         return self.vcpus[number]
 
     def _at(self, gpa: int, vcpu: int) -> tuple[int, Vcpu]:
@@ -247,17 +250,19 @@ class Vm:
         guest's private page, which the TDX module maps WB; without it a TDX guest's page is a shared one.
         """
         address, found = self._at(gpa, vcpu)
-        return leaves.leaf(self, address, bool(mmio), found, self._private(private))
+        return leaves.leaf(self, address, arrays.flag(mmio, "mmio"), found, self._private(private))
 
     def _private(self, private: bool) -> bool:
-        if private and self.vm_type != "tdx":
+        asked = arrays.flag(private, "private")
+        if asked and self.vm_type != "tdx":
             raise InputError(f"private pages are a TDX guest's, not a {self.vm_type} one's")
-        return bool(private)
+        return asked
 
     def guest_type(self, gpa: int, vcpu: int = 0, as_architected: bool = False) -> MemoryType:
         """The guest's MTRR type as this release computes it, or as the manual says."""
         address, found = self._at(gpa, vcpu)
-        return guest_mtrr.at(guest_mtrr.MANUAL if as_architected else self.engine, found, address)
+        manual = arrays.flag(as_architected, "as_architected")
+        return guest_mtrr.at(guest_mtrr.MANUAL if manual else self.engine, found, address)
 
     def guest_map(self, vcpu: int = 0) -> MemoryMap:
         """`guest_type` of the whole guest-physical address space.
@@ -299,10 +304,9 @@ class Vm:
     def huge_page_consistent(self, gfn: int, pages: int, vcpu: int = 0) -> bool:
         """KVM's test whether the guest's MTRRs allow one leaf for `pages` pages; True without such a test."""
         found = self.vcpu(vcpu)
-        first = arrays.integer(gfn, "gfn")
-        if not hasattr(pages, "__index__") or operator.index(pages) < 1:
-            raise InputError(f"{pages!r:.60} is no count of pages")
-        count = operator.index(pages)
+        first, count = arrays.integer(gfn, "gfn"), arrays.integer(pages, "count of pages", InputError)
+        if count < 1:
+            raise InputError(f"{count} is no count of pages")
         arrays.refuse_pages(first, count, found.maxphyaddr)
         if self.profile.huge_page_check == "no":
             return True
@@ -330,7 +334,7 @@ class Vm:
     def leaf_pieces(self, vcpu: int = 0, mmio: bool = False) -> Ints:
         """The leaf bits of every gfn below 2**MAXPHYADDR, as pieces."""
         self.vcpu(vcpu)
-        return leaves.leaf_pieces(self, vcpu, mmio)
+        return leaves.leaf_pieces(self, vcpu, arrays.flag(mmio, "mmio"))
 
     def leaf_bits(
         self, gfns: Any, mmio: Any = False, vcpu: int = 0, out: U64Array | None = None, threads: int = 1
@@ -403,7 +407,8 @@ class Vm:
         """
         address, found = self._at(gpa, vcpu)
         kinds = arrays.memory_type(pat, "pat"), arrays.memory_type(host_mtrr, "host_mtrr")
-        return leaves.effective(self, address, kinds[0], found, bool(mmio), kinds[1], pat_index, self._private(private))
+        host = arrays.flag(mmio, "mmio")
+        return leaves.effective(self, address, kinds[0], found, host, kinds[1], pat_index, self._private(private))
 
     # --- leaves that may exist, and what happens ------------------------------------------------------------
 
@@ -447,16 +452,19 @@ _COPIED: Final = [
 
 
 def device_count(value: int | bool) -> int:
-    if not hasattr(value, "__index__") or operator.index(value) < 0:
-        raise InputError(f"noncoherent_dma {value!r:.60} is no count of devices")
-    return operator.index(value)
+    if isinstance(value, (bool, np.bool_)):
+        return int(value)
+    count = arrays.integer(value, "noncoherent_dma", InputError)
+    if count < 0:
+        raise InputError(f"noncoherent_dma {count} is no count of devices")
+    return count
 
 
 def quirk_names(names: Iterable[str] | None) -> frozenset[str]:
     """The quirks about memory types, with or without KVM_X86_QUIRK_ before them."""
     given = [names] if isinstance(names, str) else () if names is None else names
     if not isinstance(given, Iterable):
-        raise InputError(f"quirks {names!r:.60} is no set of names")
+        raise InputError(f"quirks {arrays.shown(names)} is no set of names")
     plain = {str(name).upper().removeprefix("KVM_X86_QUIRK_") for name in given}
     unknown = plain - QUIRK_BITS.keys()
     if unknown:
@@ -469,7 +477,7 @@ def _paging(tdp: str | None, vendor: str) -> str:
     if tdp is None:
         return has
     if str(tdp).lower() not in (has, "none", "shadow"):
-        raise InputError(f"tdp {tdp!r:.60}: {vendor} has {has} or none (shadow paging)")
+        raise InputError(f"tdp {arrays.shown(tdp)}: {vendor} has {has} or none (shadow paging)")
     return has if str(tdp).lower() == has else "none"
 
 
@@ -478,13 +486,10 @@ def _memory(memory: Any) -> tuple[tuple[int, int], ...]:
     if memory is None:
         return ()
     if not isinstance(memory, Iterable) or isinstance(memory, (str, bytes)):
-        raise InputError(f"memory {memory!r:.60} is no list of (base, size)")
+        raise InputError(f"memory {arrays.shown(memory)} is no list of (base, size)")
     found = []
     for n, part in enumerate(memory):
-        try:
-            base, size = (arrays.integer(number, f"memory[{n}]") for number in part)
-        except (TypeError, ValueError) as error:
-            raise InputError(f"memory[{n}] = {part!r:.60} is not (base, size)") from error
+        base, size = arrays.pair(part, f"memory[{n}]", "(base, size)")
         if base < 0 or size <= 0 or base + size > 1 << rules.MAX_MAXPHYADDR:
             raise InputError(f"memory[{n}]: 0x{base:x}+0x{size:x} is not within [0, 2**{rules.MAX_MAXPHYADDR})")
         found.append((base, size))
@@ -502,8 +507,8 @@ _GUESTS: Final = {"tdx": ("TDX", "ept", "Intel and EPT"), "sev-es": ("SEV-ES", "
 
 
 def _vm_type(vm_type: str, vm: Vm) -> str:
-    if vm_type not in VM_TYPES:
-        raise InputError(f"vm_type {vm_type!r:.60} is not one of {', '.join(VM_TYPES)}")
+    if not isinstance(vm_type, str) or vm_type not in VM_TYPES:
+        raise InputError(f"vm_type {arrays.shown(vm_type)} is not one of {', '.join(VM_TYPES)}")
     if vm_type == "normal":
         return vm_type
     name, tdp, words = _GUESTS[vm_type]

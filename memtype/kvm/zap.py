@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
-from memtype import rules
+from memtype import arrays, rules
 from memtype.errors import InputError
 from memtype.kvm import leaves
 from memtype.kvm.gfns import Gfns, Ints, Pieces, Range, Ranges, combine, intersect, marked, merge_sets, subtract, union
@@ -197,7 +197,7 @@ def apply(vm: Vm, event: Event) -> tuple[Vm, Zap]:
     """The VM after the event and the oracle's answer; see `Zap`."""
     if not isinstance(event, Event):
         names = "WriteMsr, SetMtrrs, SetCr0Cd, NoncoherentDma, DisableQuirks, InitVmcb"
-        raise InputError(f"{event!r:.60} is no event ({names})")
+        raise InputError(f"{arrays.shown(event)} is no event ({names})")
     outcome = event.perform(vm)
     if outcome.refusal is not None or outcome.vm is vm:
         return (vm if not outcome.calls else leaves.remember(vm, vm, outcome.calls)), Zap(vm, outcome)

@@ -285,7 +285,7 @@ def test_vcpus_and_addresses_out_of_bounds():
     with pytest.raises(mt.InputError, match="no event"):
         vm.apply("pat")  # type: ignore[arg-type]
     for index, value in ((0x2FF, 1 << 64), (0x2FF, -1), (0x2FF, "0xc06"), (-1, 0), (1 << 32, 0), ("0x2ff", 0)):
-        with pytest.raises(mt.RegisterError, match="bit number"):
+        with pytest.raises(mt.RegisterError, match=r"bit number|not an integer"):
             WriteMsr(index, value)  # type: ignore[arg-type]
     with pytest.raises(mt.InputError, match="by its number"):
         vm.msr("0x277")  # type: ignore[arg-type]
