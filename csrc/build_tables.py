@@ -85,6 +85,7 @@ FIELDS = {
     "DEF_TYPE_TYPE": rules.DEF_TYPE_TYPE,
     "DEF_TYPE_FE": rules.DEF_TYPE_FE,
     "DEF_TYPE_E": rules.DEF_TYPE_E,
+    "TYPE_WHILE_OFF": int(rules.TYPE_WHILE_OFF),
     "DEF_TYPE_WRITABLE": rules.DEF_TYPE_WRITABLE,
     "BASE_TYPE": rules.BASE_TYPE,
     "BASE_RESERVED": rules.BASE_RESERVED,

@@ -88,10 +88,10 @@ static inline const uint8_t *ept_plane(uint32_t cr0_cd, uint32_t ipat)
 
 // --- what a single look-up, the tables of the array kernels and fleets need of a state ---
 
-// The type where no range matches. Where E is 0 no range does, and all types are UC (SDM 3A 12.11.2.1).
+// The type where no range matches; where E is 0 no range does (SDM 3A 12.11.2.1).
 static inline uint8_t plain_type(uint64_t def_type)
 {
-	return def_type & DEF_TYPE_E ? type_or_undefined(def_type & DEF_TYPE_TYPE) : (uint8_t)MEMTYPE_UC;
+	return def_type & DEF_TYPE_E ? type_or_undefined(def_type & DEF_TYPE_TYPE) : (uint8_t)TYPE_WHILE_OFF;
 }
 
 // whether the fixed ranges decide below 1 MiB

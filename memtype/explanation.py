@@ -58,7 +58,8 @@ def explain(s: Registers, address: int) -> Explanation:
 def _steps(s: Registers, address: int) -> list[Step]:
     def_type = rules.msr_name(rules.DEF_TYPE_MSR)
     if not s.def_type & rules.DEF_TYPE_E:
-        return [step("mtrr-disabled", f"{def_type} = 0x{s.def_type:x}: E = 0, every address is UC", def_type)]
+        text = f"{def_type} = 0x{s.def_type:x}: E = 0, every address is {rules.TYPE_WHILE_OFF}"
+        return [step("mtrr-disabled", text, def_type)]
     if reference.fixed_decides(s, address):
         return [_fixed_step(s, address)]
     matching = reference.matching_pairs(s, address)

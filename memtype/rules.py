@@ -50,6 +50,7 @@ MTRRCAP_WC: Final = 1 << 10
 DEF_TYPE_TYPE: Final = 0xFF
 DEF_TYPE_FE: Final = 1 << 10
 DEF_TYPE_E: Final = 1 << 11
+TYPE_WHILE_OFF: Final = MemoryType.UC  # of every address while E = 0
 DEF_TYPE_WRITABLE: Final = DEF_TYPE_E | DEF_TYPE_FE | DEF_TYPE_TYPE  # 0xCFF
 
 # --- variable pairs (SDM 12.11.2.3) --------------------------------------------------------------------------

@@ -96,7 +96,7 @@ class _Resolver:
             if on and mask & rules.MASK_VALID
         )
         self.default: Callable[[int], MemoryType] = (
-            partial(reference.default_type, state) if on else lambda _: MemoryType.UC
+            partial(reference.default_type, state) if on else lambda _: rules.TYPE_WHILE_OFF
         )
 
     def whole(self) -> Block:

@@ -80,7 +80,7 @@ def _reserved_fault(value: int, reserved: int) -> tuple[str, int] | None:
 def at(s: Registers, address: int) -> MemoryType:
     """The memory type that the MTRRs give `address`, which must lie below 2**MAXPHYADDR."""
     if not s.def_type & rules.DEF_TYPE_E:
-        return MemoryType.UC
+        return rules.TYPE_WHILE_OFF
     if fixed_decides(s, address):
         return fixed_type(s, address)
     matching = matching_pairs(s, address)

@@ -49,7 +49,7 @@ def _disabled(program: Program, s: Registers, address: int) -> Decision | None:
     if rule == "disabled-invalid":
         return Decision(MemoryType.UNDEFINED, rule)
     if rule == "mtrr-disabled":
-        return Decision(MemoryType.UC, rule)
+        return Decision(rules.TYPE_WHILE_OFF, rule)
     # KVM 3.13 to 4.1
     if not s.def_type & rules.DEF_TYPE_FE:
         return Decision(MemoryType.WB, rule)
