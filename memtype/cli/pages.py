@@ -38,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
     if args.max.upper() not in LEVELS:
         raise InputError(f"--max {args.max}: 1G, 2M or 4K")
     machine = input.read_machine(args.input)
-    source = teller(machine)
+    source = source_of(machine)
     top = addresses.number(args.top) if args.top else end_of_ram(machine, source.maxphyaddr)
     made = pages(source, top, args.max, registers=machine.mtrrs)
     if args.leaves:
@@ -53,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def teller(machine: Machine) -> MtrrState | MemoryMap:
+def source_of(machine: Machine) -> MtrrState | MemoryMap:
     """The registers, or the map that a dump prints ready-made. The first MiB is NOT_TOLD where its fixed ranges are."""
     found = machine.mtrrs if machine.mtrrs is not None else machine.printed_map
     if found is None:

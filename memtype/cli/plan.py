@@ -12,7 +12,7 @@ from memtype.analysis import plan_target
 from memtype.analysis.diff import Change
 from memtype.analysis.plan import Plan, plan
 from memtype.cli import addresses, input, output
-from memtype.cli.pages import teller
+from memtype.cli.pages import source_of
 from memtype.emit import FORMS, emit
 from memtype.errors import InputError
 from memtype.machine import Machine
@@ -130,7 +130,10 @@ def _target(machine: Machine, source: str, width: int, said: list[str]) -> Memor
         ranges: Any = (machine.facts or {})["ranges"]
         said.append("wanted: the ranges that coreboot planned for")
         return plan_target.of_ranges([tuple(entry) for entry in ranges], width, amd)
-    found = machine.mtrrs.map.listed() if machine.mtrrs is not None and source == "registers" else teller(machine)
+    if machine.mtrrs is not None and source == "registers":
+        found: MtrrState | MemoryMap = machine.mtrrs.map.listed()
+    else:
+        found = source_of(machine)
     if source == "map" and machine.printed_map is not None:
         found = machine.printed_map
     assert isinstance(found, MemoryMap)

@@ -11,7 +11,7 @@ import numpy as np
 from memtype import arrays
 from memtype.analysis.verify import KINDS, LeafFault, Verification, verify
 from memtype.cli import addresses, input, output
-from memtype.cli.pages import assumed, assumed_words, teller
+from memtype.cli.pages import assumed, assumed_words, source_of
 from memtype.errors import InputError
 
 EXAMPLE = "memtype pages --top 4G --leaves /tmp/e.npy && memtype verify-ept /tmp/e.npy"
@@ -41,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
         raise InputError("--page: the third column tells the level already")
     machine = input.read_machine(args.input)
     try:
-        found = verify(leaves, teller(machine), addresses.number(args.base), level, allow_ipat=args.allow_ipat)
+        found = verify(leaves, source_of(machine), addresses.number(args.base), level, allow_ipat=args.allow_ipat)
     except InputError as error:
         raise InputError(f"{args.leaves}: {error}") from None
     if args.json:

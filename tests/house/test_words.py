@@ -1,0 +1,49 @@
+"""One word per thing, and the field's where it has one: none of these stands in the sources."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SOURCES = sorted(
+    path
+    for room, kinds in (("memtype", ("py",)), ("csrc", ("c", "h", "py")), ("bench", ("py", "c", "h")))
+    for kind in kinds
+    for path in (ROOT / room).rglob(f"*.{kind}")
+)
+# Who answers is a source; arguments come in by `arrays`. Lanes of a vector form a group.
+OURS = re.compile(r"(?<![a-z])(?:seats?|tellers?|at the door)(?![a-z])", re.IGNORECASE)
+LEFT = {"memtype/cli/at.py"}  # being rewritten
+OF_LANES = re.compile(r"(?<![a-z])turns?(?![a-z])", re.IGNORECASE)
+
+
+def words(path: str, text: str) -> list[str]:
+    """Every such word in the text of a file, with its line."""
+    looked_for = (OURS, OF_LANES) if path.startswith("csrc/") else (OURS,)
+    return [
+        f"{path}:{number}: {hit[0]}"
+        for number, line in enumerate(text.splitlines(), 1)
+        for expression in looked_for
+        for hit in expression.finditer(line)
+    ]
+
+
+def test_no_word_of_ours_where_the_field_has_one() -> None:
+    assert len(SOURCES) > 100
+    texts = {path.relative_to(ROOT).as_posix(): path.read_text("utf-8") for path in SOURCES}
+    assert [hit for path, text in texts.items() if path not in LEFT for hit in words(path, text)] == []
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "found"),
+    [
+        ("memtype/a.py", "x = seat_of(teller)\n# refused At the door", ["1: seat", "1: teller", "2: At the door"]),
+        ("csrc/a.c", "/* eight lanes a turn */", ["1: turn"]),
+        ("memtype/a.py", "the seated storyteller turns; return", []), ("csrc/a.c", "return returns;", []),
+    ],
+)  # fmt: skip
+def test_the_law_sees_them(path: str, text: str, found: list[str]) -> None:
+    assert words(path, text) == [f"{path}:{hit}" for hit in found]
