@@ -9,7 +9,6 @@ import sys
 import textwrap
 from typing import Any
 
-from memtype import backends
 from memtype.cli import output, verbs
 from memtype.errors import BackendUnavailable, InputError, LiveReadRefused, MemtypeError
 
@@ -41,9 +40,9 @@ def run(argv: list[str] | None = None) -> int:
 
 
 def _answer(words: list[str]) -> int:
-    if backends.refused:
-        raise BackendUnavailable(backends.refused)
     first = words[0] if words else ""
+    if first not in _LIGHT or any(map(os.environ.get, _SETTINGS)):
+        _check_backend()
     if first in ("-h", "--help", "help"):
         return _help(words[1:] if first == "help" else [])
     if first == "--version":
@@ -57,6 +56,18 @@ def _answer(words: list[str]) -> int:
         return int(stop.code or 0)
     status: int = module.run(args)
     return status
+
+
+_LIGHT = ("-h", "--help", "help", "--version")  # what needs no numpy
+_SETTINGS = ("MEMTYPE_BACKEND", "MEMTYPE_ISA")
+
+
+def _check_backend() -> None:
+    """What the environment asks for and cannot have ends every command."""
+    from memtype import backends
+
+    if backends.refused:
+        raise BackendUnavailable(backends.refused)
 
 
 def _verb(words: list[str]) -> tuple[str, list[str]]:

@@ -35,8 +35,10 @@ def _block(rule: Rule) -> str:
 
 
 def _every() -> Iterable[Rule]:
-    """Hardware's, then KVM's, each in its own order."""
+    """Hardware's, then KVM's, then those of other hypervisors, each in its own order."""
+    from memtype.hypervisors import POLICIES
     from memtype.kvm import KVM_RULES
     from memtype.rules import RULES
 
-    return dict.fromkeys((*RULES.values(), *KVM_RULES.values()))
+    others = (choice.rule for policy in POLICIES.values() for choice in policy.choices)
+    return dict.fromkeys((*RULES.values(), *KVM_RULES.values(), *others))

@@ -107,6 +107,11 @@ OPTIONS = [
 ]  # fmt: skip
 
 
+def test_every_rule_of_a_hypervisor_is_listed(run) -> None:
+    status, out, _ = run("rules xen-combine bhyve virtualbox")
+    assert status == 0 and out.count("source: ") == 4 and "epte_get_entry_emt()" in out
+
+
 @pytest.mark.parametrize(("line", "said"), OPTIONS)
 def test_the_command_line_asks_what_python_asks(run, line: str, said: str) -> None:
     status, out, error = run(line)
