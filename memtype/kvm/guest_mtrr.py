@@ -145,17 +145,27 @@ def _resolve(engine: str, vcpu: Vcpu) -> Ints:
         return Pieces([(0, int(WB))], end)
     if engine == "list":
         return _resolve_list(vcpu, end)
-    low, default = _below_1m(engine, vcpu), int(at(engine, vcpu, rules.FIXED_END))
+    low = _below_1m(engine, vcpu)
     if not enabled(vcpu):
-        return Pieces([*low, (_LOW_END, default)], end)
+        return Pieces([*low, (_LOW_END, int(at(engine, vcpu, rules.FIXED_END)))], end)
     cubes = list(_cubes(vcpu))
     if any(_holey(field, vcpu.maxphyaddr) for _, field, _ in cubes):
         return _with_holes(engine, vcpu, low, cubes)
-    cuts = {_LOW_END}
-    for _, field, want in cubes:
-        cuts |= {want >> _PAGE, want + (field & -field or 1 << vcpu.maxphyaddr) >> _PAGE}
-    above = ((cut, int(at(engine, vcpu, cut << _PAGE))) for cut in sorted(cuts) if _LOW_END <= cut < end)
-    return Pieces([*low, *above], end)
+    return Pieces([*low, *_above_1m(engine, vcpu, cubes)], end)
+
+
+def _above_1m(engine: str, vcpu: Vcpu, cubes: list[tuple[int, int, int]]) -> Iterator[tuple[int, int]]:
+    """(first gfn, type) from 1 MiB on, by masks without holes: each matches one block."""
+    meet: Callable[[list[int]], int] = linux.combine if engine == "legacy" else reference.combine
+    default, spans, cuts = int(rules.type_of(_default(vcpu))), [], {_LOW_END}
+    for n, field, want in cubes:
+        start, end = want >> _PAGE, want + (field & -field or 1 << vcpu.maxphyaddr) >> _PAGE
+        spans.append((start, end, vcpu._variable[n][0] & rules.BASE_TYPE))
+        cuts |= {start, end}
+    for cut in sorted(cuts):
+        if cut >= _LOW_END:
+            met = [kind for start, end, kind in spans if start <= cut < end]
+            yield cut, int(meet(met)) if met else default
 
 
 def _resolve_list(vcpu: Vcpu, end: int) -> Pieces[int]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 from memtype.types import MemoryType
+from memtype.views import kvm_list
 
 Release = tuple[int, ...]  # (6, 4) or (4, 14, 5)
 
@@ -282,8 +283,4 @@ FIRST_READ: Final = (3, 13)
 NEWEST_READ: Final = (7, 3)
 NOT_READ: Final = frozenset({(6, 0), (6, 3), (6, 7), (6, 10), (6, 13), (6, 15)})  # bracketed by their neighbours
 LAST_MINOR: Final = {3: 19, 4: 20, 5: 19, 6: 19}  # 3.19 was followed by 4.0, and so on
-_BROKEN: Final = (
-    "4.2 and 4.3 are not modelled: their new MTRR code looks fixed ranges up the wrong way round, takes the host's "
-    "width for the guest's and knows no guest without MTRRs (mended in 4.4); ask for 4.1 or 4.4"
-)
-NOT_MODELLED: Final = {(4, 2): _BROKEN, (4, 3): _BROKEN}
+NOT_MODELLED: Final = dict.fromkeys(kvm_list.BROKEN, kvm_list.WHY_BROKEN)

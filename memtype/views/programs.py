@@ -11,6 +11,7 @@ from typing import Final
 
 from memtype import arrays
 from memtype.errors import InputError
+from memtype.views import kvm_list
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +116,4 @@ def _kvm_engine(release: tuple[int, int]) -> str:
         return "kvm-4.1"
     if release < KVM_LEGACY[0]:
         raise InputError(f"view kvm-{release[0]}.{release[1]}: what KVM did before 3.13 is not known")
-    raise InputError(
-        f"view kvm-{release[0]}.{release[1]}: the MTRR lookup of 4.2 and 4.3 was broken and is not modelled; "
-        "ask for kvm-4.1 or kvm-4.4"
-    )
+    raise InputError(f"view kvm-{release[0]}.{release[1]}: {kvm_list.WHY_BROKEN}")
