@@ -231,7 +231,7 @@ def in_memory(vm: Vm, found: Gfns) -> Gfns:
 # A set of leaves is an int: bit b >> 3 stands for the leaf with bits b.
 
 _SETS: Final = {bits: 1 << (bits >> rules.EPT_TYPE_SHIFT) for bits in range(0, EPT_FIELD + 1, 8)}
-_FOLD: Final = 1 << 14  # events after which the past is worked out, whether somebody asks or not
+_FOLD: Final = 1 << 16  # events after which the past is worked out, asked for or not: some 40 MB
 
 
 class Past:
