@@ -13,9 +13,8 @@ from memtype.views.encodings import UC, WB, WT
 # The releases that had the list first, and why nobody models them: KVM's profiles and views refuse them alike.
 BROKEN: Final = ((4, 2), (4, 3))
 WHY_BROKEN: Final = (
-    "4.2 and 4.3 are not modelled: their new MTRR code looks fixed ranges up the wrong way round, takes the host's "
-    "width for the guest's and knows no guest without MTRRs (mended in 4.4); ask for 4.1 or 4.4. While MTRRs are "
-    "disabled 4.2.8 and 4.3 give UC, as 4.4 does"
+    "not modelled: the new MTRR code of 4.2 and 4.3 is broken: fixed ranges looked up the wrong way round, the host's "
+    "width taken for the guest's, no guest without MTRRs; ask for 4.1 or 4.4 (MTRRs disabled: UC in 4.3 as in 4.4)"
 )
 
 Pairs = Sequence[tuple[int, int]]
