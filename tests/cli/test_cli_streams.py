@@ -106,6 +106,7 @@ def test_an_argument_of_any_length_is_one_short_line(line, capsys, monkeypatch):
 
 INTERRUPTED = """
 import os, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job is started with SIGINT ignored
 class Interrupt:
     def find_spec(self, name, path=None, target=None):
         if name == sys.argv[1]:
