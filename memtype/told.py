@@ -284,6 +284,11 @@ class Registers:
         return bool(found.value & bit) if found.tells(bit) else None
 
     @property
+    def off(self) -> bool:
+        """Whether the MTRRs are told to be off (E = 0): every address is UC."""
+        return self.bit(rules.DEF_TYPE_MSR, rules.DEF_TYPE_E) is False
+
+    @property
     def has_fixed(self) -> bool:
         """Whether fixed ranges exist, as far as is told; taken as yes."""
         return self.bit(rules.MTRRCAP, rules.MTRRCAP_FIX) is not False and not self.absent >= set(rules.FIXED_MSRS)
@@ -413,7 +418,7 @@ class Registers:
         return Gap("fixed", names, f"{some} not told", hint)
 
     def _pairs_gap(self) -> Gap | None:
-        lacking = [n for n in range(self._pairs_end()) if self._pair_open(n)]
+        lacking = self.open_pairs
         names = tuple(named(index) for n in lacking for index in pair_numbers(n) if index not in self.held)
         hint = "rdmsr of the missing numbers (0xfe tells how many pairs there are), or the log's whole list"
         if lacking:
@@ -546,6 +551,16 @@ class Registers:
         found: MtrrState | None = self._seen["state"]
         return found
 
+    @property
+    def known(self) -> MtrrState:
+        """The register file with one value for what is open: for words on what is told, not for answers."""
+        return self._states(frozenset())[0]
+
+    @property
+    def open_pairs(self) -> list[int]:
+        """Numbers of the pairs that may decide something and are not told."""
+        return [n for n in range(self._pairs_end()) if self._pair_open(n)]
+
     def completions(self, strict: bool = False) -> tuple[MtrrState, ...]:
         """Register files that fit the text: where they agree, all that fit do."""
         return self._states(self._varied(strict))
@@ -589,7 +604,7 @@ class Registers:
 
     def _pair_types(self) -> Iterable[int]:
         """The types that a range which is not told may have."""
-        lacking = [n for n in range(self._pairs_end()) if self._pair_open(n)]
+        lacking = self.open_pairs
         bases = [self.pair(n)[0] for n in lacking]
         whole = lacking and not self.cut and (self.whole or self._counted() is not None)
         if whole and all(base.tells(rules.BASE_TYPE) for base in bases):
@@ -702,11 +717,11 @@ class Registers:
         return found
 
     def _map(self, vary: frozenset[str]) -> MemoryMap:
-        found = _agreed([state.map.listed() for state in self._states(vary)])
+        found = agreed([state.map.listed() for state in self._states(vary)])
         low = self._vary_at(LEGACY.start, vary)
         if low == vary:
             return found
-        return _spliced(found, _agreed([state.map.listed() for state in self._states(low)]), LEGACY)
+        return _spliced(found, agreed([state.map.listed() for state in self._states(low)]), LEGACY)
 
     def types(self, addresses: Any, strict: bool = False, out: arrays.U8Array | None = None) -> Any:
         """The types of many addresses, NOT_TOLD (12) where machines that fit the text differ: as `MtrrState.types`."""
@@ -826,7 +841,7 @@ def _likely(kinds: set[MemoryType]) -> tuple[MemoryType, ...]:
     return tuple(sorted(known if len(known) > 1 else kinds))
 
 
-def _agreed(maps: list[MemoryMap]) -> MemoryMap:
+def agreed(maps: list[MemoryMap]) -> MemoryMap:
     """The map that all agree on, NOT_TOLD where they do not."""
     if len(maps) == 1:
         return maps[0]

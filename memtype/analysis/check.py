@@ -107,9 +107,9 @@ def check(
     devices, more = _spans(mmio, "mmio"), _spans(ram, "ram")
     _known(require, (None, *REQUIREMENTS), "require")
     _known(platform, PLATFORMS, "platform")
-    if machine.registers is None and machine.printed_map is None:
+    found = [*_registers(machine), *_cpus(machine, require), *_platform(machine, platform), *_losing(machine)]
+    if machine.registers is None and machine.printed_map is None and not found:
         raise InputError(f"{machine.source}: neither MTRRs nor a map in it: nothing to check")
-    found = [*_registers(machine), *_cpus(machine, require), *_platform(machine, platform)]
     config = [held.span for held in system_ranges(machine) if held.rule == "mmio-config" and held.span]
     devices += _below(config, machine)
     found += _ranges(machine, [*_usable(machine), *more], devices, platform == "tdx")
@@ -182,7 +182,7 @@ def _reserved_routing(machine: Machine) -> Iterator[Finding]:
 
 
 def _cpus(machine: Machine, require: str | None) -> Iterator[Finding]:
-    told = sum(cpu.mtrrs is not None for cpu in machine.cpus)
+    told = sum(cpu.registers is not None for cpu in machine.cpus)
     if require == "snp" and told < 2:
         yield Finding("check-snp", "warning", "one processor told: whether all hold the same registers stays open")
     groups: dict[int, tuple[str, bool, list[int]]] = {}
@@ -192,8 +192,8 @@ def _cpus(machine: Machine, require: str | None) -> Iterator[Finding]:
     except ShatteredMapError as error:
         yield Finding("check-cpus", "error", f"the processors hold different registers, and {error}")
         return
-    if what := (machine.facts or {}).get("inconsistent"):
-        text = f"the kernel found the processors' MTRRs different ({', '.join(map(str, _several(what)))})"
+    if what := inconsistent(machine):
+        text = f"the kernel found the processors' MTRRs different ({what})"
         yield Finding("check-snp" if require == "snp" else "check-cpus", "error", text)
     for summary, in_effect, cpus in groups.values():
         text = f"CPU {_list(cpus)} and the first: {summary}"
@@ -207,14 +207,28 @@ def _cpus(machine: Machine, require: str | None) -> Iterator[Finding]:
         yield Finding("check-snp", "note", routed)
 
 
+def inconsistent(machine: Machine) -> str | None:
+    """What Linux found to differ between the processors when it started them: "fixed, variable"; None for nothing."""
+    what = (machine.facts or {}).get("inconsistent")
+    return ", ".join(map(str, _several(what))) if what else None
+
+
+def _losing(machine: Machine) -> Iterator[Finding]:
+    """What Linux says itself of RAM that the MTRRs do not make WB."""
+    lost = (machine.facts or {}).get("losing_mb")
+    if lost is not None:
+        yield Finding("check-ram", "warning", f"the kernel gave up {lost} MiB of RAM that no range makes WB")
+
+
 def _several(what: object) -> list[object]:
     return list(what) if isinstance(what, (list, tuple)) else [what]
 
 
 def _routed(machine: Machine) -> str | None:
     """What the extra bits of AMD's fixed ranges mean, where the dump shows them."""
-    state = machine.mtrrs
-    held = {entry for value in state.fixed for entry in value.to_bytes(8, "little")} if state else set()
+    told = machine.registers
+    fixed = [told.register(index).value for index in rules.FIXED_MSRS] if told is not None else []
+    held = {entry for value in fixed for entry in value.to_bytes(8, "little")}
     shown = sorted(entry for entry in held if entry & rules.AMD_FIXED_ROUTING)
     words = [f"{entry:02x} = {_routing(entry)}{rules.type_of(entry & 7)}" for entry in shown]
     return f"fixed-range bytes: {', '.join(words)}" if words else None
@@ -226,10 +240,10 @@ def _routing(entry: int) -> str:
 
 
 def _platform(machine: Machine, platform: str) -> Iterator[Finding]:
-    state = machine.mtrrs
+    off = machine.registers is not None and machine.registers.off
     if platform == "tdx":
         yield Finding("check-tdx", "note", "do not program the MTRRs; treat private memory as WB, with E = 0 too")
-    elif state is not None and not state.def_type & rules.DEF_TYPE_E:
+    elif off:
         yield Finding("check-off", "warning", "the MTRRs are off: every address is UC, RAM too")
 
 
@@ -238,7 +252,7 @@ def _platform(machine: Machine, platform: str) -> Iterator[Finding]:
 
 def _ranges(machine: Machine, ram: list[Span], mmio: list[Span], all_wb: bool) -> Iterator[Finding]:
     try:
-        memory = (machine.mtrrs.map if machine.mtrrs is not None else machine.map).listed()
+        memory = machine.map.listed()
     except ShatteredMapError as error:
         yield Finding("check-shattered", "warning", f"no range was checked: {error}")
         return
@@ -248,17 +262,34 @@ def _ranges(machine: Machine, ram: list[Span], mmio: list[Span], all_wb: bool) -
             raise InputError(f"range 0x{base:x}+0x{size:x} is not within [0, 2**{memory.maxphyaddr})")
     if all_wb:
         memory = MemoryMap.from_segments([(0, limit, MemoryType.WB)], memory.maxphyaddr)
-    start = rules.FIXED_END if "fixed" in machine.inferred and machine.mtrrs is not None else 0
-    off = machine.mtrrs is not None and not machine.mtrrs.def_type & rules.DEF_TYPE_E and not all_wb
-    yield from _most([] if off else _uncached_ram(memory, ram, start))
+    off = machine.registers is not None and machine.registers.off and not all_wb
+    yield from _most([] if off else _uncached_ram(memory, ram, 0))
+    yield from [] if off or ram else _below_last_pfn(memory, machine)
     yield from _most([] if all_wb else _cached_devices(memory, mmio))
-    yield from _most(_undefined(memory, start))
+    yield from _most(_undefined(memory, 0))
 
 
 def _uncached_ram(memory: MemoryMap, ram: list[Span], start: int) -> Iterator[Finding]:
     for base, size, kind in _inside(memory, _joined(ram), start):
         if kind not in (MemoryType.WB, MemoryType.NOT_TOLD):
             yield Finding("check-ram", "warning", f"RAM is {kind}, not WB", base, size)
+
+
+def _below_last_pfn(memory: MemoryMap, machine: Machine) -> Iterator[Finding]:
+    """Without a RAM map, the kernel's last_pfn tells where RAM ends: the page below it is RAM."""
+    end = (machine.facts or {}).get("last_pfn")
+    top = int(end, 16) << rules.PAGE_SHIFT if isinstance(end, str) else 0
+    if not rules.FIXED_END < top <= 1 << memory.maxphyaddr:
+        return
+    kind, base, _ = memory.stretch(top - 1)
+    if kind in (MemoryType.WB, MemoryType.NOT_TOLD):
+        return
+    parts = [each for _, _, each in _inside(memory, [(rules.FIXED_END, top - rules.FIXED_END)], 0)]
+    if all(each not in (MemoryType.WB, MemoryType.NOT_TOLD) for each in parts):
+        text = f"RAM lies up to 0x{top - 1:x} (last_pfn) and none of it is WB: it is {kind}"
+        yield Finding("check-ram", "warning", text, rules.FIXED_END, top - rules.FIXED_END)
+    else:
+        yield Finding("check-ram", "warning", f"RAM is {kind}, not WB (its end is told by last_pfn)", base, top - base)
 
 
 def _cached_devices(memory: MemoryMap, mmio: list[Span]) -> Iterator[Finding]:

@@ -14,6 +14,7 @@ from memtype.memory_map import Answers, MemoryMap, answers
 from memtype.mtrr import MtrrState
 from memtype.pat import Pat
 from memtype.periodic_map import PeriodicMap
+from memtype.told import Registers, named, pair_numbers
 from memtype.types import MemoryType
 
 
@@ -64,12 +65,14 @@ class Diff:
     pat : entries of IA32_PAT that differ; compared where both tell it
     registers : MTRRs that differ, in effect or not; None where one side has only a map
     notes : what could not be compared
+    untold : ranges where one side is not told; no change is claimed there
     """
 
     changes: tuple[Change, ...] | PeriodicChanges = ()
     pat: tuple[PatChange, ...] = ()
     registers: tuple[RegisterChange, ...] | None = None
     notes: tuple[str, ...] = ()
+    untold: tuple[Change, ...] = ()
 
     def __bool__(self) -> bool:
         return bool(self.changes or self.pat)
@@ -85,6 +88,7 @@ class Diff:
         """One line: ``registers differ in 3 places, memory map identical``."""
         counted = "registers not compared" if self.registers is None else _count(len(self.registers))
         told = f"memory map differs in {_ranges(len(self.changes))}" if self.changes else "memory map identical"
+        told += f", not told in {_ranges(len(self.untold))}" if self.untold else ""
         return f"{counted}, {told}" + (f", PAT differs in {_entries(len(self.pat))}" if self.pat else "")
 
 
@@ -110,34 +114,43 @@ def diff(a: Answers | Machine, b: Answers | Machine) -> Diff:
     False
     """
     first, second = as_machine(a, "a"), as_machine(b, "b")
-    left, right = first.mtrrs, second.mtrrs
+    left, right = first.registers, second.registers
     registers = register_changes(left, right) if left is not None and right is not None else None
     notes = []
-    same = registers == () and left is not None and right is not None and _context(left) == _context(right)
     changes: tuple[Change, ...] | PeriodicChanges = ()
-    if not same:
+    untold: tuple[Change, ...] = ()
+    if left is None or left != right:
         maps, view = _maps(first, second)
-        start = rules.FIXED_END if _low_unknown(first, second) else 0
-        if start:
-            notes.append("the first MiB is not compared: one side does not tell its fixed ranges")
         if view:
             notes.append(f"one side tells only a map: compared as {view} reads the registers")
         if maps[0].maxphyaddr != maps[1].maxphyaddr:
             widths = f"{maps[0].maxphyaddr} and {maps[1].maxphyaddr}"
             notes.append(f"MAXPHYADDR {widths}: compared below 2**{min(m.maxphyaddr for m in maps)}")
-        periodic = any(isinstance(memory, PeriodicMap) for memory in maps)
-        changes = PeriodicChanges(maps[0], maps[1], start) if periodic else tuple(map_changes(*maps, start))
-    return Diff(changes, _pat_changes(first.pat, second.pat), registers, tuple(notes))
+        if any(isinstance(memory, PeriodicMap) for memory in maps):
+            changes = PeriodicChanges(maps[0], maps[1])
+        else:
+            changes, untold = _parted(map_changes(*maps))
+    if untold and untold[0].base < rules.FIXED_END:
+        notes.append("the first MiB is not compared: one side does not tell its fixed ranges")
+    return Diff(changes, _pat_changes(first.pat, second.pat), registers, tuple(notes), untold)
+
+
+def _parted(found: Iterator[Change]) -> tuple[tuple[Change, ...], tuple[Change, ...]]:
+    """The changes, and the ranges where one side is not told."""
+    parts: tuple[list[Change], list[Change]] = ([], [])
+    for change in found:
+        parts[MemoryType.NOT_TOLD in (change.old, change.new)].append(change)
+    return tuple(parts[0]), tuple(parts[1])
 
 
 def diff_cpus(machine: Machine) -> list[tuple[Cpu, Cpu, Diff]]:
     """Every processor that holds other registers than the first, as (first, other, difference)."""
-    told = [cpu for cpu in machine.cpus if cpu.mtrrs is not None]
-    found: dict[tuple[MtrrState | None, Pat | None], Diff] = {}  # many processors, few different register files
+    told = [cpu for cpu in machine.cpus if cpu.registers is not None]
+    found: dict[tuple[Registers | None, Pat | None], Diff] = {}  # many processors, few different register files
     listed = []
     for cpu in told[1:]:
-        key = cpu.mtrrs, cpu.pat
-        if key == (told[0].mtrrs, told[0].pat):
+        key = cpu.registers, cpu.pat
+        if key == (told[0].registers, told[0].pat):
             continue
         if key not in found:
             found[key] = diff(replace(machine, cpus=(told[0],)), replace(machine, cpus=(cpu,)))
@@ -145,12 +158,13 @@ def diff_cpus(machine: Machine) -> list[tuple[Cpu, Cpu, Diff]]:
     return listed
 
 
-def register_changes(a: MtrrState, b: MtrrState) -> tuple[RegisterChange, ...]:
-    """The MTRRs that hold other values; unused pairs beyond the shorter list are no difference."""
-    left, right = _registers(a), _registers(b)
+def register_changes(a: Registers | MtrrState, b: Registers | MtrrState) -> tuple[RegisterChange, ...]:
+    """The MTRRs that both sides tell and that hold other values; a pair that is off holds 0."""
+    first, second = (Registers.of(each) if isinstance(each, MtrrState) else each for each in (a, b))
+    left, right = _registers(first), _registers(second)
     names = dict.fromkeys((*left, *right))
-    pairs = [(name, left.get(name), right.get(name)) for name in names]
-    return tuple(RegisterChange(*pair) for pair in pairs if (pair[1] or 0) != (pair[2] or 0))
+    pairs = [(name, left.get(name, _left_out(first)), right.get(name, _left_out(second))) for name in names]
+    return tuple(RegisterChange(*pair) for pair in pairs if None not in pair and pair[1] != pair[2])
 
 
 def map_changes(a: MemoryMap, b: MemoryMap, start: int = 0) -> Iterator[Change]:
@@ -211,14 +225,18 @@ class PeriodicChanges:
         return tuple(islice(self, places.start, places.stop, places.step))
 
 
-def _registers(state: MtrrState) -> dict[str, int]:
-    found = {name: value for name, _, value in state._registers()}
-    return found | {"SYSCFG": state.syscfg, "TOP_MEM2": state.tom2}
+def _left_out(told: Registers) -> int | None:
+    """What a register holds that the list leaves out: 0, a pair that is off, where the list is whole or taken so."""
+    return 0 if told.whole or any(assumption.what == "pairs" for assumption in told.assumptions) else None
 
 
-def _context(state: MtrrState) -> tuple[object, ...]:
-    """What decides beside the registers."""
-    return state.maxphyaddr, state.vendor, state.has_fixed
+def _registers(told: Registers) -> dict[str, int]:
+    """Registers by name, as far as they are told; of ranges the pair for the width in use."""
+    held = {named(i): r.value for i, r in told.held.items() if r.told and i != rules.MTRRCAP}
+    for n in range(told.listed):
+        for index, half in zip(pair_numbers(n), told.pair(n), strict=True):
+            held |= {named(index): half.value} if n in told.ranges and half.told else {}
+    return held
 
 
 def as_machine(given: Answers | Machine, what: str) -> Machine:
@@ -232,22 +250,19 @@ def as_machine(given: Answers | Machine, what: str) -> Machine:
 
 def _maps(first: Machine, second: Machine) -> tuple[tuple[MemoryMap, MemoryMap], str | None]:
     """Both maps, and the view that they were made with where registers meet a printed map."""
-    view = next((m.printed_view for m in (first, second) if m.mtrrs is None and m.printed_map is not None), None)
+    view = next((m.printed_view for m in (first, second) if m.registers is None and m.printed_map is not None), None)
     return (_map(first, view), _map(second, view)), view
 
 
 def _map(machine: Machine, view: str | None) -> MemoryMap:
-    if machine.mtrrs is not None:
-        return machine.mtrrs.map if view is None else machine.mtrrs.view(view).map
+    if machine.registers is not None:
+        state = machine.mtrrs if view is not None or not machine.registers.untold else None
+        if state is None:
+            return machine.map
+        return state.map if view is None else state.view(view).map
     if machine.printed_map is None:
         raise InputError(f"{machine.source}: neither MTRRs nor a map in it: nothing to compare")
     return machine.printed_map
-
-
-def _low_unknown(first: Machine, second: Machine) -> bool:
-    return any("fixed" in m.inferred and m.mtrrs is not None for m in (first, second)) and not all(
-        "fixed" in m.inferred for m in (first, second)
-    )
 
 
 def _pat_changes(a: Pat | None, b: Pat | None) -> tuple[PatChange, ...]:

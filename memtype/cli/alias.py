@@ -40,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
         raise InputError("--over, --at, --mtrr and --ram belong to --reserve")
     if args.pair:
         return _pair(args)
-    machine = input.read_machine(args.input)
+    machine = input.read_machine(args.input, args)
     found = conflicts(machine, args.vendor, self_snoop=args.self_snoop)
     said = [note for note in machine.notes if not (isinstance(note, Note) and note.id == "registers")]
     if any(conflict.mtrr is None and conflict.outcome != "granted" for conflict in found):
@@ -64,7 +64,7 @@ def _reserve(args: argparse.Namespace) -> int:
     if over is None and at is None and args.input is not None:
         raise InputError("--reserve over a dump needs --at RANGE")
     if over is None and at is not None and args.input is not None:
-        machine = input.read_machine(args.input)
+        machine = input.read_machine(args.input, args)
         entries = tracked_entries(machine, *at)
         if entries is None:
             raise InputError(f"{machine.source}: no pat_memtype_list in it; give --over TYPE")

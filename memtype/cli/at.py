@@ -13,17 +13,17 @@ from memtype import rules
 from memtype.analysis.system_ranges import SystemRange, overlaid, system_notes, system_ranges
 from memtype.cli import output, tracked
 from memtype.cli.addresses import hexadecimal, mem, size_text, span, span_json
-from memtype.cli.input import read_machine
+from memtype.cli.input import add_supplied, read_machine
 from memtype.cli.output import add_json, columns, notes, print_json, say
 from memtype.effective import effective
 from memtype.errors import InputError, ShatteredMapError
 from memtype.explanation import Explanation
 from memtype.machine import Machine
 from memtype.memory_map import MemoryMap, Segment
+from memtype.mtrr import MtrrState
 from memtype.pat import Pat
-from memtype.told import Answer
+from memtype.told import Answer, Registers, agreed
 from memtype.types import MemoryType
-from memtype.views import View
 
 EXAMPLE = "dmesg | memtype at 0xe0000000 4G-5G 0xfd000000+16M --why"
 
@@ -37,13 +37,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--pat", metavar="TYPE|VALUE", help="the effective type too: for a PAT type (wc), or each entry of IA32_PAT"
     )
+    add_supplied(parser)
     add_json(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     spans, file = sort_words(args.words)
     pats = pat_types(args.pat)
-    machine = read_machine(file)
+    machine = read_machine(file, args)
     if tracked.alone(machine) and args.view is None:
         return _from_list(machine, spans, args.json)
     lookup = _Lookup.of(machine, args.view)
@@ -124,86 +125,111 @@ def pat_types(word: str | None) -> list[MemoryType]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Told:
-    """A dump that leaves registers open, in the place of whole ones: types where every machine that fits agrees."""
-
-    machine: Machine
-
-    def at(self, address: int) -> MemoryType:
-        return self.machine.at(address).type
-
-    @property
-    def map(self) -> MemoryMap:
-        return self.machine.map
-
-    def explain(self, address: int) -> Explanation:
-        state = self.machine.mtrrs
-        assert state is not None  # `_Lookup.explains` says so
-        return state.explain(address)
-
-
-@dataclass(frozen=True, slots=True)
 class _Lookup:
     """Who answers: the registers, a view of them, or a map that the dump prints ready-made."""
 
-    teller: Any  # has at(address), and map or is one
-    vendor: str
+    machine: Machine
+    view: str | None
     maxphyaddr: int
-    explains: bool
     notes: list[str]
     taken: tuple[SystemRange, ...] = ()  # ranges that other registers take over or route
 
     @classmethod
     def of(cls, machine: Machine, view: str | None) -> _Lookup:
-        state = machine.mtrrs
-        if view is None and machine.registers is not None and (state is None or machine.registers.untold):
+        told = machine.registers
+        if told is not None:
             said = [*machine.notes, *system_notes(machine)]
-            width = machine.registers.maxphyaddr
-            explains = state is not None
-            return cls(_Told(machine), machine.vendor or "intel", width, explains, said, system_ranges(machine))
-        if state is not None:
-            teller = state if view is None else state.view(view)
-            said = [*machine.notes, *system_notes(machine)]
-            taken = system_ranges(machine) if view is None else ()
-            return cls(teller, state.vendor, state.maxphyaddr, True, said, taken)
+            return cls(machine, view, told.maxphyaddr, said, system_ranges(machine) if view is None else ())
         if machine.printed_map is None:
             why = next((note for note in machine.notes if note.startswith("registers")), "registers not told")
             raise InputError(f"{machine.source}: {why}")
         if view not in (None, machine.printed_view):
             raise InputError(f"{machine.source}: registers not told, only a map: no view {view!r}")
         said = [*machine.notes, f"answered from the map that the dump prints (view {machine.printed_view})"]
-        width = machine.printed_map.maxphyaddr
-        return cls(machine.printed_map, machine.vendor or "intel", width, False, said)
+        return cls(machine, None, machine.printed_map.maxphyaddr, said)
+
+    @property
+    def vendor(self) -> str:
+        return self.machine.vendor or "intel"
 
     @property
     def map(self) -> MemoryMap:
-        found: MemoryMap = self.teller if isinstance(self.teller, MemoryMap) else self.teller.map
+        state = self.whole
+        if state is not None:
+            return state.map if self.view is None else state.view(self.view).map
+        if self.view is None:
+            return self.machine.map
+        return agreed([state.view(self.view).map for state in self._states()])
+
+    @property
+    def whole(self) -> MtrrState | None:
+        """The registers where every one that decides is told."""
+        told = self.machine.registers
+        return None if told is None or told.untold else told.state
+
+    def at(self, address: int) -> Answer:
+        """The type of one address, as the view reads the registers, or what is not told."""
+        told = self.machine.at(address)
+        if self.view is None:
+            return told
+        kinds = {state.view(self.view).at(address) for state in self._states()}
+        if len(kinds) == 1:
+            return Answer(kinds.pop(), assumed=told.assumed)
+        missing = told.missing or tuple(gap.text for gap in self._told().untold)
+        return Answer(MemoryType.NOT_TOLD, tuple(sorted(kinds)), missing=missing)
+
+    def explain(self, address: int, answer: Answer) -> Explanation | None:
+        """Why; from one of the register files that fit, since all give this answer."""
+        if self.machine.registers is None or answer.type is MemoryType.NOT_TOLD:
+            return None
+        state = self._states()[0]
+        teller: Any = state if self.view is None else state.view(self.view)
+        found: Explanation = teller.explain(address)
         return found
+
+    def _told(self) -> Registers:
+        assert self.machine.registers is not None
+        return self.machine.registers
+
+    def _states(self) -> tuple[MtrrState, ...]:
+        return self._told().completions()
 
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
     base: int
     size: int
-    type: MemoryType
-    segments: tuple[Segment, ...]  # of a range that holds several types
+    told: Answer  # of the whole range; MIXED where its parts differ
+    parts: tuple[tuple[Segment, Answer], ...]  # of a range that holds several types
     why: tuple[Explanation, ...]
     taken: tuple[SystemRange, ...]  # those that hold a part of it
+
+    @property
+    def type(self) -> MemoryType:
+        return self.told.type
 
 
 def _answer(lookup: _Lookup, base: int, size: int, why: bool) -> _Answer:
     limit = 1 << lookup.maxphyaddr
     if base + size > limit:
-        raise InputError(f"0x{base + size - 1:x} is beyond MAXPHYADDR {lookup.maxphyaddr} (limit 0x{limit - 1:x})")
-    if size == 1:
-        parts = [Segment(base, 1, lookup.teller.at(base))]
-    else:
-        parts = _clipped(lookup.map, base, size)
+        told = lookup.machine.registers
+        known = "" if told is None else f": {told.width_text}"
+        text = f"0x{base + size - 1:x} is beyond MAXPHYADDR {lookup.maxphyaddr} (limit 0x{limit - 1:x}){known}"
+        raise InputError(text)
+    segments = [Segment(base, 1, lookup.at(base).type)] if size == 1 else _clipped(lookup.map, base, size)
     taken = tuple(held for held in lookup.taken if _meets(held, base, size))
-    parts = overlaid(parts, taken)
-    kind = parts[0].type if len(parts) == 1 else MemoryType.MIXED
-    said = tuple(lookup.teller.explain(part.base) for part in parts) if why and lookup.explains else ()
-    return _Answer(base, size, kind, tuple(parts) if len(parts) > 1 else (), said, taken)
+    parts = [(segment, _part(lookup, segment)) for segment in overlaid(segments, taken)]
+    whole = parts[0][1] if len(parts) == 1 else Answer(MemoryType.MIXED)
+    said = [lookup.explain(segment.base, answer) for segment, answer in parts] if why else []
+    return _Answer(base, size, whole, tuple(parts) if len(parts) > 1 else (), tuple(filter(None, said)), taken)
+
+
+def _part(lookup: _Lookup, segment: Segment) -> Answer:
+    """What the MTRRs answer for a segment, with what it hangs on; the type alone where another register takes over."""
+    if lookup.whole is not None:
+        return Answer(segment.type)
+    found = lookup.at(segment.base)
+    return found if found.type is segment.type else Answer(segment.type)
 
 
 def _meets(held: SystemRange, base: int, size: int) -> bool:
@@ -227,10 +253,12 @@ def _text(answer: _Answer, pats: list[MemoryType], lookup: _Lookup) -> list[str]
     taken = "".join(f"  {held.text}" for held in answer.taken) if one else ""
     found = [f"{hexadecimal(answer.base) if one else range_text}  {_headline(answer, pats, lookup)}{taken}"]
     found += [f"  {text}" for text in [_beside(answer, lookup)] if text]
-    if answer.segments:
-        rows = [(mem(s.base, s.size), size_text(s.size), s.type) for s in answer.segments]
+    if answer.parts:
+        rows = [(mem(s.base, s.size), size_text(s.size), told) for s, told in answer.parts]
         found += columns(rows, "  ").splitlines()
     found += [] if one else [f"  {_where(held)}: {held.text}" for held in answer.taken]
+    for assumption in answer.told.assumed if answer.why else ():
+        found.append(f"  {assumption.text}  [{assumption.rule}]")
     for explanation in answer.why:
         found += [f"  at {hexadecimal(explanation.address)}:"] if len(answer.why) > 1 else []
         found += [f"  {step}" for step in explanation.steps]
@@ -247,9 +275,10 @@ def _beside(answer: _Answer, lookup: _Lookup) -> str:
 
 
 def _deviation(answer: _Answer, lookup: _Lookup) -> tuple[MemoryType, MemoryType, str, str] | None:
-    view = lookup.teller
-    if not isinstance(view, View) or answer.segments:
+    state = lookup.machine.mtrrs
+    if lookup.view is None or state is None or answer.parts or answer.type is MemoryType.NOT_TOLD:
         return None
+    view = state.view(lookup.view)
     right = view.state.at(answer.base)
     if right in (answer.type, MemoryType.UNDEFINED):  # of most overlaps the manual says nothing
         return None
@@ -265,12 +294,9 @@ def _where(held: SystemRange) -> str:
 
 def _headline(answer: _Answer, pats: list[MemoryType], lookup: _Lookup) -> str:
     """The MTRRs' type, or with one PAT type the effective one and both it was made of."""
-    taken_over = any(held.type is not None for held in answer.taken)
-    if isinstance(lookup.teller, _Told) and answer.size == 1 and not taken_over and not pats:
-        return str(lookup.teller.machine.at(answer.base))
     if len(pats) != 1:
-        return str(answer.type)
-    return f"{effective(answer.type, pats[0], lookup.vendor)}  (MTRR {answer.type}, PAT {pats[0]})"
+        return str(answer.told)
+    return f"{effective(answer.type, pats[0], lookup.vendor)}  (MTRR {answer.told}, PAT {pats[0]})"
 
 
 def _effective_lines(mtrr: MemoryType, pats: list[MemoryType], vendor: str) -> list[str]:
@@ -283,24 +309,14 @@ def _effective_lines(mtrr: MemoryType, pats: list[MemoryType], vendor: str) -> l
     ]
 
 
-def _told_json(told: Answer) -> dict[str, Any]:
-    """What the answer is assumed of, and where it is not told, what it may be and what is missing."""
-    found: dict[str, Any] = {"assumed": [{"id": one.rule, "text": one.text} for one in told.assumed]}
-    if told.type is MemoryType.NOT_TOLD:
-        found |= {"candidates": [str(kind) for kind in told.candidates], "missing": list(told.missing)}
-    return found
-
-
 def _json(answer: _Answer, pats: list[MemoryType], lookup: _Lookup) -> dict[str, Any]:
     found: dict[str, Any] = {**span_json(answer.base, answer.size)}
-    found |= {"type": str(answer.type), "type_id": int(answer.type)}
+    found |= _told_json(answer.told)
     deviation = _deviation(answer, lookup)
     if deviation:
         why = [{"id": deviation[3], "text": deviation[2], "source": rules.RULES[deviation[3]].source}]
         found["manual"] = {"type": str(deviation[1]), "why": why}
-    if isinstance(lookup.teller, _Told) and answer.size == 1 and answer.type is not MemoryType.MIXED:
-        found |= _told_json(lookup.teller.machine.at(answer.base))
-    found["segments"] = [{**span_json(s.base, s.size), "type": str(s.type)} for s in answer.segments]
+    found["segments"] = [{**span_json(s.base, s.size), **_told_json(told)} for s, told in answer.parts]
     if answer.taken:
         found["system"] = [
             {"name": held.name, "text": held.text, "type": held.type, "inside_smm": held.inside, "rule": held.rule}
@@ -313,4 +329,14 @@ def _json(answer: _Answer, pats: list[MemoryType], lookup: _Lookup) -> dict[str,
     for place, explanation in zip(found["segments"] or [found], answer.why):
         place["why"] = output.why((step.rule, step.text, step.source) for step in explanation.steps)
         place["registers"] = list(explanation.registers)
+    return found
+
+
+def _told_json(told: Answer) -> dict[str, Any]:
+    """The type, and where it is assumed or not told, by what: ``"type": "?"`` with ``"candidates"``."""
+    found: dict[str, Any] = {"type": str(told.type), "type_id": int(told.type)}
+    if told.type is MemoryType.NOT_TOLD:
+        found["candidates"] = [str(kind) for kind in told.candidates]
+        found["missing"] = list(told.missing)
+    found["assumed"] = [{"id": a.rule, "text": a.text} for a in told.assumed]
     return found

@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     spans = {name: [addresses.span(text) for text in getattr(args, name)] for name in ("mmio", "ram")}
-    machine = input.read_machine(args.input)
+    machine = input.read_machine(args.input, args)
     if args.e820 and not machine.e820:
         raise InputError(f"{machine.source}: no e820 map in it; --ram names RAM by hand")
     report = check(machine, spans["mmio"], spans["ram"], args.require, args.platform)
@@ -52,8 +52,9 @@ def _not_checked(machine: Any, args: argparse.Namespace, ram: list[Any]) -> list
     found = []
     if not machine.e820 and not ram:
         found.append("RAM was not checked: the dump has no e820 map (--ram names RAM by hand)")
-    if "fixed" in machine.inferred and machine.mtrrs is not None:
-        found.append("the first MiB was not checked: the dump does not tell the fixed ranges")
+    told = machine.registers
+    if told is not None and told.untold:
+        found += [f"not checked where it decides: {gap.text}" for gap in told.untold]
     if not args.mmio:
         found.append("devices were not checked: --mmio names their ranges")
     return found

@@ -54,6 +54,7 @@ def _answer(words: list[str]) -> int:
         args = parser(verb).parse_intermixed_args(rest)
     except SystemExit as stop:  # --help, or a line on standard error
         return int(stop.code or 0)
+    args.bare = not words
     status: int = module.run(args)
     return status
 

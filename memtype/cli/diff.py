@@ -6,6 +6,7 @@ import argparse
 from typing import Any
 
 from memtype import rules
+from memtype.analysis.check import inconsistent
 from memtype.analysis.diff import Change, Diff, PatChange, RegisterChange, diff, diff_cpus
 from memtype.cli import addresses, input, output
 from memtype.errors import InputError
@@ -14,6 +15,7 @@ from memtype.machine import Machine, Note
 EXAMPLE = "dmesg | memtype diff --cpus -"
 _ONE = "the dump tells one processor: nothing to compare it with"
 _GAPS = {"default", "enabled", "fixed", "pairs", "registers"}  # notes on what a difference may come from
+FOUND = "the kernel found the processors different:"
 _SHOWN = 40  # registers listed of each comparison; --json has them all
 
 
@@ -21,11 +23,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     words = "two or more dumps, each compared with the next (- is standard input); with --cpus one"
     parser.add_argument("inputs", nargs="*", metavar="DUMP", help=words)
     parser.add_argument("--cpus", action="store_true", help="compare the processors of one dump with its first")
+    input.add_supplied(parser)
     output.add_json(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    compared, said = _cpus(args.inputs) if args.cpus else _dumps(args.inputs)
+    compared, said = _cpus(args) if args.cpus else _dumps(args)
     if args.json:
         same = not any(difference for _, _, difference in compared)
         listed = [_json(*item) for item in compared]
@@ -33,22 +36,25 @@ def run(args: argparse.Namespace) -> int:
     else:
         output.say("\n".join(line for item in compared for line in _text(*item)) or _alone(said))
         output.notes(said)
-    return 1 if any(difference for _, _, difference in compared) else 0
+    found = any(note.startswith(FOUND) for note in said)
+    return 1 if found or any(difference for _, _, difference in compared) else 0
 
 
 def _alone(said: list[str]) -> str:
-    return "one processor, nothing to compare" if _ONE in said else "all processors hold the same"
+    found = next((note for note in said if note.startswith(FOUND)), None)
+    return found or ("one processor, nothing to compare" if _ONE in said else "all processors hold the same")
 
 
 Comparison = tuple[str, str, Diff]
 
 
-def _dumps(names: list[str]) -> tuple[list[Comparison], list[str]]:
+def _dumps(args: argparse.Namespace) -> tuple[list[Comparison], list[str]]:
+    names = args.inputs
     if len(names) < 2:
         raise InputError("diff needs two dumps, or --cpus and one")
     if names.count("-") > 1:
         raise InputError("standard input can be one of the dumps only")
-    machines = [input.read_machine(name) for name in names]
+    machines = [input.read_machine(name, args) for name in names]
     compared = [
         (first, second, diff(a, b))
         for first, second, a, b in zip(names, names[1:], machines, machines[1:], strict=False)
@@ -56,16 +62,17 @@ def _dumps(names: list[str]) -> tuple[list[Comparison], list[str]]:
     return compared, [*_assumed(names, machines), *_notes(compared)]
 
 
-def _cpus(names: list[str]) -> tuple[list[Comparison], list[str]]:
+def _cpus(args: argparse.Namespace) -> tuple[list[Comparison], list[str]]:
+    names = args.inputs
     if len(names) > 1:
         raise InputError(f"--cpus looks at one dump, not {len(names)}")
-    machine = input.read_machine(names[0] if names else None)
-    told = sum(cpu.mtrrs is not None for cpu in machine.cpus)
-    if told == 0:
+    machine = input.read_machine(names[0] if names else None, args)
+    told = sum(cpu.registers is not None for cpu in machine.cpus)
+    if told == 0 and inconsistent(machine) is None:
         raise InputError(f"{machine.source}: the dump does not tell the MTRRs")
     notes = list(machine.notes)
-    if told == 1:
-        notes.append(_ONE)
+    if told < 2:
+        notes.append(_ONE if inconsistent(machine) is None else f"{FOUND} {inconsistent(machine)}")
     groups: dict[int, tuple[str, list[int], Diff]] = {}
     for first, other, difference in diff_cpus(machine):
         groups.setdefault(id(difference), (f"CPU {first.number}", [], difference))[1].append(other.number)
@@ -103,6 +110,10 @@ def _text(first: str, second: str, difference: Diff) -> list[str]:
     found += _register_lines(difference.registers)
     if difference.pat:
         found += output.columns([(f"PA{p.entry}", p.old, "->", p.new) for p in difference.pat], "  ").splitlines()
+    if difference.untold:
+        rows = [(addresses.mem(span.base, span.size), addresses.size_text(span.size), "not told") for span in
+                difference.untold[:_SHOWN]]  # fmt: skip
+        found += output.columns(rows).splitlines()
     if difference.changes:
         shown = difference.changes[: rules.MAP_SEGMENT_LIMIT if isinstance(difference.changes, tuple) else _SHOWN]
         found += output.columns([_row(change) for change in shown]).splitlines()
@@ -141,6 +152,7 @@ def _json(first: str, second: str, difference: Diff) -> dict[str, Any]:
         "registers": [_register_json(register) for register in difference.registers or ()],
         "pat": [_pat_json(entry) for entry in difference.pat],
         "changes": [_change_json(change) for change in difference.changes[: rules.MAP_SEGMENT_LIMIT]],
+        "not_told": [addresses.span_json(span.base, span.size) for span in difference.untold],
         **({"more": left} if left > 0 else {}),
     }
 

@@ -41,6 +41,7 @@ def add_vm(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--vcpus", type=int, metavar="N", help="as many vCPUs, all alike; default: the dump's")
     parser.add_argument("--why", action="store_true", help="print the source of every rule")
     parser.add_argument("--maxphyaddr", type=int, metavar="N", help="the guest's width; default: the dump's, else 46")
+    input.add_supplied(parser, width=False)
 
 
 def _modes(text: str) -> str:
@@ -55,7 +56,7 @@ def guest_machine(args: argparse.Namespace, source: str | None) -> Machine | Non
     """The dump of the guest's registers; None where none is given (then the guest is as KVM creates it)."""
     if source is None and (args.mtrr is not None or not _piped()):
         return None
-    return input.read_machine(source)
+    return input.read_machine(source, args)
 
 
 def _piped() -> bool:

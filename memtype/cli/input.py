@@ -7,24 +7,67 @@ import os
 import sys
 
 from memtype.cli import output
+from memtype.errors import InputError
 from memtype.machine import Machine
+from memtype.reading.notes import settled
 
 
 def add_input(parser: argparse.ArgumentParser, nargs: str = "?") -> None:
     words = "a dump: file, or - for standard input (default: a pipe, else this host)"
     parser.add_argument("input", nargs=nargs, help=words)
+    add_supplied(parser)
 
 
-def read_machine(source: str | None) -> Machine:
-    """The machine that `source` names: a file, "-" or a pipe, else this host, else the built-in sample."""
+def add_supplied(parser: argparse.ArgumentParser, width: bool = True) -> None:
+    """What a user says of things that a dump does not tell; `width`: --maxphyaddr too."""
+    add = parser.add_argument
+    names = "default=UC|WB|…, fixed=absent, pairs=all, vendor=intel|amd, enabled=yes|no"
+    add("--assume", metavar="NAME=VALUE", action="append", default=[], help=f"what the dump does not tell: {names}")
+    add("--strict", action="store_true", help="assume nothing: what the dump does not tell is ?")
+    add("--cbit", type=int, metavar="N", help="the C-bit of AMD's memory encryption: addresses end below it")
+    if width:
+        add("--maxphyaddr", type=int, metavar="N", help="the processor's width (CPUID 80000008)")
+
+
+def supplied(machine: Machine, args: argparse.Namespace) -> Machine:
+    """The machine with what the options of `add_supplied` say."""
+    given = dict(_assumed(word) for word in getattr(args, "assume", ()))
+    made = machine.assume(**given) if given else machine
+    if getattr(args, "maxphyaddr", None) is not None:
+        made = made.with_width(args.maxphyaddr)
+    if getattr(args, "cbit", None) is not None:
+        made = made.cbit(args.cbit)
+    if getattr(args, "strict", False):
+        made = made.strict()
+    return machine if made is machine else settled(made)
+
+
+def _assumed(word: str) -> tuple[str, str]:
+    name, found, value = word.partition("=")
+    if not found or name not in ("default", "fixed", "pairs", "vendor", "enabled"):
+        words = "default=TYPE, fixed=absent, pairs=all, vendor=NAME or enabled=yes|no"
+        raise InputError(f"--assume {word:.40}: {words}")
+    return name, value
+
+
+def read_machine(source: str | None, args: argparse.Namespace | None = None) -> Machine:
+    """The machine that `source` names: a file, "-" or a pipe, else this host, with what the options in `args` supply.
+
+    Without input, bare ``memtype`` shows what the host tells, and the built-in sample where that is nothing.
+
+    Raises
+    ------
+    LiveReadRefused
+        Without input, where this host does not tell its memory types.
+    """
     from memtype import host
 
     if source is None and piped():
         source = "-"
-    machine = host.load_or_host(source)
+    machine = host.load_or_host(source, getattr(args, "bare", False))
     if source is None:
         output.notes([f"no input: shown is {machine.source}"])
-    return machine
+    return machine if args is None else supplied(machine, args)
 
 
 def piped() -> bool:

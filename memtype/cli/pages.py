@@ -17,6 +17,7 @@ from memtype.errors import InputError
 from memtype.machine import Machine
 from memtype.memory_map import MemoryMap
 from memtype.mtrr import MtrrState
+from memtype.told import Assumption
 from memtype.types import MemoryType
 
 EXAMPLE = "dmesg | memtype pages --max 1G -"
@@ -37,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     if args.max.upper() not in LEVELS:
         raise InputError(f"--max {args.max}: 1G, 2M or 4K")
-    machine = input.read_machine(args.input)
+    machine = input.read_machine(args.input, args)
     source = source_of(machine)
     top = addresses.number(args.top) if args.top else end_of_ram(machine, source.maxphyaddr)
     made = pages(source, top, args.max, registers=machine.mtrrs)
@@ -54,21 +55,24 @@ def run(args: argparse.Namespace) -> int:
 
 
 def source_of(machine: Machine) -> MtrrState | MemoryMap:
-    """The registers, or the map that a dump prints ready-made. The first MiB is NOT_TOLD where its fixed ranges are."""
-    found = machine.mtrrs if machine.mtrrs is not None else machine.printed_map
-    if found is None:
+    """The registers, or the map that a dump prints ready-made; the map with what is NOT_TOLD where something is."""
+    told = machine.registers
+    if told is None and machine.printed_map is None:
         raise InputError(f"{machine.source}: neither MTRRs nor a map in it")
-    if machine.mtrrs is None or "fixed" not in machine.inferred:
-        return found
-    return changed(machine.mtrrs.map, [(0, rules.FIXED_END, MemoryType.NOT_TOLD)])
+    if told is None or told.untold or machine.mtrrs is None:
+        low = [(0, rules.FIXED_END, MemoryType.NOT_TOLD)] if "fixed" in machine.inferred and told is not None else []
+        return changed(machine.map, low)
+    return machine.mtrrs
 
 
 def assumed(machine: Machine) -> list[str]:
     """What types hang on and the dump does not tell."""
-    state = machine.mtrrs
-    if state is None or "default" not in machine.inferred:
-        return []
-    return [f"default type {rules.type_of(state.def_type & rules.DEF_TYPE_TYPE)}"]
+    told = machine.registers
+    return [] if told is None else [_words(assumption) for assumption in told.assumptions]
+
+
+def _words(assumption: Assumption) -> str:
+    return f"default type {rules.type_of(assumption.value)}" if assumption.what == "default" else assumption.text
 
 
 def assumed_words(machine: Machine) -> str:

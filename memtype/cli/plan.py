@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-from dataclasses import replace
 from typing import Any
 
 from memtype import rules
@@ -41,7 +40,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--pin", type=int, action="append", default=[], metavar="N", help="register N stays as it is")
     add("--default", default="best", metavar="TYPE", help="the default type: UC, WB, ..., or best (fewest ranges)")
     add("--no-fixed", action="store_true", help="variable ranges decide the first MiB too")
-    add("--maxphyaddr", type=int, metavar="BITS", help="physical address width, where no dump tells it")
     add("--steps", action="store_true", help="how all processors must write the registers, in order")
     add("--emit", metavar="FORM", choices=FORMS, help=f"only the registers, for another tool: {', '.join(FORMS)}")
     output.add_json(parser)
@@ -90,15 +88,13 @@ def _guest(args: argparse.Namespace, said: list[str]) -> tuple[MemoryMap, MtrrSt
 def _dump(args: argparse.Namespace, said: list[str]) -> tuple[MemoryMap, MtrrState | None, str]:
     if args.ram is not None or args.top is not None:
         raise InputError("--ram and --top describe a guest: with --vm")
-    machine = input.read_machine(args.input)
+    machine = input.read_machine(args.input, args)
     said += machine.notes
     told = _told(machine)
     source = next((name for name in _SOURCES if told[name]), None) if args.source is None else args.source
     if source is None or not told[source]:
         raise InputError(f"{machine.source}: no {source or 'registers, map or RAM map'} in it to plan for")
     current = machine.mtrrs
-    if current is not None and args.maxphyaddr is not None:
-        current = replace(current, maxphyaddr=args.maxphyaddr)
     width = current.maxphyaddr if current is not None else args.maxphyaddr or machine.maxphyaddr
     if width is None:
         width = machine.printed_map.maxphyaddr if machine.printed_map is not None else rules.CPUID_ABSENT_MAXPHYADDR

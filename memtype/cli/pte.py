@@ -62,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
         return _ept(value, args)
     if args.level is not None:
         raise InputError("--level belongs to --ept")
-    machine = None if args.input is None else input.read_machine(args.input)
+    machine = None if args.input is None else input.read_machine(args.input, args)
     pat, notes = choose_pat(args.pat, machine)
     state, maker = (None, "intel") if machine is None or args.mtrr is not None else registers_or_map(machine)
     vendor = args.vendor or maker

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from memtype import rules
 from memtype.backends import reference
 from memtype.cli.addresses import hexadecimal, size_text
-from memtype.memory_map import Segment
+from memtype.memory_map import MemoryMap, Segment
 from memtype.mtrr import MtrrState
 
 _EDGES = 64  # blocks of a holey mask whose edges are looked at; the others repeat them
@@ -99,6 +99,42 @@ def blocks(pair: Pair, width: int) -> list[tuple[int, int]]:
         found.append((pair.first + offset, pair.size))
         offset = (offset - holes) & holes  # the next subset of the hole bits, in rising order
     return found
+
+
+_MOST_REPEATS = 10  # log2 of how many times a repeated map is looked for
+_FEW = 64  # segments that are listed whatever they are
+
+
+def without_repeats(memory: MemoryMap) -> tuple[list[Segment], str]:
+    """The segments to list: where holey masks repeat the map, up to the end of what repeats, and a line on that.
+
+    A 32-bit mask on a 39-bit processor makes the same 4 GiB 128 times.
+    """
+    segments = list(memory.segments)
+    if len(segments) <= _FEW:
+        return segments, ""
+    for bit in range(max(32, memory.maxphyaddr - _MOST_REPEATS), memory.maxphyaddr - 1):
+        parts = _parts(memory, 1 << bit)
+        if all(part == parts[1] for part in parts[2:]):
+            kept = 1 if parts[0] == parts[1] else 2
+            shown = [_clip(s, kept << bit) for s in segments if s.base < kept << bit]
+            times = (1 << memory.maxphyaddr - bit) - kept
+            return shown, f"the last {size_text(1 << bit)} repeat {times} times, up to the end: masks have holes"
+    return segments, ""
+
+
+def _parts(memory: MemoryMap, size: int) -> list[tuple[tuple[int, int], ...]]:
+    """The map cut into parts of one size, each as (offset, type) of its segments."""
+    found: list[list[tuple[int, int]]] = [[] for _ in range((1 << memory.maxphyaddr) // size)]
+    for segment in memory.segments:
+        first, last = segment.base // size, (segment.end - 1) // size
+        for n in range(first, last + 1):
+            found[n].append((max(segment.base - n * size, 0), int(segment.type)))
+    return [tuple(part) for part in found]
+
+
+def _clip(segment: Segment, end: int) -> Segment:
+    return Segment(segment.base, min(segment.end, end) - segment.base, segment.type)
 
 
 def edges(state: MtrrState) -> list[int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Callable
 from typing import Any
 
 from memtype import rules
@@ -13,11 +14,11 @@ from memtype.cli.addresses import hexadecimal, mem, size_text, span_json
 from memtype.cli.input import add_input, read_machine
 from memtype.cli.output import add_json, columns, notes, print_json, say
 from memtype.emit import FORMS, emit
-from memtype.errors import RegisterError, ShatteredMapError
+from memtype.errors import ShatteredMapError
 from memtype.formats import own_json
+from memtype.host import HOW_TO_TELL
 from memtype.machine import Machine
 from memtype.memory_map import MemoryMap, Segment
-from memtype.mtrr import MtrrState
 from memtype.told import Registers, named, pair_of
 from memtype.types import MemoryType
 
@@ -33,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    machine = read_machine(args.input)
+    machine = read_machine(args.input, args)
     if args.emit:
         return _emit(machine, args.emit)
     if args.json:
@@ -59,73 +60,75 @@ def _emit(machine: Machine, form: str) -> int:
 
 def text(machine: Machine, said: list[str]) -> list[str]:
     """The lines to print; what belongs to the notes is appended to `said`."""
-    state = machine.mtrrs
+    told = machine.registers
     found = [header(machine), *_origin(machine), *_pat(machine)]
-    memory = machine.printed_map
-    if state is not None:
-        found += ["", *_register_lines(state)]
-        said += [f"problem: {problem}" for problem in _problems(state)]
-        memory = _map(state, said)
-        said += _printed_differs(machine, state)
-    elif machine.registers is not None:
-        found += ["", *_held_lines(machine.registers)]
-        memory = _partial_map(machine, said)
+    if told is not None:
+        found += ["", *_register_lines(told)]
+        said += [f"problem: {problem}" for problem in told.problems()]
+        said += _printed_differs(machine)
+    memory = _map(machine, said)
     if memory is not None:
-        found += ["", *_map_lines(memory, state, "as printed" if memory is machine.printed_map else "told")]
+        found += ["", *_map_lines(memory, machine)]
+    elif told is None:
+        found += _first_minute(machine)
     return found + _cpu_lines(machine) + facts.lines(machine)
 
 
 def header(machine: Machine) -> str:
     """One line: on or off, default type, fixed ranges, how many variable ones, width, vendor."""
-    state = machine.mtrrs
-    if state is None:
-        return _partial_header(machine)
-    on = state.def_type & rules.DEF_TYPE_E
-    fixed = "on" if state.def_type & rules.DEF_TYPE_FE and state.has_fixed else "off"
-    used = sum(bool(mask & rules.MASK_VALID) for _, mask in state.variable)
+    told = machine.registers
+    if told is None:
+        return f"MTRRs not told{_width(machine.maxphyaddr, machine.vendor)}"
     return (
-        f"MTRR {'on' if on else 'off'}   default {rules.type_of(state.def_type & rules.DEF_TYPE_TYPE)}"
-        f"{' (inferred)' if 'default' in machine.inferred else ''}"
-        f"   fixed {'not told' if 'fixed' in machine.inferred else fixed}   {used}/{len(state.variable)} variable used"
-        f"{_width(state.maxphyaddr, machine.vendor)}"
+        f"MTRR {_switch(told, rules.DEF_TYPE_E)}   default {_default(told)}   fixed {_fixed(told)}   "
+        f"{_used(told)}{_width(told.maxphyaddr, machine.vendor)}"
     )
 
 
-def _partial_header(machine: Machine) -> str:
-    """What is told of a machine whose registers are not all told."""
-    held, width = machine.registers, _width(machine.maxphyaddr, machine.vendor)
-    if held is None:
-        return f"MTRRs not told{width}"
-    words = {True: "on", False: "off", None: "not told"}
-    on, fixed = (words[held.bit(rules.DEF_TYPE_MSR, bit)] for bit in (rules.DEF_TYPE_E, rules.DEF_TYPE_FE))
-    default = held.register(rules.DEF_TYPE_MSR)
-    told = default.tells(rules.DEF_TYPE_TYPE)
-    kind = str(rules.type_of(default.value & rules.DEF_TYPE_TYPE)) if told else "not told"
-    return f"MTRR {on}   default {kind}   fixed {fixed}   {_ranges_told(held)}{width}"
+def _used(told: Registers) -> str:
+    """``3/10 variable used``; ``3?`` where there may be more."""
+    more = any(gap.what == "pairs" for gap in told.untold)
+    if more and not told.listed:
+        return "variable ranges not told"
+    used = sum(bool(told.pair(n)[1].value & rules.MASK_VALID) for n in range(told.listed))
+    return f"{used}{'?' if more else ''}/{told.listed} variable used"
 
 
-def _ranges_told(held: Registers) -> str:
-    masks = [one for index, one in held.held.items() if pair_of(index) is not None and index & 1]
-    pairs = len(held.ranges) + sum(one.told for one in masks)
-    return f"variable ranges {pairs} told, others open" if pairs else "variable ranges not told"
+def _switch(told: Registers, bit: int) -> str:
+    is_on = told.bit(rules.DEF_TYPE_MSR, bit)
+    return "not told" if is_on is None else "on" if is_on else "off"
 
 
-def _held_lines(held: Registers) -> list[str]:
-    """The registers that are told, one a line; of those told in part, the bits that are."""
-    rows = [
-        (named(index), f"0x{index:x}", f"0x{one.value:x}", "" if one.told else f"bits told: 0x{one.known:x}")
-        for index, one in sorted(held.held.items())
-        if one.known
-    ]
-    return columns(rows).splitlines() if rows else ["no register is told"]
+def _default(told: Registers) -> str:
+    base = told.register(rules.DEF_TYPE_MSR)
+    assumed = next((a for a in told.assumptions if a.what == "default"), None)
+    if base.hidden & rules.DEF_TYPE_TYPE:
+        return str(MemoryType.UNDEFINED)
+    if base.tells(rules.DEF_TYPE_TYPE):
+        return str(rules.type_of(base.value & rules.DEF_TYPE_TYPE))
+    return "not told" if assumed is None else f"{rules.type_of(assumed.value)} (assumed)"
 
 
-def _partial_map(machine: Machine, said: list[str]) -> MemoryMap | None:
-    try:
-        return machine.map.listed()
-    except ShatteredMapError as error:
-        said.append(f"no map is drawn: {error}")
-        return None
+def _fixed(told: Registers) -> str:
+    if not told.has_fixed:
+        return "off"
+    held = [told.register(index).known for index in rules.FIXED_MSRS]
+    part = "" if all(held) or not any(held) else ", told in part"
+    return _switch(told, rules.DEF_TYPE_FE) + part
+
+
+def _first_minute(machine: Machine) -> list[str]:
+    """What a log without registers tells, as those of Linux from 6.5 on are."""
+    told: dict[str, Any] = dict(machine.facts or {})
+    found = []
+    if "map_entries" in told:
+        counts = f"{told['map_entries']} entries: {told['fixed']} fixed + {told['variable']} variable"
+        found.append(f"map of the kernel: {counts}, from {told['built_from']} registers; types not told")
+    for base, end in told.get("mtrr_trim_e820_updates", ()):
+        found.append(f"{mem(base, end - base)}  {size_text(end - base)}  RAM that no range makes WB, trimmed")
+    rows = [(mem(r.base, r.size), size_text(r.size), r.kind) for r in machine.e820[:_MOST_ROWS]]
+    found += ["RAM map:", *columns(rows).splitlines()] if rows else []
+    return ["", *found, "", f"the registers are told by: {HOW_TO_TELL}"] if found else []
 
 
 def _width(maxphyaddr: int | None, vendor: str | None) -> str:
@@ -144,96 +147,119 @@ def _pat(machine: Machine) -> list[str]:
     return [f"PAT [0-7]: {cells.rstrip()}"]
 
 
-def _register_lines(state: MtrrState) -> list[str]:
-    shown = [pair for pair in registers.pairs(state) if pair.valid or pair.odd]
-    if not shown:
-        return ["no variable range in use"]
+def _register_lines(told: Registers) -> list[str]:
+    shown = [pair for pair in registers.pairs(told.known) if pair.valid or pair.odd]
     rows = [
         (
             f"reg{pair.number}",
             mem(pair.first, pair.size) if pair.valid else "disabled",
             (f"{pair.blocks} x " if pair.blocks > 1 else "") + size_text(pair.size) if pair.valid else "",
             pair.type_name if pair.valid else "",
-            f"{hexadecimal(pair.base)}/{hexadecimal(pair.mask)}",
+            _raw(told, pair),
         )
         for pair in shown
     ]
-    table = columns(rows).splitlines()
-    return [line for row, pair in zip(table, shown) for line in (row, *(f"      odd: {odd}" for odd in pair.odd))]
+    table = columns(rows).splitlines() if rows else []
+    lines = [line for row, pair in zip(table, shown) for line in (row, *(f"      odd: {odd}" for odd in pair.odd))]
+    lines += [f"reg{n}  not told" for n in told.open_pairs[:_MOST_ROWS]]
+    held = _held_lines(told) if told.state is None else []
+    return held + (lines or [_none_in_use(told)])
 
 
-def _map(state: MtrrState, said: list[str]) -> MemoryMap | None:
+def _held_lines(told: Registers) -> list[str]:
+    """Registers beside the ranges, where not all are told; of those told in part, the bits that are."""
+    rows = [
+        (named(index), hexadecimal(index), hexadecimal(one.value), "" if one.told else f"bits told: 0x{one.known:x}")
+        for index, one in sorted(told.held.items())
+        if one.known and pair_of(index) is None
+    ]
+    return columns(rows).splitlines() if rows else []
+
+
+def _none_in_use(told: Registers) -> str:
+    gap = next((gap for gap in told.gaps if gap.what == "pairs"), None)
+    return "no variable range in use" if gap is None else gap.text
+
+
+def _raw(told: Registers, pair: registers.Pair) -> str:
+    """PHYSBASE and PHYSMASK as read; a range that was printed by its size has none."""
+    return "by its size" if pair.number in told.ranges else f"{hexadecimal(pair.base)}/{hexadecimal(pair.mask)}"
+
+
+def _map(machine: Machine, said: list[str]) -> MemoryMap | None:
+    if machine.registers is None:
+        return machine.printed_map
     try:
-        return state.map.listed()
+        return machine.map
     except ShatteredMapError as error:
         said.append(f"no map is drawn: {error}")
         return None
 
 
-def _printed_differs(machine: Machine, state: MtrrState) -> list[str]:
+def _printed_differs(machine: Machine) -> list[str]:
     """Where the dump prints a map too: whether the registers make the same, read as that program reads them."""
-    printed, view = machine.printed_map, machine.printed_view
-    if printed is None or view is None:
+    printed, view, state = machine.printed_map, machine.printed_view, machine.mtrrs
+    if printed is None or view is None or state is None:
         return []
     mine = state.view(view).map
     edges = sorted({segment.base for memory in (mine, printed) for segment in memory})
-    first = next((edge for edge in edges if mine.at(edge) != printed.at(edge)), None)
+    open_type = MemoryType.NOT_TOLD
+    told = (edge for edge in edges if edge < 1 << printed.maxphyaddr and printed.at(edge) is not open_type)
+    first = next((edge for edge in told if edge < 1 << mine.maxphyaddr and mine.at(edge) != printed.at(edge)), None)
     if first is None:
         return []
     return [f"the printed map has {printed.at(first)} at {hexadecimal(first)}; these registers make {mine.at(first)}"]
 
 
-def _origin_of(segment: Segment, origin: str) -> str:
-    return "" if segment.type is MemoryType.NOT_TOLD else origin
-
-
-def _map_lines(memory: MemoryMap, state: MtrrState | None, origin: str) -> list[str]:
-    edges = [] if state is None else registers.edges(state)
+def _map_lines(memory: MemoryMap, machine: Machine) -> list[str]:
+    segments, repeated = registers.without_repeats(memory)
+    decided = _deciders(machine)
     rows = columns(
-        [
-            (
-                mem(segment.base, segment.size),
-                size_text(segment.size),
-                segment.type,
-                (origin if segment.type is not MemoryType.NOT_TOLD else "")
-                if state is None
-                else registers.deciders(state, segment, edges),
-            )
-            for segment in memory.segments[:_MOST_ROWS]
-        ]
+        [(mem(s.base, s.size), size_text(s.size), s.type, decided(s)) for s in segments[:_MOST_ROWS]]
     ).splitlines()
-    left = len(memory) - _MOST_ROWS
-    return [*rows, f"and {left} more segments (--json lists them all)"] if left > 0 else rows
+    left = len(segments) - _MOST_ROWS
+    rows += [f"and {left} more segments (--json lists them all)"] if left > 0 else []
+    return [*rows, repeated] if repeated else rows
+
+
+def _deciders(machine: Machine) -> Callable[[Segment], str]:
+    """Who decides a segment, in a few words."""
+    told = machine.registers
+    if told is None:
+        return lambda segment: "not told" if segment.type is MemoryType.NOT_TOLD else "as printed"
+    state, strict = told.known, told.map(strict=True)
+    edges = registers.edges(state)
+
+    def words(segment: Segment) -> str:
+        if segment.type is MemoryType.NOT_TOLD:
+            return "; ".join(told.at(segment.base).missing)
+        sure = strict.uniform(segment.base, segment.size) is segment.type
+        return registers.deciders(state, segment, edges) + ("" if sure else " (assumed)")
+
+    return words
 
 
 def _cpu_lines(machine: Machine) -> list[str]:
     """Whether the processors agree: in their registers, and in what these mean."""
-    told = [cpu for cpu in machine.cpus if cpu.mtrrs is not None]
+    told = [cpu for cpu in machine.cpus if cpu.registers is not None]
     if len(told) < 2:
         return []
     first = told[0]
-    differ = [cpu for cpu in told if (cpu.mtrrs, cpu.pat) != (first.mtrrs, first.pat)]
+    differ = [cpu for cpu in told if (cpu.registers, cpu.pat) != (first.registers, first.pat)]
     if not differ:
         return ["", f"all {len(told)} processors hold the same"]
     return ["", *(f"CPU {cpu.number} differs from CPU {first.number}: {_difference(first, cpu)}" for cpu in differ)]
 
 
 def _difference(first: Any, other: Any) -> str:
-    if first.mtrrs == other.mtrrs:
+    if first.registers == other.registers:
         return "its PAT"
     try:
-        same = first.mtrrs.map == other.mtrrs.map
+        same = first.registers.map() == other.registers.map()
     except ShatteredMapError:
         return "its registers"
     pat = ", and its PAT" if first.pat != other.pat else ""
     return ("registers, with the same map" if same else "registers and map") + pat
-
-
-def _problems(state: MtrrState) -> list[Any]:
-    try:
-        return list(state.problems())
-    except RegisterError as error:  # more pairs than have MSR numbers
-        return [error]
 
 
 # --- JSON -----------------------------------------------------------------------------------------------------------
@@ -241,7 +267,7 @@ def _problems(state: MtrrState) -> list[Any]:
 
 def as_json(machine: Machine) -> dict[str, Any]:
     """What `text` prints, for programs."""
-    state = machine.mtrrs
+    told = machine.registers
     said = [*machine.notes]
     found: dict[str, Any] = {
         "source": machine.source,
@@ -250,35 +276,45 @@ def as_json(machine: Machine) -> dict[str, Any]:
         "cpu": {"vendor": machine.vendor, "maxphyaddr": machine.maxphyaddr},
         "inferred": list(machine.inferred),
     }
-    memory = machine.printed_map
-    if state is not None:
-        found |= _state_json(state)
-        memory = _map(state, said)
-        said += _printed_differs(machine, state)
+    if told is not None:
+        found |= _told_json(told, machine.vendor)
+        said += _printed_differs(machine)
+    memory = _map(machine, said)
     found["pat"] = None if machine.pat is None else [str(kind) for kind in machine.pat.types]
-    found["map"] = None if memory is None else _map_json(memory, state)
+    found["map"] = None if memory is None else _map_json(memory, machine)
     found["cpus"] = _cpus_json(machine)
     found["e820"] = [{**span_json(r.base, r.size), "kind": r.kind} for r in machine.e820]
     return found | {"notes": said, "machine": own_json.dump(machine)}
 
 
-def _msrs_json(state: MtrrState) -> dict[str, str] | None:
-    """None where there are more pairs than have MSR numbers."""
-    try:
-        return {hexadecimal(index): hexadecimal(value, 16) for index, value in state.msrs().items()}
-    except RegisterError:
+def _msrs_json(told: Registers) -> dict[str, str] | None:
+    """The registers that are told whole; None where there are more pairs than have MSR numbers."""
+    if told.listed > rules.NUMBERED_PAIRS:
         return None
+    held = {index: register.value for index, register in sorted(told.held.items()) if register.told}
+    return {hexadecimal(index): hexadecimal(value, 16) for index, value in held.items()}
 
 
-def _state_json(state: MtrrState) -> dict[str, Any]:
+def _told_json(told: Registers, vendor: str | None) -> dict[str, Any]:
+    """Registers and what is known of them; null where it is not told."""
+    base = told.register(rules.DEF_TYPE_MSR)
+    assumed = next((a for a in told.assumptions if a.what == "default"), None)
+    kind = None if assumed is None else assumed.value
+    if base.tells(rules.DEF_TYPE_TYPE):
+        kind = base.value & rules.DEF_TYPE_TYPE
+    fixed = told.bit(rules.DEF_TYPE_MSR, rules.DEF_TYPE_FE)
     return {
-        "cpu": {"vendor": state.vendor, "maxphyaddr": state.maxphyaddr},
-        "enabled": bool(state.def_type & rules.DEF_TYPE_E),
-        "default": str(rules.type_of(state.def_type & rules.DEF_TYPE_TYPE)),
-        "fixed_enabled": bool(state.def_type & rules.DEF_TYPE_FE) and state.has_fixed,
-        "msrs": _msrs_json(state),
-        "variable": [_pair_json(pair) for pair in registers.pairs(state)],
-        "problems": [str(problem) for problem in _problems(state)],
+        "cpu": {"vendor": vendor, "maxphyaddr": told.maxphyaddr, "width": told.width_text},
+        "enabled": told.bit(rules.DEF_TYPE_MSR, rules.DEF_TYPE_E),
+        "default": None if kind is None else str(rules.type_of(kind)),
+        "fixed_enabled": fixed and told.has_fixed,
+        "msrs": _msrs_json(told),
+        "variable": [_pair_json(pair) for pair in registers.pairs(told.known) if pair.number not in told.open_pairs],
+        "problems": [str(problem) for problem in told.problems()],
+        "assumed": [{"id": a.rule, "text": a.text} for a in told.assumptions],
+        "not_told": [
+            {"what": g.what, "registers": list(g.registers), "text": g.text, "hint": g.hint} for g in told.untold
+        ],
     }
 
 
@@ -290,24 +326,24 @@ def _pair_json(pair: registers.Pair) -> dict[str, Any]:
     return {**raw, "valid": True, **covered, "odd": list(pair.odd)}
 
 
-def _map_json(memory: MemoryMap, state: MtrrState | None) -> list[dict[str, Any]]:
-    edges = [] if state is None else registers.edges(state)
+def _map_json(memory: MemoryMap, machine: Machine) -> list[dict[str, Any]]:
+    decided = _deciders(machine)
     return [
         {
             **span_json(segment.base, segment.size),
             "type": str(segment.type),
             "type_id": int(segment.type),
-            "decided_by": "as printed" if state is None else registers.deciders(state, segment, edges),
+            "decided_by": decided(segment),
         }
         for segment in memory
     ]
 
 
 def _cpus_json(machine: Machine) -> list[dict[str, Any]]:
-    told = [cpu for cpu in machine.cpus if cpu.mtrrs is not None]
+    told = [(cpu, cpu.registers) for cpu in machine.cpus if cpu.registers is not None]
     found = []
-    for cpu in told:
-        same = cpu.mtrrs == told[0].mtrrs
-        flags = {"cpu": cpu.number, "same_registers": same, "same_pat": cpu.pat == told[0].pat}
-        found.append(flags if same or cpu.mtrrs is None else {**flags, "msrs": _msrs_json(cpu.mtrrs)})
+    for cpu, held in told:
+        same = held == told[0][1]
+        flags = {"cpu": cpu.number, "same_registers": same, "same_pat": cpu.pat == told[0][0].pat}
+        found.append(flags if same else {**flags, "msrs": _msrs_json(held)})
     return found

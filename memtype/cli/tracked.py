@@ -25,7 +25,7 @@ Entries = list[tuple[int, int, MemoryType]]
 def alone(machine: Machine) -> bool:
     """Whether the list is all that the dump tells of types."""
     listed = (machine.facts or {}).get("pat_memtype_list") is not None
-    return listed and machine.mtrrs is None and machine.printed_map is None
+    return listed and machine.registers is None and machine.printed_map is None
 
 
 def text(machine: Machine, base: int, size: int) -> list[str]:

@@ -14,7 +14,9 @@ from memtype.cli import addresses, input, output
 from memtype.cli.pages import assumed, assumed_words, source_of
 from memtype.errors import InputError
 
-EXAMPLE = "memtype pages --top 4G --leaves /tmp/e.npy && memtype verify-ept /tmp/e.npy"
+EXAMPLE = """memtype sample > /tmp/s.txt
+  memtype pages --top 4G --leaves /tmp/e.npy /tmp/s.txt
+  memtype verify-ept /tmp/e.npy /tmp/s.txt"""
 _LEVELS = {"4K": 1, "2M": 2, "1G": 3}
 _MOST = 512  # ranges that are printed; --json has them all
 
@@ -39,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
     level = None if args.page is None else _LEVELS[args.page]
     if leaves.ndim == 2 and leaves.shape[1] == 3 and level is not None:
         raise InputError("--page: the third column tells the level already")
-    machine = input.read_machine(args.input)
+    machine = input.read_machine(args.input, args)
     try:
         found = verify(leaves, source_of(machine), addresses.number(args.base), level, allow_ipat=args.allow_ipat)
     except InputError as error:

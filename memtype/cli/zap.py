@@ -73,7 +73,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _new_states(source: str, args: argparse.Namespace, vcpus: int) -> list[SetMtrrs]:
     """The new dump as events: one for all vCPUs, or one for each where its processors differ."""
-    states = [cpu.mtrrs for cpu in input.read_machine(source).cpus if cpu.mtrrs is not None]
+    states = [cpu.mtrrs for cpu in input.read_machine(source, args).cpus if cpu.mtrrs is not None]
     if not states:
         raise InputError(f"{source} does not tell the MTRRs")
     if args.maxphyaddr is not None:

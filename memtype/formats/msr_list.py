@@ -220,6 +220,8 @@ def _register(reader: _Reader, number: int, found: _Line) -> None:
     value = _VALUE.match(found.rest)
     if value is None:
         what = f"= {values.quoted(found.rest)} is not a number" if found.rest else "has no value"
+        if re.match(_NAME, found.rest, re.I):
+            what = "has no value: the line holds names of registers without their values"
         raise values.refusal(reader.source, number, f"{name} (0x{found.index:x}) {what}")
     high, low = value["high"] or value["edx"] or value["edx_first"], value["low"] or value["eax"] or value["eax_last"]
     if high:

@@ -5,22 +5,43 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 
+from memtype.errors import LiveReadRefused
 from memtype.formats import load, parse
 from memtype.machine import Machine
 
-__all__ = ["load_or_host", "sample", "this_host"]
+HOW_TO_TELL = "(dmesg; cat /proc/mtrr) | memtype"
+
+__all__ = ["HOW_TO_TELL", "load_or_host", "sample", "this_host"]
 
 
-def load_or_host(source: str | os.PathLike[str] | None) -> Machine:
-    """The dump that `source` names; without one this host, and where that tells no memory type the sample.
+def load_or_host(source: str | os.PathLike[str] | None, bare: bool = False) -> Machine:
+    """The dump that `source` names; without one this host.
 
-    `Machine.source` says which it was: "this host" or "the built-in sample".
+    Parameters
+    ----------
+    source : a file's name, "-" for standard input, or None
+    bare : bool
+        Nobody asked for anything in particular: a host that tells no memory type is shown as far as it tells
+        anything, and where it tells nothing the built-in sample stands in. `Machine.source` says which it was.
+
+    Raises
+    ------
+    LiveReadRefused
+        Where this host does not tell its memory types and `bare` is not set.
     """
     if source is not None:
         return load(source)
     machine = this_host()
-    if machine.mtrrs is not None or machine.printed_map is not None:
+    if machine.registers is not None or machine.printed_map is not None:
         return machine
+    hint = f"paste what tells them: {HOW_TO_TELL}"
+    if not bare:
+        refused = next(
+            (note for note in machine.notes if note.startswith("not read")), "neither its log nor /proc/mtrr"
+        )
+        raise LiveReadRefused(f"no input, and this host does not tell its memory types ({refused}); {hint}")
+    if machine.pat is not None or machine.e820 or machine.facts:
+        return replace(machine, notes=(*machine.notes, hint))
     built_in = sample()
     return replace(built_in, notes=(*(f"this host: {note}" for note in machine.notes), *built_in.notes))
 

@@ -33,7 +33,7 @@ memtype_reserve failed [mem 0xca000000-0xca7fffff], track uncached-minus, req un
 LIST = "PAT memtype list:\nPAT: [mem 0x00000000c0000000-0x00000000c0001000] uncached-minus\n"
 
 COMMANDS = {
-    "show": ["show old.json", "show log.txt", "show list.txt", "show"],
+    "show": ["show old.json", "show log.txt", "show list.txt"],
     "at": ["at 0xe0000000 0-4G --why --pat wc old.json", "at 0 --why --view kvm-6.4 --pat linux old.json"],
     "table": ["table"],
     "pat": ["pat", "pat diff linux xen --npt wb --why", "pat linux --ept wb --ipat --why"],

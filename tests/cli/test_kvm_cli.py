@@ -232,7 +232,7 @@ def test_vcpus_that_differ(run, tmp_path, monkeypatch):
     from memtype.machine import Cpu, Machine
 
     cpus = tuple(Cpu(n, mt.MtrrState(0x800 | kind, maxphyaddr=40)) for n, kind in enumerate((6, 0)))
-    monkeypatch.setattr(host, "load_or_host", lambda source: Machine(cpus, source=source))
+    monkeypatch.setattr(host, "load_or_host", lambda source, bare: Machine(cpus, source=source))
     out = run("kvm", "--kernel", "6.4", "--ncdma", "two.txt")[1]
     assert "WB IPAT=0 -> WB or UC IPAT=0 -> UC" in out and "faults first decides" in out
     answer = json.loads(run("kvm", "--kernel", "6.4", "--ncdma", "--json", "two.txt")[1])
@@ -240,7 +240,7 @@ def test_vcpus_that_differ(run, tmp_path, monkeypatch):
     assert "vCPU 1" in run("zap", "--kernel", "6.4", "--ncdma", "--event", "vcpu1 mtrr:default=wb", "two.txt")[1]
     loaded = run("zap", "--kernel", "6.4", "--ncdma", "old.txt", "two.txt")[1]
     assert "loading two.txt (vCPU 1): no leaf changes; zaps everything" in loaded
-    monkeypatch.setattr(host, "load_or_host", lambda source: Machine(source=source))
+    monkeypatch.setattr(host, "load_or_host", lambda source, bare: Machine(source=source))
     status, _, err = run("kvm", "--kernel", "6.4", "none.txt")
     assert status == 2 and "none.txt does not tell the MTRRs" in err
 

@@ -6,7 +6,8 @@ Kernels up to 6.4 list the registers. Later ones print a counts line, and the li
 `Machine.facts` repeats what else the kernel prints: ``map_entries fixed variable max built_from`` (the counts line),
 ``segments`` ([base, end, name], end exclusive), ``pat`` (names), ``pat_msr_old pat_msr_new``, ``tom2``,
 ``mtrr_enabled``, ``inconsistent``, ``mask_repaired``, ``mtrr_trim_e820_updates`` ([base, end]), ``losing_mb``,
-``total_ram_covered_mb``, ``cleanup_original cleanup_new cleanup_table cleanup_optimal cleanup_result``, ``hypervisor``.
+``last_pfn``, ``total_ram_covered_mb``, ``hypervisor``,
+``cleanup_original cleanup_new cleanup_table cleanup_optimal cleanup_result``.
 """
 
 from __future__ import annotations
@@ -27,13 +28,14 @@ _SNIFF = re.compile(
     r"|MTRR (?:fixed|variable) ranges |MTRR map: \d+ entries|MTRRs disabled (?:by BIOS|\(not)|MTRR: Disabled"
     r"|BIOS-e820: |PAT:? configuration \[0-7\]|PAT enabled: cpu"
     r"|address sizes\s*:\s*\d+ bits physical"
+    r"|don't cover all of memory, losing \d|mtrr:\s*your CPUs had inconsistent"
     r"|original variable MTRRs|total RAM covered:|^[^\n]*\d base [0-9A-F]{5,} mask [0-9A-F]{5,} ",
     re.I | re.M,
 )
 _WORDS = (
     "mtrr default type:", "mtrr fixed ranges", "mtrr variable ranges", "mtrr map:", "mtrrs disabled ", "mtrr: disabled",
     "bios-e820: ", "configuration [0-7]", "pat enabled: cpu", "address sizes",
-    "original variable mtrrs", "total ram covered:", " mask ",
+    "all of memory, losing", "cpus had inconsistent", "original variable mtrrs", "total ram covered:", " mask ",
 )  # fmt: skip
 
 

@@ -59,7 +59,7 @@ class Boot:
         self.last_line = number
         if self.listing.take(number, line) or self.cleanup.take(number, line) or self.pat.take(number, line):
             self.trimming = True
-        elif ram.ends_trimming(line):
+        elif self.ram.sized(line):
             self.trimming = False
         elif not (self.ram.take(number, line, self.trimming) or self._processor(number, line)):
             return

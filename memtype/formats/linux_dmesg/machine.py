@@ -205,6 +205,8 @@ class Reading:
         if listing.segments:
             names = [_type(kind).linux_name for _, _, kind in listing.segments]
             found["segments"] = [[base, last + 1, name] for (base, last, _), name in zip(listing.segments, names)]
+        if boot.ram.last_pfn:
+            found["last_pfn"] = f"0x{boot.ram.last_pfn:x}"
         if boot.ram.trimmed:
             found["mtrr_trim_e820_updates"] = [list(span) for span in boot.ram.trimmed]
         if listing.tom2 is not None:

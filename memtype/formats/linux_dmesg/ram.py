@@ -24,7 +24,7 @@ _UPDATE = re.compile(
     re.I,
 )
 _STARTED = re.compile(r"\s*(?:BIOS-e820:|e820: update)\s+\[mem\b(?!.*==>\s*\S)", re.I)
-_AFTER_TRIM = re.compile(r"\s*(?:e820:\s*)?last_pfn\s*=")
+_LAST_PFN = re.compile(r"\s*(?:e820:\s*)?last_pfn\s*=\s*0x([0-9a-f]{1,13})\b", re.I)
 
 
 @dataclass(slots=True)
@@ -34,6 +34,14 @@ class Ram:
     source: str
     ranges: list[RamRange] = field(default_factory=list)
     trimmed: list[tuple[int, int]] = field(default_factory=list)
+    last_pfn: int = 0  # the highest printed: before RAM was trimmed
+
+    def sized(self, line: str) -> bool:
+        """Read "last_pfn = …", which Linux prints when it has found the end of RAM, before and after trimming."""
+        found = _LAST_PFN.match(line)
+        if found:
+            self.last_pfn = max(self.last_pfn, int(found[1], 16))
+        return found is not None
 
     def take(self, number: int, line: str, trimming: bool) -> bool:
         """Read one bare line; `trimming` says that the MTRRs were read and RAM not sized yet."""
@@ -58,10 +66,6 @@ class Ram:
 def started(line: str) -> bool:
     """Whether a mail program may have put the rest of this line on the next one."""
     return _STARTED.match(line) is not None and _BIOS.match(line) is None
-
-
-def ends_trimming(line: str) -> bool:
-    return _AFTER_TRIM.match(line) is not None
 
 
 def _sized(found: re.Match[str], where: str) -> tuple[int, int]:
