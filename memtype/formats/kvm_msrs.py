@@ -136,6 +136,8 @@ def _entries(text: str, source: str) -> Machine:
         name = rules.msr_name(index)
         if match["alone"]:
             raise values.refusal(source, line, f"{name} (0x{index:x}) has no data")
+        if match.end() == len(text) and remark.counts:
+            continue  # the text breaks off in this value
         cpu += index in registers.get(cpu, ())  # named again: the next processor's list begins
         registers.setdefault(cpu, {})[index] = reg.told(match["data"], source, line, index, base=10)
     return reg.machine_of(

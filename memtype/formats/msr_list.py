@@ -121,6 +121,8 @@ def parse(text: str, source: str = "<text>") -> Machine:
     remark = reg.read_remark(text, source)
     for number, line in squeezed(text):
         _take(reader, number, line)
+    if remark.counts and not text.endswith("\n"):
+        _forget(reader, text.count("\n") + 1)
     _spread_sets(reader)
     bits = sorted({width.bits for width in reader.widths})
     if len(bits) > 1:
@@ -132,6 +134,14 @@ def parse(text: str, source: str = "<text>") -> Machine:
     width, vendor = remark.width or narrowest(reader.widths), remark.vendor or _vendor(text)
     taken = frozenset(reader.taken)
     return reg.machine_of(registers, NAME, source, reader.notes, width, vendor, listing, taken=taken)
+
+
+def _forget(reader: _Reader, line: int) -> None:
+    """A list of ours that ends without a line feed breaks off: its last value may lack digits."""
+    for held in reader.registers.values():
+        for index in [index for index, register in held.items() if register.line == line]:
+            del held[index]
+            reader.lost.add(index)
 
 
 def _vendor(text: str) -> str | None:

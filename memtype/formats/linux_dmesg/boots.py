@@ -16,10 +16,11 @@ from memtype.told import Width
 
 _BEGINS = re.compile(r"\s*(?:$|BIOS-|e820|MTRR|x86|last_pfn|DMI|tsc|\d+ (?:base|disabled))", re.I)
 _OF_INTEREST = (
-    "mtrr", "tom2", "e820", "pat", "phys", "linux version", "cpu", "vendor", "model name", "address size",
+    "mtrr", " base ", "tom2", "e820", "pat", "phys", "linux version", "cpu", "vendor", "model name", "address size",
     "hypervisor", "last_pfn", "disabled", " ram ", "_size", "range:", "optimal", "mask", "write-", "uncach", "xen:",
     " ?",
 )  # fmt: skip
+_FRAGMENT = re.compile(r"\s*(?:\d{1,3}\s*(?:b|ba|bas|base\b.*|d[a-z]*)?)?$", re.I)
 _STAMP = re.compile(r"(?=\[\s*\d+\.\d{6}\])")
 _VERSION = re.compile(r"\s*Linux version (\S+)")
 _CPU = re.compile(r"\s*(?:smpboot:\s*)?(?:CPU\d*|model name|vendor_id|Vendor ID)\s*:\s*(.*)$", re.I)
@@ -47,6 +48,7 @@ class Boot:
     hypervisor: str | None = None
     trimming: bool = False
     last_line: int = 0
+    fragment: bool = False  # the text breaks off in what may be an entry of the list
     taken: set[int] = field(default_factory=set)  # numbers of the lines that were understood
 
     def __post_init__(self) -> None:
@@ -104,6 +106,9 @@ def boots(text: str, source: str) -> list[Boot]:
             current.kernel = version[1]
         current.take(number, line)
     found[-1].last_line = text.rstrip().count("\n") + 1
+    last = text[text.rfind("\n") + 1 :]
+    unread = found[-1].last_line not in found[-1].taken
+    found[-1].fragment = bool(last) and unread and _FRAGMENT.match(bare(last)) is not None
     return found
 
 

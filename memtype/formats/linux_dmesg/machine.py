@@ -146,7 +146,10 @@ class Reading:
         if not listing.listed and self.boot.cleanup.original:
             made.whole = True  # mtrr_cleanup leaves out those that are off
         ends = listing.listed and (listing.last_line == self.boot.last_line and listing.open)
-        if listing.cut is not None:
+        if self.boot.fragment and listing.listed and self.boot.last_line == listing.last_line + 1:
+            self.notes.append(f"line {self.boot.last_line} is cut off: the list of variable ranges may lack entries")
+            made.cut = True
+        elif listing.cut is not None:
             self.notes.append(f"line {listing.cut} is cut off: the list of variable ranges may lack entries")
             made.cut = True
         elif ends:
