@@ -121,7 +121,7 @@ def parse(text: str, source: str = "<text>") -> Machine:
     remark = reg.read_remark(text, source)
     for number, line in squeezed(text):
         _take(reader, number, line)
-    if remark.counts and not text.endswith("\n"):
+    if remark.counts and "#" not in text[text.rfind("\n") + 1 :]:  # where the comment stands, the value does
         _forget(reader, text.count("\n") + 1)
     _spread_sets(reader)
     bits = sorted({width.bits for width in reader.widths})
