@@ -27,7 +27,8 @@ from types import ModuleType
 
 from memtype import arrays
 from memtype.errors import MemtypeError, ParseError
-from memtype.machine import Machine
+from memtype.machine import Machine, Note
+from memtype.reading.accounting import accounted
 from memtype.reading.bytes import HEAD, checked_text, read_bytes, text_of
 from memtype.reading.merge import merge
 from memtype.reading.renumber import renumbered, renumbered_error
@@ -138,13 +139,14 @@ def _read(undone: Text, source: str) -> Machine:
         if not family.sniff(seen):
             continue
         try:
-            machines.append(renumbered(family.parse(seen, source), undone))
+            machines.append(family.parse(seen, source))
         except MemtypeError as error:
             refusals.append(renumbered_error(error, undone, source))
     if not machines:
         raise refusals[0] if refusals else _unknown(text, source)
-    merged = merge(machines)
-    return replace(merged, source=source, notes=merged.notes + tuple(f"not used: {error}" for error in refusals))
+    refused = tuple(Note(f"not used: {error}", "refused") for error in refusals)
+    merged = renumbered(accounted(merge(machines), undone), undone)
+    return replace(merged, source=source, notes=merged.notes + refused)
 
 
 def _unknown(text: str, source: str) -> ParseError:

@@ -75,7 +75,9 @@ def sniff(text: str) -> bool:
 def parse(text: str, source: str = "<text>") -> Machine:
     """The registers of the last solution, its ranges in `facts`; excerpts may lack either."""
     solutions = [_Solution()]
+    taken = set()  # lines of the other solutions too: what they tell is of another moment
     for number, line in squeezed(text):
+        taken |= {number} if _CUT.search(line) or _OLD.search(line) or _SHOWN.match(line) else set()
         start = _START.search(line)
         if start:
             solutions.append(_Solution(temporary=bool(start["temporary"])))
@@ -87,7 +89,7 @@ def parse(text: str, source: str = "<text>") -> Machine:
         raise refusal(source, 0, "no whole MTRR line of coreboot in it")
     final = next((s for s in reversed(whole) if not s.temporary and (s.pairs or s.shown)), whole[-1])
     notes = [f"{len(whole)} MTRR solutions in it, one after the other: the last is used"] if len(whole) > 1 else []
-    return _machine(final, notes, source)
+    return replace(_machine(final, notes, source), taken=frozenset(taken))
 
 
 def _restarts(line: str, solution: _Solution) -> bool:

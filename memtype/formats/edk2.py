@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from memtype import rules
 from memtype.errors import InputError
@@ -51,7 +51,9 @@ def parse(text: str, source: str = "<text>") -> Machine:
     dumps: list[_Dump] = []
     cpu = 0
     width: Width | None = None
+    taken = set()  # lines of earlier printings too
     for number, line in squeezed(text):
+        taken |= {number} if _START.search(line) else set()
         width = width_on(line, source, number) or width
         heading = _CPU.match(line)
         if heading:
@@ -63,7 +65,7 @@ def parse(text: str, source: str = "<text>") -> Machine:
             dumps.append(_Dump(cpu))
         if dumps:
             _take(dumps[-1], line, number, source)
-    return _machine(dumps, width, source)
+    return replace(_machine(dumps, width, source), taken=frozenset(taken))
 
 
 def _begins(line: str, dumps: list[_Dump], cpu: int) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from memtype import rules
-from memtype.machine import Machine
+from memtype.machine import Machine, Note
 from memtype.reading import registers as reg
 from memtype.reading import values
 from memtype.reading.lines import squeezed
@@ -62,7 +62,7 @@ def _register(line: str, number: int, source: str, into: dict[int, Register], no
         return
     name = rules.msr_name(index)
     if match["failed"]:
-        notes.append(f"{name} (0x{index:x}) could not be read")
+        notes.append(Note(f"{name} (0x{index:x}) could not be read", "lost", (number,)))
         lost.add(index)
         return
     high, low = (values.number(match[half], source, number, name, 32) for half in ("high", "low"))

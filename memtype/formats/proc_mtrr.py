@@ -53,7 +53,7 @@ def parse(text: str, source: str = "<text>") -> Machine:
     listing = Listing(whole=not cut, cut=cut, listing="proc-mtrr")
     held = def_type(None, True, None) | _masks(found, notes)
     ranges = {n: entry for n, entry in found.items() if not entry.size & (entry.size - 1)}
-    taken = frozenset(entry.kind.line for entry in found.values())
+    taken = frozenset(number for number, _ in rows)
     return machine_of({0: held}, NAME, source, notes, None, None, listing, ranges, taken=taken)
 
 

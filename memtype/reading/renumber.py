@@ -7,18 +7,51 @@ from dataclasses import replace
 from typing import Any
 
 from memtype.errors import MemtypeError, ParseError
-from memtype.machine import Machine
+from memtype.machine import Machine, Note
 from memtype.reading.text import Text
+from memtype.told import Registers, Width
 
 _LINE = re.compile(r"\bline (\d{1,9})\b")
 
 
 def renumbered(machine: Machine, text: Text) -> Machine:
-    """The machine, its notes and facts naming the user's lines."""
+    """The machine, everything in it that names a line naming the user's."""
     if not text.moved:
         return machine
-    notes = (_LINE.sub(lambda n: f"line {text.original(int(n[1]))}", note) for note in machine.notes)
-    return replace(machine, notes=tuple(notes), facts=_moved(machine.facts, text) if machine.facts else None)
+    moved: dict[int, Registers] = {}  # processors that hold the same share one object
+    for held in (cpu.registers for cpu in machine.cpus if cpu.registers is not None):
+        moved.setdefault(id(held), _registers(held, text))
+    return replace(
+        machine,
+        cpus=tuple(
+            cpu if cpu.registers is None else replace(cpu, registers=moved[id(cpu.registers)]) for cpu in machine.cpus
+        ),
+        notes=tuple(_note(note, text) for note in machine.notes),
+        facts=_moved(machine.facts, text) if machine.facts else None,
+        taken=frozenset(text.original(line) for line in machine.taken),
+        width=_width(machine.width, text),
+    )
+
+
+def _registers(told: Registers, text: Text) -> Registers:
+    held = {index: replace(register, line=text.original(register.line)) for index, register in told.held.items()}
+    ranges = {
+        n: replace(span, kind=replace(span.kind, line=text.original(span.kind.line))) for n, span in told.ranges.items()
+    }
+    return replace(told, held=held, ranges=ranges, width=_width(told.width, text))
+
+
+def _width(width: Width | None, text: Text) -> Width | None:
+    return None if width is None else replace(width, by=_words(width.by, text))
+
+
+def _note(note: str, text: Text) -> str:
+    words = _words(note, text)
+    return Note(words, note.id, map(text.original, note.lines)) if isinstance(note, Note) else words
+
+
+def _words(words: str, text: Text) -> str:
+    return _LINE.sub(lambda found: f"line {text.original(int(found[1]))}", words)
 
 
 def _moved(fact: Any, text: Text) -> Any:

@@ -1,0 +1,161 @@
+"""Lines that name a register and that no family of dumps understood: none is lost in silence.
+
+A line names a register by its name ("IA32_MTRR_PHYSBASE0"), by its number in a row of a list, as a range ("reg01"),
+or as a base with a mask; prose that speaks of MTRRs names none. What a lost line names is not told: the register, or,
+where the number of a range cannot be read, whether there are more ranges.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from memtype import rules
+from memtype.machine import Machine, Note
+from memtype.reading.lines import bare
+from memtype.reading.names import msr_index
+from memtype.reading.notes import settled
+from memtype.reading.text import Text
+from memtype.reading.values import quoted
+from memtype.told import Register, Registers, named, pair_numbers
+
+_OURS = frozenset({rules.DEF_TYPE_MSR, rules.MTRRCAP, *rules.FIXED_MSRS}) | {
+    index for n in range(rules.NUMBERED_PAIRS) for index in pair_numbers(n)
+}
+_QUICK = re.compile(r"mtrr|reg ?\d|mask|msr|0x2[0-9a-f]{2}\b|\b0xfe\b|[0-9a-f]{5}-[0-9a-f]{5} |[0-9a-f]800\b", re.I)
+_VALUE = r"(?:0x)?[0-9a-f][0-9a-f_`]*h?"
+_NAME = re.compile(r"\b(?:MSR_|IA32_|AMD_|MSR )*MTRR[ _]?(?:phys?_?(?:base|mask)|fix|def|cap|variable)\w*", re.I)
+_BEHIND = re.compile(rf"\s*(?:\((?:MSR\s*)?0x[0-9a-f]+\))?\s*(?:[:=]|\bis\b|->|\s)\s*(?:{_VALUE}(?![\w-])|$)", re.I)
+_NUMBERED = re.compile(r"\s*\((?:MSR\s*)?0x[0-9a-f]+\)\s*:", re.I)
+_DEFAULT = re.compile(r"\bMTRR default type\s*:", re.I)
+_RANGE = re.compile(r"(?:^|[^\w.])reg ?(\d{1,4})\s*(?::|,?\s*base\b)", re.I)
+_MASKED = re.compile(rf"(?:^|\s)(?:(\d{{1,3}})\W{{1,4}})?base[\s:=]*{_VALUE}\W.{{0,40}}?\bmask[\s:=]*{_VALUE}\b", re.I)
+_FIXED = re.compile(r"(?:^|\s)([0-9a-f]{2}000)-([0-9a-f]{2}fff)\s+\S", re.I)
+_ROW = re.compile(
+    rf"^\W*(?:(?:cpu|core|thread|processor|msr|rdmsr|register|index|ecx)\W{{0,3}}(?:\d{{1,5}}\W{{1,3}})?)*"
+    rf"(?:0x(?P<index>[0-9a-f]{{2,8}})|(?P<bare>2[0-9a-f]{{2}})h)[\s\])]*(?:[:=,|]|->|\s)\s*{_VALUE}\s*(?:$|[(,;#\[|])",
+    re.I,
+)
+_PAIR = re.compile(r"^\W*(?:0x)?([0-9a-f]{8,16})[\s,:;/-]{1,5}(?:0x)?([0-9a-f]{8,16})\W*$", re.I)
+_LONGEST = 1 << 12  # characters: no line that names a register is longer
+_SHOWN = 20  # lost lines that get a note each; the others are counted
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """A line that names registers and was not understood; of a range without a number, no register is known."""
+
+    line: int
+    registers: frozenset[int]
+    text: str
+
+
+def naming(text: Text) -> Iterator[Loss]:
+    """The lines that name registers, numbered as in the undone text, whoever understood them."""
+    for number, line in enumerate(text.lines, 1):
+        if len(line) <= _LONGEST and _QUICK.search(line):
+            found = _named_on(bare(line))
+            if found is not None:
+                yield Loss(number, found, line.strip())
+
+
+def _named_on(line: str) -> frozenset[int] | None:
+    """The registers that a line names; None where it names none."""
+    if found := _names(line):
+        return found
+    if _DEFAULT.search(line):
+        return frozenset({rules.DEF_TYPE_MSR})
+    if found_range := _RANGE.search(line) or _MASKED.search(line):
+        return _pair(found_range[1])
+    if fixed := _FIXED.search(line):
+        return _fixed(int(fixed[1], 16), int(fixed[2], 16))
+    if row := _ROW.match(line):
+        index = int(row["index"] or row["bare"], 16)
+        return frozenset({index}) if index in _OURS else None
+    return _unnumbered(line)
+
+
+def _names(line: str) -> frozenset[int]:
+    """Registers that stand by their names, with a value, or as a list without values prints them."""
+    found = set()
+    for name in _NAME.finditer(line):
+        index = msr_index(name[0])
+        if index in _OURS and (_BEHIND.match(line, name.end()) or _NUMBERED.match(line, name.end())):
+            found.add(index)
+    return frozenset(found)
+
+
+def _pair(number: str | None) -> frozenset[int]:
+    """Both registers of a range; none where its number is not one."""
+    return frozenset(pair_numbers(int(number))) if number and int(number) < rules.MAX_VARIABLE else frozenset()
+
+
+def _fixed(first: int, last: int) -> frozenset[int] | None:
+    """The registers of a row of the fixed ranges, "00000-9FFFF write-back"."""
+    spans = (s for s in rules.FIXED_RANGES if first <= s.base and s.base + s.size - 1 <= last)
+    return frozenset(rules.FIXED_MSRS[s.register] for s in spans) or None
+
+
+def _unnumbered(line: str) -> frozenset[int] | None:
+    """No register, yet a range: a base with a type and a mask with V, as programs print pairs without numbers."""
+    found = _PAIR.match(line)
+    if not found:
+        return None
+    base, mask = int(found[1], 16), int(found[2], 16)
+    low = rules.PAGE_SIZE - 1
+    is_pair = mask & low == rules.MASK_VALID and mask > low and base & low in rules.MTRR_TYPES
+    return frozenset() if is_pair else None
+
+
+# --- what it does to a machine ----------------------------------------------------------------------------------------
+
+
+def accounted(machine: Machine, text: Text) -> Machine:
+    """The machine, read from the undone `text`, with what lost lines name not told, and a note on each."""
+    known = _lines_of(machine)
+    losses = [loss for loss in naming(text) if loss.line not in known]
+    if not losses:
+        return machine
+    named_there = frozenset(index for loss in losses for index in loss.registers)
+    cut = any(not loss.registers for loss in losses)
+    cpus = tuple(
+        replace(cpu, registers=cpu.registers and _without(cpu.registers, named_there, cut)) for cpu in machine.cpus
+    )
+    return settled(replace(machine, cpus=cpus, notes=(*machine.notes, *_notes(losses))))
+
+
+def _lines_of(machine: Machine) -> set[int]:
+    """The lines that a machine's registers and notes come from."""
+    found = set(machine.taken)
+    for cpu in machine.cpus:
+        if cpu.registers is not None:
+            found |= {register.line for register in cpu.registers.held.values()}
+            found |= {span.kind.line for span in cpu.registers.ranges.values()}
+    return found | {line for note in machine.notes if isinstance(note, Note) for line in note.lines}
+
+
+def _without(told: Registers, lost: frozenset[int], cut: bool) -> Registers:
+    """The registers without those that are lost: what another line said of them does not stand alone."""
+    held: dict[int, Register] = {index: register for index, register in told.held.items() if index not in lost}
+    ranges = {n: span for n, span in told.ranges.items() if not lost & set(pair_numbers(n))}
+    return replace(told, held=held, ranges=ranges, lost=told.lost | lost, cut=told.cut or cut)
+
+
+def _notes(losses: list[Loss]) -> list[Note]:
+    """A note on each lost line, up to a number of them, and one on how many more there are."""
+    found = [
+        Note(f"line {loss.line} was not understood: {quoted(loss.text)}: {_what(loss)} not told", "lost", (loss.line,))
+        for loss in losses[:_SHOWN]
+    ]
+    if len(losses) > _SHOWN:
+        more = [loss.line for loss in losses[_SHOWN:]]
+        found.append(Note(f"{len(more)} more lines that name registers were not understood", "lost", more))
+    return found
+
+
+def _what(loss: Loss) -> str:
+    names = [named(index) for index in sorted(loss.registers)]
+    if not names:
+        return "whether there are more variable ranges is"
+    return ", ".join(names[:2]) + (f" and {len(names) - 2} more are" if names[2:] else " are" if names[1:] else " is")
