@@ -27,7 +27,7 @@ _NUMBER = r"(?:0x[0-9a-zA-Z_]{1,80}|\d\w{0,80})"
 _GAP = r"\s{0,40}"
 _INDEX = rf"\bindex{_GAP}[=:]?{_GAP}(?P<index>{_NUMBER}){_GAP},?{_GAP}"
 _RESERVED = rf"(?:\.?\breserved{_GAP}[=:]?{_GAP}\w{{1,20}}{_GAP},?{_GAP})?"
-_TEXT = re.compile(rf"{_INDEX}{_RESERVED}\.?\bdata{_GAP}[=:]?{_GAP}(?P<data>{_NUMBER})")
+_TEXT = re.compile(rf"{_INDEX}{_RESERVED}\.?\bdata{_GAP}[=:]?{_GAP}(?P<data>{_NUMBER})(?![^\s,;}})\]])")
 _TOKEN = re.compile(
     rf"{_TEXT.pattern}|\bindex{_GAP}[=:]?{_GAP}(?P<alone>{_NUMBER}){_GAP}[,}}]"
     r"|\bvcpu\s{0,9}#?(?P<vcpu>\d{1,40})",

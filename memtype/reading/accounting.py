@@ -34,7 +34,7 @@ _MASKED = re.compile(rf"(?:^|\s)(?:(\d{{1,3}})\W{{1,4}})?base[\s:=]*{_VALUE}\W.{
 _FIXED = re.compile(r"(?:^|\s)([0-9a-f]{2}000)-([0-9a-f]{2}fff)\s+\S", re.I)
 _ROW = re.compile(
     rf"^\W*(?:(?:cpu|core|thread|processor|msr|rdmsr|register|index|ecx)\W{{0,3}}(?:\d{{1,5}}\W{{1,3}})?)*"
-    rf"(?:0x(?P<index>[0-9a-f]{{2,8}})|(?P<bare>2[0-9a-f]{{2}})h)[\s\])]*(?:[:=,|]|->|\s)\s*{_VALUE}\s*(?:$|[(,;#\[|])",
+    rf"(?:0x(?P<index>[0-9a-f]{{2,8}})|(?P<bare>2[0-9a-f]{{2}})h)[\s\])]*(?:[:=,|]|->|\s)\s*(?:{_VALUE}|0x\S*)\s*(?:$|[(,;#\[|}}])",
     re.I,
 )
 _PAIR = re.compile(r"^\W*(?:0x)?([0-9a-f]{8,16})[\s,:;/-]{1,5}(?:0x)?([0-9a-f]{8,16})\W*$", re.I)
