@@ -32,6 +32,7 @@ from memtype.reading.accounting import accounted
 from memtype.reading.bytes import HEAD, checked_text, read_bytes, text_of
 from memtype.reading.merge import merge
 from memtype.reading.renumber import renumbered, renumbered_error
+from memtype.reading.states import split, together
 from memtype.reading.text import Text
 from memtype.reading.transport import undo
 
@@ -99,7 +100,10 @@ def parse(text: str | bytes, source: str = "<text>") -> Machine:
         return _parse_bytes(bytes(text), source)
     if not isinstance(text, str):
         raise ParseError(f"{source}: a dump is text or bytes, not {type(text).__name__}")
-    return _read(undo(checked_text(text, source)), source)
+    states = split(undo(checked_text(text, source)), source)
+    if len(states) == 1:
+        return _read(states[0].text, source)
+    return together([replace(_read(s.text, source), label=s.label, line=s.line) for s in states])
 
 
 def _seen(text: str) -> Iterator[tuple[ModuleType, str]]:

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass, field
 
 from memtype import rules
-from memtype.machine import Machine
+from memtype.machine import Machine, Note
 from memtype.reading import registers as reg
 from memtype.reading import values
 from memtype.reading.inference import encrypted_on, narrowest, width_on
@@ -90,6 +90,7 @@ class _Reader:
     lost: set[int] = field(default_factory=set)
     taken: set[int] = field(default_factory=set)
     notes: list[str] = field(default_factory=list)
+    written: list[tuple[int, int, int, int]] = field(default_factory=list)  # by wrmsr: processor, number, value, line
     sets: dict[int, list[int]] = field(default_factory=dict)
     cpu: int = 0
     command: _Command | None = None
@@ -124,6 +125,7 @@ def parse(text: str, source: str = "<text>") -> Machine:
     if remark.counts and "#" not in text[text.rfind("\n") + 1 :]:  # where the comment stands, the value does
         _forget(reader, text.count("\n") + 1)
     _spread_sets(reader)
+    _take_writes(reader)
     bits = sorted({width.bits for width in reader.widths})
     if len(bits) > 1:
         reader.notes.append(f"processors tell different MAXPHYADDR: {bits}; the least is used")
@@ -279,10 +281,21 @@ def _run(reader: _Reader, number: int, command: tuple[str, list[str]]) -> None:
     if tool == "wrmsr":
         # msr-tools reads both arguments as C does: 0x for hexadecimal
         value = values.number(given[1], reader.source, number, rules.msr_name(index), base=10)
-        reader.put(cpu, index, value, number)
+        reader.written.append((cpu, index, value, number))
         reader.command = None
     else:
         reader.command = _Command(index, None if everywhere else cpu, base)
+
+
+def _take_writes(reader: _Reader) -> None:
+    """A script of wrmsr alone is the state that it makes; beside reads, a write is an attempt, and no register."""
+    if not reader.registers:
+        for cpu, index, value, line in reader.written:
+            reader.put(cpu, index, value, line)
+    elif reader.written:
+        lines = [line for *_, line in reader.written]
+        text = f"line {lines[0]}: wrmsr" + (f", and {len(lines) - 1} more" if lines[1:] else "")
+        reader.notes.append(Note(f"{text}: what a write left behind is not told unless it is read", "written", lines))
 
 
 def _output_base(option: str, base: int) -> int:

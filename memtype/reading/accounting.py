@@ -70,10 +70,15 @@ def _named_on(line: str) -> frozenset[int] | None:
         return _pair(found_range[1])
     if fixed := _FIXED.search(line):
         return _fixed(int(fixed[1], 16), int(fixed[2], 16))
-    if row := _ROW.match(line):
-        index = int(row["index"] or row["bare"], 16)
-        return frozenset({index}) if index in _OURS else None
-    return _unnumbered(line)
+    index = register_row(line)
+    return _unnumbered(line) if index is None else frozenset({index})
+
+
+def register_row(line: str) -> int | None:
+    """The number of the register on a row of a list, "0x2ff = 0xc06"; None on any other line."""
+    row = _ROW.match(line)
+    index = int(row["index"] or row["bare"], 16) if row else None
+    return index if index in _OURS else None
 
 
 def _names(line: str) -> frozenset[int]:

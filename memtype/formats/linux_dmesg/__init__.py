@@ -54,7 +54,8 @@ def parse(text: str, source: str = "<text>") -> Machine:
     boot.remark = read_remark(text, source)
     boot.width = boot.width or boot.remark.width
     boot.vendor = boot.vendor or boot.remark.vendor
-    machine = Reading(boot).machine()
+    # other states are texts of their own: what else is here are copies and pieces of this one
+    machine = replace(Reading(boot).machine(), taken=frozenset().union(*(other.taken for other in found)))
     alike = sum(other.worth == boot.worth for other in found)
     if alike == 1:
         return machine

@@ -1,0 +1,104 @@
+"""Several states in one text: each is told apart, equal ones are one, and what contradicts inside a list is named."""
+
+from __future__ import annotations
+
+import dump_samples as dumps
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from strategies import states
+
+import memtype as mt
+from memtype.errors import ParseError
+
+BEFORE_AFTER = """\
+before:
+reg00: base=0x00000000 (   0MB), size= 512MB: write-back, count=1
+reg01: base=0xe0000000 (3584MB), size= 128MB: write-combining, count=2
+after:
+reg00: base=0x00000000 (   0MB), size= 512MB: write-back, count=1
+reg01: base=0xe0000000 (3584MB), size= 128MB: write-combining, count=1
+reg02: base=0xe8000000 (3712MB), size= 128MB: write-combining, count=1
+"""
+DIFF = "-0x2ff 0xc06\n+0x2ff 0xc00\n 0x200 0x80000000\n 0x201 0xfff80000800\n"
+SESSIONS = "# rdmsr 0x2ff\nc06\n# wrmsr 0x2ff 0xc00\n# rdmsr 0x2ff\nc00\n"
+
+
+def default(machine: mt.Machine) -> int:
+    return machine.registers.held[0x2FF].value & 0xFF
+
+
+def test_before_and_after():
+    machine = mt.parse(BEFORE_AFTER, "t")
+    assert [(s.label, s.line, s.registers.listed) for s in machine.states] == [("before", 1, 2), ("after", 4, 3)]
+    assert machine.registers == machine.states[1].registers
+    (note,) = [note for note in machine.notes if note.id == "states"]
+    assert note.lines == (1, 4) and "before, line 1" in note
+
+
+@pytest.mark.parametrize(
+    "text", [DIFF, "< 0x2ff 0xc06\n---\n> 0x2ff 0xc00\n", "--- a\n+++ b\n@@ -1,3 +1,3 @@\n" + DIFF]
+)
+def test_the_sides_of_a_diff(text):
+    old, new = mt.parse(text).states
+    assert (default(old), default(new)) == (6, 0)
+    if "0x200" in text:
+        assert old.registers.listed == new.registers.listed == 1
+    assert old.label in ("before", "a") and new.label in ("after", "b")
+
+
+def test_repeated_commands_and_writes_that_are_no_registers():
+    old, new = mt.parse(SESSIONS).states
+    assert (default(old), default(new)) == (6, 0)
+    (only,) = mt.parse("# rdmsr 0x2ff\nc06\n# wrmsr 0x2ff 0xc00\n").states
+    assert default(only) == 6 and any("line 3" in note and "wr" in note for note in only.notes)
+
+
+def test_two_dumps_of_inteltool_do_not_mix():
+    other = dumps.INTELTOOL.replace("0x00000806", "0x00000c00")
+    old, new = mt.parse(dumps.INTELTOOL + other).states
+    assert (default(old), default(new)) == (6, 0) and new.line == 9
+
+
+def test_two_fragments_without_a_boot_line_do_not_mix():
+    first = "MTRR variable ranges enabled:\n  0 base 000000000 mask F80000000 write-back\n  1 disabled\n"
+    second = first.replace("F80000000", "FC0000000")
+    old, new = mt.parse(first + "\n" + second).states
+    assert [s.registers.pair(0)[1].value for s in (old, new)] == [0xF80000800, 0xFC0000800]
+
+
+def test_what_is_told_twice_in_one_list_is_no_state():
+    line = "reg00: base=0x00000000 (   0MB), size= {}MB: write-back, count=1\n"
+    with pytest.raises(ParseError, match=r"t:2: reg00 is listed twice"):
+        mt.parse(line.format(512) + line.format(256), "t")
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(states(holey=False, most=6), min_size=1, max_size=4), st.sampled_from(["dmesg", "wrmsr"]))
+def test_dumps_below_one_another(found, form):
+    texts = []
+    for state in found:
+        try:
+            texts.append(str(mt.emit(state, form)))
+        except mt.InputError:
+            return
+    told = mt.parse("\n".join(f"machine {n}:\n{text}" for n, text in enumerate(texts)))
+    alone = [mt.parse(text) for text in dict.fromkeys(texts)]
+    held = [machine.registers.held for machine in alone]
+    assert [s.registers.held for s in told.states] == [h for n, h in enumerate(held) if h not in held[:n]]
+
+
+@settings(max_examples=60, deadline=None)
+@given(states(holey=False, most=6), st.sampled_from(["dmesg", "wrmsr", "c", "kvm"]), st.integers(2, 4))
+def test_copies_are_one_state(state, form, times):
+    try:
+        text = str(mt.emit(state, form))
+    except mt.InputError:
+        return
+    assert len(mt.parse("\n".join(f"copy {n}:\n{text}" for n in range(times))).states) == 1
+
+
+def test_too_many_states_are_refused_in_one_line():
+    text = "".join(f"run {n}:\n0x2ff 0x{0xC00 + n % 2:x}\n0x200 {n:#x}000\n0x201 0xfff80000800\n" for n in range(400))
+    with pytest.raises(ParseError, match=r"^t:\d+: more than 256 states"):
+        mt.parse(text, "t")
