@@ -8,7 +8,7 @@ list, differently, is a contradiction, which the family that reads the list name
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
@@ -18,7 +18,9 @@ from memtype.reading.accounting import register_row
 from memtype.reading.lines import bare
 from memtype.reading.mail import is_classic_diff
 from memtype.reading.marks import diff_signs
+from memtype.reading.openings import opens_code
 from memtype.reading.text import Text
+from memtype.told import Registers
 
 MOST = 256  # states in one text
 _SHOWN = 8  # states that a note lists
@@ -31,6 +33,8 @@ _LOG = tuple(
     for kind, pattern in (
         ("log", r"\s*MTRR (default type):\s*[a-z?]"),
         ("log", r"\s*MTRR (fixed|variable) ranges (?:en|dis)abled"),
+        ("log", r"\s*([0-9a-f]{5}-[0-9a-f]{5})\s+[a-z]"),
+        ("log", r"\s*(TOM2):"),
         ("log", r"\s*(\d{1,3}) (?:base [0-9a-f]+ mask|disabled\s*$)"),
         ("log", r"\s*(MTRR map): \d+ entries"),
         ("ram", r"\s*(?:BIOS-e820|efi-e820):\s+(?:\[mem )?(?:0x)?([0-9a-f]+)"),
@@ -43,10 +47,11 @@ _WRITE = re.compile(r"(?:^|[\s$#>])wrmsr((?:\s+-\w+(?:\s+\d+(?=\s))?)*\s+(?:0x[0
 _CPU = re.compile(r"(?:^|[\s\[(])(?:v?cpu|core|processor|thread|lcpu)\s*[#:]?\s*(\d{1,6})\b", re.I)
 _FIRST = re.compile(r"\s*(\d{1,6})\s*[,;\s]\s*0x[0-9a-f]+\s*[,;\s]\s*0x[0-9a-f]+\s*$", re.I)
 _STAMP = re.compile(r"\s*(?:<\d+>)?\[\s*(\d{1,7}\.\d+)\]")
+_COMMENT = re.compile(r"\s*(?:#|//|/\*)")
 _DRESS = re.compile(r"^[\s#=*\[\-:>$]+|[\s#=*\]\-:]+$")
 _LABEL = 40  # characters
 _REACH = 4096  # lines above a telling in which a clock that starts anew is looked for
-_NEAR = 4  # lines
+_NEAR = 5  # lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +72,12 @@ def split(text: Text, source: str) -> list[State]:
     if any(telling.kind == "msr" for telling in tellings):  # beside reads, a write is an attempt
         tellings = [telling for telling in tellings if telling.kind != "wrmsr"]
     begins = _begins(tellings, text.lines)
-    if len(begins) > MOST:
-        line = text.numbers[begins[MOST]]
-        raise ParseError(f"{source}:{line}: more than {MOST} states (boots, dumps) in one text")
     if len(begins) < 2:
         return [State(text, "", text.numbers[0] if text.numbers else 0)]
-    return _parts(text, begins)
+    found = _parts(text, begins)
+    if len(found) > MOST:
+        raise ParseError(f"{source}:{found[MOST].line}: more than {MOST} states (boots, dumps) in one text")
+    return found
 
 
 def _parts(text: Text, begins: Sequence[int]) -> list[State]:
@@ -81,11 +86,13 @@ def _parts(text: Text, begins: Sequence[int]) -> list[State]:
     labels = [_label(text, begin) for begin in begins]
     above = range(begins[0]) if labels[0] else range(0)
     first = 0 if not labels[0] else begins[0]
-    found = []
+    found: dict[tuple[str, ...], State] = {}
     for begin, end, label in zip([first, *begins[1:]], ends, labels):
         number = text.numbers[begin]
-        found.append(State(text.part([*above, *range(begin, end)]), label or f"line {number}", number))
-    return found
+        state = State(text.part([*above, *range(begin, end)]), label or f"line {number}", number)
+        copy = tuple(" ".join(line.split()) for line in text.lines[begin + bool(label) : end] if line.strip())
+        found.setdefault(copy, state)  # copies, word by word, are one
+    return list(found.values())
 
 
 # --- a diff -----------------------------------------------------------------------------------------------------------
@@ -189,30 +196,46 @@ class _Current:
         again = words is not None and telling.repeats(words)
         # a list of registers that goes on otherwise is another one; a RAM map in pieces is no other machine's
         copied = telling.kind != "ram" and any(copy.kind == telling.kind for copy in self.copies[-1:])
-        if again or (words is None and not copied):
+        if words is None and not copied:
             return None
         begins = self.copies[0] if self.copies else telling
         apart = begins.place > self.before + 1  # a heading, a blank line, something else between
         anew = begins.key == self.first.get(begins.kind) and self.count[begins.kind] > 1
+        if again:  # a whole list once more, which may be shorter than the first
+            return begins if begins is telling and apart and anew and begins.kind != "ram" else None
         return begins if apart or anew else None
 
 
-def _begins(tellings: Iterable[_Telling], lines: Sequence[str]) -> list[int]:
+def _begins(tellings: Sequence[_Telling], lines: Sequence[str]) -> list[int]:
     """The places where states begin, the first one's included."""
     begins: list[int] = []
-    now = _Current()
-    for telling in tellings:
+    now, first = _Current(), 0  # the state that is gone through, and which telling it begins with
+    for at, telling in enumerate(tellings):
         if not begins:
             begins.append(_above(telling.place, -1, lines))
         begun = now.restart(telling)
         if begun is not None:
-            begins.append(_above(begun.place, now.before, lines))
-            copies = [] if begun is telling else now.copies
+            first = _list_begins(tellings, tellings.index(begun, first, at + 1), first, lines)
+            begins.append(_above(tellings[first].place, tellings[first - 1].place, lines))
             now = _Current()
-            for copy in copies:
-                now.put(copy)
+            for earlier in tellings[first:at]:
+                now.put(earlier)
         now.put(telling)
     return begins or [0]
+
+
+def _list_begins(tellings: Sequence[_Telling], at: int, first: int, lines: Sequence[str]) -> int:
+    """The telling that begins the list in which the one `at` stands: the first behind a heading or an empty line."""
+    for n in range(at, first, -1):
+        if tellings[n - 1].kind != tellings[at].kind:
+            break
+        if any(_parts_lists(line) for line in lines[tellings[n - 1].place + 1 : tellings[n].place]):
+            return n
+    return at
+
+
+def _parts_lists(line: str) -> bool:
+    return not line.strip() or _is_heading(line)
 
 
 def _above(place: int, before: int, lines: Sequence[str]) -> int:
@@ -222,10 +245,15 @@ def _above(place: int, before: int, lines: Sequence[str]) -> int:
     back = next((n for (_, one), (n, two) in pairwise(clocks) if two < one), None)
     if back is not None:
         return back
-    above = place - 1
-    while above > before and place - above < _NEAR and not lines[above].strip():
-        above -= 1
-    return above if above > before and _is_heading(lines[above]) else place
+    if opens_code(lines[place]):  # a declaration stands above its rows
+        return next((n for n in between if lines[n].strip(" \t;,)}]")), place)
+    begin = place
+    for above in range(place - 1, max(before, place - _NEAR), -1):
+        if _is_heading(lines[above]) or _COMMENT.match(lines[above]):
+            begin = above
+        elif lines[above].strip() or begin != place:
+            break
+    return begin
 
 
 def _is_heading(line: str) -> bool:
@@ -248,29 +276,57 @@ def _label(text: Text, begin: int) -> str:
 def together(machines: Sequence[Machine]) -> Machine:
     """One machine that holds all states as `parts`; it answers as the last of those that tell the most.
 
-    States that tell the same are one.
+    States that tell the same are one; a piece of one, without ranges and without contradiction, belongs to it.
     """
-    kept: dict[object, Machine] = {}
+    states: list[Machine] = []
     for machine in machines:
-        key = (machine.cpus, machine.e820, machine.kernel, machine.printed_map is None, repr(_facts(machine.facts)))
-        kept.setdefault(key, machine)
-    states = tuple(kept.values())
+        twin = next((n for n, other in enumerate(states) if _alike(machine, other)), None)
+        if twin is None:
+            states.append(machine)
+        elif _worth(machine) > _worth(states[twin]):
+            states[twin] = replace(machine, label=states[twin].label, line=states[twin].line)
     if len(states) == 1:
         return replace(states[0], label="", line=0)
     shown = max(reversed(states), key=_worth)
     listed = ", ".join(f"{n}: {part.label}, line {part.line}" for n, part in enumerate(states[:_SHOWN], 1))
     more = ", …" if len(states) > _SHOWN else ""
     text = f"{len(states)} states (boots, dumps) in the text ({listed}{more}); shown is {states.index(shown) + 1}"
-    return replace(shown, parts=states, notes=(*shown.notes, Note(text, "states", [part.line for part in states])))
+    return replace(shown, parts=tuple(states), notes=(*shown.notes, Note(text, "states", [s.line for s in states])))
 
 
-def _worth(machine: Machine) -> tuple[bool, bool, int]:
+def _alike(one: Machine, other: Machine) -> bool:
+    """Whether two states tell the same, or one of them is a piece of the other."""
+    if not (_agree(one.kernel, other.kernel) and _agree(one.e820, other.e820) and _agree(one.pat, other.pat)):
+        return False
+    mine, theirs = ({cpu.number: cpu.registers for cpu in machine.cpus} for machine in (one, other))
+    pieces = mine.keys() == theirs.keys() or one.registers is None or other.registers is None
+    return pieces and all(_fit(mine.get(number), told) for number, told in theirs.items())
+
+
+def _agree(one: object, other: object) -> bool:
+    return one == other or not one or not other
+
+
+def _fit(one: Registers | None, other: Registers | None) -> bool:
+    if one is None or other is None:
+        return True
+    if any(one.register(index).contradicts(register) for index, register in other.held.items()):
+        return False
+    if not (one.listed and other.listed):
+        return True
+    return one.ranges == other.ranges and all(
+        one.pair(n) == other.pair(n) for n in range(max(one.listed, other.listed))
+    )
+
+
+def _worth(machine: Machine) -> tuple[bool, ...]:
     told = machine.registers
-    return told is not None, machine.printed_map is not None, 2 * (machine.pat is not None) + bool(machine.e820)
-
-
-def _facts(fact: object) -> object:
-    """What else was printed, without the lines that told it."""
-    if isinstance(fact, dict):
-        return {key: _facts(value) for key, value in fact.items() if key not in ("line", "lines")}
-    return [_facts(item) for item in fact] if isinstance(fact, list) else fact
+    pairs, more = (0, 0) if told is None else (told.listed, len(told.held))
+    return (
+        told is not None,
+        pairs > 0,
+        machine.printed_map is not None,
+        more > 1,
+        machine.pat is not None,
+        bool(machine.e820),
+    )

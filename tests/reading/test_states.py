@@ -67,6 +67,17 @@ def test_two_fragments_without_a_boot_line_do_not_mix():
     assert [s.registers.pair(0)[1].value for s in (old, new)] == [0xF80000800, 0xFC0000800]
 
 
+def test_a_list_that_lost_a_range_is_another_state():
+    lines = BEFORE_AFTER.split("\n")
+    old, new = mt.parse("\n".join(lines[:3] + ["after:", lines[1]])).states
+    assert (old.registers.listed, new.registers.listed) == (2, 1)
+
+
+def test_a_piece_that_is_quoted_again_is_no_state():
+    text = str(mt.emit(dumps.STATE, "dmesg"))
+    assert len(mt.parse(f"{text}\nNote this line:\n{text.split(chr(10))[1]}\n").states) == 1
+
+
 def test_what_is_told_twice_in_one_list_is_no_state():
     line = "reg00: base=0x00000000 (   0MB), size= {}MB: write-back, count=1\n"
     with pytest.raises(ParseError, match=r"t:2: reg00 is listed twice"):
