@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from memtype.analysis.reserve import Grant, reserve
     from memtype.analysis.verify import LeafFault, Verification, verify
     from memtype.analysis.want import Want, want
+    from memtype.arrays import names
     from memtype.effective import effective, effective_npt, effective_pcd_pwt, effective_types
     from memtype.emit import emit
     from memtype.ept import (
@@ -70,6 +71,7 @@ else:
         "memtype.analysis.verify": ("LeafFault", "Verification", "verify"),
         "memtype.analysis.want": ("Want", "want"),
         "memtype.analysis.reserve": ("Grant", "reserve"),
+        "memtype.arrays": ("names",),
         "memtype.effective": ("effective", "effective_npt", "effective_pcd_pwt", "effective_types"),
         "memtype.emit": ("emit",),
         "memtype.ept": (
@@ -193,6 +195,7 @@ __all__ = [
     "kvm",
     "load",
     "msr_valid",
+    "names",
     "page_type",
     "pages",
     "parse",

@@ -360,3 +360,38 @@ def type_input(value: Any, legal: frozenset[int], what: str) -> U8Array:
     code = type_code(value, what)
     refuse_type(legal, code, what)
     return np.array(code, U8)
+
+
+# --- types as text ----------------------------------------------------------------------------------------------------
+
+_NAMES = np.array([{int(kind): str(kind) for kind in MemoryType}.get(code, "") for code in range(256)])
+
+
+def names(codes: Any) -> Any:
+    """The short names of memory types, as `MemoryType` prints them.
+
+    Parameters
+    ----------
+    codes : int or array-like of integers, any shape
+        What `MtrrState.types` and its like return.
+
+    Returns
+    -------
+    array of str of the same shape; a str for an int.
+
+    Raises
+    ------
+    InputError
+        For the first number that is no memory type.
+
+    Examples
+    --------
+    >>> names([6, 0, 12]).tolist(), names(7)
+    (['WB', 'UC', '?'], 'UC-')
+    """
+    given = uint64(codes, "codes")
+    found = _NAMES[np.minimum(given, np.uint64(255))]
+    if (unknown := np.flatnonzero(found == "")).size:
+        place = int(unknown[0])
+        raise InputError(f"codes[{place}] = {int(given.reshape(-1)[place])} is no memory type")
+    return str(found) if given.ndim == 0 and is_scalar(codes) else found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -129,8 +130,11 @@ class MtrrState:
     ) -> MtrrState:
         """From ``{index: value}`` or from a function ``index -> value``.
 
+        Indexes and values may be text, ``{"0x2ff": "0x0000000000000806"}``, as this package prints JSON. A function
+        may raise KeyError for registers that it lacks.
+
         Without `maxphyaddr` the width is inferred from the masks (`infer_maxphyaddr`). A mapping gives as many
-        pairs as it holds, a function as many as MTRRCAP says.
+        pairs as it holds, a function as many as MTRRCAP says, or where that lacks as many as it has in a row.
 
         Raises
         ------
@@ -144,7 +148,7 @@ class MtrrState:
         """
         if not isinstance(msrs, Mapping) and not callable(msrs):
             raise RegisterError(f"registers {arrays.shown(msrs)} are neither a mapping nor a function of the index")
-        found = msrs if isinstance(msrs, Mapping) else _read_all(msrs, vendor_name(vendor))
+        found = _numbered(msrs) if isinstance(msrs, Mapping) else _read_all(msrs, vendor_name(vendor))
         registers = {
             index: arrays.word(value, rules.msr_name(index)) for index, value in found.items() if _is_mtrr(index)
         }
@@ -435,14 +439,41 @@ def _need(registers: Mapping[int, int], index: int) -> int:
     return registers[index]
 
 
+def _numbered(registers: Mapping[Any, Any]) -> dict[Any, Any]:
+    """Indexes and values that are text, as numbers; keys that are no number are left to be passed over."""
+    found = {}
+    for key, value in registers.items():
+        index = _from_text(key)
+        if index is not None or not isinstance(key, str):
+            held = _from_text(value)
+            found[key if index is None else index] = value if held is None else held
+    return found
+
+
+def _from_text(text: Any) -> int | None:
+    """``"0x2ff"`` or ``"767"`` as a number; None for what is no such text."""
+    try:
+        return int(text, 0) if isinstance(text, str) else None
+    except ValueError:
+        return None
+
+
 def _read_all(read: Callable[[int], int], vendor: str) -> dict[int, int]:
-    """Every register that MTRRCAP says exists, through a reader."""
-    cap = arrays.word(read(rules.MTRRCAP), rules.msr_name(rules.MTRRCAP))
-    pairs = min(cap & rules.MTRRCAP_VCNT, rules.NUMBERED_PAIRS)
-    wanted = [rules.DEF_TYPE_MSR, *range(rules.PHYSBASE0, rules.PHYSBASE0 + 2 * pairs)]
-    wanted += rules.FIXED_MSRS if cap & rules.MTRRCAP_FIX else ()
-    wanted += (rules.SYSCFG_MSR, rules.TOP_MEM2_MSR) if vendor == "amd" else ()
-    found = {index: read(index) for index in wanted}
-    if not cap & rules.MTRRCAP_FIX:
-        found |= dict.fromkeys(rules.FIXED_MSRS, 0)
-    return found | {rules.MTRRCAP: cap}
+    """Every register that MTRRCAP says exists, through a reader that may lack some (KeyError)."""
+
+    def held(indexes: Iterable[int]) -> dict[int, int]:
+        found = {}
+        for index in indexes:
+            with contextlib.suppress(KeyError):
+                found[index] = read(index)
+        return found
+
+    found = held([rules.MTRRCAP, rules.DEF_TYPE_MSR])
+    cap = arrays.word(found[rules.MTRRCAP], rules.msr_name(rules.MTRRCAP)) if rules.MTRRCAP in found else None
+    for n in range(rules.NUMBERED_PAIRS if cap is None else min(cap & rules.MTRRCAP_VCNT, rules.NUMBERED_PAIRS)):
+        pair = held((rules.PHYSBASE0 + 2 * n, rules.PHYSMASK0 + 2 * n))
+        if cap is None and not pair:
+            break
+        found |= pair
+    found |= held(rules.FIXED_MSRS) if cap is None or cap & rules.MTRRCAP_FIX else dict.fromkeys(rules.FIXED_MSRS, 0)
+    return found | (held((rules.SYSCFG_MSR, rules.TOP_MEM2_MSR)) if vendor == "amd" else {})

@@ -20,6 +20,8 @@ class MemoryType(IntEnum):
     (<MemoryType.WB: 6>, 'UC-', 1)
     >>> MemoryType("WC"), MemoryType(1)
     (<MemoryType.WC: 1>, <MemoryType.WC: 1>)
+    >>> f"{MemoryType.WB:>4}|{MemoryType.WB:02d}"
+    '  WB|06'
     """
 
     UC = 0
@@ -41,6 +43,10 @@ class MemoryType(IntEnum):
 
     def __str__(self) -> str:
         return _SHORT[self]
+
+    def __format__(self, spec: str) -> str:
+        # A width pads the name; a presentation type of integers (d, x, b, ...) formats the number.
+        return format(int(self), spec) if spec[-1:] in _OF_NUMBERS else format(str(self), spec)
 
     @property
     def linux_name(self) -> str:
@@ -64,6 +70,7 @@ class MemoryType(IntEnum):
         return found
 
 
+_OF_NUMBERS = frozenset("bcdoxXneEfFgG%")
 _SHORT = {
     MemoryType.UC: "UC",
     MemoryType.WC: "WC",
