@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from memtype import rules
+from memtype.cli import output
 from memtype.errors import InputError
 
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40, "P": 1 << 50}
@@ -22,7 +24,7 @@ def number(text: str) -> int:
 
 
 def span(text: str) -> tuple[int, int]:
-    """``A`` (one byte), ``A-B`` inclusive, ``A+SIZE``: (base, size)."""
+    """``A`` (one byte), ``A-B`` inclusive, ``A+SIZE``: (base, size). A round B gets a note."""
     for separator in "+-":
         left, found, right = text.partition(separator)
         if found:
@@ -30,6 +32,8 @@ def span(text: str) -> tuple[int, int]:
             size = other if separator == "+" else other - base + 1
             if size <= 0:
                 raise InputError(f"range {text!r} is empty")
+            if separator == "-" and size > 1 and not other % rules.PAGE_SIZE:
+                output.notes([f"{text}: the last byte counts; 0x{other - 1:x} leaves 0x{other:x} out"])
             return base, size
     return number(text), 1
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from memtype import rules
 from memtype.analysis.want import Want, want
 from memtype.cli import addresses, input, output
 from memtype.cli.entries import (
@@ -19,6 +20,7 @@ from memtype.cli.entries import (
     used_rules,
     why_text,
 )
+from memtype.effective import effective
 from memtype.errors import InputError
 from memtype.pat import pte_bits
 from memtype.types import MemoryType
@@ -55,26 +57,28 @@ def run(args: argparse.Namespace) -> int:
     answer = ask(args.type)
     instead = [] if answer else [ask(kind) for kind in answer.admits]
     where = "" if base is None else f"0x{base:x}" if size == 1 else addresses.mem(base, size)
+    by_mtrr = args.ept is None and args.npt is None and not answer
+    change = _other_mtrr(answer.type, args.vendor or vendor, f" at {where}" if where else "") if by_mtrr else []
     used = used_rules(args, args.vendor or vendor) if args.why else []
     if args.json:
         why = {"why": output.why(used)} if used else {}
         output.print_json("want", _payload(answer, base, size) | why)
     else:
-        output.say(_text(answer, where, instead) + (why_text(used) if used else ""))
+        output.say(_text(answer, where, instead, change) + (why_text(used) if used else ""))
     told = machine.notes if machine is not None and needs_dump else ()
     output.notes([*told, *notes])
     return 0 if answer else 1
 
 
-def _text(answer: Want, where: str, instead: list[Want]) -> str:
+def _text(answer: Want, where: str, instead: list[Want], change: list[str]) -> str:
     at = f" at {where}" if where else ""
     if not answer:
         lines = [f"{answer.type}{at}: impossible", f"  {answer.reason}", f"  PAT     {pat_text(answer.pat)}"]
-        lines += [f"  instead {other}" for other in instead]
+        lines += [f"  instead {other}" for other in instead] + change
         return "\n".join(lines + _leaf_lines(answer))
     slot = answer.slot
     assert slot is not None
-    lines = [f"{answer.type}{at}: PAT entry {slot}", f"  {answer.reason}", f"  PAT     {pat_text(answer.pat)}"]
+    lines = [f"{answer.type}{at}: {_headline(answer)}", f"  {answer.reason}", f"  PAT     {pat_text(answer.pat)}"]
     if answer.new_pat is not None:
         new = answer.new_pat
         lines.append(f"  set PA{slot} to {new[slot]} first: IA32_PAT (0x277) = 0x{new.value:016x}, on every processor")
@@ -84,6 +88,24 @@ def _text(answer: Want, where: str, instead: list[Want]) -> str:
     for name, level in (("4 KiB leaf", 1), ("2 MiB, 4 MiB or 1 GiB leaf", 2)):
         lines.append(f"  {name}: bits 0x{pte_bits(slot, level):x}: {bits_text(slot, level)}")
     return "\n".join(lines + _leaf_lines(answer))
+
+
+def _headline(answer: Want) -> str:
+    """Whether the type can be had as things are, or after which change."""
+    if answer.new_pat is None:
+        return f"reachable as things are: PAT entry {answer.slot}"
+    assert answer.slot is not None
+    return f"reachable after a change of the PAT: entry {answer.slot} set to {answer.new_pat[answer.slot]}"
+
+
+def _other_mtrr(kind: MemoryType, vendor: str, where: str) -> list[str]:
+    """The MTRR types under which some PAT type gives it."""
+    types = [MemoryType(code) for code in sorted(rules.MTRR_TYPES)]
+    fitting = [t for t in types if any(effective(t, pat, vendor) is kind for pat in rules.PAT_TYPES)]
+    if not fitting:
+        return []
+    words = " or ".join(map(str, sorted(fitting, key=lambda t: t is not kind)))
+    return [f"  reachable after a change of the MTRRs: {words}{where} (memtype plan --set RANGE=TYPE)"]
 
 
 def _leaf_lines(answer: Want) -> list[str]:

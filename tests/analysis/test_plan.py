@@ -257,6 +257,22 @@ def test_equal_counts_keep_the_present_default_type() -> None:
         assert mt.plan(target, current=current).state == current
 
 
+def test_what_costs_nothing_leaves_the_default_type_alone() -> None:
+    anything = mt.MemoryMap.from_segments([], 36)
+    assert mt.plan(anything).default is T.UC
+    assert mt.plan(anything, 1, current=mt.MtrrState(0x806, variable=[(0, 0)], maxphyaddr=36)).writes == ()
+
+
+def test_new_ranges_take_the_registers_of_those_given_up() -> None:
+    held = [mt.range_registers(n << 30, 1 << 30, "WB", 36) for n in (0, 2, 4)]
+    current = mt.MtrrState(0x800, variable=[(0, 0), held[0], (0, 0), held[1], held[2], (0, 0)], maxphyaddr=36)
+    target = mt.MemoryMap.from_segments([(0, 1 << 30, "WB"), (6 << 30, 1 << 30, "WC")], 36, gap="UC")
+    made = mt.plan(target, 6, "UC", current=current, fixed=False)
+    assert [number for number, *_ in made.ranges] == [1, 3]
+    assert made.unchanged == (1,)
+    assert len(made.writes) == 2 + 3  # off, on, a base (the mask stays), a pair given up
+
+
 def test_a_state_stands_for_its_map_and_its_registers() -> None:
     rng = random.Random(12)
     planned = 0
