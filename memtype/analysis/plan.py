@@ -161,6 +161,8 @@ def plan(
     >>> [(number, hex(base), hex(size), str(kind)) for number, base, size, kind in p.ranges]
     [(0, '0x7b800000', '0x800000', 'UC'), (1, '0x7c000000', '0x4000000', 'UC'), (2, '0x80000000', '0x80000000', 'UC')]
     """
+    if current is not None:
+        arrays.given(current, MtrrState, "current")
     if isinstance(target, MtrrState):
         current = target if current is None else current
         target = target.map
@@ -168,8 +170,9 @@ def plan(
     if current is not None:
         arrays.given(current, MtrrState, "current")
     processor = _context(target, current, vendor)
+    registers = _count(registers, "registers", rules.MAX_VARIABLE)
     stay = _pinned_numbers(pinned, current, registers)
-    slots = [number for number in range(_count(registers, "registers", rules.MAX_VARIABLE)) if number not in stay]
+    slots = [number for number in range(registers) if number not in stay]
     budget = len(slots) - _count(keep, "keep", len(slots))
     starts, kinds = _wanted(target)
     problem = _Problem(processor, stay, current, starts, kinds)

@@ -28,6 +28,7 @@ JUNK = (
 # Values that do, by the name of the parameter or by "function.parameter".
 GOOD: dict[str, Any] = {
     "a": STATE, "b": STATE, "alias.a": "WB", "alias.b": "WC", "msrs": {0x2FF: 0x806}, "addresses": [0, 1 << 20],
+    "codes": [6],
     "address": 0, "first_gfn": 0, "count": 1, "base": 0, "size": 4096, "name": "xen", "segments": [(0, 4096, "WB")],
     "kind": "WB", "pte": 0, "ptes": [0, 8], "eptes": [0x30], "eptp": 6, "entry": 0, "index": 0x277, "value": 6,
     "values": [6], "types": ["WB"] * 8, "type": "WB", "ipat": False, "pat": "WB", "mtrr": "WB", "ept_type": "WB",
