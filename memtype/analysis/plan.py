@@ -10,7 +10,18 @@ from typing import Any
 
 from memtype import arrays, rules
 from memtype.analysis.diff import Change
-from memtype.analysis.plan_cost import ANY, RANGE_PRICE, TYPES, WEIGHTS, Block, LossSolver, Range, Solver, Target
+from memtype.analysis.plan_cost import (
+    ANY,
+    CHANGE_PRICE,
+    RANGE_PRICE,
+    TYPES,
+    WEIGHTS,
+    Block,
+    LossSolver,
+    Range,
+    Solver,
+    Target,
+)
 from memtype.analysis.plan_fixed import encode
 from memtype.backends import reference
 from memtype.errors import InputError, MemtypeError
@@ -126,7 +137,7 @@ def plan(
         How many pairs the processor has (MTRRCAP.VCNT).
     default_type : type, optional
         Default: the one that takes the fewest ranges. Where several do: with `current` the one that changes the
-        fewest registers, else the first of UC, WB, WT, WP, WC.
+        fewest registers, else the first of UC, WB, WT, WP, WC. Of equal plans the one with smaller ranges is taken.
     keep : int
         Pairs to leave unused, for the operating system.
     pinned : iterable of int
@@ -373,7 +384,7 @@ def _cheapest(problem: _Problem, solved: dict[int, Solver], budget: int) -> tupl
     costs = {kind: cost for kind, solver in solved.items() if (cost := solver.cost()) is not None}
 
     def price(kind: int) -> int:
-        return costs[kind] + (before not in (None, kind))
+        return costs[kind] // CHANGE_PRICE + (before not in (None, kind))
 
     best = min(costs, key=price, default=None)
     if best is not None and costs[best] // RANGE_PRICE <= budget:

@@ -20,7 +20,8 @@ TYPES = (UC, WB, WT, WP, WC)  # in the order of preference where nothing else de
 NONE, UNDEFINED = 8, 9  # under a block: no range, so the default type; an undefined overlap
 ANY = -1  # an address where any type will do
 IMPOSSIBLE = 1 << 400
-RANGE_PRICE = 1 << 16  # of one range; a range that the present registers lack costs 1 more
+RANGE_PRICE = 1 << 40  # of one range
+CHANGE_PRICE = 1 << 20  # ... and of one that the present registers lack; below that, the smaller range is the better
 
 Block = tuple[int, int]  # base, bits: 2**bits bytes
 Range = tuple[int, int, int]  # base, bits, type
@@ -94,7 +95,6 @@ class Solver:
     def __init__(self, target: Target) -> None:
         self.target = target
         self._above_pinned = _ancestors(target.pinned)
-        self._above_present = _ancestors((base, bits) for base, bits, _ in target.present)
         self._known: dict[tuple[int, int, int], tuple[int, int | None]] = {}
 
     def fewest(self) -> int | None:
@@ -103,7 +103,7 @@ class Solver:
         return None if cost is None else cost // RANGE_PRICE
 
     def cost(self) -> int | None:
-        """RANGE_PRICE for each range, and 1 for each that is not there now."""
+        """RANGE_PRICE for each range, CHANGE_PRICE for each that is not there now, and the bits of its size."""
         cost = self._solve(0, self.target.bits, NONE)[0]
         return None if cost >= IMPOSSIBLE else cost
 
@@ -132,7 +132,7 @@ class Solver:
         best: tuple[int, int | None] = (IMPOSSIBLE, None)
         for kind in OVER[under]:
             if wanted >> kind & 1:
-                cost = RANGE_PRICE + ((base, bits, kind) not in self.target.present)
+                cost = self._price(base, bits, kind)
                 over = overlap(under, kind)
                 if not alone or wanted != 1 << over:
                     cost += self._halves(base, bits, over)
@@ -140,6 +140,10 @@ class Solver:
         if alone and wanted & (wanted - 1) == 0 and self._settled(base, bits, under):
             return best
         return min(best, (self._halves(base, bits, under), None), key=_cheaper)
+
+    def _price(self, base: int, bits: int, kind: int) -> int:
+        new = (base, bits, kind) not in self.target.present
+        return RANGE_PRICE + CHANGE_PRICE * new + bits
 
     def _gives(self, base: int, bits: int, under: int) -> int:
         """The types that a block has without more ranges, a bit each; 0 where there is no one type."""
@@ -152,11 +156,9 @@ class Solver:
     def _settled(self, base: int, bits: int, under: int) -> bool:
         """Whether one range of this very block is as good as any plan for it; one type is wanted.
 
-        Not where half of it needs none (TOM2), nor where a range that is there now may fit a part of it.
+        Not where half of it needs none (TOM2), nor where a smaller one would do.
         """
-        if self._two_defaults(base, bits, under):
-            return False
-        return self.target.everywhere(base, bits) or (base, bits) not in self._above_present
+        return not self._two_defaults(base, bits, under) and self.target.everywhere(base, bits)
 
     def _halves(self, base: int, bits: int, under: int) -> int:
         if bits == rules.PAGE_SHIFT:
@@ -174,7 +176,7 @@ class Solver:
         if kind is not None:
             yield base, bits, kind
             under = overlap(under, kind)
-            cost -= RANGE_PRICE + ((base, bits, kind) not in self.target.present)
+            cost -= self._price(base, bits, kind)
             if cost == 0:
                 return
         for start in (base, base + (1 << bits - 1)):

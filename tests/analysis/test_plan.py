@@ -207,6 +207,19 @@ def test_a_smaller_budget_never_loses_less() -> None:
         assert losses == sorted(losses, reverse=True)
 
 
+def test_of_equal_plans_the_one_with_smaller_ranges_is_taken() -> None:
+    alone = mt.plan(mt.MemoryMap.from_segments([(1 << 20, (1 << 30) - (1 << 20), "WB")], 46), default_type="UC")
+    assert [(base, size) for _, base, size, _ in alone.ranges] == [(0, 1 << 30)]
+    segments = [
+        (0, 2 << 30, "WB"),
+        (2 << 30, 0x60000000, "UC"),
+        (0xE0000000, 1 << 28, "WC"),
+        (0xF0000000, 1 << 28, "UC"),
+    ]
+    framed = mt.plan(mt.MemoryMap.from_segments(segments, 36), default_type="WB")
+    assert (0xE0000000, 1 << 28, T.WC) in [entry[1:] for entry in framed.ranges]
+
+
 def test_the_order_of_giving_up() -> None:
     target = mt.MemoryMap.from_segments(
         [(0, 1 << 30, "WB"), (1 << 30, 1 << 20, "WP"), (2 << 30, 1 << 29, "WC")], 36, gap="UC"
