@@ -145,8 +145,16 @@ class Machine:
         return tuple(name for name, open_ in (found | {n: n in gaps for n in ("default", "fixed")}).items() if open_)
 
     def registers_of(self, cpu: int | None) -> Registers | None:
-        """The registers of processor number `cpu`; without a number, of the first that tells any."""
+        """The registers of processor number `cpu`; without a number, of the first that tells any.
+
+        Raises
+        ------
+        InputError
+            For a number that no processor of the dump has.
+        """
         number = None if cpu is None else arrays.integer(cpu, "cpu", InputError)
+        if number is not None and all(one.number != number for one in self.cpus):
+            raise InputError(f"processor {number} is not in {self.source}")
         wanted = (one.registers for one in self.cpus if number is None or one.number == number)
         return next((registers for registers in wanted if registers is not None), None)
 
@@ -182,7 +190,7 @@ class Machine:
         told, strict = self.registers_of(cpu), arrays.flag(strict, "strict")
         if told is not None:
             return told.at(address, strict)
-        kind = self.map.at(address)
+        kind = self._without_registers().at(address)
         if kind is not MemoryType.NOT_TOLD:
             return Answer(kind)
         return Answer(kind, tuple(MemoryType(each) for each in TYPES), missing=(self._nothing_told(),))
@@ -199,8 +207,10 @@ class Machine:
         Segments of type NOT_TOLD are those where machines that fit the dump differ.
         """
         told = self.registers
-        if told is not None:
-            return told.map()
+        return self._without_registers() if told is None else told.map()
+
+    def _without_registers(self) -> MemoryMap:
+        """What is known of a processor that tells no register: the map that the dump prints, else nothing."""
         if self.printed_map is not None:
             return self.printed_map
         width = self.maxphyaddr or rules.DEFAULT_MAXPHYADDR
@@ -209,7 +219,7 @@ class Machine:
     def types(self, addresses: Any, cpu: int | None = None, strict: bool = False, out: Any = None) -> Any:
         """The types of many addresses: as `MtrrState.types`, and NOT_TOLD (12) where the dump leaves them open."""
         told, strict = self.registers_of(cpu), arrays.flag(strict, "strict")
-        return self.map.types(addresses, out) if told is None else told.types(addresses, strict, out)
+        return self._without_registers().types(addresses, out) if told is None else told.types(addresses, strict, out)
 
     # --- what a user supplies -----------------------------------------------------------------------------------------
 

@@ -183,8 +183,8 @@ class _Lookup:
         if self.machine.registers is None or answer.type is MemoryType.NOT_TOLD:
             return None
         state = self._states()[0]
-        teller: Any = state if self.view is None else state.view(self.view)
-        found: Explanation = teller.explain(address)
+        asked: Any = state if self.view is None else state.view(self.view)
+        found: Explanation = asked.explain(address)
         return found
 
     def _told(self) -> Registers:
