@@ -20,7 +20,7 @@ _SHOWN = 40  # registers listed of each comparison; --json has them all
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    words = "two or more dumps, each compared with the next (- is standard input); with --cpus one"
+    words = "two or more dumps, or one of several states: each against the next (- is standard input); with --cpus one"
     parser.add_argument("inputs", nargs="*", metavar="DUMP", help=words)
     parser.add_argument("--cpus", action="store_true", help="compare the processors of one dump with its first")
     input.add_supplied(parser)
@@ -51,7 +51,7 @@ Comparison = tuple[str, str, Diff]
 def _dumps(args: argparse.Namespace) -> tuple[list[Comparison], list[str]]:
     names = args.inputs
     if len(names) < 2:
-        raise InputError("diff needs two dumps, or --cpus and one")
+        return _states(args)
     if names.count("-") > 1:
         raise InputError("standard input can be one of the dumps only")
     machines = [input.read_machine(name, args) for name in names]
@@ -60,6 +60,20 @@ def _dumps(args: argparse.Namespace) -> tuple[list[Comparison], list[str]]:
         for first, second, a, b in zip(names, names[1:], machines, machines[1:], strict=False)
     ]
     return compared, [*_assumed(names, machines), *_notes(compared)]
+
+
+def _states(args: argparse.Namespace) -> tuple[list[Comparison], list[str]]:
+    """The states of one dump, each compared with the next."""
+    need = "diff needs two dumps, one with several states, or --cpus and one"
+    if not args.inputs:
+        raise InputError(need)
+    machine = input.read_machine(args.inputs[0], args, several=True)
+    if len(machine.states) < 2:
+        raise InputError(f"{need}: {machine.source} holds one state")
+    names = [input.state_name(state) for state in machine.states]
+    found = zip(names, names[1:], machine.states, machine.states[1:], strict=False)
+    compared = [(first, second, diff(a, b)) for first, second, a, b in found]
+    return compared, [*_assumed(names, list(machine.states)), *_notes(compared)]
 
 
 def _cpus(args: argparse.Namespace) -> tuple[list[Comparison], list[str]]:

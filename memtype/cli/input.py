@@ -5,11 +5,14 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from dataclasses import replace
 
 from memtype.cli import output
 from memtype.errors import InputError
 from memtype.machine import Machine
 from memtype.reading.notes import settled
+
+_NAMED = 8  # states of a text that a line names
 
 
 def add_input(parser: argparse.ArgumentParser, nargs: str = "?") -> None:
@@ -24,6 +27,7 @@ def add_supplied(parser: argparse.ArgumentParser, width: bool = True) -> None:
     names = "default=UC|WB|…, fixed=absent, pairs=all, vendor=intel|amd, enabled=yes|no"
     add("--assume", metavar="NAME=VALUE", action="append", default=[], help=f"what the dump does not tell: {names}")
     add("--strict", action="store_true", help="assume nothing: what the dump does not tell is ?")
+    add("--state", type=int, metavar="N", dest="chosen", help="of a text with several states (boots, dumps): the Nth")
     add("--cbit", type=int, metavar="N", help="the C-bit of AMD's memory encryption: addresses end below it")
     if width:
         add("--maxphyaddr", type=int, metavar="N", help="the processor's width (CPUID 80000008)")
@@ -50,13 +54,16 @@ def _assumed(word: str) -> tuple[str, str]:
     return name, value
 
 
-def read_machine(source: str | None, args: argparse.Namespace | None = None) -> Machine:
+def read_machine(source: str | None, args: argparse.Namespace | None = None, several: bool = False) -> Machine:
     """The machine that `source` names: a file, "-" or a pipe, else this host, with what the options in `args` supply.
 
-    Without input, bare ``memtype`` shows what the host tells, and the built-in sample where that is nothing.
+    Without input, bare ``memtype`` shows what the host tells, and the built-in sample where that is nothing. With
+    `several`, a text of several states is given whole (`Machine.states`), unless ``--state`` chose one.
 
     Raises
     ------
+    InputError
+        For a text of several states where none was chosen, and for a choice that it does not have.
     LiveReadRefused
         Without input, where this host does not tell its memory types.
     """
@@ -67,7 +74,32 @@ def read_machine(source: str | None, args: argparse.Namespace | None = None) -> 
     machine = host.load_or_host(source, getattr(args, "bare", False))
     if source is None:
         output.notes([f"no input: shown is {machine.source}"])
-    return machine if args is None else supplied(machine, args)
+    return machine if args is None else supplied(_chosen(machine, args, several), args)
+
+
+def _chosen(machine: Machine, args: argparse.Namespace, several: bool) -> Machine:
+    """The state that ``--state`` names; without it the only one, or all of them where the verb takes `several`."""
+    number = getattr(args, "chosen", None)
+    if number is None:
+        if several or len(machine.states) == 1:
+            return machine
+        raise InputError(f"{machine.source}: {states_text(machine)}: --state chooses one")
+    if not 1 <= number <= len(machine.states):
+        raise InputError(f"--state {number}: {machine.source} has states 1 to {len(machine.states)}")
+    chosen: Machine = replace(machine.states[number - 1], source=machine.source)
+    return chosen
+
+
+def states_text(machine: Machine) -> str:
+    """``2 states (1: before, line 1; 2: after, line 4)``; of many the first eight."""
+    named = [f"{n}: {state_name(part)}" for n, part in enumerate(machine.states[:_NAMED], 1)]
+    return f"{len(machine.states)} states ({'; '.join(named)}{'; …' if len(machine.states) > _NAMED else ''})"
+
+
+def state_name(state: Machine) -> str:
+    """``before, line 1``"""
+    begins = f"line {state.line}"
+    return begins if state.label in ("", begins) else f"{state.label}, {begins}"
 
 
 def piped() -> bool:

@@ -11,7 +11,7 @@ from typing import Any
 from memtype import rules
 from memtype.cli import facts, registers
 from memtype.cli.addresses import hexadecimal, mem, size_text, span_json
-from memtype.cli.input import add_input, read_machine
+from memtype.cli.input import add_input, read_machine, state_name
 from memtype.cli.output import add_json, columns, notes, print_json, say
 from memtype.emit import FORMS, emit
 from memtype.errors import ShatteredMapError
@@ -34,16 +34,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    machine = read_machine(args.input, args)
+    machine = read_machine(args.input, args, several=not args.emit)
     if args.emit:
         return _emit(machine, args.emit)
     if args.json:
-        print_json("show", as_json(machine))
+        parts = [{"label": part.label, "line": part.line, **as_json(part)} for part in machine.parts]
+        print_json("show", as_json(machine) | ({"states": parts} if parts else {}))
         return 0
-    said = [*machine.notes]
-    say("\n".join(text(machine, said)))
-    notes(said)
+    for number, state in enumerate(machine.states, 1):
+        _show(state, f"state {number}: {state_name(state)}" if machine.parts else "", number)
     return 0
+
+
+def _show(machine: Machine, heading: str, number: int) -> None:
+    """One state: its lines, its notes; of several states, each below its heading."""
+    said = [*machine.notes]
+    lines = text(machine, said)
+    say("\n".join([*([""] if number > 1 else []), *([heading] if heading else []), *lines]))
+    notes(said)
 
 
 def _emit(machine: Machine, form: str) -> int:
