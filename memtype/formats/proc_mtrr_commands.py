@@ -49,10 +49,12 @@ def parse(text: str, source: str = "<text>") -> Machine:
                 slots[n] = None
         elif match := _ADD.search(line):
             _add(slots, _range(match, number, source))
+            if len(slots) > rules.MAX_VARIABLE:
+                raise values.refusal(source, number, f"more than {rules.MAX_VARIABLE} ranges: no processor has so many")
             added += 1
         else:
             raise values.refusal(source, number, f"not a command for /proc/mtrr: {values.quoted(line.strip())}")
-    ranges = {n: entry for n, entry in enumerate(slots[: rules.NUMBERED_PAIRS]) if entry}
+    ranges = {n: entry for n, entry in enumerate(slots) if entry}
     if not ranges and remark.registers is None:
         raise values.refusal(source, 0, "the commands leave no range behind")
     short = remark.registers is not None and added < remark.registers

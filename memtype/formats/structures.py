@@ -68,8 +68,9 @@ def _listing(code: str, msrs: reg.Held, remark: reg.Remark) -> reg.Listing:
 
 def _entries(text: str, source: str) -> dict[int, Register]:
     msrs: dict[int, Register] = {}
+    line, at = 1, 0
     for entry in _ENTRY.finditer(text):
-        line = text.count("\n", 0, entry.start()) + 1
+        line, at = line + text.count("\n", at, entry.start()), entry.start()
         index = values.number(entry[1], source, line, "register", 32)
         if index in reg.READ_MSRS:
             msrs[index] = reg.told(entry[2], source, line, index)

@@ -113,7 +113,67 @@ def amd_reserved_fixed(case: Case) -> None:
     assert status == 1 and "0x0d" in out and "0x16" in out and "2 findings" in out
 
 
+def br_one_line(case: Case) -> None:
+    assert case.at(0x10000000, 0xBFFFFFFF, 0xC0000000) == ["WB", "WB", "UC"]
+
+
+def wb_at_0(case: Case) -> None:
+    status, out, err = case.run("at", "0")
+    assert status == 0 and "WB" in out and "mtrr=debug" not in out + err
+    assert case.at(0) == ["WB"]
+
+
+def initials_quote(case: Case) -> None:
+    assert case.machine.registers.listed == 2 and case.at(0, 0xE0000000) == ["WB", "WC"]
+
+
+def comment_prefix(case: Case) -> None:
+    for mark in ("// ", "# ", "* ", "- ", "1. "):
+        assert str(mt.parse(case.text.replace("// ", mark)).at(0x80000000).type) == "WB"
+
+
+def bullets_backticks(case: Case) -> None:
+    assert case.at(0xF8000000) == ["UC"] and case.machine.registers.held[0x201].value == 0x3FFFFC000800
+
+
+def unindexed_pairs(case: Case) -> None:
+    assert case.at(1 << 20) in (["WB"], ["?"])
+
+
+def quoted_printable(case: Case) -> None:
+    machine = case.machine
+    assert machine.e820[0].kind == "usable" and str(machine.pat) == "WB WC UC- UC WB WP UC- WT"
+    assert machine.registers.pair(0)[1].value == 0xFC0000800
+
+
+def before_and_after(case: Case) -> None:
+    status, out, _ = case.run("show")
+    assert status == 0 and "state 1: before, line 1" in out and "state 2: after, line 4" in out
+    assert [state.registers.listed for state in case.machine.states] == [2, 3]
+    status, out, _ = case.run("diff")
+    assert status == 1 and "0xe8000000" in out.replace("0x00000000e8000000", "0xe8000000")
+    status, _, err = case.run("at", "0xe8000000")
+    assert status == 2 and "--state" in err
+    assert case.run("at", "0xe8000000", "--state", "2")[1].split()[1] == "WC"
+
+
+def diff_of_msrs(case: Case) -> None:
+    assert [str(state.at(1 << 32).type) for state in case.machine.states] == ["WB", "UC"]
+    assert case.run("check", "--state", "3")[0] == 2
+
+
 CHECKS: dict[str, Callable[[Case], None]] = {
+    "br-one-line": br_one_line,
+    "br-all-lines": wb_at_0,
+    "quoted-json-lines": wb_at_0,
+    "initials-quote": initials_quote,
+    "comment-prefix": comment_prefix,
+    "bullets-backticks": bullets_backticks,
+    "unindexed-pairs": unindexed_pairs,
+    "markdown-table": wb_at_0,
+    "quoted-printable": quoted_printable,
+    "before-and-after": before_and_after,
+    "diff-of-msrs": diff_of_msrs,
     "lone-def-type": lone_def_type,
     "cut-after-fixed": cut_after_fixed,
     "map-count-only": map_count_only,
@@ -147,5 +207,9 @@ def test_case(name, tmp_path, capsys):
 
 @pytest.mark.skipif(not CASES, reason="no ../shared/corpus")
 def test_every_kind_of_ours_has_its_check():
-    ours = {name for name, case in CASES.items() if case["kind"] in ("not told", "width", "check", "lint")}
+    ours = {
+        name
+        for name, case in CASES.items()
+        if case["kind"] in ("not told", "width", "check", "lint", "register line lost", "two states")
+    }
     assert ours <= CHECKS.keys()

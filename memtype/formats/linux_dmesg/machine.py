@@ -43,7 +43,7 @@ class Reading:
         machine = Machine(
             cpus=(Cpu(0, registers, boot.pat.pat),),
             format=NAME,
-            e820=tuple(boot.ram.ranges),
+            e820=boot.ram.ranges,
             kernel=boot.kernel,
             vendor=vendor,
             maxphyaddr=None if boot.width is None else boot.width.bits,

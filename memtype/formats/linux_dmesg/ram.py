@@ -32,7 +32,7 @@ class Ram:
     """The map's lines; `trimmed` holds (base, end) of the updates between the MTRR lines and the next last_pfn."""
 
     source: str
-    ranges: list[RamRange] = field(default_factory=list)
+    listed: dict[RamRange, None] = field(default_factory=dict)
     trimmed: list[tuple[int, int]] = field(default_factory=list)
     last_pfn: int = 0  # the highest printed: before RAM was trimmed
 
@@ -49,13 +49,18 @@ class Ram:
             where = f"{self.source}:{number}"
             base, end = _sized(found, where) if found["at"] else _span(found, where)
             entry = RamRange(base, end - base, (found["kind"] or found["word"]).strip())
-            if entry.size and entry not in self.ranges:
-                self.ranges.append(entry)
+            if entry.size:
+                self.listed[entry] = None
         elif trimming and (found := _UPDATE.match(line)):
             self.trimmed.append(_span(found, f"{self.source}:{number}"))
         else:
             return False
         return True
+
+    @property
+    def ranges(self) -> tuple[RamRange, ...]:
+        """The map, equal lines once."""
+        return tuple(self.listed)
 
     @property
     def usable_top(self) -> int:
