@@ -92,7 +92,7 @@ def test_off_gives_a_pure_wheel_that_falls_back(sdist: Path, tmp_path: Path) -> 
     python = installed(made, tmp_path / "venv")
     assert backend_of(python) == "python WB"
     assert backend_of(python, MEMTYPE_BACKEND="native") == "python WB"
-    refused = run(python, "-m", "memtype", "show", MEMTYPE_BACKEND="native")
+    refused = run(python, "-I", "-m", "memtype", "show", MEMTYPE_BACKEND="native")
     assert refused.returncode == 2 and "cannot be loaded" in refused.stderr
 
 
