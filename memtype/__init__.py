@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from types import ModuleType
 
@@ -135,6 +136,9 @@ else:
             return sorted({*self.__dict__, *__all__})
 
     sys.modules[__name__].__class__ = _Package
+
+    if os.path.exists(os.path.join(__path__[0], "backends", "not_built.txt")):
+        importlib.import_module("memtype.backends")  # an installation without its C core says so at once
 
 __all__ = [
     "AddressError",
