@@ -44,7 +44,7 @@ _LOG = tuple(
 )
 _COMMAND = re.compile(r"(?:^|[\s$#>])rdmsr((?:\s+-\w+(?:\s+\d+(?=\s))?)*\s+(?:0x[0-9a-f]+|\d+))\s*(?:[|;#].*)?$", re.I)
 _WRITE = re.compile(r"(?:^|[\s$#>])wrmsr((?:\s+-\w+(?:\s+\d+(?=\s))?)*\s+(?:0x[0-9a-f]+|\d+))\s+\w", re.I)
-_CPU = re.compile(r"(?:^|[\s\[(])(?:v?cpu|core|processor|thread|lcpu)\s*[#:]?\s*(\d{1,6})\b", re.I)
+_CPU = re.compile(r"(?:^|[\s\[(])(?:v?cpu|core|processor|thread|lcpu)(?:\s*[#:])?\s*(\d{1,6})\b", re.I)
 _FIRST = re.compile(r"\s*(\d{1,6})\s*[,;\s]\s*0x[0-9a-f]+\s*[,;\s]\s*0x[0-9a-f]+\s*$", re.I)
 _STAMP = re.compile(r"\s*(?:<\d+>)?\[\s*(\d{1,7}\.\d+)\]")
 _COMMENT = re.compile(r"\s*(?:#|//|/\*)")
