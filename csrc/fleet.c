@@ -11,20 +11,6 @@
 #include <xmmintrin.h>
 #endif
 
-static void load_state(const memtype_fleet *f, size_t i, memtype_mtrrs *m)
-{
-	m->def_type = f->def_type[i];
-	memcpy(m->fixed, f->fixed + i * FIXED_MSRS, sizeof(m->fixed));
-	m->cap = f->cap[i];
-	m->syscfg = f->syscfg[i];
-	m->tom2 = f->tom2[i];
-	m->vendor = f->vendor[i];
-	m->maxphyaddr = f->maxphyaddr[i];
-	m->variable_count = (uint32_t)f->pairs;
-	memcpy(m->base, f->base + i * f->pairs, f->pairs * sizeof(*m->base));
-	memcpy(m->mask, f->mask + i * f->pairs, f->pairs * sizeof(*m->mask));
-}
-
 // The answers of these functions: how many states before the first that has a refused address. One by one, for any
 // processor:
 static size_t match_each(const memtype_fleet *f, const uint64_t *addresses, size_t step, size_t n, uint8_t *types)
@@ -103,7 +89,7 @@ static size_t unfit_row(const memtype_fleet *f, uint32_t isa, const uint64_t *ad
 	return i;
 }
 
-static int misfit_columns(const memtype_fleet *f, const uint8_t *types, size_t bytes)
+int fleet_misfit(const memtype_fleet *f, const uint8_t *types, size_t bytes)
 {
 	const uint64_t *columns[] = {f->def_type, f->cap, f->syscfg, f->tom2, f->fixed, f->base, f->mask};
 	size_t sizes[] = {1, 1, 1, 1, FIXED_MSRS, f->pairs, f->pairs};
@@ -121,7 +107,7 @@ int memtype_fleet_types(const memtype_fleet *f, uint32_t isa, const uint64_t *ad
 {
 	size_t i, place, bytes = f->states * n, given = f->states && n ? (f->states - 1) * step + n : 0;
 
-	if (misfit_columns(f, types, bytes) || misfit_words(addresses, given, types, bytes))
+	if (fleet_misfit(f, types, bytes) || misfit_words(addresses, given, types, bytes))
 		return MEMTYPE_EBUFFER;
 	i = unfit_state(f);
 	if (i < f->states)

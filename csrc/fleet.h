@@ -4,6 +4,21 @@
 
 #include "kernels.h"
 
+// state i as a register file of its own
+static inline void load_state(const memtype_fleet *f, size_t i, memtype_mtrrs *m)
+{
+	m->def_type = f->def_type[i];
+	memcpy(m->fixed, f->fixed + i * FIXED_MSRS, sizeof(m->fixed));
+	m->cap = f->cap[i];
+	m->syscfg = f->syscfg[i];
+	m->tom2 = f->tom2[i];
+	m->vendor = f->vendor[i];
+	m->maxphyaddr = f->maxphyaddr[i];
+	m->variable_count = (uint32_t)f->pairs;
+	memcpy(m->base, f->base + i * f->pairs, f->pairs * sizeof(*m->base));
+	memcpy(m->mask, f->mask + i * f->pairs, f->pairs * sizeof(*m->mask));
+}
+
 #define FLEET_ROWS 16u   /* states made ready at a time, fewer where they have many pairs */
 #define FLEET_PAIRS 256u /* pairs of all of them */
 
@@ -35,6 +50,9 @@ typedef int (*fleet_match)(const struct fleet_block *block, const struct fleet_r
 			   size_t n, uint8_t *types, int stream);
 
 extern const fleet_match avx2_fleet_match[FLEET_KEYS], avx512_fleet_match[FLEET_KEYS]; // by fleet_row.keys
+
+// whether a column is not aligned, or shares a byte with the output
+int fleet_misfit(const memtype_fleet *f, const uint8_t *types, size_t bytes);
 
 // the matchers for `isa`, NULL where there are none (dispatch.c)
 const fleet_match *fleet_match_of(uint32_t isa);

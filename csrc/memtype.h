@@ -17,7 +17,7 @@
 
 /* --- cdef begin --- */
 
-#define MEMTYPE_ABI 2 /* grows with every change between the marks */
+#define MEMTYPE_ABI 3 /* grows with every change between the marks */
 
 #define MEMTYPE_FIXED_MSRS 11
 #define MEMTYPE_MAX_VARIABLE 255
@@ -40,7 +40,7 @@ enum memtype_type {
 enum memtype_status {
 	MEMTYPE_OK = 0,
 	MEMTYPE_EADDRESS = -1,   /* an address at or above 2^maxphyaddr */
-	MEMTYPE_EREGISTERS = -2, /* variable_count or maxphyaddr out of bounds */
+	MEMTYPE_EREGISTERS = -2, /* variable_count or maxphyaddr out of bounds, or no such state */
 	MEMTYPE_ESHATTERED = -3, /* the map has more segments than `capacity`, or too many blocks to try */
 	MEMTYPE_ELEVEL = -4,     /* a paging level other than 1, 2, 3 */
 	MEMTYPE_ETYPE = -5,      /* no memory type that this input can be */
@@ -153,6 +153,9 @@ int memtype_types(const memtype_tables *t, const uint64_t *addresses, size_t n, 
 int memtype_granules_types(const memtype_granules *g, const uint64_t *addresses, size_t n, uint8_t *types,
 			   size_t *index);
 
+/* counts[type] = how many addresses have it; the same refusals, after which `counts` is as it was. */
+int memtype_histogram(const memtype_tables *t, const uint64_t *addresses, size_t n, uint64_t counts[16], size_t *index);
+
 /* types[i] = type of page first_gfn + i. Pages beyond 2^maxphyaddr: EADDRESS, nothing is written. */
 int memtype_page_types(const memtype_tables *t, uint64_t first_gfn, size_t n, uint8_t *types);
 
@@ -175,6 +178,13 @@ typedef struct memtype_fleet {
  * nothing of at most MEMTYPE_CHECKED_FIRST answers, and of more the rows before it are. */
 int memtype_fleet_types(const memtype_fleet *f, uint32_t isa, const uint64_t *addresses, size_t step, size_t n,
 			uint8_t *types, size_t *index);
+
+/* Ragged (ragged.c): types[i] = type of addresses[i] in state ids[i]. `maps` is NULL, or what memtype_fleet_maps made
+ * of the fleet, which pays from some addresses a state on. EREGISTERS: no such state, or one out of bounds. Of any n
+ * nothing is written where an element is refused. */
+int memtype_fleet_maps(const memtype_fleet *f, memtype_map *maps);
+int memtype_types_by(const memtype_fleet *f, const memtype_map *maps, const uint32_t *ids, const uint64_t *addresses,
+		     size_t n, uint8_t *types, size_t *index);
 
 /* --- IA32_PAT and leaves (leaf.c, arrays in leaves.c): level 1 maps 4 KiB, 2 maps 2 or 4 MiB, 3 maps 1 GiB --- */
 

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
         ShatteredMapError,
     )
     from memtype.explanation import Explanation
-    from memtype.fleet import StateArray, types_of_states
+    from memtype.fleet import StateArray, types_by, types_of_states
     from memtype.formats import load, parse
     from memtype.machine import Cpu, Machine
     from memtype.memory_map import MemoryMap, Segment
@@ -99,7 +99,7 @@ else:
             "ShatteredMapError",
         ),
         "memtype.explanation": ("Explanation",),
-        "memtype.fleet": ("StateArray", "types_of_states"),
+        "memtype.fleet": ("StateArray", "types_by", "types_of_states"),
         "memtype.formats": ("load", "parse"),
         "memtype.machine": ("Cpu", "Machine"),
         "memtype.memory_map": ("MemoryMap", "Segment"),
@@ -207,6 +207,7 @@ __all__ = [
     "plan",
     "range_registers",
     "reserve",
+    "types_by",
     "types_of_states",
     "verify",
     "want",

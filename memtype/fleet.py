@@ -1,4 +1,5 @@
-"""Many processors' MTRRs at once: `StateArray` holds them as columns, `types_of_states` asks all of them."""
+"""Many processors' MTRRs at once: `StateArray` holds them as columns, `types_of_states` asks all of them, `types_by`
+one for each address."""
 
 from __future__ import annotations
 
@@ -10,7 +11,7 @@ import numpy as np
 
 from memtype import arrays, backends, parallel, rules
 from memtype.arrays import check_maxphyaddr
-from memtype.errors import ArrayError, RegisterError
+from memtype.errors import ArrayError, InputError, RegisterError
 from memtype.mtrr import MtrrState, vendor_name
 
 
@@ -156,6 +157,51 @@ def types_of_states(
         backends.active.fleet_types(fleet.part(start, stop), places, written[start:stop])
 
     parallel.run(work, len(fleet), threads, given.shape[-1])
+    return arrays.deliver(written, out)
+
+
+def types_by(
+    states: StateArray | Iterable[MtrrState], ids: Any, addresses: Any, out: arrays.U8Array | None = None
+) -> arrays.U8Array:
+    """The type of each address in a register file of its own, in any order.
+
+    Parameters
+    ----------
+    states : StateArray, or MtrrState objects
+    ids : array-like of unsigned integers
+        The place of each address's state among `states`.
+    addresses : array-like of unsigned integers, of the same shape
+    out : uint8 of the same shape, optional
+        Written and returned; not written when an error is raised.
+
+    Returns
+    -------
+    uint8, of the same shape
+
+    Raises
+    ------
+    AddressError
+        For the first address outside [0, 2**maxphyaddr) of its state; `.index` is its flat place.
+    InputError
+        For a place that no state has.
+    ArrayError
+        For an array of the wrong dtype or shape.
+
+    Examples
+    --------
+    >>> types_by([MtrrState(0x806), MtrrState(0x800)], [1, 0, 1], [0, 0, 1 << 20]).tolist()
+    [0, 6, 0]
+    """
+    fleet = states if isinstance(states, StateArray) else StateArray.of(states)
+    given, places = arrays.uint64(addresses), arrays.uint64(ids, "ids")
+    if places.shape != given.shape:
+        raise ArrayError(f"ids: shape {places.shape} is not that of the addresses, {given.shape}")
+    if places.size and int(places.max()) >= len(fleet):
+        index = int(np.argmax(places.reshape(-1) >= len(fleet)))
+        raise InputError(f"ids[{index}] = {int(places.reshape(-1)[index])}: there are {len(fleet)} states")
+    out = arrays.output(out, given.shape, arrays.U8, given, places)
+    written = arrays.contiguous(out)
+    backends.active.types_by(fleet, places.astype(np.uint32), given, written)
     return arrays.deliver(written, out)
 
 

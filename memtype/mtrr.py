@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from memtype import arrays, backends, explanation, parallel, rules
 from memtype.arrays import check_maxphyaddr
 from memtype.errors import RegisterError, ShatteredMapError
@@ -253,6 +255,32 @@ class MtrrState:
         written = arrays.contiguous(out)
         parallel.elementwise(partial(backends.active.types, self), (given, written), threads)
         return arrays.deliver(written, out)
+
+    def histogram(self, addresses: Any) -> arrays.U64Array:
+        """How many of many addresses have each type, without an array of their types.
+
+        Parameters
+        ----------
+        addresses : array-like of unsigned integers, any shape
+
+        Returns
+        -------
+        uint64[16]
+            The count of each type at the type's number. The sum of two such is that of both arrays together.
+
+        Raises
+        ------
+        AddressError, ArrayError
+            As `types`.
+
+        Examples
+        --------
+        >>> MtrrState(0x806).histogram([0, 1 << 20])[MemoryType.WB]
+        np.uint64(2)
+        """
+        counts = np.zeros(16, arrays.U64)
+        backends.active.histogram(self, arrays.uint64(addresses), counts)
+        return counts
 
     def page_types(self, first_gfn: int, count: int, out: arrays.U8Array | None = None) -> arrays.U8Array:
         """The types of `count` 4 KiB pages from `first_gfn` on (gfn = address >> 12): uint8[count]."""

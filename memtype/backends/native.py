@@ -20,7 +20,7 @@ from memtype.errors import AddressError, ArrayError, InputError
 
 name = "native"
 
-_ABI = 2  # MEMTYPE_ABI of csrc/memtype.h
+_ABI = 3  # MEMTYPE_ABI of csrc/memtype.h
 if getattr(lib, "MEMTYPE_ABI", None) != _ABI:
     found = getattr(lib, "MEMTYPE_ABI", "none")
     raise ImportError(f"memtype._native was built from other sources: its MEMTYPE_ABI is {found}, not {_ABI}")
@@ -72,6 +72,7 @@ _BASE, _MASK = (ffi.offsetof("memtype_mtrrs", member) for member in ("base", "ma
 _map_types, _granules_types = lib.memtype_map_types, lib.memtype_granules_types
 _NOTHING = (None,)  # the handle of what keeps none
 _UNFIT = ValueError, BufferError  # how an array says that it is not contiguous, or read-only
+_MAPS_FOR = 8  # addresses a state that pay for its map
 _LARGE_MAP = 1024  # segments; more than any masks without holes make
 # Groups of seven ranges from which on granules are faster than the set's tables: 0.63 ns an address against 2.3 for the
 # portable kernel's two ranges, 0.69, 0.77 and 0.75 for two, nine and nine groups of the others (Zen 5).
@@ -206,6 +207,14 @@ def types(s: Registers, addresses: arrays.U64Array, out: arrays.U8Array) -> None
         raise _refused(addresses, index[0], s.maxphyaddr)
 
 
+def histogram(s: Registers, addresses: arrays.U64Array, counts: arrays.U64Array) -> None:
+    """How many addresses have each type into uint64[16]. Errors are those of `types`."""
+    index = ffi.new(_SIZE)
+    status = lib.memtype_histogram(tables(s), _in(addresses), addresses.size, _out64(counts), index)
+    if _fit(status):
+        raise _refused(addresses, index[0], s.maxphyaddr)
+
+
 def types_at_once(s: Any, addresses: Any, out: Any) -> arrays.U8Array | None:
     """`MtrrState.types` where nothing is odd, in as few steps as there are."""
     if type(addresses) is not _Array or addresses.dtype is not _U64:
@@ -286,18 +295,24 @@ def _pointers(bases: arrays.U64Array, kinds: arrays.U8Array) -> tuple[Any, Any, 
     return _from(_U64S, bases), _from(_U8S, kinds), bases.size
 
 
-def fleet_types(fleet: Fleet, addresses: arrays.U64Array, out: arrays.U8Array) -> None:
-    """out[i, j] = type in state i of addresses[i, j], or of addresses[j] where all states share them.
-
-    Raises `AddressError` for the first address beyond its state's width.
-    """
-    made, index = ffi.new("memtype_fleet *"), ffi.new(_SIZE)
+def _fleet(fleet: Fleet) -> Any:
+    """The columns as C takes them."""
+    made = ffi.new("memtype_fleet *")
     columns = [_in(getattr(fleet, column)) for column in _COLUMNS]
     for column, data in zip(_COLUMNS, columns, strict=True):
         setattr(made, column, data)
     kinds, widths = ffi.from_buffer("uint32_t[]", fleet.vendor), ffi.from_buffer("uint32_t[]", fleet.maxphyaddr)
     made.vendor, made.maxphyaddr = kinds, widths
     made.states, made.pairs = fleet.base.shape
+    return made
+
+
+def fleet_types(fleet: Fleet, addresses: arrays.U64Array, out: arrays.U8Array) -> None:
+    """out[i, j] = type in state i of addresses[i, j], or of addresses[j] where all states share them.
+
+    Raises `AddressError` for the first address beyond its state's width.
+    """
+    made, index = _fleet(fleet), ffi.new(_SIZE)
     count = addresses.shape[-1]
     step = count if addresses.ndim == 2 else 0
     if _fit(lib.memtype_fleet_types(made, _isa, _in(addresses), step, count, _out(out), index)):
@@ -309,6 +324,21 @@ def fleet_types(fleet: Fleet, addresses: arrays.U64Array, out: arrays.U8Array) -
 
 
 _COLUMNS = ("def_type", "fixed", "base", "mask", "cap", "syscfg", "tom2")
+
+
+def types_by(fleet: Fleet, ids: Any, addresses: arrays.U64Array, out: arrays.U8Array) -> None:
+    """out[i] = type in state ids[i], a uint32 below the fleet's size, of addresses[i].
+
+    Raises `AddressError` for the first address beyond its state's width; then nothing is written.
+    """
+    made, index, maps = _fleet(fleet), ffi.new(_SIZE), _NULL
+    if addresses.size >= _MAPS_FOR * len(fleet):
+        maps = _new(ffi.typeof("memtype_map[]"), len(fleet))
+        lib.memtype_fleet_maps(made, maps)
+    given, states = _in(addresses), ffi.from_buffer("uint32_t[]", ids)
+    if _fit(lib.memtype_types_by(made, maps, states, given, addresses.size, _out(out), index)):
+        place = index[0]
+        raise _refused(addresses, place, int(fleet.maxphyaddr[ids.reshape(-1)[place]]))
 
 
 def map_types(

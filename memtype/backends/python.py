@@ -15,10 +15,11 @@ from memtype.backends.reference import Registers, msr_fault, pat_index, pat_vali
 
 __all__ = [
     "at", "effective", "effective_array", "effective_ept", "effective_ept_array", "effective_ept_types",
-    "effective_npt", "effective_npt_array", "effective_pcd_pwt", "effective_types", "ept_types", "fleet_types", "isa",
-    "leaf_bits", "leaf_fill", "map_types", "map_types_at_once", "msr_fault", "name", "page_types", "pages_at_once",
+    "effective_npt", "effective_npt_array", "effective_pcd_pwt", "effective_types", "ept_types", "fleet_types",
+    "histogram", "isa", "leaf_bits", "leaf_fill", "map_types", "map_types_at_once", "msr_fault", "name", "page_types",
+    "pages_at_once",
     "pat_index", "pat_indexes", "pat_types", "pat_valid", "pat_valids", "prepare", "resolve", "resolve_packed",
-    "types", "types_at_once", "xen_ept_type",
+    "types", "types_at_once", "types_by", "xen_ept_type",
 ]  # fmt: skip
 
 name = "python"
@@ -67,6 +68,27 @@ def types(s: Registers, addresses: arrays.U64Array, out: arrays.U8Array) -> None
     pages, places = np.unique(addresses.reshape(-1) >> np.uint64(rules.PAGE_SHIFT), return_inverse=True)
     answers = [reference.at(s, int(page) << rules.PAGE_SHIFT) for page in pages]
     out.reshape(-1)[:] = np.array(answers, arrays.U8)[places] if answers else 0
+
+
+def histogram(s: Registers, addresses: arrays.U64Array, counts: arrays.U64Array) -> None:
+    """The types, counted."""
+    found = np.empty(addresses.size, arrays.U8)
+    types(s, addresses.reshape(-1), found)
+    counts[:] = np.bincount(found, minlength=16)
+
+
+def types_by(fleet: Fleet, ids: Any, addresses: arrays.U64Array, out: arrays.U8Array) -> None:
+    """State by state, each asked of its own addresses; all are checked before the first is answered."""
+    beyond = (addresses >> fleet.maxphyaddr[ids].astype(np.uint64)).reshape(-1) != 0
+    if beyond.any():
+        place = int(np.argmax(beyond))
+        width = int(fleet.maxphyaddr[ids.reshape(-1)[place]])
+        raise arrays.address_beyond(int(addresses.reshape(-1)[place]), width, place)
+    for number in np.unique(ids).tolist():
+        own = ids == number
+        found = np.empty(int(own.sum()), arrays.U8)
+        types(fleet[number], addresses[own], found)
+        out[own] = found
 
 
 def fleet_types(fleet: Fleet, addresses: arrays.U64Array, out: arrays.U8Array) -> None:

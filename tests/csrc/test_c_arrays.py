@@ -58,6 +58,12 @@ def fleet(a: Any, index: Any) -> int:
     return lib.memtype_fleet_types(made, ISA, a.addresses, each, each, a.types, index)
 
 
+def by_state(a: Any, index: Any) -> int:
+    columns = {name: getattr(a, name) for name in COLUMNS}
+    made = ffi.new("memtype_fleet *", {"states": STATES, "pairs": PAIRS, **columns})
+    return lib.memtype_types_by(made, ffi.NULL, a.ids, a.addresses, N, a.types, index)
+
+
 class Function(NamedTuple):
     """Inputs, the output, the call; and what makes it name an element: the input, the value, its status."""
 
@@ -74,6 +80,11 @@ FUNCTIONS = {
     "granules_types": Function(
         {"addresses": WORDS}, BYTES, lambda a, i: lib.memtype_granules_types(G, a.addresses, N, a.types, i),
         ("addresses", BEYOND, lib.MEMTYPE_EADDRESS)),
+    "histogram": Function(
+        {"addresses": WORDS}, Array(8), lambda a, i: lib.memtype_histogram(T, a.addresses, N, a.types, i),
+        ("addresses", BEYOND, lib.MEMTYPE_EADDRESS)),
+    "types_by": Function({"ids": Array(4), "addresses": WORDS, **COLUMNS}, BYTES, by_state,
+                         ("ids", STATES, lib.MEMTYPE_EREGISTERS)),
     "map_types": Function(
         {"addresses": WORDS, "bases": SEGMENTS, "kinds": KINDS}, BYTES,
         lambda a, i: lib.memtype_map_types(a.bases, a.kinds, 2, WIDTH, ISA, a.addresses, N, a.types, i),

@@ -42,7 +42,7 @@ GOOD: dict[str, Any] = {
     "MemoryMap.bases": [0], "what": STATE, "path": "no such file", "leaves": [0x30], "quirks": ["CD_NW_CLEARED"],
     "mtrrs": STATE, "profile": "6.4", "vm": VM, "mmio": False, "bits": 0x30, "number": 0, "l1_gpa": 0, "l1_entry": 0x30,
     "l2_pat": PAT, "events": [], "pfn_valid": True, "emit.form": "json", "NoncoherentDma.value": True,
-    "target": STATE.map, "reserve.want": "UC-", "over": "WC",
+    "target": STATE.map, "reserve.want": "UC-", "over": "WC", "ids": [0, 0],
     "vmcs12": mt.kvm.Vmcs12(), "gpat": PAT, "cpu": 0, "bit": 40,
     "parse.text": "6", "Vm.release": "6.4", "Pat.value": 6, "effective.pat": "WB",
 }  # fmt: skip
