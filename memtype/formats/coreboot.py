@@ -1,5 +1,13 @@
 """coreboot's console (serial log or ``cbmem -c``): the planned ranges, the solution, and ``display_mtrrs``.
 
+    MTRR: Physical address space:
+    0x0000000000000000 - 0x000000007fffffff size 0x80000000 type 6
+    0x0000000080000000 - 0x00000000ffffffff size 0x80000000 type 0
+    apic_id 0x0 setup mtrr for CPU physical address size: 36 bits
+    MTRR: default type WB/UC MTRR counts: 1/1.
+    MTRR: UC selected as default type.
+    MTRR: 0 base 0x0000000000000000 mask 0x0000000f80000000 type 6
+
 A log may hold several solutions, temporary ones first; the last that is not temporary is the machine's.
 Registers are printed without what `commit` adds: the base without its type, the mask without V. The end of
 a range is inclusive since 2022 and exclusive before: the printed size decides.

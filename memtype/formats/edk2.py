@@ -1,4 +1,14 @@
-"""EDK2's MTRR debug output (MtrrLib, patina, UefiMtrrDump and other programs that print as it does)."""
+"""EDK2's MTRR debug output (MtrrLib, patina, UefiMtrrDump and other programs that print as it does).
+
+    MTRR Default Type: 0000000000000C06
+    Fixed MTRR[00]   : 0606060606060606
+    Variable MTRR[00]: Base=0000000080000000 Mask=0000000F80000800
+    Memory Ranges:
+    WB:0000000000000000-000000007FFFFFFF
+    UC:0000000080000000-00000000FFFFFFFF
+
+The registers count; the ranges that the program made of them are a fact.
+"""
 
 from __future__ import annotations
 

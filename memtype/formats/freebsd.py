@@ -1,4 +1,11 @@
-"""BSD's ``memcontrol list`` (``memconfig`` on OpenBSD): base, length, owner and attributes of each range."""
+"""BSD's ``memcontrol list`` (``memconfig`` on OpenBSD): base, length, owner and attributes of each range.
+
+    0xf8000/0x1000 BIOS write-protect fixed-base fixed-length set-by-firmware active
+    0x0/0x80000000 BIOS write-back set-by-firmware active
+    0xd0000000/0x10000000 Xorg write-combine active
+
+The 88 fixed ranges come first, then the variable ones. The default type is not listed.
+"""
 
 from __future__ import annotations
 

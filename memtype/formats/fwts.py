@@ -1,4 +1,10 @@
-"""The Firmware Test Suite's MTRR overview: the variable ranges as ``fwts mtrr`` lists them (exclusive ends)."""
+"""The Firmware Test Suite's MTRR overview: the variable ranges as ``fwts mtrr`` lists them (exclusive ends).
+
+    Reg 0: 0x0000000000000000 - 0x0000000080000000 (  2048 MB)   Write-Back
+    Reg 3: 0x000000007f800000 - 0x0000000080000000 (     8 MB)   Uncached
+
+The default type and the fixed ranges are not in it.
+"""
 
 from __future__ import annotations
 

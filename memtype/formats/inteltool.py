@@ -1,5 +1,11 @@
 """coreboot's ``inteltool -M``: MSRs as high:low halves, shared ones first, then those of each core.
 
+    CPU: ID 0x20655, Processor Type 0x0, Family 0x6, Model 0x25, Stepping 0x5
+    ===================== SHARED MSRs (All Cores) =====================
+     MSR 0x000002FF = 0x00000000:0x00000806 (IA32_MTRR_DEF_TYPE)
+    ====================== UNIQUE MSRs  (core 0) ======================
+     MSR 0x00000277 = 0x00070406:0x00070406 (IA32_PAT)
+
 The name behind a value is wrong for the masks in some releases; the index counts. ``(*)`` marks a register
 that could not be read.
 """

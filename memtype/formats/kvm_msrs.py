@@ -1,7 +1,12 @@
 """``struct kvm_msrs`` as KVM_GET_MSRS fills it: its bytes, a hex dump of them, or its entries as text.
 
-Header: u32 nmsrs, u32 pad; entry: u32 index, u32 reserved, u64 data; little endian. Entries as text are C
-initializers (``{ .index = 0x2ff, .data = 0xc06 }``), Rust's debug form and what tracers print.
+    00000000: 0200 0000 0000 0000 ff02 0000 0000 0000  ................
+    00000010: 060c 0000 0000 0000 7702 0000 0000 0000  ........w.......
+    00000020: 0604 0700 0604 0700                      ........
+
+Header: u32 nmsrs, u32 pad; entry: u32 index, u32 reserved, u64 data; little endian. Programs that show it, such as
+``xxd``, print the bytes. Entries as text are C initializers (``{ .index = 0x2ff, .data = 0xc06 }``), Rust's debug
+form and what tracers print.
 """
 
 from __future__ import annotations

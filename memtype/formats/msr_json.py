@@ -1,7 +1,10 @@
-"""MSRs in JSON: snapshots of cloud-hypervisor and Firecracker, and plain ``{"0x2ff": "0xc06"}`` mappings.
+"""MSRs in JSON: snapshots that cloud-hypervisor and Firecracker write, and plain mappings.
 
-Snapshots hold the list that a virtual machine is restored from: what it leaves out is 0 afterwards. JSON inside
-strings, as cloud-hypervisor nests it, is opened. A list that names a register again begins the next processor.
+    {"0x2ff": "0xc06", "0x200": "0x80000000", "0x201": "0xff80000800", "IA32_PAT": "0x0007040600070406"}
+
+Snapshots hold lists such as ``"msrs": [{"index": 767, "data": 3078}]``, the list that a virtual machine is restored
+from: what it leaves out is 0 afterwards. JSON inside strings, as cloud-hypervisor nests it, is opened. A list that
+names a register again begins the next processor.
 """
 
 from __future__ import annotations

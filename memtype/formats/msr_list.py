@@ -1,5 +1,11 @@
 """Lists of MSRs as tools print them: rdmsr, turbostat, x86info, AMDSEV's script, chipsec, bare index and value.
 
+    # rdmsr -a 0x2ff
+    c06
+    c06
+    MTRRphysBase0, 0x200, {'80000000'}
+    0x201 0x000000ff80000800
+
 Several processors give several states. An index or a name says which register a line is about; where a line
 gives both, the index counts, for some tools print wrong names.
 """

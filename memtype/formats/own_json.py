@@ -1,5 +1,9 @@
 """This package's own JSON (schema ``memtype/1``): a whole `Machine`, as ``capture`` and ``--emit json`` write it.
 
+    {"schema": "memtype/1", "kind": "machine", "vendor": "intel", "maxphyaddr": 40, "cpus": [{"number": 0,
+     "pat": "0x0007040600070406", "mtrrs": {"vendor": "intel", "maxphyaddr": 40, "msrs": {"0x2ff": "0x806"},
+     "variable": [{"base": "0x80000000", "mask": "0xff80000800"}], "list": {"whole": true}}}]}
+
 Numbers that are addresses or register values are hexadecimal strings. An object stands alone
 (``"kind": "machine"``) or under ``"machine"`` in another answer of the command line.
 """
@@ -11,7 +15,7 @@ from typing import Any
 
 from memtype import rules
 from memtype.errors import InputError, ParseError
-from memtype.machine import Cpu, Machine, RamRange
+from memtype.machine import Cpu, Machine, Note, RamRange
 from memtype.memory_map import MemoryMap
 from memtype.mtrr import vendor_name
 from memtype.pat import Pat
@@ -48,8 +52,13 @@ def dump(machine: Machine) -> dict[str, Any]:
         "printed_view": machine.printed_view,
         "facts": facts.dump(machine.facts),
         "width": None if machine.width is None else _dump_width(machine.width),
-        "notes": list(machine.notes),
+        "notes": [_dump_note(note) for note in machine.notes],
     }
+
+
+def _dump_note(note: str) -> dict[str, Any]:
+    about = note if isinstance(note, Note) else Note(note)
+    return {"id": about.id, "text": str(note), "lines": list(about.lines)}
 
 
 def _dump_cpu(cpu: Cpu) -> dict[str, Any]:
@@ -132,12 +141,12 @@ def parse(text: str, source: str = "<text>") -> Machine:
             format=_text(value, "format", source) or NAME,
             e820=tuple(_ram(entry, source) for entry in _list(value, "e820", source)),
             kernel=_text(value, "kernel", source),
-            vendor=_text(value, "vendor", source),
+            vendor=_vendor(value, source),
             maxphyaddr=_width(value.get("maxphyaddr"), source),
             printed_map=_map(value.get("printed_map"), source),
             printed_view=_text(value, "printed_view", source),
             facts=facts.parse(value.get("facts")),
-            notes=_words(value, "notes", source),
+            notes=tuple(_note(entry, source) for entry in _list(value, "notes", source)),
             width=_told_width(value.get("width"), source),
         )
     except InputError as error:
@@ -175,7 +184,7 @@ def _registers(value: Any, source: str, where: str) -> Registers:
         if part is not None:
             known, hidden = (values.integer(part.get(key), source, where) for key in ("known", "hidden"))
             held[index] = Register(held[index].value, known, hidden=hidden)
-    vendor = _text(value, "vendor", source)
+    vendor = _vendor(value, source)
     told = checked.member(value, "list", dict, source, where)
     ranges = dict(_range(entry, source, where) for entry in _list(value, "ranges", source))
     try:
@@ -266,8 +275,15 @@ def _list(value: Any, key: str, source: str) -> list[Any]:
     return found
 
 
-def _words(value: Any, key: str, source: str) -> tuple[str, ...]:
-    found = _list(value, key, source)
-    if not all(isinstance(word, str) for word in found):
-        raise ParseError(f"{source}: {key} is not a list of strings")
-    return tuple(found)
+def _vendor(value: Any, source: str) -> str | None:
+    found = _text(value, "vendor", source)
+    return None if found is None else vendor_name(found)
+
+
+def _note(value: Any, source: str) -> str:
+    """A note, or its text alone as older releases wrote it."""
+    if isinstance(value, str):
+        return value
+    text, about = (checked.member(value, key, str, source, "notes") for key in ("text", "id"))
+    lines = checked.member(value, "lines", list, source, "notes")
+    return Note(text, about, (values.integer(line, source, "line of a note", 40) for line in lines))

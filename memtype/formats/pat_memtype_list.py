@@ -1,4 +1,8 @@
-"""``/sys/kernel/debug/x86/pat_memtype_list``: the memory types that Linux reserved, one line a reservation.
+"""Linux' ``/sys/kernel/debug/x86/pat_memtype_list``: the memory types that it reserved, one line each.
+
+    PAT memtype list:
+    PAT: [mem 0x00000000fe800000-0x00000000fe900000] write-combining
+    PAT: [mem 0x00000000feb00000-0x00000000feb01000] uncached-minus
 
 `Machine.facts["pat_memtype_list"]` is a list of ``[base, end, name]``, the end exclusive as the kernel prints it.
 Ranges overlap freely and repeat; RAM pages are not listed.

@@ -1,4 +1,10 @@
-"""``/proc/mtrr``: the variable ranges as Linux lists them, and nothing else."""
+"""Linux' ``/proc/mtrr``: the variable ranges as the kernel lists them, and nothing else.
+
+    reg00: base=0x000000000 (    0MB), size= 4096MB, count=1: write-back
+    reg01: base=0x080000000 ( 2048MB), size= 2048MB, count=1: uncachable
+
+The default type and the fixed ranges are not in it; a range that is not listed is disabled.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""Command lines that write ``/proc/mtrr``: ``echo "base=0x80000000 size=0x80000000 type=uncachable" > /proc/mtrr``.
+"""Command lines that write Linux' ``/proc/mtrr``, as guides list them and ``--emit proc-mtrr`` prints them.
+
+    echo "base=0x00000000 size=0x100000000 type=write-back" > /proc/mtrr
+    echo "base=0x80000000 size=0x80000000 type=uncachable" > /proc/mtrr
+    echo "disable=1" > /proc/mtrr
 
 A script of such lines, comments apart; Linux gives each the first free register. The lines hold variable ranges
 and nothing else.

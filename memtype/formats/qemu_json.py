@@ -1,4 +1,10 @@
-"""What QEMU's ``analyze-migration.py`` prints: every device of a migration stream as JSON."""
+"""What QEMU's ``analyze-migration.py`` prints: every device of a migration stream as JSON.
+
+    {"ram (2)": {}, "cpu (0)": {"env.pat": "0x0007040600070406", "env.mtrr_deftype": "0x0000000000000c06",
+     "env.mtrr_var": [{"base": "0x0000000080000000", "mask": "0x000000ff80000800"}]}}
+
+MAXPHYADDR is not told, and QEMU may have filled the masks up to bit 51.
+"""
 
 from __future__ import annotations
 

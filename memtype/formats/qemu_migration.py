@@ -1,7 +1,16 @@
 """QEMU's migration stream itself (``migrate file:…``, ``savevm`` images of the state), also gzipped.
 
-The stream ends with a JSON description of its devices. The ``cpu`` sections are found by their header, walked by
-that description, and proven by the footer behind them.
+    "QEVM" 00000003                          magic, version of the stream
+    04 00000003 03 "cpu" 00000000 0000000c   a section: number, name, instance, version
+    0007040600070406 0000000000000c06        its fields, as the description lists them: PAT, default type
+    7e 00000003                              its footer: the number again
+    00                                       end of the stream; behind it the description, with its length
+    06 000000b8
+    '{"devices": [{"name": "cpu", "instance_id": 0, "version": 12, "fields": ['
+    '{"name": "env.pat", "type": "uint64", "size": 8}, {"name": "env.mtrr_deftype", "type": "uint64", "size": 8}]}]}'
+
+Numbers are big endian. The ``cpu`` sections are found by their header, walked by the description, and proven by the
+footer behind them.
 """
 
 from __future__ import annotations

@@ -1,4 +1,8 @@
-"""QEMU's monitor: HMP text such as ``info registers``, and QMP sessions whose replies carry it.
+"""What QEMU's monitor prints: HMP text such as ``info registers``, and QMP sessions whose replies carry it.
+
+    CPU#0
+    RIP=00000000000ea000 RFL=00000046 [---Z-P-] CPL=0 II=0 A20=1 SMM=0 HLT=0
+    CR0=80050033 CR2=0000000000000000 CR3=000000000a2b3000 CR4=000006f0
 
 ``info registers`` prints CR0 and, in no release so far, MTRRs or the PAT: the note says so. Other text in
 replies (a guest's serial log, a list of MSRs) is read as what it is.

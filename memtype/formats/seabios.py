@@ -1,4 +1,12 @@
-"""SeaBIOS's debug log: the RAM map that it hands over (exclusive ends). It prints no MTRR."""
+"""SeaBIOS's debug log: the RAM map that it hands over (exclusive ends). It prints no MTRR.
+
+    SeaBIOS (version 1.16)
+    e820 map has 2 items:
+      0: 0000000000000000 - 000000000009fc00 = 1 RAM
+      1: 000000000009fc00 - 00000000000a0000 = 2 RESERVED
+
+The last map in a log counts.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,11 @@
 """Register files as source code: the C, Rust and EDK2 structures that `emit` writes, and code shaped like them.
 
+    static const struct { uint32_t index; uint64_t value; } mtrr_msrs[] = {
+        { 0x200, 0x0000000080000000ULL },
+        { 0x201, 0x000000ff80000800ULL },
+        { 0x2ff, 0x0000000000000c06ULL },
+    };
+
 C and Rust: a list of ``{ 0x2ff, 0xc06 }`` or ``(0x2ff, 0xc06)``. EDK2: an ``MTRR_SETTINGS`` initializer, which is
 the fixed ranges, the variable ranges and the default type, in this order.
 """

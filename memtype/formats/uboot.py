@@ -1,4 +1,12 @@
-"""U-Boot's ``mtrr`` command: a table per processor, masks without V; the last table is the one that counts."""
+"""What U-Boot's ``mtrr`` command prints: a table per processor, masks without V.
+
+    CPU 0:
+    Reg Valid Write-type   Base   ||        Mask   ||        Size   ||
+    0   Y     Back         0000000000000000 0000000f80000000 0000000080000000
+    1   N     Uncacheable  0000000000000000 0000000000000000 0000001000000000
+
+The last table of a processor is the one that counts.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,12 @@
-"""WinDbg's ``!mtrr``: the default type, the 88 fixed ranges, and the variable ranges with masks without V."""
+"""WinDbg's ``!mtrr``: the default type, the 88 fixed ranges, and the variable ranges with masks without V.
+
+    MTRR:  Var 2, Fixed-support disabled, USWC-supported, Default: UC
+    Variable:                Base               Mask               Length
+      0.   UC: 00000000:c0000000  000003ff:c0000000  00000000:40000000
+      1.
+
+Slots that are off are printed blank; the last ``!mtrr`` of a log counts.
+"""
 
 from __future__ import annotations
 

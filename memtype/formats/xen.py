@@ -1,4 +1,14 @@
-"""Xen: the hypervisor's own console lines, and what ``xen-hvmctx`` prints of a guest's MTRR save record."""
+"""Xen: the hypervisor's own console lines, and what ``xen-hvmctx`` prints of a guest's MTRR save record.
+
+    (XEN) MTRR default type: write-back
+    (XEN) MTRR fixed ranges enabled:
+    (XEN)   00000-fffff write-back
+    (XEN) MTRR variable ranges enabled:
+    (XEN)   0 base 0080000000 mask ff80000000 uncachable
+    (XEN)   1 disabled
+
+Linux in dom0 prints lines of its own, without ``(XEN)``: they are not these.
+"""
 
 from __future__ import annotations
 

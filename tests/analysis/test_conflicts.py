@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 
 import pytest
 
@@ -77,29 +76,6 @@ def test_a_second_line_alone_or_of_another_range_is_a_refusal_of_its_own():
     assert found.lines[:2] == (1, 2)
 
 
-@pytest.mark.parametrize("break_at", range(44, 110))
-def test_a_message_that_was_broken_is_joined(break_at):
-    line = LINES["new"][14:]
-    line, rest = line[:break_at].rstrip(), line[break_at:].lstrip()
-    if not rest or not (LINES["new"][14:][break_at] == " " or re.search(r"\w-$", line)):
-        return  # mailers break between words, or behind a hyphen
-    (found,) = mt.conflicts(mt.parse(f"[    1.000000] MTRR default type: write-back\n{line}\n{rest}\n"))
-    assert tuple(map(str, found.types)) == ("UC-", "WC") and found.lines == (2,)
-
-
-def test_page_cache_modes_are_read_and_others_refused():
-    modes = dict(enumerate(("WB", "WC", "UC-", "UC", "WT", "WP")))
-    for mode, name in modes.items():
-        line = f"ioremap error for 0xfeb00000-0xfeb01000, requested 0x{mode:x}, got 0x0"
-        (found,) = mt.conflicts(mt.parse(line))
-        assert str(found.types[0]) == name and found.last == 0xFEB00FFF
-        assert found.rule == ("linux-not-allowed" if name in ("WC", "UC-", "WT") else "linux-strict")
-    with pytest.raises(mt.ParseError, match=r"^<text>:1: 0x6 is no page cache mode"):
-        mt.parse("ioremap error for 0xfeb00000-0xfeb01000, requested 0x6, got 0x0")
-    with pytest.raises(mt.ParseError, match="0x10 is no page cache mode"):
-        mt.parse("x86/PAT: reserve_ram_pages_type failed [mem 0x1000-0x1fff], track 0x10, req 0x1")
-
-
 def test_the_mtrrs_of_the_same_log_decide_the_effective_pair():
     log = "MTRR default type: write-back\nMTRR variable ranges enabled:\n  0 base 0C0000000 mask FC0000000 uncachable\n"
     machine = mt.parse(log + LINES["new"])
@@ -135,13 +111,3 @@ def test_the_verb(tmp_path, capsys):
     path.write_text("reg00: base=0x080000000 ( 2048MB), size= 2048MB, count=1: uncachable")
     assert main(["alias", str(path)]) == 0 and "no conflicting" in capsys.readouterr().out
     assert main(["alias", "--pair", "uc-", "uc"]) == 0 and main(["alias", "--pair", "wb", "wc"]) == 1
-
-
-@pytest.mark.parametrize(
-    "line", ["a:1 conflicting memory types 5-5 uncached<->write-back", "a:1 conflicting memory types 0-"
-             + "f" * 30 + " uncached<->write-back"]
-)  # fmt: skip
-def test_impossible_ranges_are_refused_in_one_line(line):
-    with pytest.raises(mt.ParseError, match=r"^<text>:1: ") as caught:
-        mt.parse(line)
-    assert "\n" not in str(caught.value)

@@ -1,4 +1,15 @@
-"""Linux boot logs of every age: dmesg, journalctl, syslog, serial consoles.
+"""Linux boot logs of every age, as dmesg, journalctl, syslog and serial consoles print them.
+
+    Linux version 6.1.0
+    MTRR default type: uncachable
+    MTRR fixed ranges enabled:
+      00000-9FFFF write-back
+      A0000-FFFFF uncachable
+    MTRR variable ranges enabled:
+      0 base 0000000000 mask FF80000000 write-back
+      1 disabled
+    x86/PAT: Configuration [0-7]: WB  WC  UC- UC  WB  WP  UC- WT
+
 
 Kernels up to 6.4 list the registers. Later ones print a counts line, and the list and the resulting map only with
 ``mtrr=debug``. mtrr_cleanup's list stands in where a log has lost the kernel's own.

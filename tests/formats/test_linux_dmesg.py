@@ -13,7 +13,45 @@ from strategies import LEGAL
 
 import memtype as mt
 from memtype import rules
+from memtype.cli import main
 from memtype.formats import linux_dmesg
+
+
+def test_size_at_base(tmp_path, capsys):
+    log = (
+        " BIOS-e820: 000000000009fc00 @ 0000000000000000 (usable)\n"
+        " BIOS-e820: 0000000000000400 @ 000000000009fc00 (reserved)\n"
+        " BIOS-e820: 00000000f0000000 @ 0000000100000000 (usable)\n"
+    )
+    machine = mt.parse(log + "MTRR default type: write-back\n")
+    assert [(r.base, r.size, r.kind) for r in machine.e820] == [
+        (0, 0x9FC00, "usable"), (0x9FC00, 0x400, "reserved"), (1 << 32, 0xF0000000, "usable"),
+    ]  # fmt: skip
+    path = tmp_path / "log"
+    path.write_text(log)
+    assert main(["show", str(path)]) == 0
+    assert "RAM [mem 0x0000000100000000-0x00000001efffffff]  3.75 GiB" in capsys.readouterr().out
+    with pytest.raises(mt.ParseError, match=r"^<text>:1: .*beyond 64 bits"):
+        mt.parse("BIOS-e820: ffffffffffffffff @ 0000000100000000 (usable)")
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("2 entries (2 fixed + 0 variable; max 18), built from 8 variable MTRRs",
+         ["2 entries of 8 variable MTRRs: 2 fixed + 0 variable", "no variable entry"]),
+        ("7 entries (2 fixed + 5 variable; max 19), built from 9 variable MTRRs", ["of 8 variable MTRRs and TOM2"]),
+        ("4 entries (3 fixed + 1 variable; max 23), built from 10 variable MTRRs", ["of 10 variable MTRRs:"]),
+        ("0 entries (0 fixed + 0 variable; max 0), built from 0 variable MTRRs", ["without MTRRs"]),
+    ],
+)  # fmt: skip
+def test_show_says_what_the_counts_tell(line, words, tmp_path, capsys):
+    path = tmp_path / "log"
+    path.write_text(f"MTRR map: {line}\nx86/PAT: Configuration [0-7]: WB  WC  UC- UC  WB  WP  UC- WT\n")
+    assert main(["show", str(path)]) == 0
+    out = capsys.readouterr().out
+    assert all(word in out for word in words) and "PAT [0-7]: WB  WC  UC- UC  WB  WP  UC- WT" in out
+
 
 SERVER = mt.MtrrState(
     def_type=0xC00,
@@ -21,7 +59,11 @@ SERVER = mt.MtrrState(
     variable=((0x6, 0xFF80000800), (0x80000006, 0xFFC0000800), (0, 0), (0xA0000001, 0xFFF0000800)),
     maxphyaddr=40,
 )
+
+
 LINES = register_lines(SERVER)
+
+
 NO_MAP = "MTRR map: 0 entries (0 fixed + 0 variable; max 0), built from 8 variable MTRRs"
 
 
@@ -217,9 +259,6 @@ def test_vendor(line, vendor):
     assert machine.vendor == vendor
 
 
-# --- MAXPHYADDR -----------------------------------------------------------------------------------------------------
-
-
 def test_an_explicit_width_goes_before_the_masks():
     machine = mt.parse("\n".join([*LINES, "address sizes\t: 46 bits physical, 48 bits virtual"]))
     assert machine.mtrrs.maxphyaddr == 46 and "maxphyaddr" not in machine.inferred
@@ -239,9 +278,9 @@ def test_ram_above_the_masks_widens():
     assert mt.parse("\n".join([e820, *LINES])).mtrrs.maxphyaddr == 41
 
 
-# --- newer kernels --------------------------------------------------------------------------------------------------
-
 COUNTS = "MTRR map: 3 entries (2 fixed + 1 variable; max 18), built from 8 variable MTRRs"
+
+
 MAP = [
     "  0: 0000000000000000-000000000009ffff write-back",
     "  1: 00000000000a0000-00000000000fffff uncachable",
@@ -281,9 +320,6 @@ def test_lines_that_a_mail_program_broke_are_whole_again():
     machine = mt.parse(text)
     assert machine.facts["built_from"] == 8
     assert [(r.base, r.last) for r in machine.e820] == [(0x100000, 0x7FFFFFFF), (0x100000000, 0x27FFFFFFF)]
-
-
-# --- RAM, PAT, cleanup, processors, several boots -------------------------------------------------------------------
 
 
 def test_ram_maps_of_every_age():
@@ -373,8 +409,6 @@ def test_a_hypervisors_own_lines_are_not_its_guests():
     assert not linux_dmesg.sniff("(XEN) MTRR default type: write-back")
 
 
-# --- mixed pastes ---------------------------------------------------------------------------------------------------
-
 PROC = ["reg00: base=0x000000000 (    0MB), size= 2048MB, count=1: write-back",
         "reg01: base=0x080000000 ( 2048MB), size= 1024MB, count=1: write-back",
         "reg03: base=0x0a0000000 ( 2560MB), size=  256MB, count=1: write-combining"]  # fmt: skip
@@ -405,20 +439,6 @@ def test_a_newer_log_completes_proc_mtrr():
     assert machine.mtrrs.variable[3][1] == rules.page_bits(48) & -(256 << 20) | 0x800
     covered = mt.parse("\n".join([*log, *PROC]))
     assert covered.mtrrs.at(1 << 40) == mt.MemoryType.UC
-
-
-def test_pat_memtype_list_of_both_ages_keeps_its_exclusive_ends():
-    text = """PAT memtype list:
-PAT: [mem 0x0000001840000000-0x0000001c40000000] write-back
-uncached-minus @ 0x80000000-0x90000000
-uncached-minus @ 0x80000000-0x90000000
-"""
-    machine = mt.parse(text)
-    assert machine.facts["pat_memtype_list"] == [
-        [0x1840000000, 0x1C40000000, "write-back"], [0x80000000, 0x90000000, "uncached-minus"],
-        [0x80000000, 0x90000000, "uncached-minus"],
-    ]  # fmt: skip
-    assert machine.mtrrs is None
 
 
 def test_a_repaired_mask_is_noted():

@@ -1,16 +1,85 @@
 """MSR lists of every printer: one register file, many spellings, several processors."""
 
+from __future__ import annotations
+
 import pytest
 from dump_samples import AMDSEV
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import memtype as mt
 from memtype import rules
 from memtype.reading import registers as reg
 from memtype.reading.names import msr_index
 
+values = st.integers(0, (1 << 64) - 1)
+
+
+@settings(deadline=None)
+@given(values, st.integers(0, 300), st.sampled_from([0, 1, 2]))
+def test_chipsec_gives_the_halves(value, cpu, form):
+    low, high = value & 0xFFFFFFFF, value >> 32
+    line = (
+        f"[cpu{cpu}] RDMSR( 0x277 ): EAX = 0x{low:08X}, EDX = 0x{high:08X}",
+        f"[cpu{cpu}] RDMSR( 0x277 ): EDX = 0x{high:08X}, EAX = 0x{low:08X}",
+        f"[CHIPSEC] CPU{cpu}: RDMSR( 0x277 ) = {value:016X} (EAX={low:08X}, EDX={high:08X})",
+    )[form]
+    (processor,) = mt.parse(line).cpus
+    assert processor.pat.value == value and processor.number == cpu
+
+
+def test_half_a_chipsec_line_is_refused_by_number():
+    with pytest.raises(mt.ParseError, match=r"^<text>:2: .*0x2ff"):
+        mt.parse("[cpu0] RDMSR( 0xfe ): EAX = 0x00000508, EDX = 0x00000000\n[cpu0] RDMSR( 0x2ff ): EAX = 0x00000C06\n")
+
+
+def counted(*rows, command="rdmsr -a {} | uniq -c"):
+    lines = []
+    for index, counts in rows:
+        lines.append(f"# {command.format(index)}")
+        lines += [f"    {count:3} {value}" for count, value in counts]
+    return "\n".join(lines) + "\n"
+
+
+def test_equal_processors_are_so_many_alike():
+    machine = mt.parse(counted(("0x2ff", [(256, "c00")]), ("0x200", [(256, "6")]), ("0x201", [(256, "fc0000800")])))
+    assert len(machine.cpus) == 256 and len({cpu.mtrrs for cpu in machine.cpus}) == 1
+    assert machine.mtrrs.def_type == 0xC00 and machine.mtrrs.variable == ((6, 0xFC0000800),)
+
+
+def test_counts_run_over_processors_in_order():
+    machine = mt.parse(counted(("0x2ff", [(2, "c00"), (1, "c06"), (1, "c00")])))
+    assert [cpu.registers.held[0x2FF].value for cpu in machine.cpus] == [0xC00, 0xC00, 0xC06, 0xC00]
+    mixed = mt.parse(counted(("0x2ff", [(2, "c00"), (2, "c06")]), command="rdmsr -a {} | sort | uniq -c"))
+    assert len(mixed.cpus) == 4 and any("which processor holds which is not told" in str(note) for note in mixed.notes)
+    alike = mt.parse(counted(("0x2ff", [(4, "c00")]), command="rdmsr -a {} | sort | uniq -c"))
+    assert not any("which processor" in str(note) for note in alike.notes)
+
+
+ALL = "rdmsr -a {} | uniq -c"
+
+
+@pytest.mark.parametrize(
+    ("rows", "command"), [([(0, "c00")], ALL), ([(9999, "c00")], ALL), ([(2, "c00")], "rdmsr -p 3 {} | uniq -c")]
+)
+def test_counts_that_cannot_be(rows, command):
+    with pytest.raises(mt.ParseError, match=r"^<text>:2: \d+ processors"):
+        mt.parse(counted(("0x2ff", rows), command=command))
+
+
+def test_options_of_rdmsr_still_count():
+    machine = mt.parse(counted(("0x2ff", [(2, "3078")]), command="rdmsr -a -d {} | uniq --count"))
+    assert [cpu.registers.held[0x2FF].value for cpu in machine.cpus] == [0xC06, 0xC06]
+
+
 MSRS = {0x200: 0x80000000, 0x201: 0xFF80000800, 0x2FF: 0x806, 0x277: 0x0007040600070406}
+
+
 STATE = mt.MtrrState(0x806, variable=((0x80000000, 0xFF80000800),), maxphyaddr=40)
+
+
 X86INFO = {0x200: "MTRRphysBase0", 0x201: "MTRRphysMask0", 0x2FF: "MTRRdefType", 0x277: "IA32_PAT"}
+
 
 SPELLINGS = {
     "index value": "{i:#x} {v:#x}",

@@ -1,0 +1,105 @@
+"""coreboot's console: the last solution counts, ends of both ages, raw values of `display_mtrrs`."""
+
+from __future__ import annotations
+
+import pytest
+from dump_samples import COREBOOT, LINUXBIOS
+
+import memtype as mt
+from memtype import rules
+
+
+def test_coreboot_registers_give_the_planned_types(corpus):
+    """The planner and the registers are independent prints: over RAM and holes below it they must agree."""
+    compared = 0
+    for path in sorted((corpus / "coreboot").glob("*.txt")):
+        machine = mt.load(path)
+        if "partial" in path.name or "ranges" not in machine.facts:
+            continue  # cut excerpts lack registers
+        for base, end, kind in machine.facts["ranges"]:
+            if base < rules.FIXED_END:
+                if machine.facts["fixed_msrs"]:
+                    low = min(end, rules.FIXED_END)
+                    assert machine.mtrrs.map.uniform(base, low - base) == kind, (path.name, hex(base))
+                base = rules.FIXED_END
+            if base < end and not (machine.vendor == "amd" and base >= rules.GIB4):  # there TOM2 does it
+                assert machine.mtrrs.map.uniform(base, end - base) == kind, (path.name, hex(base))
+                compared += 1
+    assert compared > 35
+
+
+def test_coreboot_takes_the_last_solution_and_says_so():
+    machine = mt.parse(COREBOOT)
+    assert machine.mtrrs.variable == ((0x80000000, 0xF80000800),)
+    assert (machine.mtrrs.def_type, machine.mtrrs.maxphyaddr) == (0x806, 36)
+    assert machine.facts["ranges_end"] == "exclusive as printed and inclusive as printed"
+    assert machine.facts["ranges"] == [[0, 0x80000000, 6], [0x80000000, 0x100000000, 0]]
+    assert any("2 MTRR solutions" in note for note in machine.notes)
+
+
+def test_coreboot_range_that_fits_neither_end_is_refused():
+    broken = COREBOOT.replace("0x0000000100000000 size 0x80000000 type 0", "0x0000000100000001 size 0x80000000 type 0")
+    with pytest.raises(mt.ParseError, match=r"^log:8: range 0x80000000 - 0x100000001 is not 0x80000000 bytes long$"):
+        mt.parse(broken, "log")
+
+
+def test_coreboot_display_mtrrs_reads_raw_values():
+    fixed = [(name, 0x0606060606060606 if n < 2 else 0) for n, name in enumerate(rules.FIXED_NAMES)]
+    rows = ["0x0000000000000d0a: IA32_MTRRCAP: SMRR, WC, FIX, 10 variable MTRRs"]
+    rows += ["0x0000000000000c00: IA32_MTRR_DEF_TYPE: E, FE, UC"]
+    rows += [f"0x{value:016x}: IA32_MTRR_{name}\n    0x00000000 - 0x0009ffff: UC" for name, value in fixed]
+    rows += ["0x0000000000000006: PHYBASE0: Address = 0x0000000000000000, WB",
+             "0x0000007f80000800: PHYMASK0: Length  = 0x0000000080000000, Valid",
+             "0x0000000000000000: PHYBASE1", "0x0000000000000000: PHYMASK1: Disabled"]  # fmt: skip
+    machine = mt.parse("\n".join(rows))
+    assert machine.format == "coreboot"
+    assert machine.mtrrs.msrs() == {
+        0xFE: 0xD0A, 0x200: 6, 0x201: 0x7F80000800, 0x202: 0, 0x203: 0, 0x2FF: 0xC00,
+        **{index: value for index, (_, value) in zip(rules.FIXED_MSRS, fixed)},
+    }  # fmt: skip
+
+
+def test_old_linuxbios_lines_need_no_masks(corpus):
+    machine = mt.load(corpus / "coreboot" / "linuxbios-8socket-opteron-32gb.txt")
+    kinds = [str(machine.mtrrs.at(gib << 30)) for gib in (0, 2, 3, 4, 32, 33)]
+    assert kinds == ["WB", "WB", "UC", "WB", "WB", "UC"]
+    assert {"default", "maxphyaddr", "fixed"} <= set(machine.inferred)
+
+
+def test_other_processors_copies_are_no_other_solution():
+    copies = COREBOOT + "[DEBUG]  MTRR: 0 base 0x0000000080000000 mask 0x0000000f80000000 type 0\n" * 3
+    machine, one = mt.parse(copies), mt.parse(COREBOOT)
+    assert (machine.mtrrs, machine.facts, machine.notes) == (one.mtrrs, one.facts, one.notes)
+
+
+def test_another_value_begins_another_solution():
+    more = COREBOOT + "[DEBUG]  MTRR: 0 base 0x0000000040000000 mask 0x0000000fc0000000 type 0\n"
+    machine = mt.parse(more)
+    assert machine.mtrrs.variable == ((0x40000000, 0xFC0000800),)
+    assert any("3 MTRR solutions" in note for note in machine.notes)
+
+
+def test_old_coreboot_paints_the_fixed_ranges():
+    text = "Setting fixed MTRRs(0-88) Type: UC\nSetting fixed MTRRs(0-16) Type: WB, RdMEM, WrMEM\n"
+    text += "Setting fixed MTRRs(24-88) Type: WP\nCPU physical address size: 36 bits\n" + LINUXBIOS
+    state = mt.parse(text).mtrrs
+    assert state.fixed[0] == state.fixed[1] == 0x1E1E1E1E1E1E1E1E and state.fixed[2] == 0
+    assert state.vendor == "amd" and state.maxphyaddr == 36
+    assert [str(state.at(a)) for a in (0x9FFFF, 0xA0000, 0xC0000, 1 << 20, 1 << 30, 0x60000000, 1 << 31)] == [
+        "WB", "UC", "WP", "WB", "UC", "WB", "UC"]  # fmt: skip
+
+
+def test_wc_removed_is_told_and_the_counts_are_the_final_ones():
+    text = COREBOOT.replace(
+        "[DEBUG]  MTRR: default type WB/UC MTRR counts: 1/1.",
+        "[DEBUG]  MTRR: Removing WRCOMB type. WB/UC MTRR counts: 9/13 > 8.\n"
+        "[DEBUG]  MTRR: default type WB/UC MTRR counts: 1/1.",
+    )
+    facts = mt.parse(text).facts
+    assert facts["wc_removed"] and facts["counts_wb_uc"] == [1, 1]
+
+
+def test_coreboot_prints_the_width_in_decimal_and_masks_in_hexadecimal():
+    machine = mt.parse(COREBOOT)
+    assert machine.maxphyaddr == 36  # not 0x36
+    assert str(machine.at(0x80000000).type) == "UC" and str(machine.at(0x7FFFFFFF).type) == "WB"

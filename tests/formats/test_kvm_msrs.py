@@ -1,0 +1,68 @@
+"""struct kvm_msrs: its bytes, hex dumps of them, its entries as text."""
+
+from __future__ import annotations
+
+import struct
+
+import pytest
+from dump_samples import (
+    MSRS,
+    STATE,
+    hex_dumps,
+    kvm_structure,
+)
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import memtype as mt
+from memtype.formats import kvm_msrs
+
+
+@pytest.mark.parametrize("form", ["bytes", "plain", "spaced", "xxd", "hexdump -C"])
+def test_kvm_structure_and_its_hex_dumps(form):
+    data = kvm_structure(MSRS)
+    machine = mt.parse(data if form == "bytes" else hex_dumps(data)[form])
+    assert (machine.format, machine.mtrrs, machine.pat.value) == ("kvm-msrs", STATE, MSRS[4][1])
+
+
+def test_kvm_structures_of_several_processors():
+    machine = mt.parse(kvm_structure(MSRS) + kvm_structure([(0x2FF, 0)]))
+    assert [cpu.mtrrs.def_type for cpu in machine.cpus] == [0xC06, 0]
+
+
+@pytest.mark.parametrize("entry", [
+    "{{ .index = {i:#x}, .data = {v:#x} }},", "kvm_msr_entry {{ index: {i}, reserved: 0, data: {v} }},",
+    "{{index={i:#x}, reserved=0, data={v:#x}}}", "[{i}] = {{\n .index = {i:#x},\n .data = {v:#x},\n}},",
+])  # fmt: skip
+def test_kvm_entries_as_text(entry):
+    machine = mt.parse("\n".join(entry.format(i=i, v=v) for i, v in MSRS))
+    assert (machine.format, machine.mtrrs) == ("kvm-msrs", STATE)
+
+
+@pytest.mark.parametrize(("data", "message"), [
+    (kvm_structure(MSRS)[:-3], "16 entries need 264 bytes, 261 are there: cut off"),
+    (kvm_structure(MSRS) + b"abc", "3 bytes behind the last entry, at offset 264"),
+    (kvm_structure(MSRS) + bytes(8), "no struct kvm_msrs at offset 264: nmsrs 0"),
+    (struct.pack("<II", 1, 7) + bytes(16), "no struct kvm_msrs at offset 0: nmsrs 1 .limit 4096., pad 7"),
+    (struct.pack("<IIIIQ", 1, 0, 0x2FF, 9, 6), "the entry at offset 8 has reserved = 0x9, not 0"),
+    (kvm_structure([(0x10, 1)]), "no MTRR and no PAT register in it"),
+])  # fmt: skip
+def test_kvm_structure_refusals(data, message):
+    with pytest.raises(mt.ParseError, match=f"^dump: {message}"):
+        kvm_msrs.parse_bytes(data, "dump")
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 2**32 - 1), st.integers(0, 2**64 - 1)), max_size=20))
+def test_kvm_structure_never_surprises(entries):
+    data = kvm_structure([*entries, (0x2FF, 0x806)])
+    assert kvm_msrs.sniff_bytes(data)
+    assert mt.parse(data).mtrrs.def_type == 0x806
+
+
+def test_kvms_structure_is_known_by_its_entries():
+    entries = [(0x2FF, 0xC06), (0x277, 0x0007040600070406)]
+    assert kvm_msrs.sniff_bytes(kvm_structure(entries))
+    assert not kvm_msrs.sniff_bytes(kvm_structure([(0x10, 5), (0x8B, 1)]))  # none that is ours
+    broken = struct.pack("<IIIIQ", 1, 0, 0x2FF, 1, 0xC06)  # reserved is not 0
+    assert not kvm_msrs.sniff_bytes(broken)

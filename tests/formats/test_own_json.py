@@ -1,0 +1,55 @@
+"""Our own JSON: the machine comes back as it was, told in part or whole; what is broken is refused."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from dump_samples import TEXTS
+
+import memtype as mt
+from memtype.formats import own_json
+
+WHOLE = mt.emit(mt.MtrrState(0xC06, variable=((0x80000000, 0xFF80000800),), maxphyaddr=40), "json")
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_every_machine_comes_back_with_what_it_does_not_tell(name):
+    """Also one that is told in part: answers, what is missing and the notes are the same."""
+    machine = mt.parse(TEXTS[name][1])
+    back = mt.parse(json.dumps(own_json.dump(machine)))
+    assert [getattr(n, "id", "") for n in back.notes] == [getattr(n, "id", "") for n in machine.notes]
+    assert (back.cpus, back.e820, back.facts, back.notes) == (machine.cpus, machine.e820, machine.facts, machine.notes)
+    for address in (0, 0xA0000, 1 << 20, 0x80000000, 1 << 32, (1 << 36) - 1):
+        assert back.at(address) == machine.at(address)
+        assert back.at(address, strict=True) == machine.at(address, strict=True)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("memtype/1", "memtype/9", "this release reads memtype/1"),
+        ('"maxphyaddr": 40', '"maxphyaddr": 99', "MAXPHYADDR 99 is not within 32 to 52"),
+        ('"cpus"', '"gpus"', "cpus"), ('"number": 0', '"number": -1', "processor number"),
+        ("0x0000000080000000", "0x10000000080000000", "is not a 64-bit value"),
+        ("0x0000000080000000", "80 MB", "is not a number"),
+        ('"vendor": "intel"', '"vendor": "acme"', "acme"), ('"notes": []', '"notes": [1]', "notes"),
+        ('"e820": []', '"e820": 7', "is not a list"),
+    ],
+)  # fmt: skip
+def test_what_is_broken_is_refused_in_one_line(old, new, words):
+    text = WHOLE.replace(old, new)
+    assert text != WHOLE
+    with pytest.raises(mt.ParseError, match=rf"^saved(:\d+)?: .*{words}") as caught:
+        mt.parse(text, "saved")
+    assert "\n" not in str(caught.value)
+
+
+def test_notes_of_older_releases_are_read():
+    """They were written as their text alone."""
+    assert mt.parse(WHOLE.replace('"notes": []', '"notes": ["a remark"]')).notes == ("a remark",)
+
+
+def test_it_is_known_by_its_schema_and_its_kind():
+    assert own_json.sniff(WHOLE) and own_json.sniff(json.dumps({"schema": "memtype/1", "machine": {}}))
+    assert not own_json.sniff('{"schema": "memtype/1", "verb": "pat"}') and not own_json.sniff("[" + WHOLE + "]")

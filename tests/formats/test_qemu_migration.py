@@ -1,0 +1,111 @@
+"""QEMU's stream, its JSON and the guest itself are three witnesses of one state."""
+
+import gzip
+import re
+
+import pytest
+from dump_samples import (
+    MSRS,
+    STATE,
+    migration_stream,
+)
+
+import memtype as mt
+from memtype.formats import qemu_migration
+
+
+def guest_view(log: str) -> dict[int, dict[int, int]]:
+    """What the guest read, then what it wrote behind that (``-w`` captures), by processor."""
+    found: dict[int, dict[int, int]] = {}
+    for cpu, index, value in re.findall(r"^MSR cpu(\d+) (0x\w+) (0x\w+)$", log, re.M):
+        found.setdefault(int(cpu), {})[int(index, 16)] = int(value, 16)
+    for cpu, index, value in re.findall(r"^WRMSR cpu(\d+) (0x\w+) \S+ -> ok readback (0x\w+)$", log, re.M):
+        found[int(cpu)][int(index, 16)] = int(value, 16)
+    return found
+
+
+def test_migration_streams_hold_what_the_guest_read(corpus):
+    chains = 0
+    for path in sorted((corpus / "qemu").glob("*.migration.bin.gz")):
+        log = path.with_name(path.name.replace(".migration.bin.gz", ".serial.log"))
+        if not log.exists():
+            continue
+        guest = guest_view(log.read_text())
+        machine = mt.load(path)
+        assert machine.format == "qemu-migration"
+        assert [cpu.number for cpu in machine.cpus] == sorted(guest)
+        for cpu in machine.cpus:
+            wanted = {i: v for i, v in guest[cpu.number].items() if i in range(0x200, 0x300) and i != 0x277}
+            assert cpu.mtrrs.msrs() == wanted
+            assert cpu.pat.value == guest[cpu.number][0x277]
+        told = re.search(r"physbits (\d+)", log.read_text())
+        assert machine.maxphyaddr == int(told[1])
+        chains += 1
+    assert chains == 3
+
+
+def test_serial_logs_hold_the_registers_and_the_width(corpus):
+    for path in sorted((corpus / "qemu").glob("*.serial.log")):
+        first, *more = mt.load(path).states  # some go on with the guest's writes
+        last = more[-1] if more else first
+        log = path.read_text()
+        state = {index: value for index, value in guest_view(log.split("@@RAWWR")[0])[0].items() if index < 0x300}
+        assert first.maxphyaddr == int(re.search(r"physbits (\d+)", log)[1]), path.name
+        got = last.mtrrs.msrs()
+        assert {i: state[i] for i in got if i in state} == {i: v for i, v in got.items() if i in state}, path.name
+
+
+@pytest.mark.parametrize("width", [36, 48])
+def test_filled_masks_stay_raw_and_an_unused_one_tells_the_width(corpus, width):
+    machine = mt.load(corpus / "qemu" / f"kvm-fw-pc-seabios-2G-phys{width}.migration.bin.gz")
+    assert machine.mtrrs.variable[0] == (0x80000000, 0x000FFFFF80000800)
+    assert machine.mtrrs.variable[1][1] == (1 << 52) - (1 << width)
+    assert machine.maxphyaddr == width and "maxphyaddr" in machine.inferred
+    assert not machine.mtrrs.problems()
+    assert str(machine.mtrrs.map.uniform(0x80000000, 0x80000000)) == "UC"
+    assert str(machine.mtrrs.at((1 << width) - 1)) == "WB"
+
+
+def test_broken_streams(corpus):
+    path = corpus / "qemu" / "tcg-6.12-pc-seabios-2G.migration.bin.gz"
+    packed = path.read_bytes()
+    stream = gzip.decompress(packed)
+    assert mt.parse(stream, "s").mtrrs == mt.load(path).mtrrs
+    for data, message in (
+        (packed[:-20], "truncated gzip data"),
+        (packed[:3000] + b"\xff" * 9 + packed[3009:], "broken gzip data"),
+        (stream[:-7], "no device description at its end: cut off"),
+        (stream.replace(b"\x03cpu\x00\x00\x00\x00", b"\x03cpX\x00\x00\x00\x00"), "cpu section 0 does not match"),
+        (b"QEVM" + bytes(100), "no device description"),
+    ):
+        with pytest.raises(mt.ParseError, match=f"^s: .*{message}"):
+            qemu_migration.parse_bytes(data, "s")
+
+
+def test_what_unpacks_to_too_much_is_refused(monkeypatch):
+    monkeypatch.setattr(qemu_migration, "MAX_UNPACKED", 1 << 20)
+    with pytest.raises(mt.ParseError, match=r"^s: unpacks to more than 1 MiB$"):
+        qemu_migration.parse_bytes(gzip.compress(b"QEVM" + bytes(2 << 20)), "s")
+
+
+def test_a_walk_that_misses_the_footer_is_refused(corpus):
+    stream = gzip.decompress((corpus / "qemu" / "tcg-6.12-pc-seabios-2G.migration.bin.gz").read_bytes())
+    told = b'"name": "env.pat", "type": "uint64", "size": 8'
+    lying = stream.replace(told, told[:-1] + b"4")
+    assert lying != stream
+    with pytest.raises(mt.ParseError, match="does not match the stream's description"):
+        qemu_migration.parse_bytes(lying, "s")
+
+
+def test_our_own_stream_reads_like_qemus():
+    machine = mt.parse(migration_stream([(0x80000000, 0xFF80000800)]))
+    assert (machine.mtrrs, machine.pat.value) == (STATE, MSRS[4][1])
+
+
+def test_show_calls_filled_masks_nothing_odd(corpus, capsys):
+    from memtype.cli import main
+
+    assert main(["show", str(corpus / "qemu" / "kvm-fw-pc-seabios-2G-phys36.migration.bin.gz")]) == 0
+    out, err = capsys.readouterr()
+    assert "reg0  [mem 0x0000000080000000-0x00000000ffffffff]" in out
+    assert "odd" not in out and "problem" not in err and "QEMU filled the masks" in err

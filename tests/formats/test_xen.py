@@ -1,0 +1,48 @@
+"""Xen's console and its save records: registers, TOM2, processors that differed."""
+
+from dump_samples import XEN, xen_record
+
+import memtype as mt
+
+
+def test_xen_console(corpus):
+    machine = mt.load(corpus / "xen" / "xen-4x-nested-kvm-inconsistent.txt")
+    assert machine.format == "xen" and machine.vendor == "amd"
+    state = machine.mtrrs
+    assert (state.def_type, state.maxphyaddr, len(state.variable)) == (0xC06, 40, 8)
+    assert [str(state.at(a)) for a in (0x9FFFF, 0xA0000, 0xC0000, 0x7FFFFFFF, 0x80000000, 1 << 32)] == [
+        "WB", "UC", "WP", "WB", "UC", "WB"]  # fmt: skip
+
+
+def test_xen_lines_behind_time_stamps():
+    plain = mt.parse(XEN)
+    stamped = "\n".join(f"(XEN) [2026-01-01 10:00:00]{line[5:]}" for line in XEN.splitlines())
+    assert mt.parse(stamped).mtrrs == plain.mtrrs
+    assert plain.mtrrs.tom2 == 0x180000000 and str(plain.mtrrs.at(1 << 32)) == "WB"
+
+
+def test_xen_save_record_of_eight_equal_pairs_warns():
+    pair = (0x80000000, 0xFF80000800)
+    warned = mt.parse(xen_record([pair] * 8))
+    assert any("all 8 pairs are identical" in note for note in warned.notes)
+    quiet = mt.parse(xen_record([pair] + [(0, 0)] * 7))
+    assert not any("identical" in note for note in quiet.notes)
+    assert quiet.mtrrs.cap == 0x508 and quiet.pat.value == 0x7040600070406
+
+
+def test_xen_records_of_several_processors():
+    text = xen_record([(0, 0xFF80000800)] + [(0, 0)] * 7) + xen_record([(0, 0)] * 8)
+    assert [cpu.mtrrs.variable[0][1] for cpu in mt.parse(text).cpus] == [0xFF80000800, 0]
+
+
+def test_xen_says_that_the_processors_differed():
+    text = """\
+(XEN) MTRR default type: write-back
+(XEN) MTRR fixed ranges disabled:
+(XEN) MTRR variable ranges enabled:
+(XEN)   0 base 0080000000 mask ff80000000 uncachable
+(XEN) mtrr: your CPUs had inconsistent variable MTRR settings
+"""
+    machine = mt.parse(text)
+    assert machine.facts == {"inconsistent": ["variable"]}
+    assert any(note.startswith("the processors' MTRRs differed (variable)") for note in machine.notes)
