@@ -312,6 +312,9 @@ def _fit(one: Registers | None, other: Registers | None) -> bool:
         return True
     if any(one.register(index).contradicts(register) for index, register in other.held.items()):
         return False
+    for mine, theirs in ((one.vendor, other.vendor), (one.width, other.width), (one.count, other.count)):
+        if None not in (mine, theirs) and mine != theirs:
+            return False  # another processor, or a list that says of itself that it is another one
     if not (one.listed and other.listed):
         return True
     return one.ranges == other.ranges and all(

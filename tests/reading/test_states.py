@@ -78,6 +78,17 @@ def test_a_piece_that_is_quoted_again_is_no_state():
     assert len(mt.parse(f"{text}\nNote this line:\n{text.split(chr(10))[1]}\n").states) == 1
 
 
+@pytest.mark.parametrize("second", ["registers=0 maxphyaddr=36 vendor=intel", "registers=1 maxphyaddr=40 vendor=intel"])
+def test_a_list_that_counts_otherwise_is_another_state(second):
+    """Neither contradicts a register of the other; the list of none and that of one range are not one list."""
+    lists = [
+        "# memtype/1: registers=1 maxphyaddr=36 vendor=intel cap=0x508 def_type=0xc00 end\n"
+        "MTRR default type: uncachable\nMTRR variable ranges enabled:\n  0 base 000000000 mask F80000000 write-back\n",
+        f"# memtype/1: {second} cap=0x508 def_type=0xc00 end\nMTRR default type: uncachable\n",
+    ]
+    assert len(mt.parse("machine 0:\n{}\nmachine 1:\n{}".format(*lists)).states) == 2
+
+
 def test_what_is_told_twice_in_one_list_is_no_state():
     line = "reg00: base=0x00000000 (   0MB), size= {}MB: write-back, count=1\n"
     with pytest.raises(ParseError, match=r"t:2: reg00 is listed twice"):
