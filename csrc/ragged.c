@@ -1,6 +1,19 @@
 /* ragged.c - addresses that each have a state of their own, in any order. */
 #include "fleet.h"
 
+// whether some range is not one block: such maps are long, or take long to find short
+static int is_holey(const memtype_mtrrs *m)
+{
+	uint64_t compared = page_bits(m->maxphyaddr), holes = 0;
+
+	for (uint32_t i = 0; i < m->variable_count; i++) {
+		uint64_t mask = m->mask[i] & compared;
+
+		holes |= m->mask[i] & MASK_VALID ? compared & ~mask & -(mask & -mask) : 0;
+	}
+	return holes != 0;
+}
+
 int memtype_fleet_maps(const memtype_fleet *f, memtype_map *maps)
 {
 	memtype_mtrrs m;
@@ -8,11 +21,14 @@ int memtype_fleet_maps(const memtype_fleet *f, memtype_map *maps)
 	if (f->pairs > MAX_VARIABLE)
 		return MEMTYPE_EREGISTERS;
 	for (size_t i = 0; i < f->states; i++) {
-		maps[i].count = 0; // too large for the struct, or no machine: asked of the registers
+		maps[i].count = 0; // holey, too large for the struct, or no machine: asked of the registers
 		if (!is_width(f->maxphyaddr[i]))
 			continue;
 		load_state(f, i, &m);
-		memtype_resolve_map(&m, &maps[i]);
+		if (is_holey(&m) || memtype_resolve_map(&m, &maps[i]) != MEMTYPE_OK)
+			continue;
+		for (size_t k = maps[i].count; k < MEMTYPE_MAP_CAPACITY; k++)
+			maps[i].bases[k] = UINT64_MAX; // above every address: any map can be searched in as many steps
 	}
 	return MEMTYPE_OK;
 }
@@ -33,9 +49,33 @@ static int check(const memtype_fleet *f, uint32_t id, uint64_t address)
 	return address > low_bits(f->maxphyaddr[id]) ? MEMTYPE_EADDRESS : MEMTYPE_OK;
 }
 
+// The first step of a search that fits all maps. Were it each map's own, half of the time would go into mispredicted
+// ends of loops (30 ns an address, against 7: Zen 4).
+static size_t first_step(const memtype_map *maps, size_t states)
+{
+	size_t most = 1, step = 1;
+
+	for (size_t i = 0; i < states; i++)
+		most = maps[i].count > most ? maps[i].count : most;
+	while (2 * step < most)
+		step *= 2;
+	return step;
+}
+
+static uint8_t type_in_map(const memtype_map *map, size_t step, uint64_t address)
+{
+	size_t i = 0;
+
+	for (; step; step /= 2)
+		i += map->bases[i + step] <= address ? step : 0;
+	return map->types[i];
+}
+
 int memtype_types_by(const memtype_fleet *f, const memtype_map *maps, const uint32_t *ids, const uint64_t *addresses,
 		     size_t n, uint8_t *types, size_t *index)
 {
+	size_t step;
+
 	if (fleet_misfit(f, types, n) || misfit_words(addresses, n, types, n) || misfit(ids, n, sizeof(*ids), types, n))
 		return MEMTYPE_EBUFFER;
 	if (f->pairs > MAX_VARIABLE && n > 0)
@@ -46,12 +86,12 @@ int memtype_types_by(const memtype_fleet *f, const memtype_map *maps, const uint
 		if (status != MEMTYPE_OK)
 			return refuse(status, i, index);
 	}
+	step = maps ? first_step(maps, f->states) : 0;
 	for (size_t i = 0; i < n; i++) {
 		uint32_t id = ids[i] < f->states ? ids[i] : 0; // read again: it may have changed since
 		const memtype_map *map = maps ? &maps[id] : NULL;
 
-		types[i] = map && map->count ? map->types[find_segment(map->bases, map->count, addresses[i])] :
-					       type_in_state(f, id, addresses[i]);
+		types[i] = map && map->count ? type_in_map(map, step, addresses[i]) : type_in_state(f, id, addresses[i]);
 	}
 	return MEMTYPE_OK;
 }

@@ -193,7 +193,7 @@ def types_by(
     [0, 6, 0]
     """
     fleet = states if isinstance(states, StateArray) else StateArray.of(states)
-    given, places = arrays.uint64(addresses), arrays.uint64(ids, "ids")
+    given, places = arrays.uint64(addresses), _places(ids)
     if places.shape != given.shape:
         raise ArrayError(f"ids: shape {places.shape} is not that of the addresses, {given.shape}")
     if places.size and int(places.max()) >= len(fleet):
@@ -201,8 +201,15 @@ def types_by(
         raise InputError(f"ids[{index}] = {int(places.reshape(-1)[index])}: there are {len(fleet)} states")
     out = arrays.output(out, given.shape, arrays.U8, given, places)
     written = arrays.contiguous(out)
-    backends.active.types_by(fleet, places.astype(np.uint32), given, written)
+    backends.active.types_by(fleet, places.astype(np.uint32, copy=False), given, written)
     return arrays.deliver(written, out)
+
+
+def _places(ids: Any) -> Any:
+    """Any integer array-like as C-contiguous uint64, or uint32 where it is such already."""
+    if isinstance(ids, np.ndarray) and ids.dtype == np.uint32:
+        return np.require(ids, np.uint32, ["C", "A"])
+    return arrays.uint64(ids, "ids")
 
 
 def _each(value: Any, count: int) -> Any:
