@@ -30,6 +30,11 @@ def _selected() -> list[str]:
     return list(backends.NAMES) if backends.active.name == "native" else ["python"]
 
 
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("every_page") and backends.active.name != "native":
+        pytest.skip("asks 10^7 pages and more one by one: only the C core is fast enough")
+
+
 @pytest.fixture(params=_selected())
 def backend(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """One implementation, active for the test; `test_backends.py` proves that the named one answers."""

@@ -69,9 +69,14 @@ def test_the_published_machine() -> None:
     assert (last.at, last.before, last.after, last.level) == (0xE0000000, T.WB, T.UC, 2)
     assert last.registers == ("PHYSBASE7/PHYSMASK7",)
     assert found.splits[0].registers == ("IA32_MTRR_FIX16K_A0000", "IA32_MTRR_FIX16K_80000")
+
+
+@pytest.mark.every_page
+def test_the_published_machine_page_by_page() -> None:
     check_against_every_page(STORY_30, 0x31F000000, 3)
 
 
+@pytest.mark.every_page
 @pytest.mark.parametrize("max_level", [1, 2, 3])
 def test_random_states_against_every_page(max_level: int) -> None:
     rng = random.Random(max_level)
@@ -200,7 +205,7 @@ def test_table_levels_follow_the_top() -> None:
     assert half.table_bytes_x86_64 == 4096 * (1 + 1 + 512)
 
 
-@pytest.mark.skipif(mt.backend != "native", reason="asks for 10^9 pages: the C core alone is fast enough")
+@pytest.mark.every_page
 def test_every_real_machine_up_to_the_top_of_its_ram(corpus: Path) -> None:
     seen: set[Any] = set()
     for path in sorted(corpus.glob("*/*.txt")):

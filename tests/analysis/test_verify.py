@@ -70,6 +70,7 @@ def by_row(found: mt.Verification, rows: list[tuple[int, int, int]]) -> list[set
     return sets
 
 
+@pytest.mark.every_page
 def test_random_entries_have_the_faults_that_the_manual_gives_them() -> None:
     rng = random.Random(1)
     seen: set[str] = set()
@@ -94,6 +95,7 @@ def test_random_entries_have_the_faults_that_the_manual_gives_them() -> None:
     assert seen == set(verify.KINDS)
 
 
+@pytest.mark.every_page
 def test_shattered_maps_are_judged_page_by_page_too() -> None:
     rng = random.Random(4)
     holes = sum(1 << bit for bit in (*range(13, 30), 33, 36))

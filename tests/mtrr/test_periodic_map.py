@@ -58,6 +58,7 @@ def test_every_question_but_the_list_is_answered():
             found.uniform(base, size)
 
 
+@pytest.mark.every_page
 @pytest.mark.parametrize("seed", range(30))
 def test_the_diagram_is_the_registers(seed):
     rng = random.Random(seed)
