@@ -14,6 +14,9 @@ from dataclasses import dataclass
 from functools import reduce
 from typing import NamedTuple, TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 from memtype.errors import ShatteredMapError
 from memtype.rules import DIAGRAM_NODE_LIMIT
 
@@ -54,7 +57,9 @@ class _Table:
         found = self.nodes.get(key)
         if found is None:
             if len(self.nodes) >= DIAGRAM_NODE_LIMIT:
-                raise ShatteredMapError(f"holey masks make more than {DIAGRAM_NODE_LIMIT} cases; ask for pages instead")
+                raise ShatteredMapError(
+                    f"holey masks make more than {DIAGRAM_NODE_LIMIT} cases; ask for single addresses instead"
+                )
             found = self.nodes[key] = Node(*key)
         return found
 
@@ -131,22 +136,24 @@ class Diagram:
 
     def members(self, values: frozenset[int] | set[int], first: int = 0, end: int | None = None) -> int:
         """How many numbers of the window have one of these values."""
-        return sum(self._fold(lambda value, bit: (1 << bit) * (value in values), operator.add, first, end))
+        return self.total(lambda value, bit: (1 << bit) * (value in values), operator.add, first, end) or 0
 
     def values(self, first: int = 0, end: int | None = None) -> frozenset[int]:
         """The values in the window."""
-        sets = self._fold(_only, operator.or_, first, end)
-        return frozenset[int]().union(*sets)
+        return self.total(_only, operator.or_, first, end) or frozenset()
 
     def count_runs(self, first: int = 0, end: int | None = None) -> int:
         """How many runs `runs` gives, without giving them."""
-        counts = self._fold(lambda value, bit: (1, value, value), _joined, first, end)
-        return reduce(_joined, counts, (0, -1, -1))[0]
+        return (self.total(lambda value, bit: (1, value, value), _joined, first, end) or (0,))[0]
 
-    def _fold(
-        self, leaf: Callable[[int, int], T], join: Callable[[T, T], T], first: int, end: int | None
-    ) -> Iterator[T]:
-        """`leaf` and `join` of the largest aligned blocks that make up the window, in order; shared ones once."""
+    def total(
+        self, leaf: Callable[[int, int], T], join: Callable[[T, T], T], first: int = 0, end: int | None = None
+    ) -> T | None:
+        """What the window adds up to: ``leaf(value, bit)`` of 2**bit numbers of one value, neighbours joined.
+
+        The window is taken as its largest aligned blocks, and each half of one as a block; equal ones are looked at
+        once. None where it is empty.
+        """
         end = 1 << self.width if end is None else min(end, 1 << self.width)
         known: dict[tuple[Tree, int], T] = {}
 
@@ -159,8 +166,52 @@ class Diagram:
                 known[key] = join(whole(low, bit - 1), whole(high, bit - 1))
             return known[key]
 
-        for tree, bit in _blocks(self.root, self.width, 0, first, end):
-            yield whole(tree, bit)
+        blocks = [whole(tree, bit) for tree, bit in _blocks(self.root, self.width, 0, first, end)]
+        return reduce(join, blocks) if blocks else None
+
+    def several(self, bit: int) -> Diagram:
+        """By the number of a block of 2**bit numbers: 1 where it has several values, 0 where it has one."""
+        table = _Table()
+        known: dict[Tree, Tree] = {}
+
+        def build(tree: Tree) -> Tree:
+            if type(tree) is not Node or tree.bit < bit:
+                return int(type(tree) is Node)
+            if tree not in known:
+                known[tree] = table.node(tree.bit - bit, build(tree.low), build(tree.high))
+            return known[tree]
+
+        return Diagram(build(self.root), self.width - bit)
+
+    def lookup(self, numbers: NDArray[np.uint64]) -> NDArray[np.int64]:
+        """`at` of each number, all of them one step down at a time."""
+        places, bits, branches = _flattened(self.root)
+        found = np.full(numbers.shape, places[self.root], np.int64)
+        going = np.flatnonzero(found >= 0)
+        while going.size:
+            here = found[going]
+            found[going] = branches[here, (numbers[going] >> bits[here] & np.uint64(1)).astype(np.intp)]
+            going = going[found[going] >= 0]
+        return ~found
+
+
+def _flattened(root: Tree) -> tuple[dict[Tree, int], NDArray[np.uint64], NDArray[np.int64]]:
+    """Nodes as rows: the row of each, or ``~value``; the bit of each row; the two rows that follow it."""
+    places: dict[Tree, int] = {}
+    nodes: list[Node] = []
+    waiting = [root]
+    while waiting:
+        tree = waiting.pop()
+        if tree in places:
+            continue
+        if isinstance(tree, int):
+            places[tree] = ~tree
+            continue
+        places[tree] = len(nodes)
+        nodes.append(tree)
+        waiting += (tree.low, tree.high)
+    branches = np.array([(places[node.low], places[node.high]) for node in nodes], np.int64).reshape(-1, 2)
+    return places, np.array([node.bit for node in nodes], np.uint64), branches
 
 
 def _halves(tree: Tree, bit: int) -> tuple[Tree, Tree]:
@@ -233,7 +284,9 @@ class _Cubes:
             low = fits + [n for n in left if self.cubes[n].field & 1 << top and not self.cubes[n].want & 1 << top]
             high = fits + [n for n in left if self.cubes[n].want & self.cubes[n].field & 1 << top]
             if len(self.known) >= DIAGRAM_NODE_LIMIT:
-                raise ShatteredMapError(f"holey masks make more than {DIAGRAM_NODE_LIMIT} cases; ask for pages instead")
+                raise ShatteredMapError(
+                    f"holey masks make more than {DIAGRAM_NODE_LIMIT} cases; ask for single addresses instead"
+                )
             self.known[key] = self.table.node(
                 top, self.build(sorted(low), tags, top), self.build(sorted(high), tags, top)
             )

@@ -10,11 +10,11 @@ from typing import Any, TypeVar, overload
 import numpy as np
 
 from memtype import arrays, rules
-from memtype.analysis import page_trie
+from memtype.analysis.page_totals import totals
 from memtype.errors import InputError, ShatteredMapError
 from memtype.memory_map import MemoryMap, answers
 from memtype.mtrr import MtrrState
-from memtype.periodic_map import PeriodicMap
+from memtype.periodic_map import PeriodicMap, exact
 from memtype.types import MemoryType
 
 LEVELS = {"1": 1, "2": 2, "3": 3, "4K": 1, "2M": 2, "1G": 3}
@@ -203,7 +203,7 @@ def pages(
     InputError
         For a `top` outside the address space, or another level.
     ShatteredMapError
-        For masks so irregular that even counting takes more than 200,000 steps.
+        For masks so irregular that even counting takes more than 262,144 cases.
 
     Examples
     --------
@@ -222,7 +222,7 @@ def pages(
         memory = source if isinstance(source, MemoryMap) else source.map.listed()
     except ShatteredMapError:
         assert isinstance(source, MtrrState)
-        return _of_trie(source, end, level)
+        return _counted_only(source, end, level)
     runs = tuple(run for base, stop, kind in _stretches(memory, end) for run in _cut(base, stop, kind, level, level))
     splits = tuple(_splits(runs, level, source if registers is None else registers))
     tables = _tables(runs)
@@ -332,16 +332,18 @@ def _speaking(state: MtrrState, address: int) -> list[str]:
 # --- holey masks ----------------------------------------------------------------------------------------------------
 
 
-def _of_trie(state: MtrrState, top: int, level: int) -> Pages:
-    root = page_trie.resolve(state, top, level)
+def _counted_only(state: MtrrState, top: int, level: int) -> Pages:
+    """The same of a space whose runs nobody can list: they are made while one walks through them."""
+    diagram, end = exact(state), top >> rules.PAGE_SHIFT
+    found = totals(diagram, end, level)
 
     def runs() -> Iterator[PageRun]:
-        for base, size, leaf, kind in page_trie.runs(root, level):
-            yield PageRun(base, size, leaf, size >> rules.LEAF_SHIFTS[leaf], kind)
+        for first, stop, kind in diagram.runs(0, end):
+            yield from _cut(first << rules.PAGE_SHIFT, stop << rules.PAGE_SHIFT, MemoryType(kind), level, level)
 
-    listed: Sequence[Split] = Listed(root.changes, lambda: _splits(runs(), level, state))
-    tables = root.directories, root.tables
-    return _made(top, level, dict(zip((3, 2, 1), root.counts)), Listed(root.runs, runs), listed, tables)
+    listed: Sequence[Split] = Listed(found.changes, lambda: _splits(runs(), level, state))
+    tables = found.directories, found.tables
+    return _made(top, level, dict(zip((3, 2, 1), found.counts)), Listed(found.runs, runs), listed, tables)
 
 
 # --- tables ---------------------------------------------------------------------------------------------------------

@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memtype import arrays, rules
-from memtype.analysis import page_trie
+from memtype.diagrams import Diagram
 from memtype.errors import InputError, ShatteredMapError
 from memtype.memory_map import MemoryMap, answers
 from memtype.mtrr import MtrrState
-from memtype.periodic_map import PeriodicMap
+from memtype.periodic_map import PeriodicMap, exact
 from memtype.types import MemoryType
 
 KINDS = ("wrong", "misconfigured", "ipat", "spanning")
@@ -275,7 +275,7 @@ class _Judge:
     broken: arrays.U64Array  # pages in which a type ends, rising
     types: arrays.U8Array  # of each: MIXED, or the one type that is told in it
     partly: NDArray[np.bool_]  # of each: whether a part of it is not told
-    mixed: page_trie.Mixed | None = None  # in the place of these where holey masks make too many
+    several: Diagram | None = None  # 1 for each page that has several; where holey masks make too many to list
 
     @classmethod
     def of(cls, state: MtrrState | MemoryMap, level: int) -> _Judge:
@@ -285,14 +285,15 @@ class _Judge:
         except ShatteredMapError:
             assert isinstance(state, MtrrState)
             none = np.empty(0, arrays.U64), np.empty(0, arrays.U8), np.empty(0, np.bool_)
-            return cls(state, level, *none, page_trie.Mixed(state, rules.LEAF_SHIFTS[level]))
+            return cls(state, level, *none, exact(state).several(rules.LEAF_SHIFTS[level] - rules.PAGE_SHIFT))
         return cls(memory, level, *_broken(memory, 1 << rules.LEAF_SHIFTS[level]))
 
     def wanted(self, gpas: arrays.U64Array) -> tuple[arrays.U8Array, NDArray[np.bool_] | None]:
         """The type of each page, MIXED where it has several; and where some or all of it is not told, if anywhere."""
         found: arrays.U8Array = self.state.types(gpas)
-        if self.mixed is not None:
-            found[self.mixed.places(gpas)] = MemoryType.MIXED
+        if self.several is not None:
+            numbers = gpas >> np.uint64(rules.LEAF_SHIFTS[self.level])
+            found[self.several.lookup(numbers) == 1] = MemoryType.MIXED
         open_ = found == MemoryType.NOT_TOLD
         if self.broken.size:
             place = np.minimum(np.searchsorted(self.broken, gpas), self.broken.size - 1)

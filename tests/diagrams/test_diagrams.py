@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import random
 
+import numpy as np
 import pytest
 
 from memtype import ShatteredMapError
@@ -57,6 +58,13 @@ def test_a_diagram_is_the_list_that_it_stands_for(seed):
     wanted = {rng.choice(expected), 0}
     assert both.members(wanted, low, high) == sum(value in wanted for value in expected[low:high])
     assert both.values(low, high) == frozenset(expected[low:high])
+    assert both.total(lambda value, bit: [value] * (1 << bit), lambda a, b: a + b, low, high) == (
+        expected[low:high] or None
+    )
+    assert both.lookup(np.arange(1 << width, dtype=np.uint64)).tolist() == expected
+    bit = rng.randint(0, width)
+    blocks = [expected[n : n + (1 << bit)] for n in range(0, 1 << width, 1 << bit)]
+    assert [both.several(bit).at(n) for n in range(len(blocks))] == [int(len(set(block)) > 1) for block in blocks]
     whole = list(both.runs())
     assert whole[0][0] == 0 and whole[-1][1] == 1 << width
 
