@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from memtype import arrays, rules
+from memtype.analysis import ram as ram_terms
 from memtype.analysis.diff import as_machine, diff_cpus
 from memtype.analysis.system_ranges import system_ranges
 from memtype.errors import InputError, ShatteredMapError
@@ -18,7 +19,7 @@ PLATFORMS = ("bare", "tdx")
 _CACHED = frozenset({MemoryType.WB, MemoryType.WT, MemoryType.WP, MemoryType.MIXED})
 _MOST = 64  # findings of one rule; the last then says how many more there are
 
-Span = tuple[int, int]  # (base, size)
+Span = ram_terms.Span
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +113,7 @@ def check(
         raise InputError(f"{machine.source}: neither MTRRs nor a map in it: nothing to check")
     config = [held.span for held in system_ranges(machine) if held.rule == "mmio-config" and held.span]
     devices += _below(config, machine)
-    found += _ranges(machine, [*_usable(machine), *more], devices, platform == "tdx")
+    found += _ranges(machine, [*ram_terms.spans_of(machine.e820), *more], devices, platform == "tdx")
     order = {"error": 0, "warning": 1, "note": 2}
     return Report(tuple(sorted(found, key=lambda finding: order[finding.severity])))
 
@@ -270,7 +271,7 @@ def _ranges(machine: Machine, ram: list[Span], mmio: list[Span], all_wb: bool) -
 
 
 def _uncached_ram(memory: MemoryMap, ram: list[Span], start: int) -> Iterator[Finding]:
-    for base, size, kind in _inside(memory, _joined(ram), start):
+    for base, size, kind in _inside(memory, ram_terms.joined(ram), start):
         if kind not in (MemoryType.WB, MemoryType.NOT_TOLD):
             yield Finding("check-ram", "warning", f"RAM is {kind}, not WB", base, size)
 
@@ -293,7 +294,7 @@ def _below_last_pfn(memory: MemoryMap, machine: Machine) -> Iterator[Finding]:
 
 
 def _cached_devices(memory: MemoryMap, mmio: list[Span]) -> Iterator[Finding]:
-    for base, size, kind in _inside(memory, _joined(mmio), 0):
+    for base, size, kind in _inside(memory, ram_terms.joined(mmio), 0):
         if kind in _CACHED:
             yield Finding("check-mmio", "error", f"device registers are {kind}", base, size)
 
@@ -314,22 +315,6 @@ def _inside(memory: MemoryMap, spans: list[Span], start: int) -> Iterator[tuple[
             kind, _, behind = memory.stretch(here)
             yield here, min(behind, end) - here, kind
             here = min(behind, end)
-
-
-def _joined(spans: list[Span]) -> list[Span]:
-    """The spans rising, touching and overlapping ones as one."""
-    found: list[Span] = []
-    for base, size in sorted(spans):
-        if found and base <= found[-1][0] + found[-1][1]:
-            first = found[-1][0]
-            found[-1] = first, max(found[-1][1], base + size - first)
-        else:
-            found.append((base, size))
-    return found
-
-
-def _usable(machine: Machine) -> list[Span]:
-    return [(r.base, r.size) for r in machine.e820 if r.kind.lower() in rules.E820_RAM]
 
 
 def _most(findings: Iterable[Finding]) -> list[Finding]:

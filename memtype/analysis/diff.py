@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
 
@@ -14,7 +14,7 @@ from memtype.memory_map import Answers, MemoryMap, answers
 from memtype.mtrr import MtrrState
 from memtype.pat import Pat
 from memtype.periodic_map import PeriodicMap
-from memtype.told import Registers, named, pair_numbers
+from memtype.told import ALL, NOTHING, Register, Registers, named, pair_numbers
 from memtype.types import MemoryType
 
 
@@ -38,11 +38,16 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class RegisterChange:
-    """A register that differs; None where one side does not have it."""
+    """A register that differs, in the bits that both sides tell.
+
+    `old_known` and `new_known` are the bits that each side tells: of a pair that a log calls disabled, V alone.
+    """
 
     name: str
-    old: int | None
-    new: int | None
+    old: int
+    new: int
+    old_known: int = ALL
+    new_known: int = ALL
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +71,7 @@ class Diff:
     registers : MTRRs that differ, in effect or not; None where one side has only a map
     notes : what could not be compared
     untold : ranges where one side is not told; no change is claimed there
+    order_only : the registers hold the same ranges, in another order, and nothing else differs
     """
 
     changes: tuple[Change, ...] | PeriodicChanges = ()
@@ -73,6 +79,7 @@ class Diff:
     registers: tuple[RegisterChange, ...] | None = None
     notes: tuple[str, ...] = ()
     untold: tuple[Change, ...] = ()
+    order_only: bool = False
 
     def __bool__(self) -> bool:
         return bool(self.changes or self.pat)
@@ -87,6 +94,7 @@ class Diff:
     def summary(self) -> str:
         """One line: ``registers differ in 3 places, memory map identical``."""
         counted = "registers not compared" if self.registers is None else _count(len(self.registers))
+        counted += " (order only)" if self.order_only else ""
         told = f"memory map differs in {_ranges(len(self.changes))}" if self.changes else "memory map identical"
         told += f", not told in {_ranges(len(self.untold))}" if self.untold else ""
         return f"{counted}, {told}" + (f", PAT differs in {_entries(len(self.pat))}" if self.pat else "")
@@ -132,7 +140,22 @@ def diff(a: Answers | Machine, b: Answers | Machine) -> Diff:
             changes, untold = _parted(map_changes(*maps))
     if untold and untold[0].base < rules.FIXED_END:
         notes.append("the first MiB is not compared: one side does not tell its fixed ranges")
-    return Diff(changes, _pat_changes(first.pat, second.pat), registers, tuple(notes), untold)
+    permuted = bool(registers) and left is not None and right is not None and _permuted(left, right, registers or ())
+    return Diff(changes, _pat_changes(first.pat, second.pat), registers, tuple(notes), untold, permuted)
+
+
+def _permuted(a: Registers, b: Registers, changes: Iterable[RegisterChange]) -> bool:
+    """Whether only the order of the variable ranges differs; where a range is not told, nothing shows that."""
+    if a.maxphyaddr != b.maxphyaddr or any("pairs" in {gap.what for gap in told.untold} for told in (a, b)):
+        return False
+    pairs = {named(index) for n in range(max(a.listed, b.listed)) for index in pair_numbers(n)}
+    return pairs.issuperset(change.name for change in changes) and _pairs(a) == _pairs(b)
+
+
+def _pairs(told: Registers) -> list[tuple[int, int]]:
+    """What the pairs hold, rising; without those that hold nothing."""
+    held = [told.pair(n) for n in range(told.listed)]
+    return sorted(pair for low, high in held if (pair := (low.value, high.value)) != (0, 0))
 
 
 def _parted(found: Iterator[Change]) -> tuple[tuple[Change, ...], tuple[Change, ...]]:
@@ -159,12 +182,15 @@ def diff_cpus(machine: Machine) -> list[tuple[Cpu, Cpu, Diff]]:
 
 
 def register_changes(a: Registers | MtrrState, b: Registers | MtrrState) -> tuple[RegisterChange, ...]:
-    """The MTRRs that both sides tell and that hold other values; a pair that is off holds 0."""
+    """The MTRRs that differ in a bit that both sides tell; of a pair that a whole list leaves out, V is clear."""
     first, second = (Registers.of(each) if isinstance(each, MtrrState) else each for each in (a, b))
     left, right = _registers(first), _registers(second)
-    names = dict.fromkeys((*left, *right))
-    pairs = [(name, left.get(name, _left_out(first)), right.get(name, _left_out(second))) for name in names]
-    return tuple(RegisterChange(*pair) for pair in pairs if None not in pair and pair[1] != pair[2])
+    found = []
+    for name in dict.fromkeys((*left, *right)):
+        old, new = left.get(name, _left_out(first)), right.get(name, _left_out(second))
+        if old.contradicts(new):
+            found.append(RegisterChange(name, old.value, new.value, old.known, new.known))
+    return tuple(found)
 
 
 def map_changes(a: MemoryMap, b: MemoryMap, start: int = 0) -> Iterator[Change]:
@@ -220,22 +246,28 @@ class PeriodicChanges:
                 base, size = first << rules.PAGE_SHIFT, (end - first) << rules.PAGE_SHIFT
                 yield Change(base, size, MemoryType(pair >> 4 & 15), MemoryType(pair & 15))
 
+    def pages(self, first: int = 0, end: int | None = None) -> dict[tuple[MemoryType, MemoryType], int]:
+        """How many pages of [first, end) change from which type to which."""
+        first, end = max(first, self._window[0]), min(self._window[1], self._window[1] if end is None else end)
+        pairs = sorted(self._both.values(first, end) - {0}) if first < end else []
+        return {(MemoryType(p >> 4 & 15), MemoryType(p & 15)): self._both.members({p}, first, end) for p in pairs}
+
     def __getitem__(self, places: slice) -> tuple[Change, ...]:
         """The first changes: ``changes[:8]``."""
         return tuple(islice(self, places.start, places.stop, places.step))
 
 
-def _left_out(told: Registers) -> int | None:
-    """What a register holds that the list leaves out: 0, a pair that is off, where the list is whole or taken so."""
-    return 0 if told.whole or any(assumption.what == "pairs" for assumption in told.assumptions) else None
+def _left_out(told: Registers) -> Register:
+    """A register that the list leaves out: a pair that is off, 0, where the list is whole or taken so."""
+    off = told.whole or any(assumption.what == "pairs" for assumption in told.assumptions)
+    return Register(0) if off else NOTHING
 
 
-def _registers(told: Registers) -> dict[str, int]:
+def _registers(told: Registers) -> dict[str, Register]:
     """Registers by name, as far as they are told; of ranges the pair for the width in use."""
-    held = {named(i): r.value for i, r in told.held.items() if r.told and i != rules.MTRRCAP}
-    for n in range(told.listed):
-        for index, half in zip(pair_numbers(n), told.pair(n), strict=True):
-            held |= {named(index): half.value} if n in told.ranges and half.told else {}
+    held = {named(index): register for index, register in told.held.items() if index != rules.MTRRCAP}
+    for n in told.ranges:
+        held |= {named(index): half for index, half in zip(pair_numbers(n), told.pair(n), strict=True)}
     return held
 
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import re
 import sys
 import textwrap
 from collections.abc import Iterable
 from typing import Any
 
 from memtype import rules
-from memtype.cli import addresses, input, output
+from memtype.cli import addresses, input, output, ram
 from memtype.errors import InputError
 from memtype.kvm import KVM_RULES, Profile, Vcpu, Vm, leaves, profile
 from memtype.kvm.releases import NEWEST
@@ -75,17 +74,9 @@ def make_vm(args: argparse.Namespace, release: str | Profile, machine: Machine |
     return Vm(
         release, vendor=vendor, tdp=tdp, noncoherent_dma=args.noncoherent_dma, vcpus=vcpus(args, machine),
         vm_type=args.vm_type, self_snoop=not args.no_self_snoop, disabled_quirks=args.no_quirk,
-        memory=_memory(getattr(args, "memory", None)), load_pat=not args.no_load_pat,
+        memory=ram.memory(getattr(args, "memory", None)), load_pat=not args.no_load_pat,
         host_pat=None if args.host_pat is None else Pat(args.host_pat),
     )  # fmt: skip
-
-
-def _memory(given: str | None) -> list[tuple[int, int]] | None:
-    """``4G``, or ``BASE+SIZE`` and ``A-B``, several with commas between."""
-    if given is None:
-        return None
-    parts = [part.strip() for part in given.split(",")]
-    return [(0, addresses.number(part)) if re.fullmatch(r"\w+", part) else addresses.span(part) for part in parts]
 
 
 def vcpus(args: argparse.Namespace, machine: Machine | None) -> list[Vcpu]:

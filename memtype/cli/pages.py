@@ -9,6 +9,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from memtype import rules
+from memtype.analysis import ram
 from memtype.analysis.page_type import page_type
 from memtype.analysis.pages import LEVELS, PageRun, Pages, Split, pages
 from memtype.analysis.plan_target import changed
@@ -82,8 +83,8 @@ def assumed_words(machine: Machine) -> str:
 
 def end_of_ram(machine: Machine, maxphyaddr: int) -> int | None:
     """The first byte behind the last RAM of the dump's e820 map; None without one."""
-    ends = [r.base + r.size for r in machine.e820 if r.kind.lower() in rules.E820_RAM]
-    return min(max(ends), 1 << maxphyaddr) if ends else None
+    memory = ram.spans_of(machine.e820)
+    return min(sum(memory[-1]), 1 << maxphyaddr) if memory else None
 
 
 # --- EPT entries ----------------------------------------------------------------------------------------------------

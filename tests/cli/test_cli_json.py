@@ -64,7 +64,7 @@ COUNTS = {
     "differing_effect", "entry", "ept", "fixed", "index", "indexes", "level", "losing_mb", "map_entries",
     "max", "max_level", "maxphyaddr", "num_reg", "number", "nw", "pages", "pat_bit", "refused", "reg",
     "reprogram", "run_count", "split_count", "stale_pages", "total_ram_covered_mb", "type_id", "variable",
-    "vcnt", "vcpu", "x86_64", "zaps",
+    "vcnt", "vcpu", "x86_64", "zaps", "groups", "ram", "rest",
 }  # fmt: skip
 NUMBERS = {"in_force", "base", "size", "address", "at", "mask", "physbase", "physmask", "value", "bits_4k",
            "bits_large", "tom2", "new_pat", "pat_msr_old", "pat_msr_new", "top"}  # fmt: skip
