@@ -217,9 +217,10 @@ def registers_of(
 
 
 def differing(registers: Mapping[int, Mapping[int, int]]) -> list[str]:
-    """One note of what differs between processors."""
+    """One note of what differs between processors: of registers that more than one of them tells."""
     wanted = sorted({index for msrs in registers.values() for index in msrs if index in READ_MSRS})
-    different = [index for index in wanted if len({msrs.get(index) for msrs in registers.values()}) > 1]
+    told = {index: {msrs[index] for msrs in registers.values() if index in msrs} for index in wanted}
+    different = [index for index in wanted if len(told[index]) > 1]
     if not different or len(registers) < 2:
         return []
     names = ", ".join(rules.msr_name(index) for index in different[:3]) + (", …" if len(different) > 3 else "")

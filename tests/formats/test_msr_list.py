@@ -149,6 +149,11 @@ def test_all_processors_of_rdmsr_a():
     assert any("the 3 processors differ in 1 registers: IA32_MTRR_DEF_TYPE" in note for note in machine.notes)
 
 
+def test_what_one_processor_alone_tells_is_no_difference():
+    machine = mt.parse("# rdmsr -a 0x2ff\nc06\nc06\n# rdmsr 0x200\ne0000000\n# rdmsr 0x201\n7fe0000800\n")
+    assert not any("processors differ" in note for note in machine.notes)
+
+
 def test_headings_say_whose_registers_follow():
     machine = mt.parse("CPU 0:\n0x2ff 0x806\n=== CPU 5 ===\n0x2ff 0x800\n")
     assert [(cpu.number, value(cpu, 0x2FF)) for cpu in machine.cpus] == [(0, 0x806), (5, 0x800)]
