@@ -2,7 +2,7 @@
  *
  * No Python, no heap, no globals, no I/O, no locale, no recursion: link the .c files beside this one and include this
  * header. The caller owns all memory. What can fail returns 0 (MEMTYPE_OK) or a negative enum memtype_status; results
- * go out through the last parameters, which a failure leaves untouched. Ranges are half-open, addresses are bytes, a
+ * go out through the last parameters, which a failure leaves untouched. Intervals are half-open, addresses are bytes, a
  * gfn is an address >> 12. Of arrays, n == 0 is legal, and then pointers may be NULL; one that is not aligned to its
  * elements, and an output that shares a byte with an input, are refused (EBUFFER). *index is the first refused element,
  * or the number of all where another thread has changed it meanwhile; `index` may be NULL.
@@ -33,7 +33,7 @@ enum memtype_type {
 	MEMTYPE_CD = 8,         /* AMD: uncached, caches are probed */
 	MEMTYPE_WC_PLUS = 9,    /* AMD nested paging: write-combining that probes caches */
 	MEMTYPE_UNDEFINED = 10, /* the manuals leave it open */
-	MEMTYPE_MIXED = 11,     /* a range of several types */
+	MEMTYPE_MIXED = 11,     /* bytes of several types */
 	MEMTYPE_NOT_TOLD = 12   /* an input that is not known: any type that may stand there */
 };
 
@@ -113,14 +113,15 @@ uint32_t memtype_isa_best(void);
 
 /* --- arrays (windows.c builds the tables, lookup.c checks arguments, bulk_*.c hold the kernels) --- */
 
-#define MEMTYPE_MAX_CUBES 320        /* 255 pairs, and the AMD range [4 GiB, TOM2) cut into aligned blocks */
+#define MEMTYPE_MAX_CUBES 320        /* 255 pairs, and AMD's [4 GiB, TOM2) cut into aligned blocks */
 #define MEMTYPE_WINDOW_BYTES 35328   /* 46 groups of 7 cubes x 10 windows x 16 entries, or x 6 x 128 */
 #define MEMTYPE_DECODE_BYTES 5888    /* 46 groups x 32 entries, or x 128 */
 #define MEMTYPE_CHECKED_FIRST 4096   /* up to so many addresses are checked before anything is written */
 
 /* Both structs below are plain data of the caller's, built once, then only read, by any number of threads.
  *
- * A map made ready for look-ups that cost the same for any number of segments (granules.c). */
+ * A map made ready for look-ups that cost the same for any number of segments. The members are the kernels' own
+ * (granules.c): a caller neither reads nor writes them, and they change without notice. */
 typedef struct memtype_granules {
 	uint32_t maxphyaddr, shift, blocks;
 	uint8_t top[65536], block[240][512]; /* filled are 2^(maxphyaddr - shift) bytes and `blocks` blocks */

@@ -241,7 +241,7 @@ def _blocks(tree: Tree, bit: int, base: int, first: int, end: int) -> Iterator[t
 
 
 def _walk(tree: Tree, bit: int, base: int, first: int, end: int) -> Iterator[Run]:
-    """Every stretch of the window that one int decides, in order; neighbours may be equal."""
+    """Every block of the window that one int decides, in order; neighbours may be equal."""
     waiting = [(tree, bit, base)]
     while waiting:
         tree, bit, base = waiting.pop()

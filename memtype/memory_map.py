@@ -20,7 +20,7 @@ from memtype.types import MemoryType
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A stretch of one type: bytes [base, base + size)."""
+    """An interval of a map, of one type: bytes [base, base + size)."""
 
     base: int
     size: int
@@ -208,7 +208,7 @@ class MemoryMap:
             address = arrays.address(address, self.maxphyaddr)
         return self._kinds[bisect_right(self._bases, address) - 1]
 
-    def stretch(self, address: int) -> tuple[MemoryType, int, int]:
+    def around(self, address: int) -> tuple[MemoryType, int, int]:
         """(type, first byte, first byte behind) of the segment around an address."""
         if type(address) is not int or not 0 <= address < 1 << self.maxphyaddr:
             address = arrays.address(address, self.maxphyaddr)

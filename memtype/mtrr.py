@@ -202,7 +202,7 @@ class MtrrState:
             found = self._resolve()
         if type(found) is not MemoryMap:
             return MemoryType(backends.active.at(self, address))
-        kind, base, end = found.stretch(address)
+        kind, base, end = found.around(address)
         block = address >> 20
         if block and base <= block << 20 and block + 1 << 20 <= end:
             if len(self._known) >= _MOST_KNOWN:

@@ -523,7 +523,7 @@ RULES: Final = {
              "Bochs cpu/paging.cc memtype_by_mtrr"),
         Rule("overlap-edk2", "register by register: UC wins, WT over WB is WT, else the later one (debug builds stop)",
              "edk2 MtrrLib MtrrLibPrecedence"),
-        Rule("overlap-edk2-dump", "painted in turn: all WB, then WC, WT and WP in index order, then UC",
+        Rule("overlap-edk2-dump", "painted one over the other: all WB, then WC, WT and WP in index order, then UC",
              "edk2 MtrrLib MtrrLibApplyVariableMtrrs"),
         Rule("overlap-patina", "UC wins, WT over WB is WT, else the program panics: no answer",
              "patina-mtrr mtrr.rs, an unconditional assert"),

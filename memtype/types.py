@@ -33,7 +33,7 @@ class MemoryType(IntEnum):
     CD = 8  # AMD result: uncached, yet caches are probed
     WC_PLUS = 9  # AMD nested paging result: write-combining that probes caches
     UNDEFINED = 10  # the manuals leave the answer open
-    MIXED = 11  # a range that spans several types
+    MIXED = 11  # bytes of several types
     NOT_TOLD = 12  # the input leaves the type open: several machines fit it, and they differ here
 
     @classmethod

@@ -282,7 +282,7 @@ def _below_last_pfn(memory: MemoryMap, machine: Machine) -> Iterator[Finding]:
     top = int(end, 16) << rules.PAGE_SHIFT if isinstance(end, str) else 0
     if not rules.FIXED_END < top <= 1 << memory.maxphyaddr:
         return
-    kind, base, _ = memory.stretch(top - 1)
+    kind, base, _ = memory.around(top - 1)
     if kind in (MemoryType.WB, MemoryType.NOT_TOLD):
         return
     parts = [each for _, _, each in _inside(memory, [(rules.FIXED_END, top - rules.FIXED_END)], 0)]
@@ -312,7 +312,7 @@ def _inside(memory: MemoryMap, spans: list[Span], start: int) -> Iterator[tuple[
     for base, size in spans:
         here, end = max(base, start), base + size
         while here < end:
-            kind, _, behind = memory.stretch(here)
+            kind, _, behind = memory.around(here)
             yield here, min(behind, end) - here, kind
             here = min(behind, end)
 

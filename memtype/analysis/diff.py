@@ -1,4 +1,4 @@
-"""Two register files: do they mean the same? Which registers differ, which ranges, from which type to which."""
+"""Two register files: do they mean the same? Which registers differ, which segments, from which type to which."""
 
 from __future__ import annotations
 
@@ -65,12 +65,12 @@ class Diff:
 
     Attributes
     ----------
-    changes : ranges whose memory type differs, rising; iterating over the `Diff` gives them. Where masks with holes
+    changes : segments whose memory type differs, rising; iterating over the `Diff` gives them. Where masks with holes
         make more than can be listed it is a `PeriodicChanges`, which counts them and gives them one by one
     pat : entries of IA32_PAT that differ; compared where both tell it
     registers : MTRRs that differ, in effect or not; None where one side has only a map
     notes : what could not be compared
-    untold : ranges where one side is not told; no change is claimed there
+    untold : segments where one side is not told; no change is claimed there
     order_only : the registers hold the same ranges, in another order, and nothing else differs
     """
 
@@ -95,8 +95,8 @@ class Diff:
         """One line: ``registers differ in 3 places, memory map identical``."""
         counted = "registers not compared" if self.registers is None else _count(len(self.registers))
         counted += " (order only)" if self.order_only else ""
-        told = f"memory map differs in {_ranges(len(self.changes))}" if self.changes else "memory map identical"
-        told += f", not told in {_ranges(len(self.untold))}" if self.untold else ""
+        told = f"memory map differs in {_segments(len(self.changes))}" if self.changes else "memory map identical"
+        told += f", not told in {_segments(len(self.untold))}" if self.untold else ""
         return f"{counted}, {told}" + (f", PAT differs in {_entries(len(self.pat))}" if self.pat else "")
 
 
@@ -159,7 +159,7 @@ def _pairs(told: Registers) -> list[tuple[int, int]]:
 
 
 def _parted(found: Iterator[Change]) -> tuple[tuple[Change, ...], tuple[Change, ...]]:
-    """The changes, and the ranges where one side is not told."""
+    """The changes, and the segments where one side is not told."""
     parts: tuple[list[Change], list[Change]] = ([], [])
     for change in found:
         parts[MemoryType.NOT_TOLD in (change.old, change.new)].append(change)
@@ -235,7 +235,7 @@ class PeriodicChanges:
         return self._both.values(*self._window) != {0}
 
     def __len__(self) -> int:
-        """How many ranges differ."""
+        """How many segments differ."""
         differs = overlay([self._both], lambda pair: int(pair != 0))
         alike = (differs.count_runs(*self._window) + (not differs.at(self._window[0]))) // 2  # they alternate
         return self._both.count_runs(*self._window) - alike
@@ -308,8 +308,8 @@ def _count(registers: int) -> str:
     return "same registers" if not registers else f"registers differ in {registers} place{'s' * (registers > 1)}"
 
 
-def _ranges(count: int) -> str:
-    return f"{count} range{'s' * (count > 1)}"
+def _segments(count: int) -> str:
+    return f"{count} segment{'s' * (count > 1)}"
 
 
 def _entries(count: int) -> str:

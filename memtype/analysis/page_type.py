@@ -24,7 +24,7 @@ class PageType:
     Attributes
     ----------
     base, size : the page: bytes [base, base + size)
-    segments : its stretches of one type, in order
+    segments : its segments, in order
     advice : what to do, in words; empty where the page is uniform
     """
 

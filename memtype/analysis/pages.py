@@ -223,7 +223,7 @@ def pages(
     except ShatteredMapError:
         assert isinstance(source, MtrrState)
         return _counted_only(source, end, level)
-    runs = tuple(run for base, stop, kind in _stretches(memory, end) for run in _cut(base, stop, kind, level, level))
+    runs = tuple(run for base, stop, kind in _whole_pages(memory, end) for run in _cut(base, stop, kind, level, level))
     splits = tuple(_splits(runs, level, source if registers is None else registers))
     tables = _tables(runs)
     return _made(end, level, _counted(runs), runs, splits, tables)
@@ -245,10 +245,10 @@ def _top(top: int | None, maxphyaddr: int) -> int:
     return -(-end // rules.PAGE_SIZE) * rules.PAGE_SIZE
 
 
-# --- a map: from stretches of one type to runs --------------------------------------------------------------------
+# --- a map: from segments to runs --------------------------------------------------------------------
 
 
-def _stretches(memory: MemoryMap, top: int) -> Iterator[tuple[int, int, MemoryType]]:
+def _whole_pages(memory: MemoryMap, top: int) -> Iterator[tuple[int, int, MemoryType]]:
     """(base, end, type) below `top`, all multiples of 4 KiB: a page in which a type ends is MIXED."""
     mixed = -1  # the page that was told to be MIXED last
     for segment in memory.segments:
@@ -265,7 +265,7 @@ def _stretches(memory: MemoryMap, top: int) -> Iterator[tuple[int, int, MemoryTy
 
 
 def _cut(base: int, end: int, kind: MemoryType, level: int, max_level: int) -> Iterator[PageRun]:
-    """The runs of one stretch: leaves of `level` in its middle, smaller ones at its ends."""
+    """The runs of one segment: leaves of `level` in its middle, smaller ones at its ends."""
     size = 1 << rules.LEAF_SHIFTS[level]
     first, stop = -(-base // size) * size, end // size * size
     if first >= stop:

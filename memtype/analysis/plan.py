@@ -403,7 +403,7 @@ def _checked(starts: list[int], kinds: list[int], state: MtrrState, weight: int)
     for start, stop, wanted in _pieces(starts, kinds, 1 << state.maxphyaddr):
         here = start
         while here < stop and wanted != ANY:
-            kind, _, behind = made.stretch(here)
+            kind, _, behind = made.around(here)
             end = min(behind, stop)
             if kind != wanted:
                 losses.append(Change(here, end - here, MemoryType(wanted), kind))

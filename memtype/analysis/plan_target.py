@@ -90,12 +90,12 @@ def of_ranges(ranges: Iterable[tuple[int, int, int]], maxphyaddr: int, tom2: boo
 
 
 def changed(memory: MemoryMap, changes: Iterable[tuple[int, int, MemoryType]]) -> MemoryMap:
-    """A map with stretches (base, size, type) painted over, later ones over earlier ones.
+    """A map with segments (base, size, type) painted over, later ones over earlier ones.
 
     Raises
     ------
     InputError
-        For a stretch outside the address space.
+        For a segment outside the address space.
     """
     over = []
     for base, size, kind in changes:

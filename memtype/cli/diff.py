@@ -165,7 +165,7 @@ def _text(first: str, second: str, difference: Diff, memory: list[Span]) -> list
         shown = difference.changes[: rules.MAP_SEGMENT_LIMIT if isinstance(difference.changes, tuple) else _SHOWN]
         found += output.columns([_row(change) for change in shown]).splitlines()
         left = len(difference.changes) - len(shown)
-        found += [f"and {left} more ranges: masks with holes"] if left else []
+        found += [f"and {left} more segments: masks with holes"] if left else []
     sizes = {f"{old} -> {new}": held for (old, new), held in _totals(difference, memory).items()}
     open_ = totals(((span.base, span.size, "not told") for span in difference.untold), memory)
     return found + (ram.lines(sizes | open_) if memory else [])

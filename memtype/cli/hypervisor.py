@@ -52,7 +52,7 @@ def _answers(asked: Policy, args: argparse.Namespace, machine: Machine | None) -
 
 
 def _segments(asked: Policy, args: argparse.Namespace, machine: Machine | None) -> list[Segment]:
-    """The stretches of what is asked for in which the guest's type is the same, as that hypervisor reads MTRRs."""
+    """The segments of what is asked for in which the guest's type is the same, as that hypervisor reads MTRRs."""
     if asked.view is not None and machine is None and args.mtrr is None:
         raise InputError(f"--hypervisor {asked.name} looks at the guest's MTRRs: give a dump or --mtrr TYPE")
     state = guest.vcpus(args, machine)[0].mtrrs

@@ -23,7 +23,7 @@ from memtype.types import MemoryType
 
 EXAMPLE = "memtype kvm --kernel 6.12.77 --mtrr wb --at 0xa0000 --pat uc --host uc"
 _PTE_TYPES = ("UC", "UC-", "WC", "WT", "WP", "WB")
-_SHOWN = 64  # stretches that are printed of a map that is too long
+_SHOWN = 64  # segments that are printed of a map that is too long
 _LEVELS = {1: "4 KiB", 2: "2 MiB", 3: "1 GiB"}
 _CACHED = frozenset({MemoryType.WB, MemoryType.WT, MemoryType.WP})
 
@@ -66,14 +66,14 @@ def run(args: argparse.Namespace) -> int:
     if args.kernel is None:
         return _every_profile(args, machine)
     vm = guest.make_vm(args, args.kernel, machine)
-    stretches, more = _stretches(vm, args)
-    conflicts = [stretch for stretch in stretches if stretch.conflict]
+    segments, more = _segments(vm, args)
+    conflicts = [s for s in segments if s.conflict]
     if args.json:
         output.print_json(
-            "kvm", {**_setting_json(vm), "map": [_stretch_json(vm, s, args) for s in stretches], **_more_json(more)}
+            "kvm", {**_setting_json(vm), "map": [_segment_json(vm, s, args) for s in segments], **_more_json(more)}
         )
     else:
-        output.say(_text(vm, stretches, more, args))
+        output.say(_text(vm, segments, more, args))
     output.notes(guest.notes(machine, args.mtrr is not None, vm))
     return 1 if conflicts else 0
 
@@ -82,16 +82,16 @@ def _beside(args: argparse.Namespace, machine: Machine | None) -> int:
     """Several paging modes under one release, one below the other."""
     asked = [argparse.Namespace(**vars(args) | {"tdp": mode}) for mode in args.tdp.split(",")]
     made = [(one, guest.make_vm(one, args.kernel or NEWEST, machine)) for one in asked]
-    found = [(one, vm, *_stretches(vm, one)) for one, vm in made]
+    found = [(one, vm, *_segments(vm, one)) for one, vm in made]
     if args.json:
-        modes = [{**_setting_json(vm), "map": [_stretch_json(vm, s, one) for s in stretches], **_more_json(more)}
-                 for one, vm, stretches, more in found]  # fmt: skip
+        modes = [{**_setting_json(vm), "map": [_segment_json(vm, s, one) for s in segments], **_more_json(more)}
+                 for one, vm, segments, more in found]  # fmt: skip
         output.print_json("kvm", {"modes": modes})
     else:
-        output.say("\n\n".join(_text(vm, stretches, more, one) for one, vm, stretches, more in found))
+        output.say("\n\n".join(_text(vm, segments, more, one) for one, vm, segments, more in found))
     extra = [] if args.kernel else [f"no --kernel given: the newest release read, {NEWEST}"]
     output.notes([*extra, *dict.fromkeys(note for _, vm in made for note in guest.notes(machine, bool(args.mtrr), vm))])
-    return 1 if any(s.conflict for _, _, stretches, _ in found for s in stretches) else 0
+    return 1 if any(s.conflict for _, _, segments, _ in found for s in segments) else 0
 
 
 # --- one release ------------------------------------------------------------------------------------------------
@@ -101,7 +101,7 @@ Deviation = tuple[MemoryType, MemoryType, str]  # KVM's MTRR type, the manual's,
 
 
 @dataclass(frozen=True, slots=True)
-class Stretch:
+class LeafSegment:
     """Bytes [base, base + size) with one leaf: for every vCPU its leaf and effective type."""
 
     base: int
@@ -112,18 +112,18 @@ class Stretch:
     deviations: tuple[Deviation | None, ...] = ()
 
 
-def _stretches(vm: Vm, args: argparse.Namespace) -> tuple[list[Stretch], int]:
-    """The stretches of what is asked for, and how many more there are: masks with holes may make millions."""
+def _segments(vm: Vm, args: argparse.Namespace) -> tuple[list[LeafSegment], int]:
+    """The segments of what is asked for, and how many more there are: masks with holes may make millions."""
     base, size = addresses.span(args.at) if args.at else (0, vm.gfn_end << rules.PAGE_SHIFT)
     vm.leaf(base)
     vm.leaf(base + size - 1)
     alike = _alike(vm, args.mmio)
     count = alike.count(base >> rules.PAGE_SHIFT, -(-(base + size) >> rules.PAGE_SHIFT))
     shown = count if count <= rules.MAP_SEGMENT_LIMIT else _SHOWN
-    return list(islice(_each_stretch(vm, args, alike, base, size), shown)), count - shown
+    return list(islice(_each_segment(vm, args, alike, base, size), shown)), count - shown
 
 
-def _each_stretch(vm: Vm, args: argparse.Namespace, alike: Ints, base: int, size: int) -> Iterator[Stretch]:
+def _each_segment(vm: Vm, args: argparse.Namespace, alike: Ints, base: int, size: int) -> Iterator[LeafSegment]:
     host = MemoryType.parse(args.host) if args.host else None
     for first, end, _ in alike.within(base >> rules.PAGE_SHIFT, -(-(base + size) >> rules.PAGE_SHIFT)):
         low = max(base, first << rules.PAGE_SHIFT)
@@ -133,7 +133,7 @@ def _each_stretch(vm: Vm, args: argparse.Namespace, alike: Ints, base: int, size
         kinds = tuple(_effective(vm, low, args, n) for n in numbers)
         conflict = host is not None and any((kind in _CACHED) != (host in _CACHED) for kind in kinds)
         deviations = () if args.mmio else tuple(vm.deviation(low, n) for n in numbers)
-        yield Stretch(low, high - low, leaves, kinds, conflict, deviations)
+        yield LeafSegment(low, high - low, leaves, kinds, conflict, deviations)
 
 
 def _alike(vm: Vm, mmio: bool) -> Ints:
@@ -150,10 +150,10 @@ def _effective(vm: Vm, gpa: int, args: argparse.Namespace, vcpu: int = 0) -> Mem
     return vm.effective(gpa, args.pat or "WB", vcpu, args.mmio, args.host_mtrr, private=args.private)
 
 
-def _text(vm: Vm, stretches: list[Stretch], more: int, args: argparse.Namespace) -> str:
+def _text(vm: Vm, segments: list[LeafSegment], more: int, args: argparse.Namespace) -> str:
     selected = MemoryType.parse(args.pat or "WB")
     lines = [f"{vm.profile}, {guest.setting(vm)}", f"page-table entry selects {selected}; leaf -> effective type:"]
-    for s in stretches:
+    for s in segments:
         pairs = dict.fromkeys(zip(s.leaves, s.effective, strict=True))
         shown = " or ".join(f"{guest.leaf_text(vm, leaf.bits)} -> {kind}" for leaf, kind in pairs)
         lines.append(f"{addresses.mem(s.base, s.size)}  {shown}")
@@ -164,8 +164,8 @@ def _text(vm: Vm, stretches: list[Stretch], more: int, args: argparse.Namespace)
         if s.conflict:
             lines.append(f"  alias: the host maps it {MemoryType.parse(args.host)}; conflicting types, "
                          "machine checks are possible")  # fmt: skip
-    lines += [f"and {more} more stretches: masks with holes; ask for a part with --at"] if more else []
-    decided = list(dict.fromkeys(leaf.rule for s in stretches for leaf in s.leaves))
+    lines += [f"and {more} more segments: masks with holes; ask for a part with --at"] if more else []
+    decided = list(dict.fromkeys(leaf.rule for s in segments for leaf in s.leaves))
     lines += [line for rule in decided for line in guest.wrapped(guest.rule_text(rule), "  ")]
     return "\n".join(lines + (guest.sources(decided) if args.why else []))
 
@@ -192,7 +192,7 @@ def _setting_json(vm: Vm) -> dict[str, Any]:
             "noncoherent_dma": vm.has_noncoherent_dma, "vm_type": vm.vm_type}  # fmt: skip
 
 
-def _stretch_json(vm: Vm, s: Stretch, args: argparse.Namespace) -> dict[str, Any]:
+def _segment_json(vm: Vm, s: LeafSegment, args: argparse.Namespace) -> dict[str, Any]:
     deviations = s.deviations or (None,) * len(s.leaves)
     leaves = [{**guest.leaf_json(vm, leaf.bits), "effective": kind, "why": output.why([KVM_RULES[leaf.rule]]),
                **guest.deviation_json(deviation)}
@@ -222,13 +222,13 @@ def _every_profile(args: argparse.Namespace, machine: Machine | None) -> int:
         except InputError as error:
             left_out[known.span] = str(error)
             continue
-        found, more = _stretches(vm, args)
+        found, more = _segments(vm, args)
         conflicts += any(s.conflict for s in found)
         leaves = list(dict.fromkeys(guest.leaf_text(vm, leaf.bits) for s in found for leaf in s.leaves))
         kinds = list(dict.fromkeys(str(kind) for s in found for kind in s.effective))
         decided = list(dict.fromkeys(leaf.rule for s in found for leaf in s.leaves))
         rows.append((known.span, " | ".join(leaves), " | ".join(kinds), ", ".join(decided)))
-        shown = [_stretch_json(vm, s, args) for s in found]
+        shown = [_segment_json(vm, s, args) for s in found]
         payload.append({**_setting_json(vm), "releases": known.span, "map": shown, **_more_json(more)})
     if not payload:
         same = len(set(left_out.values())) == 1  # then it is not about any release

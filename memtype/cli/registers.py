@@ -1,4 +1,4 @@
-"""Registers in words: what a pair covers, what is odd about it, and which registers decide a stretch of the map."""
+"""Registers in words: what a pair covers, what is odd about it, and which registers decide a segment of the map."""
 
 from __future__ import annotations
 

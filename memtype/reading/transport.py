@@ -1,8 +1,8 @@
 """How text travels, undone once before any family looks: mails, web pages, editors, terminals, lists and tables.
 
 `undo` gives the text as its printer wrote it, and for every line of it the number of the line in the user's own text.
-A text that nothing happened to comes back as it is. Undoing twice is undoing once: the steps are taken in turn until
-the text stays. JSON documents and hex dumps hold every sign that a step looks for; steps leave them alone.
+A text that nothing happened to comes back as it is. Undoing twice is undoing once: the steps are repeated until the
+text stays. JSON documents and hex dumps hold every sign that a step looks for; steps leave them alone.
 """
 
 from __future__ import annotations

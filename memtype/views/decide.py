@@ -81,7 +81,7 @@ def _acrn(s: Registers, address: int) -> MemoryType:
 
 
 def tom2_end(program: Program, s: Registers) -> int:
-    """Where TOP_MEM2 ends its area above 4 GiB in this reading; 0 where it has none."""
+    """Where TOP_MEM2 ends its range above 4 GiB in this reading; 0 where it has none."""
     if program.tom2 == "tom2-none":
         return 0
     kept = rules.LINUX_TOM2_FIELD if program.tom2 == "tom2-forced" else rules.TOM2_FIELD

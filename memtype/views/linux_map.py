@@ -56,7 +56,7 @@ class MapCounts(NamedTuple):
 
 
 def entries(s: Registers) -> tuple[Entry, ...]:
-    """The map as ``mtrr=debug`` prints it. Areas of the default type are not in it; E = 0 makes none."""
+    """The map as ``mtrr=debug`` prints it. Segments of the default type are not in it; E = 0 makes none."""
     if not s.def_type & rules.DEF_TYPE_E:
         return ()
     limit = tom2_end(_PROGRAM, s)

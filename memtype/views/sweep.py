@@ -25,7 +25,7 @@ def resolve(program: Program, s: Registers) -> tuple[list[int], list[int]]:
     """
     bases: list[int] = []
     kinds: list[int] = []
-    for cut, kind in _stretches(program, s):
+    for cut, kind in _segments(program, s):
         if not kinds or kinds[-1] != kind:
             bases.append(cut)
             kinds.append(kind)
@@ -34,7 +34,7 @@ def resolve(program: Program, s: Registers) -> tuple[list[int], list[int]]:
     return bases, kinds
 
 
-def _stretches(program: Program, s: Registers) -> Iterator[tuple[int, MemoryType]]:
+def _segments(program: Program, s: Registers) -> Iterator[tuple[int, MemoryType]]:
     limit = tom2_end(program, s)
     known: dict[tuple[int, bool], MemoryType] = {}
     for cut, pairs in active_pairs(program, s):
@@ -61,7 +61,7 @@ def active_pairs(program: Program, s: Registers) -> Iterator[tuple[int, int]]:
 
 
 def _edges(program: Program, s: Registers, n: int) -> Iterator[tuple[int, int]]:
-    """Where a pair's stretches begin and end, by rising address and no sooner than asked: a cube may have many."""
+    """Where a pair's blocks begin and end, by rising address and no sooner than asked: a cube may have many."""
     for start, end in ways.spans(program.ranges, *s.variable[n], s.maxphyaddr):
         yield start, 1 << n
         yield end, 1 << n

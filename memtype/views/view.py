@@ -155,7 +155,7 @@ class View:
 
     @property
     def ranges(self) -> tuple[tuple[int, int, int, MemoryType], ...]:
-        """(register, base, size, type) of each stretch that a valid pair denotes in this reading, by register.
+        """(register, base, size, type) of each block that a valid pair denotes in this reading, by register.
 
         With exact cubes a holey mask gives several. For "proc" these are the lines of /proc/mtrr.
 
@@ -178,7 +178,7 @@ class View:
 
     @property
     def entries(self) -> tuple[Entry, ...]:
-        """The kernel's own map (6.5 on) as ``mtrr=debug`` prints it: areas of the default type are not stored.
+        """The kernel's own map (6.5 on) as ``mtrr=debug`` prints it: segments of the default type are not stored.
 
         Examples
         --------

@@ -38,7 +38,7 @@ OVERLAPS: Final[dict[str, Callable[[Sequence[int]], int]]] = {
 
 
 def spans(rule: str, base: int, mask: int, maxphyaddr: int) -> Iterable[tuple[int, int]]:
-    """The (start, end) stretches of a valid pair by rising address: several only where a mask has holes."""
+    """The (start, end) blocks of a valid pair by rising address: several only where a mask has holes."""
     if rule == EXACT:
         return exact.spans(base, mask, maxphyaddr)
     start, end = SPANS[rule](base, mask, maxphyaddr)

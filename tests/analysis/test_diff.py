@@ -66,7 +66,7 @@ def test_a_shattered_map_differs_from_itself_in_nothing_and_from_others_in_one_l
     shattered = mt.MtrrState(0x800, variable=[(0x1006, 0xAAAAAAAAA800)], maxphyaddr=48)
     assert not mt.diff(shattered, shattered)
     found = mt.diff(shattered, ONE)
-    assert found and len(found) == 2048 and "differs in 2048 ranges" in found.summary
+    assert found and len(found) == 2048 and "differs in 2048 segments" in found.summary
 
 
 def test_widths_and_untold_parts_are_left_out_and_named():

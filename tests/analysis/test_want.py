@@ -85,7 +85,7 @@ def test_the_questions_of_framebuffer_authors():
     assert mt.want("WB", state=state, at=0x7FFFFFFF)
 
 
-def test_reasons_name_the_seat():
+def test_reasons_name_the_type_that_decides():
     assert mt.want("UC", mtrr="WB", vendor="amd").reason == (
         "AMD: MTRR WB admits only CD, WC, WT, WP and WB (CD is UC that probes the caches: ask for CD)"
     )

@@ -1,4 +1,4 @@
-"""Arguments of the wrong kind: one line of this package's own, whatever the door they come in by; nothing mutable."""
+"""Arguments of the wrong kind: one line of this package's own, wherever they are given; nothing mutable."""
 
 from __future__ import annotations
 

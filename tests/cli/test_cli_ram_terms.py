@@ -84,7 +84,7 @@ def test_order_is_not_told_of_where_a_range_is_not_told() -> None:
 def test_a_log_that_tells_a_bit_of_a_register_is_compared_by_it(write: Any, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["diff", write("a", WB, UC), write("b", WB, (0, 0))]) == 1
     out = capsys.readouterr().out
-    assert "registers differ in 1 place, memory map differs in 1 range" in out
+    assert "registers differ in 1 place, memory map differs in 1 segment" in out
     assert "  IA32_MTRR_PHYSMASK1  0x0000000fc0000800  ->  off\n" in out
     assert cli.main(["diff", "--json", write("a", WB, UC), write("b", WB, (0, 0))]) == 1
     (register,) = json.loads(capsys.readouterr().out)["comparisons"][0]["registers"]

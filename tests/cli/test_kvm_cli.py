@@ -319,9 +319,9 @@ def test_masks_with_holes_are_shown_in_part(run, tmp_path):
     path.write_text("0x2ff 0x806\n0x200 0x0\n0x201 0x155555555800\n")
     setting = ["--kernel", "4.1", "--ncdma", "--maxphyaddr", "46", str(path)]
     status, out, _ = run("kvm", *setting)
-    assert status == 0 and "more stretches: masks with holes" in out and len(out.splitlines()) < 150
+    assert status == 0 and "more segments: masks with holes" in out and len(out.splitlines()) < 150
     assert json.loads(run("kvm", *setting, "--json")[1])["more"] > 65_536
-    assert "more stretches" not in run("kvm", *setting, "--at", "0+64M")[1]
+    assert "more segments" not in run("kvm", *setting, "--at", "0+64M")[1]
     status, out, _ = run("zap", *setting, "--event", "msr:0x200=1")
     assert status == 1 and out.startswith("Yes: ") and "more" in out
     assert len(out.splitlines()) < 60

@@ -268,7 +268,7 @@ def test_snp_leaves_no_incoherent_type():
         assert snp is {T.UC: T.CD, T.WC: T.WC_PLUS}.get(plain, plain)
 
 
-def test_ept_stands_in_the_mtrrs_seat_unless_ipat_or_cd():
+def test_the_ept_type_stands_for_the_mtrrs_unless_ipat_or_cd():
     for kind, pat in itertools.product(rules.EPT_TYPES, rules.PAT_TYPES):
         assert mt.effective_ept(kind, False, pat) is mt.effective(kind, pat)
         assert mt.effective_ept(kind, True, pat) == kind

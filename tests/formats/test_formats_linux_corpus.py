@@ -33,7 +33,7 @@ def name_of(path: Path) -> str:
 
 
 def write_back(state: mt.MtrrState, *, tom2: bool) -> list[tuple[int, int]]:
-    """The WB stretches of the variable ranges alone; below 1 MiB they count as WB, as in mtrr_cleanup."""
+    """The WB segments of the variable ranges alone; below 1 MiB they count as WB, as in mtrr_cleanup."""
     bare = replace(state, def_type=state.def_type & ~rules.DEF_TYPE_FE, **({} if tom2 else {"tom2": 0, "syscfg": 0}))
     return [(s.base, s.end) for s in bare.map if s.type == mt.MemoryType.WB]
 
@@ -74,9 +74,9 @@ def test_total_ram_covered_is_the_sum_of_our_write_back(corpus):
 
 
 def holes(state: mt.MtrrState, end_of_ram: int) -> list[list[int]]:
-    """What Linux takes from the RAM map: holes between WB stretches, the head, and the tail up to the end of RAM."""
-    stretches = write_back(state, tom2=True)
-    edges = [0, *(edge for stretch in stretches for edge in stretch)]
+    """What Linux takes from the RAM map: holes between WB segments, the head, and the tail up to the end of RAM."""
+    segments = write_back(state, tom2=True)
+    edges = [0, *(edge for segment in segments for edge in segment)]
     found = [[a, b] for a, b in zip(edges[::2], edges[1::2]) if a < b]
     return found + ([[edges[-1], end_of_ram]] if edges[-1] < end_of_ram else [])
 

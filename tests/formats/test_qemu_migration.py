@@ -1,4 +1,4 @@
-"""QEMU's stream, its JSON and the guest itself are three witnesses of one state."""
+"""QEMU's stream, its JSON and the guest itself tell one state."""
 
 import gzip
 import re

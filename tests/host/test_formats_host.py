@@ -1,4 +1,4 @@
-"""Reading a host: every source it may have, each of them absent or refused in turn."""
+"""Reading a host: every source it may have, each of them absent or refused."""
 
 from __future__ import annotations
 

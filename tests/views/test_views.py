@@ -105,7 +105,7 @@ MODELS = dict.fromkeys(PROGRAMS, "mtrr-variable") | {
 }  # fmt: skip
 
 
-def test_stretches_come_by_rising_address() -> None:
+def test_blocks_come_by_rising_address() -> None:
     """The sweep merges them as they come."""
     rng = random.Random(6)
     several = 0
