@@ -1,4 +1,4 @@
-"""Jobs that the call itself decides: single addresses, few addresses, one map."""
+"""Jobs that the call itself decides: single addresses, few addresses, one map, one state."""
 
 from __future__ import annotations
 
@@ -6,9 +6,14 @@ import timeit
 
 import numpy as np
 
+import memtype as mt
+from bench.limits import Candidates
 from bench.measure import Call, Goal, Job, ratio
-from bench.states import addresses, state
+from bench.states import LOW, VARIABLE, WIDTH, addresses, crowded, state
 from memtype.backends import reference
+
+EMPTY = "empty method"
+OR = "np.bitwise_or(out=)"
 
 
 class Empty:
@@ -18,42 +23,96 @@ class Empty:
         return None
 
 
+def _each(call: Call, arguments: list[int]) -> tuple[Call, int]:
+    def run() -> None:
+        for argument in arguments:
+            call(argument)  # type: ignore[call-arg]
+
+    return run, len(arguments)
+
+
 def scalars() -> Job:
-    s, nothing, given, out = state(10), Empty(), addresses(64, 0), np.empty(64, np.uint8)
-    names = {"s": s, "nothing": nothing, "given": given, "out": out}
+    s, nothing = state(10), Empty()
+    anywhere = addresses(50_000).tolist()  # more MiB than a state remembers
+    low = addresses(2_000, 1).tolist()
+    calls: Candidates = {
+        EMPTY: _each(nothing.method, anywhere),
+        "s.at, asked again": _each(s.at, [0xE0000000] * 2_000),
+        "s.at, anywhere": _each(s.at, anywhere),
+        "s.at, below 1 MiB": _each(s.at, low),
+    }
+    goals = [
+        Goal("at, asked again <= 2.5 empty method calls", 2.5, ratio("s.at, asked again", EMPTY)),
+        Goal("at, any address <= 5 empty method calls", 5, ratio("s.at, anywhere", EMPTY)),
+        Goal("at, below 1 MiB <= 5 empty method calls", 5, ratio("s.at, below 1 MiB", EMPTY)),
+    ]
+    return Job("scalars", calls, goals, beside=(EMPTY,))
+
+
+def few() -> Job:
+    names = {
+        "s": state(10), "np": np, "given": addresses(64, 0), "other": addresses(64, 0), "out": np.empty(64, np.uint8),
+        "words": np.empty(64, np.uint64),
+    }  # fmt: skip
 
     def repeat(statement: str) -> tuple[Call, int]:
         timer = timeit.Timer(statement, globals=names)
         return lambda: timer.timeit(2000), 2000
 
-    calls = {
-        "empty method": repeat("nothing.method(0xE0000000)"),
-        "s.at": repeat("s.at(0xE0000000)"),
+    calls: Candidates = {
         "64, out=": repeat("s.types(given, out=out)"),
         "64, allocating": repeat("s.types(given)"),
+        OR: repeat("np.bitwise_or(given, other, out=words)"),
+        "np.bitwise_or": repeat("np.bitwise_or(given, other)"),
     }
-    goals = [
-        Goal("at <= 2.5x an empty method call", 2.5, ratio("s.at", "empty method")),
-        Goal("64 addresses <= 450 ns with out=", 450, lambda t: t["64, out="], unit=" ns"),
-        Goal("64 addresses <= 700 ns allocating", 700, lambda t: t["64, allocating"], unit=" ns"),
-    ]
-    return Job("scalars and small arrays", calls, goals, beside="empty method")
+    goal = Goal("64 addresses, out= <= 2.6x np.bitwise_or", 2.6, ratio("64, out=", OR))
+    return Job("64 addresses", calls, [goal], beside=(OR,))
 
 
 def whole_map(rounds: int) -> Job:
-    s = state(10)
-    fresh = iter([state(10) for _ in range(20 * (rounds + 2))])  # each map is asked for once
+    s, nothing = state(10), Empty()
+    fresh = iter([state(10) for _ in range(40 * (rounds + 2))])  # each map is asked for once
 
     def some_maps() -> None:
         for _ in range(20):
             next(fresh).map  # noqa: B018
 
-    calls: dict[str, tuple[Call, int]] = {
+    calls: Candidates = {
         "map": (some_maps, 20),
         "reference": (lambda: reference.resolve(s), 1),
+        EMPTY: _each(nothing.method, list(range(2000))),
     }
     goals = [
-        Goal("map <= 1.0 us", 1000, lambda t: t["map"], unit=" ns"),
+        Goal("map of a fresh state <= 40 empty method calls", 40, ratio("map", EMPTY)),
         Goal("map >= 25x the reference", 25, ratio("reference", "map"), least=True),
     ]
-    return Job("map of a fresh state, 10 ranges", calls, goals, beside="map")
+    return Job("map of a fresh state, 10 ranges", calls, goals, beside=(EMPTY, "map"))
+
+
+def building() -> Job:
+    """A state from its registers, and the tables of the array kernels from a state."""
+    variable = {10: VARIABLE[10], 255: list(crowded(255).variable)}
+    calls: Candidates = {
+        f"MtrrState, {ranges} ranges": (
+            lambda given=given: [mt.MtrrState(0xC06, LOW, given, WIDTH) for _ in range(20)], 20
+        )
+        for ranges, given in variable.items()
+    }  # fmt: skip
+    goals = [Goal("MtrrState of 10 ranges <= 10 us", 10_000, lambda t: t["MtrrState, 10 ranges"], unit=" ns")]
+    if mt.backend == "native":
+        calls |= {f"tables, {ranges} ranges": _tables(ranges) for ranges in variable}
+        goals.append(Goal("tables of 255 ranges <= 15 us", 15_000, lambda t: t["tables, 255 ranges"], unit=" ns"))
+    return Job("building", calls, goals, beside=())
+
+
+def _tables(ranges: int) -> tuple[Call, int]:
+    from memtype.backends import native
+
+    s = state(10) if ranges == 10 else crowded(ranges)
+    made, registers, isa = native.ffi.new("memtype_tables *"), native.registers(s), native._isa
+
+    def build() -> None:
+        for _ in range(20):
+            native.lib.memtype_tables_build(registers, isa, made)
+
+    return build, 20

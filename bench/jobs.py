@@ -3,38 +3,55 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from bench import calls, lookups, pipelines
 from bench.limits import Limits
 from bench.measure import Goal, Job, ratio
 
+OURS = ratio("memtype", "limit")
+
 
 def jobs(quick: bool, rounds: int) -> Iterator[Job]:
     """One at a time, since the large ones take memory."""
     limits = Limits()
-    large, million, states = (4 * 10**7, 10**6, 10**4) if quick else (10**8, 10**6, 10**6)
-    best: dict[str, Any] = {"isa": "avx512"}
-    avx2: dict[str, Any] = {"isa": "avx2"}
-    ours = ratio("memtype", "limit")
-    yield lookups.scatter(limits, 65536, 2, [
-        Goal("65,536 <= 1.25x limit", 1.25, ours, **best),
-        Goal("65,536 >= 60x np.searchsorted", 60, ratio("np.searchsorted", "memtype"), least=True, **best),
-    ])  # fmt: skip
+    million, states = 10**6, 10**4 if quick else 10**6
+    yield from warm(limits)
     for ranges in (2, 8, 10, 32):
-        goals = [Goal("10^6 <= 1.3x limit", 1.3, ours, **best), Goal("AVX2, 10^6 <= 3.5x limit", 3.5, ours, **avx2)]
-        yield lookups.scatter(limits, million, ranges, goals if ranges <= 10 else [], threads=ranges == 10)
-    yield lookups.scatter(limits, large, 10, [
-        Goal(f"{large:.0e} <= 1.10x limit", 1.1, ours, **best),
-        Goal(f"{large:.0e} <= np.copyto", 1.0, ratio("memtype", "np.copyto(u1, u8)")),
-        Goal(f"AVX2, {large:.0e} <= 1.7x limit", 1.7, ours, **avx2),
-    ], slow_peers=False, threads=True)  # fmt: skip
+        goals = [Goal(f"10^6, {ranges} ranges <= 1.15x limit", 1.15, OURS, isa="avx512")] if ranges <= 10 else []
+        yield lookups.scatter(limits, million, ranges, goals, threads=ranges == 10)
+    yield from memory_bound(limits, (4 * 10**6,) if quick else (2 * 10**7, 10**8))
     yield lookups.low_share(65536)
     yield lookups.many_ranges(million)
+    yield lookups.segments(million)
     yield lookups.maps(limits, million)
+    yield lookups.counted(million)
+    yield lookups.ragged(10**5 if quick else million, 1000)
     yield pipelines.effective(limits, million)
     yield lookups.pages(limits, million)
     yield calls.whole_map(rounds)
-    yield pipelines.ept_fill(limits, million)
+    for count in (million,) if quick else (million, 2 * 10**7):
+        yield pipelines.ept_fill(limits, count)
     yield calls.scalars()
+    yield calls.few()
+    yield calls.building()
     yield pipelines.fleet(limits, states)
+
+
+def warm(limits: Limits) -> Iterator[Job]:
+    """In the second-level cache."""
+    for ranges, limit in ((2, 1.35), (10, 1.95)):
+        yield lookups.scatter(limits, 65536, ranges, [
+            Goal(f"65,536, {ranges} ranges <= {limit}x limit", limit, OURS, isa="avx512"),
+            Goal(f"65,536, {ranges} ranges >= 60x np.searchsorted", 60, ratio("np.searchsorted", "memtype"), least=True,
+                 isa="avx512"),
+        ])  # fmt: skip
+
+
+def memory_bound(limits: Limits, counts: tuple[int, ...]) -> Iterator[Job]:
+    for count in counts:
+        copied = ratio("memtype", lookups.COPY)
+        yield lookups.scatter(limits, count, 10, [
+            Goal(f"{count:.0e}, 10 ranges <= 1.25x limit", 1.25, OURS, isa="avx512"),
+            Goal(f"{count:.0e}, 10 ranges <= 0.90x np.copyto", 0.9, copied, isa="avx512"),
+            Goal(f"{count:.0e}, 10 ranges, AVX2 <= 1.0x np.copyto", 1.0, copied, isa="avx2"),
+        ], slow_peers=False, threads=True)  # fmt: skip

@@ -1,50 +1,74 @@
-/* limits.c - what memory allows: passes that move the bytes of a job and do nothing else. Not part of the product. */
+/* limits.c - what memory allows: passes that move the bytes of a job and do nothing else. Not part of the product.
+ *
+ * Which pass is the fastest differs from processor to processor: non-temporal stores win where the output leaves the
+ * caches; asking ahead wins or loses. So there are four, and the best at run time is the limit.
+ */
 #include <immintrin.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
-#define AHEAD(lanes) ((lanes) < 8 ? 1024 : 384) /* elements of prefetch: as the kernels' */
-#define STREAM_MIN (1u << 25)
+#define AHEAD 1024 /* elements: 8 KiB */
+#define STREAM 1   /* bits of `how`: stores past the caches; ask for what comes 8 KiB on */
+#define FETCH 2
 
 #define BLOCK(lanes) (8 * (lanes)) /* elements whose bytes fill one vector of the output */
 #define OR8(in, lanes, load, or) \
 	or(or(or(load(in), load((in) + (lanes))), or(load((in) + 2 * (lanes)), load((in) + 3 * (lanes)))), \
 	   or(or(load((in) + 4 * (lanes)), load((in) + 5 * (lanes))), or(load((in) + 6 * (lanes)), load((in) + 7 * (lanes)))))
 
-static void ahead(const uint64_t *in, size_t lanes)
+static inline __attribute__((always_inline)) void ahead(const uint64_t *in, size_t words)
 {
-	for (size_t i = 0; i < BLOCK(lanes); i += 8)
-		_mm_prefetch((const char *)(in + AHEAD(lanes) + i), _MM_HINT_NTA);
+	for (size_t i = 0; i < words; i += 8)
+		_mm_prefetch((const char *)(in + AHEAD + i), _MM_HINT_T0);
 }
 
 /* Three passes for one width of vector. n is a multiple of 64, `out` aligned to 64.
  * read: 8 bytes (and 8 more of `b` unless NULL) of each element, write 1. merge: read 8, OR them into 8 in place.
  * scan: read 8; the answer keeps the compiler from leaving that out. */
 #define PASSES(isa, target, lanes, vector, load, or, store, stream) \
-	target void limit_read_##isa(const uint64_t *a, const uint64_t *b, size_t n, uint8_t *out) \
+	static inline __attribute__((always_inline)) target void read_##isa(int how, const uint64_t *a, const uint64_t *b, \
+									    size_t n, uint8_t *out) \
 	{ \
 		for (size_t i = 0; i < n; i += BLOCK(lanes)) { \
 			vector seen = OR8(a + i, lanes, load, or); \
 \
 			if (b) \
 				seen = or(seen, OR8(b + i, lanes, load, or)); \
-			if (n >= STREAM_MIN) { \
-				ahead(a + i, lanes); \
-				if (b) \
-					ahead(b + i, lanes); \
+			if (how & FETCH) \
+				ahead(a + i, BLOCK(lanes)); \
+			if (how & FETCH && b) \
+				ahead(b + i, BLOCK(lanes)); \
+			if (how & STREAM) \
 				stream(out + i, seen); \
-			} else { \
+			else \
 				store(out + i, seen); \
-			} \
 		} \
 		_mm_sfence(); \
 	} \
 \
-	target void limit_merge_##isa(const uint64_t *in, size_t n, uint64_t *words) \
+	target void limit_read_##isa(int how, const uint64_t *a, const uint64_t *b, size_t n, uint8_t *out) \
 	{ \
-		for (size_t i = 0; i < n; i += lanes) \
-			store(words + i, or(load(words + i), load(in + i))); \
+		if (how == 0) \
+			read_##isa(0, a, b, n, out); \
+		else if (how == STREAM) \
+			read_##isa(STREAM, a, b, n, out); \
+		else if (how == FETCH) \
+			read_##isa(FETCH, a, b, n, out); \
+		else \
+			read_##isa(STREAM | FETCH, a, b, n, out); \
+	} \
+\
+	target void limit_merge_##isa(int how, const uint64_t *in, size_t n, uint64_t *words) \
+	{ \
+		for (size_t i = 0; i < n; i += BLOCK(lanes)) { \
+			if (how & FETCH) { \
+				ahead(in + i, BLOCK(lanes)); \
+				ahead(words + i, BLOCK(lanes)); \
+			} \
+			for (size_t k = i; k < i + BLOCK(lanes); k += lanes) \
+				store(words + k, or(load(words + k), load(in + k))); \
+		} \
 	} \
 \
 	target uint64_t limit_scan_##isa(const uint64_t *in, size_t n) \

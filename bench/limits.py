@@ -12,17 +12,23 @@ import numpy as np
 from cffi import FFI
 
 import memtype as mt
+from bench.measure import Call
 
 CDEF = """
-void limit_read_{0}(const uint64_t *a, const uint64_t *b, size_t n, uint8_t *out);
-void limit_merge_{0}(const uint64_t *in, size_t n, uint64_t *words);
+void limit_read_{0}(int how, const uint64_t *a, const uint64_t *b, size_t n, uint8_t *out);
+void limit_merge_{0}(int how, const uint64_t *in, size_t n, uint64_t *words);
 uint64_t limit_scan_{0}(const uint64_t *in, size_t n);
+void limit_memset(uint8_t *out, int value, size_t n);
 """
 WIDTHS = {"avx512": "avx512", "avx2": "avx2", "ssse3": "sse2", "portable": "sse2"}
+READS = {"plain": 0, "streamed": 1, "fetched": 2, "streamed, fetched": 3}
+MERGES = {"plain": 0, "fetched": 2}
+
+Candidates = dict[str, tuple[Call, int]]
 
 
 class Limits:
-    """Passes of the width that the instruction set in use has; `missing` says why there are none."""
+    """Passes of the width that the instruction set in use has, as candidates; `missing` says why there are none."""
 
     missing: str | None = None
 
@@ -33,7 +39,7 @@ class Limits:
             self.missing = "no C compiler" if width else f"no limit kernel for {mt.isa}"
             return
         self._ffi = FFI()
-        self._ffi.cdef(CDEF.format(width) + "void limit_memset(uint8_t *out, int value, size_t n);")
+        self._ffi.cdef(CDEF.format(width))
         with tempfile.TemporaryDirectory() as scratch:
             library = Path(scratch) / "limits.so"
             source = Path(__file__).with_name("limits.c")
@@ -46,21 +52,40 @@ class Limits:
         self._merge = getattr(self._lib, f"limit_merge_{width}")
         self._scan = getattr(self._lib, f"limit_scan_{width}")
 
-    def read(self, a: Any, out: Any, b: Any = None) -> None:
-        """Read 8 bytes of each element, or 16, and write one."""
-        second = self._ffi.NULL if b is None else self._words(b)
-        self._read(self._words(a), second, a.size // 64 * 64, self._ffi.from_buffer("uint8_t[]", out))
+    def skipped(self, *names: str) -> dict[str, str]:
+        """Why the candidates of these names are not there."""
+        return dict.fromkeys(names, self.missing) if self.missing else {}
 
-    def merge(self, words: Any, a: Any) -> None:
+    def read(self, a: Any, out: Any, b: Any = None) -> Candidates:
+        """Read 8 bytes of each element, or 16, and write one."""
+        if self.missing:
+            return {}
+        second = self._ffi.NULL if b is None else self._words(b)
+        words, count, written = self._words(a), a.size // 64 * 64, self._ffi.from_buffer("uint8_t[]", out)
+        return {
+            f"limit: {name}": (lambda how=how: self._read(how, words, second, count, written), a.size)
+            for name, how in READS.items()
+        }
+
+    def merge(self, words: Any, a: Any) -> Candidates:
         """Read 8 bytes of each element and OR them into 8 in place."""
-        self._merge(self._words(a), a.size // 64 * 64, self._words(words))
+        if self.missing:
+            return {}
+        given, count, written = self._words(a), a.size // 64 * 64, self._words(words)
+        return {
+            f"limit: {name}": (lambda how=how: self._merge(how, given, count, written), a.size)
+            for name, how in MERGES.items()
+        }
 
     def scan(self, a: Any) -> None:
         """Read 8 bytes of each element."""
         self._scan(self._words(a), a.size // 64 * 64)
 
-    def memset(self, out: Any) -> None:
-        self._lib.limit_memset(self._ffi.from_buffer("uint8_t[]", out), 6, out.size)
+    def memset(self, out: Any) -> Candidates:
+        if self.missing:
+            return {}
+        written = self._ffi.from_buffer("uint8_t[]", out)
+        return {"memset": (lambda: self._lib.limit_memset(written, 6, out.size), out.size)}
 
     def _words(self, array: Any) -> Any:
         return self._ffi.from_buffer("uint64_t[]", array)
