@@ -25,6 +25,7 @@ from memtype.pat import Pat
 from memtype.told import Answer, Registers, agreed
 from memtype.types import MemoryType
 
+_MOST = 128  # pieces of a range whose reasons are printed
 EXAMPLE = "dmesg | memtype at 0xe0000000 4G-5G 0xfd000000+16M --why"
 
 
@@ -178,14 +179,16 @@ class _Lookup:
         missing = told.missing or tuple(gap.text for gap in self._told().untold)
         return Answer(MemoryType.NOT_TOLD, tuple(sorted(kinds)), missing=missing)
 
-    def explain(self, address: int, answer: Answer) -> Explanation | None:
-        """Why; from one of the register files that fit, since all give this answer."""
+    def explain(self, part: Segment, answer: Answer) -> list[_Piece]:
+        """Why, piece by piece; from one of the register files that fit, since all give this answer."""
         if self.machine.registers is None or answer.type is MemoryType.NOT_TOLD:
-            return None
-        state = self._states()[0]
-        asked: Any = state if self.view is None else state.view(self.view)
-        found: Explanation = asked.explain(address)
-        return found
+            return []
+        view = self._states()[0].view(self.view or "sdm")
+        try:
+            found = list(view.pieces(part.base, part.end))
+        except ShatteredMapError:
+            found = [(part.base, part.base + min(part.size, rules.PAGE_SIZE), view.explain(part.base))]
+        return [(Segment(base, end - base, part.type), why) for base, end, why in found]
 
     def _told(self) -> Registers:
         assert self.machine.registers is not None
@@ -195,13 +198,16 @@ class _Lookup:
         return self._told().completions()
 
 
+_Piece = tuple[Segment, Explanation]
+
+
 @dataclass(frozen=True, slots=True)
 class _Answer:
     base: int
     size: int
     told: Answer  # of the whole range; MIXED where its parts differ
     parts: tuple[tuple[Segment, Answer], ...]  # of a range that holds several types
-    why: tuple[Explanation, ...]
+    why: tuple[_Piece, ...]  # of each piece that the same registers decide
     taken: tuple[SystemRange, ...]  # those that hold a part of it
 
     @property
@@ -220,8 +226,8 @@ def _answer(lookup: _Lookup, base: int, size: int, why: bool) -> _Answer:
     taken = tuple(held for held in lookup.taken if _meets(held, base, size))
     parts = [(segment, _part(lookup, segment)) for segment in overlaid(segments, taken)]
     whole = parts[0][1] if len(parts) == 1 else Answer(MemoryType.MIXED)
-    said = [lookup.explain(segment.base, answer) for segment, answer in parts] if why else []
-    return _Answer(base, size, whole, tuple(parts) if len(parts) > 1 else (), tuple(filter(None, said)), taken)
+    said = [piece for part in parts for piece in lookup.explain(*part)] if why else []
+    return _Answer(base, size, whole, tuple(parts) if len(parts) > 1 else (), tuple(said), taken)
 
 
 def _part(lookup: _Lookup, segment: Segment) -> Answer:
@@ -259,9 +265,11 @@ def _text(answer: _Answer, pats: list[MemoryType], lookup: _Lookup) -> list[str]
     found += [] if one else [f"  {_where(held)}: {held.text}" for held in answer.taken]
     for assumption in answer.told.assumed if answer.why else ():
         found.append(f"  {assumption.text}  [{assumption.rule}]")
-    for explanation in answer.why:
-        found += [f"  at {hexadecimal(explanation.address)}:"] if len(answer.why) > 1 else []
-        found += [f"  {step}" for step in explanation.steps]
+    indent = "    " if len(answer.why) > 1 else "  "
+    for piece, explanation in answer.why[:_MOST]:
+        found += [f"  {mem(piece.base, piece.size)} {piece.type}:"] if len(answer.why) > 1 else []
+        found += [f"{indent}{step}" for step in explanation.steps]
+    found += [f"  and {len(answer.why) - _MOST} more pieces: --json has them"] if len(answer.why) > _MOST else []
     found += [f"  {rules.RULES[held.rule]}" for held in answer.taken] if answer.why else []
     if pats and (len(pats) > 1 or answer.why):
         found += [f"  {line}" for line in _effective_lines(answer.type, pats, lookup.vendor)]
@@ -326,10 +334,17 @@ def _json(answer: _Answer, pats: list[MemoryType], lookup: _Lookup) -> dict[str,
         found["effective"] = [
             {"pat": str(pat), "type": str(effective(answer.type, pat, lookup.vendor))} for pat in pats
         ]
-    for place, explanation in zip(found["segments"] or [found], answer.why):
-        place["why"] = output.why((step.rule, step.text, step.source) for step in explanation.steps)
-        place["registers"] = list(explanation.registers)
-    return found
+    pieces = [_piece_json(*piece) for piece in answer.why]
+    for place in found["segments"] or [found]:  # its own, or that of the piece it begins with
+        begun = next((piece for piece in pieces if piece["base"] == place["base"]), {})
+        place |= {key: begun[key] for key in ("why", "registers") if begun}
+    return found | ({"pieces": pieces} if len(pieces) > 1 else {})
+
+
+def _piece_json(piece: Segment, explanation: Explanation) -> dict[str, Any]:
+    why = output.why((step.rule, step.text, step.source) for step in explanation.steps)
+    named = {"type": str(piece.type), "why": why, "registers": list(explanation.registers)}
+    return {**span_json(piece.base, piece.size), **named}
 
 
 def _told_json(told: Answer) -> dict[str, Any]:

@@ -52,12 +52,27 @@ def _segments(program: Program, s: Registers) -> Iterator[tuple[int, MemoryType]
 def active_pairs(program: Program, s: Registers) -> Iterator[tuple[int, int]]:
     """(address, bit set of the pairs that match from there on), by rising address; not cut off at 2**MAXPHYADDR."""
     edges = [_edges(program, s, n) for n, (_, mask) in enumerate(s.variable) if mask & rules.MASK_VALID]
-    cuts = ((cut, 0) for cut in sorted(_fixed_cuts(program, s)))
+    places = ((cut, 0) for cut in sorted(_fixed_cuts(program, s)))
     pairs = 0
-    for cut, here in groupby(heapq.merge(cuts, *edges), key=lambda edge: edge[0]):
+    for cut, here in groupby(heapq.merge(places, *edges), key=lambda edge: edge[0]):
         for _, changed in here:
             pairs ^= changed
         yield cut, pairs
+
+
+def cuts(program: Program, s: Registers, base: int, end: int) -> Iterator[int]:
+    """Addresses within (base, end) at which what decides may change, rising.
+
+    Raises
+    ------
+    ShatteredMapError
+        When holey masks make too many.
+    """
+    for cut, _ in active_pairs(program, s):
+        if cut >= end:
+            return
+        if cut > base:
+            yield cut
 
 
 def _edges(program: Program, s: Registers, n: int) -> Iterator[tuple[int, int]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -152,6 +154,33 @@ class View:
         if self.program.name == "sdm":
             return self.state.explain(number)
         return reasons.explain(self.program, self.state, number)
+
+    def pieces(self, base: int, end: int) -> Iterator[tuple[int, int, Explanation]]:
+        """(first, end, why) of each piece of [base, end) that the same registers decide by the same rules.
+
+        Raises
+        ------
+        ShatteredMapError
+            When holey masks make too many.
+
+        Examples
+        --------
+        >>> from memtype import MtrrState
+        >>> s = MtrrState(def_type=0x800, variable=[(0x6, 0xFC0000800), (0x40000006, 0xFC0000800)], maxphyaddr=36)
+        >>> [(hex(first), hex(end), why.registers) for first, end, why in s.view("sdm").pieces(1 << 29, 3 << 29)]
+        [('0x20000000', '0x40000000', ('PHYSBASE0/PHYSMASK0',)), ('0x40000000', '0x60000000', ('PHYSBASE1/PHYSMASK1',))]
+        """
+        held: tuple[int, int, Explanation] | None = None
+        for first, behind in pairwise([base, *sweep.cuts(self.program, self.state, base, end), end]):
+            found = self.explain(first)
+            if held and (held[2].type, held[2].steps) == (found.type, found.steps):
+                held = held[0], behind, held[2]
+                continue
+            if held:
+                yield held
+            held = first, behind, found
+        if held:
+            yield held
 
     @property
     def ranges(self) -> tuple[tuple[int, int, int, MemoryType], ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,29 @@ def dump(tmp_path: Path) -> str:
     path = tmp_path / "dump.json"
     path.write_text(str(mt.emit(state, "json")))
     return str(path)
+
+
+def test_why_of_a_range_has_a_block_for_each_deciding_piece(dump: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["at", "0x7fe00000-0x803fffff", "--why", dump]) == 0
+    out = capsys.readouterr().out
+    blocks = [line.strip() for line in out.splitlines() if line.startswith("  [mem") and line.endswith(":")]
+    assert blocks == [
+        "[mem 0x000000007fe00000-0x000000007fefffff] WB:",
+        "[mem 0x000000007ff00000-0x000000007fffffff] UC:",
+        "[mem 0x0000000080000000-0x00000000803fffff] WB:",
+    ]
+    assert cli.main(["at", "0x40000000-0xbfffffff", "--why", "--json", dump]) == 0
+    answer = json.loads(capsys.readouterr().out)["answers"][0]
+    assert [(p["base"], p["last"], p["type"]) for p in answer["pieces"]] == [
+        ("0x40000000", "0x7fefffff", "WB"),
+        ("0x7ff00000", "0x7fffffff", "UC"),
+        ("0x80000000", "0xbfffffff", "WB"),
+    ]
+    assert all(piece["why"] and piece["registers"] for piece in answer["pieces"])
+    assert cli.main(["at", "0xc0000000-0xdfffffff", "--why", dump]) == 0
+    out = capsys.readouterr().out  # one type, two reasons: a register, then the default type
+    assert "[mem 0x00000000c0000000-0x00000000cfffffff] UC:" in out
+    assert "[mem 0x00000000d0000000-0x00000000dfffffff] UC:" in out
 
 
 def test_a_piece_is_not_cut_where_the_same_registers_decide(dump: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -510,3 +510,27 @@ def test_a_guest_of_snp_or_tdx_sees_wb_whatever_the_registers_hold(name):
     view = held.view(name)
     assert [(s.base, s.size, str(s.type)) for s in view.map] == [(0, 1 << 36, "WB")]
     assert str(view.at(0xA0000)) == "WB" and "guest_force_mtrr_state" in view.explain(0).steps[-1].source
+
+
+@pytest.mark.parametrize("name", ["sdm", "linux-6.4", "linux-6.12", "kvm-6.4", "edk2", "xen", "hvpp"])
+def test_a_piece_is_what_the_same_registers_decide(name: str) -> None:
+    rng = random.Random(f"pieces {name}")
+    looked = 0
+    for _ in range(60):
+        state = random_state(rng)
+        view = state.view(name)
+        places = sorted({0, 1 << state.maxphyaddr, *interesting_addresses(state, rng, 8)})
+        base, end = sorted(rng.sample(places, 2))
+        try:
+            pieces = list(itertools.islice(view.pieces(base, end), 2000))
+        except ShatteredMapError:
+            continue
+        assert pieces[0][0] == base and all(one[1] == other[0] for one, other in itertools.pairwise(pieces))
+        assert len(pieces) == 2000 or pieces[-1][1] == end
+        assert all(one[2].steps != other[2].steps for one, other in itertools.pairwise(pieces))
+        for first, behind, why in rng.sample(pieces, min(len(pieces), 20)):
+            for address in (first, behind - 1, rng.randrange(first, behind)):
+                found = view.explain(address)
+                assert (found.type, found.steps) == (why.type, why.steps), (view, hex(address))
+                looked += 1
+    assert looked > 500
