@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from memtype import rules
-from memtype.cli import addresses, guest, input, output
+from memtype.analysis.ram import Span, totals
+from memtype.cli import addresses, guest, input, output, ram
 from memtype.cli.addresses import number
 from memtype.cli.output import say
 from memtype.errors import InputError, MemtypeError, ParseError
 from memtype.kvm import DisableQuirks, NoncoherentDma, Replay, SetCr0Cd, SetMtrrs, Vm, WriteMsr, Zap, replay
-from memtype.kvm.gfns import Gfns, pages
+from memtype.kvm.gfns import Gfns, Ranges, pages
 from memtype.kvm.matrix import releases
 from memtype.kvm.releases import NEWEST, PROFILES
 from memtype.kvm.replay import Step
@@ -38,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--kernel", metavar="RELEASE", help=f"6.4, 'ubuntu 6.8.0-140', kvm-6.7; default: {NEWEST}")
     parser.add_argument("--event", metavar="EVENT", action="append", default=[], help="what happens; several in order")
     parser.add_argument("--trace", metavar="FILE", help="events from a file, a line each; no --kernel: every release")
-    parser.add_argument("--memory", metavar="SIZE", help="guest memory: 4G, or BASE+SIZE,...; no page outside counts")
+    ram.add_memory(parser, "no page outside counts")
     guest.add_vm(parser)
     output.add_json(parser)
 
@@ -59,10 +60,11 @@ def run(args: argparse.Namespace) -> int:
         events += loaded
         words += [f"loading {args.states[1]}" + (f" (vCPU {e.vcpu})" if e.vcpu is not None else "") for e in loaded]
     done = replay(vm, events)
+    memory = ram.known(args.memory, [machine] if machine is not None else [])
     if args.json:
-        output.print_json("zap", _json(vm, done, words))
+        output.print_json("zap", _json(vm, done, words, memory))
     else:
-        say(_text(vm, done, words))
+        say(_text(vm, done, words, memory))
         if args.why:
             cited = [rule for step in done.steps for rule in step.zap.reasons + step.zap.rules]
             print("\n".join(guest.sources(cited)))
@@ -191,9 +193,9 @@ def _switch(value: str, text: str) -> bool:
 # --- text -------------------------------------------------------------------------------------------------------
 
 
-def _text(vm: Vm, done: Replay, words: list[str]) -> str:
+def _text(vm: Vm, done: Replay, words: list[str], memory: list[Span]) -> str:
     if len(done.steps) == 1:
-        return _one(vm, done.steps[0], words[0])
+        return _one(vm, done.steps[0], words[0], memory)
     lines = [f"{vm.profile}, {guest.setting(vm)}"]
     state = vm
     for word, step in zip(words, done.steps, strict=True):
@@ -210,7 +212,7 @@ def _verdict(zap: Zap) -> str:
     return f"{pages(zap.needed)} pages change" if zap.needed else "no leaf changes"
 
 
-def _one(vm: Vm, step: Step, word: str) -> str:
+def _one(vm: Vm, step: Step, word: str, memory: list[Span]) -> str:
     """The answer in three lines: needed or not, why, what the release does; ranges below."""
     zap, after = step.zap, step.vm
     if not zap.accepted:
@@ -222,6 +224,7 @@ def _one(vm: Vm, step: Step, word: str) -> str:
     if zap.warned:
         lines.append("The host's kernel log gets a WARN.")
     lines += [*_by_manual(vm, step), *_runs_on_entry_0(vm, zap, after), *_changes(vm, zap)]
+    lines += ram.lines(_totals(vm, zap, memory))
     for name, ranges in (("stale, not zapped", zap.stale), ("zapped for nothing", zap.excess)):
         lines += [f"{name}: {_count(pages(ranges))}", *_listed(ranges)] if ranges else []
     return "\n".join(lines)
@@ -285,9 +288,7 @@ def _listed(ranges: Gfns) -> list[str]:
 
 def _changes(vm: Vm, zap: Zap) -> list[str]:
     """What becomes what; vCPUs with the same change share a line."""
-    who: dict[tuple[int, ...], list[int]] = {}
-    for *change, vcpu in zap.changes:
-        who.setdefault(tuple(change), []).append(vcpu)
+    who = _by_change(zap)
     lines = []
     for (first, end, before, after), vcpus in list(who.items())[:_SHOWN]:
         some = "" if len(vcpus) == len(vm.vcpus) else f"  vCPU {', '.join(map(str, vcpus[:_SHOWN]))}"
@@ -296,13 +297,44 @@ def _changes(vm: Vm, zap: Zap) -> list[str]:
     return lines + ([f"  and {len(who) - _SHOWN} more"] if len(who) > _SHOWN else [])
 
 
+def _by_change(zap: Zap) -> dict[tuple[int, int, int, int], list[int]]:
+    """The vCPUs of each change."""
+    who: dict[tuple[int, int, int, int], list[int]] = {}
+    for first, end, before, after, vcpu in zap.changes:
+        who.setdefault((first, end, before, after), []).append(vcpu)
+    return who
+
+
+def _totals(vm: Vm, zap: Zap, memory: list[Span]) -> dict[str, tuple[int, int]]:
+    """(bytes of RAM, other bytes) by what becomes what, or of all that changes where the vCPUs do not change alike.
+
+    Nothing where no RAM is known, or where holey masks make too many ranges to be listed.
+    """
+    if not memory or len(zap.changes) >= rules.MAP_SEGMENT_LIMIT or not isinstance(zap.needed, Ranges):
+        return {}
+    by_change = _by_change(zap)
+    if any(len(vcpus) < len(vm.vcpus) for vcpus in by_change.values()):
+        return totals((_bytes(first, end, "changes") for first, end in zap.needed), memory)
+    return totals(
+        (
+            _bytes(first, end, f"{guest.leaf_text(vm, before)} -> {guest.leaf_text(vm, after)}")
+            for first, end, before, after in by_change
+        ),
+        memory,
+    )
+
+
+def _bytes(first: int, end: int, key: str) -> tuple[int, int, str]:
+    return first << rules.PAGE_SHIFT, (end - first) << rules.PAGE_SHIFT, key
+
+
 # --- JSON -------------------------------------------------------------------------------------------------------
 
 
-def _json(vm: Vm, done: Replay, words: list[str]) -> dict[str, Any]:
+def _json(vm: Vm, done: Replay, words: list[str], memory: list[Span]) -> dict[str, Any]:
     states = [vm, *(step.vm for step in done.steps)]
     steps = [
-        {"event": word, **_zap_json(vm, step.zap), **_manual_json(state, step)}
+        {"event": word, **_zap_json(vm, step.zap), **_manual_json(state, step), **_ram_json(vm, step.zap, memory)}
         for word, step, state in zip(words, done.steps, states)
     ]
     totals = {"zaps": done.zaps, "pages": done.pages, "stale_at_end": _spans_json(done.stale)}
@@ -324,6 +356,12 @@ def _zap_json(vm: Vm, zap: Zap) -> dict[str, Any]:
     why = output.why(KVM_RULES[rule] for rule in zap.reasons + zap.rules)
     verdict = {"accepted": zap.accepted, "refusal": zap.refusal, "warned": zap.warned}
     return {**verdict, **ranges, "changes": changes, "why": why, **({"counts": long} if long else {})}
+
+
+def _ram_json(vm: Vm, zap: Zap, memory: list[Span]) -> dict[str, Any]:
+    """How much of what changes is RAM, where RAM is known."""
+    sizes = _totals(vm, zap, memory)
+    return {"totals": [{"change": key, "ram": inside, "rest": rest} for key, (inside, rest) in sizes.items()]}
 
 
 def _manual_json(vm: Vm, step: Step) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from memtype import cli
 from memtype.analysis import ram
 
 WB, UC = mt.range_registers(0, 4 << 30, "WB", 36), mt.range_registers(3 << 30, 1 << 30, "UC", 36)
+SECOND = mt.range_registers(1 << 30, 1 << 30, "WB", 36)
 LOW = mt.range_registers(1 << 30, 1 << 30, "UC", 36)
 E820 = "BIOS-e820: [mem 0x0000000000100000-0x000000007fefffff] usable\n"
 
@@ -174,3 +175,15 @@ def test_bad_layouts_are_one_line(
     error = capsys.readouterr().err
     assert part in error
     assert error.count("\n") == 1
+
+
+def test_zap_tells_ram_from_the_rest_and_the_total_last(write: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["zap", "--kernel", "6.8", "--ncdma", "--event", "mtrr:reg0=off", write("a", SECOND)]
+    assert cli.main(words) == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()[-3:]]
+    change = ["WB", "IPAT=0", "->", "UC", "IPAT=0"]
+    assert lines == [["RAM:", "1023", "MiB", *change], ["no", "RAM:", "1", "MiB", *change], ["total:", "1", "GiB"]]
+    assert cli.main([*words, "--memory", "1G+16M", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["totals"] == [{"change": " ".join(change), "ram": 16 << 20, "rest": 0}]
+    assert cli.main([*words, "--vcpus", "2"]) == 0  # one of them changes
+    assert ["RAM:", "1023", "MiB", "changes"] in [line.split() for line in capsys.readouterr().out.splitlines()]
