@@ -104,7 +104,7 @@ def _pair(args: argparse.Namespace) -> int:
     if args.json:
         output.print_json("alias", {"pair": [a, b], **_verdict(verdict)})
     else:
-        print(verdict)
+        output.say(str(verdict))
     return 0 if verdict else 1
 
 

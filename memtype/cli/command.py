@@ -9,7 +9,7 @@ import sys
 import textwrap
 from typing import Any
 
-from memtype.cli import output, verbs
+from memtype.cli import layout, output, verbs
 from memtype.errors import BackendUnavailable, InputError, LiveReadRefused, MemtypeError
 
 _COLUMNS = 80
@@ -36,6 +36,8 @@ def run(argv: list[str] | None = None) -> int:
         output.drop(sys.stdout)
         output.complain(f"cannot write the answer: {error.strerror or error}")
         status = 2
+    finally:
+        layout.choose()
     return status
 
 
@@ -55,6 +57,7 @@ def _answer(words: list[str]) -> int:
     except SystemExit as stop:  # --help, or a line on standard error
         return int(stop.code or 0)
     args.bare = not words
+    layout.choose(args)
     status: int = module.run(args)
     return status
 

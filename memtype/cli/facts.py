@@ -112,7 +112,7 @@ def _walk(walk: dict[str, Any], machine: Machine) -> list[str]:
     base, size = int(walk["base"], 16), int(walk["size"], 16)
     index = walk["index"]
     bits = f"PAT {index >> 2 & 1}, PCD {index >> 1 & 1}, PWT {index & 1}"
-    found = [f"{head}: {size_text(size)} leaf of {mem(base, size)}, PAT entry {index} ({bits})"]
+    found = [f"{head}: {size_text(size)} leaf of {mem(base, size)}", f"  PAT entry {index} ({bits})"]
     return [*found, f"  {_leaf_type(index, base, size, machine)}"]
 
 
@@ -141,8 +141,8 @@ def _mappings(listed: Any, pat: Pat | None) -> list[str]:
     for (pcd, pwt), count in sorted(counts.items()):
         index = 2 * pcd + pwt
         fits = _either(index, pat)
-        found.append(f"PCD {pcd} PWT {pwt}: {count} mappings, {size_text(sizes[pcd, pwt])}; PAT entry {index} or "
-                     f"{index + 4} (the bit PAT is not listed): {fits}")  # fmt: skip
+        found.append(f"PCD {pcd} PWT {pwt}: {count} mappings, {size_text(sizes[pcd, pwt])}")
+        found.append(f"  PAT entry {index} or {index + 4} (the bit PAT is not listed): {fits}")
     return found
 
 

@@ -45,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     hypervisor.add_arguments(parser)
     nested_guest.add_arguments(parser)
     guest.add_vm(parser)
-    output.add_json(parser)
+    output.add_json(parser, long=False)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -236,7 +236,7 @@ def _every_profile(args: argparse.Namespace, machine: Machine | None) -> int:
     if args.json:
         output.print_json("kvm", {"profiles": payload})
     else:
-        print(output.columns(rows))
+        output.say(output.columns(rows))
     given = [] if machine is not None or args.mtrr is not None else ["no dump given: the MTRRs are as KVM creates them"]
     output.notes([*(f"{span}: {reason}" for span, reason in left_out.items()), *given])
     return 1 if conflicts else 0
@@ -261,10 +261,10 @@ def _matrix(args: argparse.Namespace) -> int:
         nested = [_either(by[vendor, tdp, False], by[vendor, tdp, True])
                   for vendor, tdp in (("amd", "npt"), ("intel", "none"), ("amd", "none"))]  # fmt: skip
         table.append((row, by["intel", "ept", False], by["intel", "ept", True], *nested))
-    print(output.columns(table))
-    print("what of the guest's own settings takes effect; * once the quirk about it is disabled")
+    output.say(output.columns(table))
+    output.say("what of the guest's own settings takes effect; * once the quirk about it is disabled")
     for line in _backports():
-        print(line)
+        output.say(line)
     return 0
 
 
@@ -280,8 +280,8 @@ def _long(args: argparse.Namespace) -> int:
         ("knob", "value", "since", "commit"),
         *((row.knob, _value(row.value), row.since, row.commit) for row in rows),
     ]
-    print("quirks: " + ", ".join(f"{name} 0x{bit:x}" for name, bit in QUIRK_BITS.items()))
-    print(output.columns(table))
+    output.say("quirks: " + ", ".join(f"{name} 0x{bit:x}" for name, bit in QUIRK_BITS.items()))
+    output.say(output.columns(table))
     return 0
 
 

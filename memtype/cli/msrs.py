@@ -29,7 +29,7 @@ def run(args: argparse.Namespace) -> int:
         listed = [{"index": addresses.hexadecimal(index), "name": rules.msr_name(index)} for index in indexes]
         output.print_json("msrs", {"vcnt": args.vcnt, "vendor": args.vendor, "msrs": listed})
         return 0
-    print(output.columns([(addresses.hexadecimal(index), rules.msr_name(index)) for index in indexes]))
+    output.say(output.columns([(addresses.hexadecimal(index), rules.msr_name(index)) for index in indexes]))
     cap = f"{rules.msr_name(rules.MTRRCAP)} (0x{rules.MTRRCAP:x})"
     output.notes(
         [
@@ -50,7 +50,7 @@ def _vm(args: argparse.Namespace, indexes: tuple[int, ...]) -> int:
         listed = [dict(zip(("index", "name", "value"), row, strict=True)) for row in rows]
         output.print_json("msrs", {"vcnt": args.vcnt, "vendor": "intel", "msrs": listed})
         return 0
-    print(output.columns(rows))
+    output.say(output.columns(rows))
     output.notes(
         [
             "with DEF_TYPE 0, as KVM creates it, every address is UC: a guest with non-coherent DMA gets that from "

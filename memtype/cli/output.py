@@ -6,40 +6,33 @@ import argparse
 import contextlib
 import json
 import os
+import re
 import sys
 from collections.abc import Iterable
 from typing import Any, TextIO
 
+from memtype.cli import layout
+from memtype.cli.layout import columns as columns
 from memtype.types import MemoryType
 
 SCHEMA = "memtype/1"
 
 
-def add_json(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--json", action="store_true", help="print JSON (schema memtype/1)")
-
-
-def columns(rows: list[tuple[Any, ...]], indent: str = "") -> str:
-    """Left-aligned columns, two blanks apart."""
-    cells = [[str(cell) for cell in row] for row in rows]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    return "\n".join(indent + "  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in cells)
-
-
-# Colours that the colour-blind can tell apart; the letters always say it too.
-_COLOURS = {
-    "UC|CD": "red",
-    "UC-": "magenta",
-    r"WC\+?": "cyan",
-    "WT|WP": "yellow",
-    "WB": "blue",
-    r"\?\?|mixed": "green",
-}
+def add_json(parser: argparse.ArgumentParser, long: bool = True) -> None:
+    """The options about printing, that every verb has; `long`: --long too, where the verb has no other of that name."""
+    add = parser.add_argument
+    add("--json", action="store_true", help="print JSON (schema memtype/1: memtype schema)")
+    add("--exact", action="store_true", help="sizes in bytes")
+    add("--plain", action="store_true", help="for mails: 75 columns, no colour")
+    if long:
+        add("--long", dest="long_names", action="store_true", help="memory types by the names that Linux prints")
 
 
 def say(text: str) -> None:
-    """Print an answer. On a terminal, with the ``cli`` extra, memory types stand out in colour, but for NO_COLOR."""
-    if not sys.stdout.isatty():
+    """Print an answer, its lines cut to fit. On a terminal, with the ``cli`` extra, memory types stand out in colour,
+    but for NO_COLOR and ``--plain``."""
+    text = "\n".join(part for line in layout.worded(text).split("\n") for part in layout.fit(line))
+    if layout.style.plain or not sys.stdout.isatty():
         print(text)
         return
     try:
@@ -48,9 +41,13 @@ def say(text: str) -> None:
     except ImportError:
         print(text)
         return
+    from memtype.plot.colours import COLOURS
+
     shown = Text(text)
-    for words, colour in _COLOURS.items():
-        shown.highlight_regex(rf"(?<![\w.=+-])(?:{words})(?![\w+-])", colour)
+    for kind, colour in COLOURS.items():
+        names = "|".join(re.escape(name) for name in dict.fromkeys((str(kind), kind.linux_name)) if name != "?")
+        if names:
+            shown.highlight_regex(layout.TYPE_WORD.format(names), colour.word)
     Console(highlight=False).print(shown, soft_wrap=True)
 
 
@@ -76,9 +73,11 @@ def _plain(value: Any) -> Any:
 
 
 def notes(lines: Iterable[object]) -> None:
-    """Notes go to standard error, one line each."""
+    """Notes go to standard error, one line each; on a terminal cut to fit."""
+    on_terminal = sys.stderr is not None and sys.stderr.isatty()
     for line in lines:
-        _to_stderr(f"note: {line}")
+        note = layout.worded(f"note: {line}")
+        _to_stderr("\n".join(layout.fit(note)) if on_terminal else note)
 
 
 def complain(error: object) -> None:

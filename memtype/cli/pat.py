@@ -134,13 +134,13 @@ def _diff(args: argparse.Namespace, where: Under, a: Pat, b: Pat) -> int:
             payload |= {"under": where[0], "differing_effect": effect}
         output.print_json("pat", payload | _why_json(args))
     else:
-        print(output.columns([(names[0], f"0x{a.value:016x}"), (names[1], f"0x{b.value:016x}")]) + "\n")
-        print(output.columns(_diff_rows(names, where, a, b), "  ") + "\n")
-        print(f"the same entry bits choose another type in {len(differing)} of 8 entries")
+        output.say(output.columns([(names[0], f"0x{a.value:016x}"), (names[1], f"0x{b.value:016x}")]) + "\n")
+        output.say(output.columns(_diff_rows(names, where, a, b), "  ") + "\n")
+        output.say(f"the same entry bits choose another type in {len(differing)} of 8 entries")
         if where is not None:
-            print(f"effective types, under {where[0]}, differ in {len(effect)}")
+            output.say(f"effective types, under {where[0]}, differ in {len(effect)}")
         if args.why:
-            print(_why_text(args)[1:])
+            output.say(_why_text(args)[1:])
     return int(bool(differing) or a != b)
 
 

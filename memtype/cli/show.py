@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from memtype import rules
-from memtype.cli import facts, registers
+from memtype.cli import facts, picture, registers
 from memtype.cli.addresses import hexadecimal, mem, size_text, span_json
 from memtype.cli.input import add_input, read_machine, state_name
 from memtype.cli.output import add_json, columns, notes, print_json, say
@@ -29,6 +29,9 @@ _MOST_ROWS = 512  # of a map: what holey masks shatter is nothing to read
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_input(parser)
     add_json(parser)
+    parser.add_argument(
+        "--raw", action="store_true", help="print base and mask of the ranges as the registers hold them"
+    )
     words = f"print the first processor's registers for another tool (json, kvm: every one's): {', '.join(FORMS)}"
     parser.add_argument("--emit", metavar="FORM", choices=FORMS, help=words)
 
@@ -42,14 +45,14 @@ def run(args: argparse.Namespace) -> int:
         print_json("show", as_json(machine) | ({"states": parts} if parts else {}))
         return 0
     for number, state in enumerate(machine.states, 1):
-        _show(state, f"state {number}: {state_name(state)}" if machine.parts else "", number)
+        _show(state, f"state {number}: {state_name(state)}" if machine.parts else "", number, args.raw)
     return 0
 
 
-def _show(machine: Machine, heading: str, number: int) -> None:
+def _show(machine: Machine, heading: str, number: int, raw: bool) -> None:
     """One state: its lines, its notes; of several states, each below its heading."""
     said = [*machine.notes]
-    lines = text(machine, said)
+    lines = text(machine, said, raw)
     say("\n".join([*([""] if number > 1 else []), *([heading] if heading else []), *lines]))
     notes(said)
 
@@ -66,15 +69,18 @@ def _emit(machine: Machine, form: str) -> int:
     return 0
 
 
-def text(machine: Machine, said: list[str]) -> list[str]:
+def text(machine: Machine, said: list[str], raw: bool = False) -> list[str]:
     """The lines to print; what belongs to the notes is appended to `said`."""
     told = machine.registers
+    memory = _map(machine, said)
     found = [header(machine), *_origin(machine), *_pat(machine)]
+    if memory is not None:
+        found += picture.lines(machine, memory)
+    found += picture.check_lines(machine)
     if told is not None:
-        found += ["", *_register_lines(told)]
+        found += ["", *_register_lines(told, raw)]
         said += [f"problem: {problem}" for problem in told.problems()]
         said += _printed_differs(machine)
-    memory = _map(machine, said)
     if memory is not None:
         found += ["", *_map_lines(memory, machine)]
     elif told is None:
@@ -89,7 +95,7 @@ def header(machine: Machine) -> str:
         return f"MTRRs not told{_width(machine.maxphyaddr, machine.vendor)}"
     return (
         f"MTRR {_switch(told, rules.DEF_TYPE_E)}   default {_default(told)}   fixed {_fixed(told)}   "
-        f"{_used(told)}{_width(told.maxphyaddr, machine.vendor)}"
+        f"{_used(told)}{_width(told.maxphyaddr, machine.vendor)}{_tom2(told)}"
     )
 
 
@@ -100,6 +106,16 @@ def _used(told: Registers) -> str:
         return "variable ranges not told"
     used = sum(bool(told.pair(n)[1].value & rules.MASK_VALID) for n in range(told.listed))
     return f"{used}{'?' if more else ''}/{told.listed} variable used"
+
+
+def _tom2(told: Registers) -> str:
+    """AMD's TOP_MEM2, where SYSCFG makes it the end of what is WB by default (APM 2 7.9.4)."""
+    held, mode = told.register(rules.TOP_MEM2_MSR), told.register(rules.SYSCFG_MSR)
+    forced = rules.SYSCFG_TOM2_EN | rules.SYSCFG_TOM2_FORCE_WB
+    if not held.told or not held.value or not mode.tells(forced):
+        return ""
+    words = "WB below it" if mode.value & forced == forced else "decides nothing"
+    return f"   TOM2 {hexadecimal(held.value)} ({words})"
 
 
 def _switch(told: Registers, bit: int) -> str:
@@ -155,7 +171,7 @@ def _pat(machine: Machine) -> list[str]:
     return [f"PAT [0-7]: {cells.rstrip()}"]
 
 
-def _register_lines(told: Registers) -> list[str]:
+def _register_lines(told: Registers, raw: bool) -> list[str]:
     shown = [pair for pair in registers.pairs(told.known) if pair.valid or pair.odd]
     rows = [
         (
@@ -163,12 +179,13 @@ def _register_lines(told: Registers) -> list[str]:
             mem(pair.first, pair.size) if pair.valid else "disabled",
             (f"{pair.blocks} x " if pair.blocks > 1 else "") + size_text(pair.size) if pair.valid else "",
             pair.type_name if pair.valid else "",
-            _raw(told, pair),
         )
         for pair in shown
     ]
-    table = columns(rows).splitlines() if rows else []
-    lines = [line for row, pair in zip(table, shown) for line in (row, *(f"      odd: {odd}" for odd in pair.odd))]
+    lines = []
+    for row, pair in zip(columns(rows).splitlines() if rows else [], shown):
+        lines += [row, *([f"      raw: {_raw(told, pair)}"] if raw or pair.odd else ())]
+        lines += [f"      odd: {odd}" for odd in pair.odd]
     lines += [f"reg{n}  not told" for n in told.open_pairs[:_MOST_ROWS]]
     held = _held_lines(told) if told.state is None else []
     return held + (lines or [_none_in_use(told)])
@@ -335,13 +352,14 @@ def _pair_json(pair: registers.Pair) -> dict[str, Any]:
 
 
 def _map_json(memory: MemoryMap, machine: Machine) -> list[dict[str, Any]]:
-    decided = _deciders(machine)
+    decided, ram = _deciders(machine), picture.usable(machine)
     return [
         {
             **span_json(segment.base, segment.size),
             "type": str(segment.type),
             "type_id": int(segment.type),
             "decided_by": decided(segment),
+            **({"ram": hexadecimal(picture.overlap(ram, segment.base, segment.end))} if ram else {}),
         }
         for segment in memory
     ]

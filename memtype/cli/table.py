@@ -120,15 +120,15 @@ def _ept(_: tuple[str, ...]) -> list[Table]:
         "CR0.CD = 1: UC everywhere. CR0.PG = 0: the PAT type is WB. MTRRs play no role.\n"
         "  EPT types 2, 3 and 7 are a misconfiguration: the access does not happen."
     )
-    return [Table("ept", "EPT: type in bits 5:3 of the leaf (rows) with guest PAT type (columns)",
+    return [Table("ept", "EPT: type in bits 5:3 (rows) with guest PAT type (columns)",
                   rules.RULES["ept-effective"].source, "EPT", rows, frozenset(), legend)]  # fmt: skip
 
 
 def _npt(_: tuple[str, ...]) -> list[Table]:
-    first = Table("npt-guest-host", "AMD nested paging, step 1: guest PAT type (rows) with host PAT type (columns)",
+    first = Table("npt-guest-host", "AMD nested paging, step 1: guest PAT (rows) with host's",
                   "APM 2 table 15-19", "guest", _named(rules.NPT_GUEST_HOST), frozenset({("WB", "UC-")}),
                   "* uncertain: copies of the manual say UC or UC-; it matters only where the MTRR is WC")  # fmt: skip
-    second = Table("npt-combined-mtrr", "step 2: the result of step 1 (rows) with the host's MTRR type (columns)",
+    second = Table("npt-combined-mtrr", "step 2: the result of step 1 (rows) with the host's MTRR",
                    "APM 2 table 15-20", "combined", _named(rules.NPT_COMBINED_MTRR), frozenset(),
                    "SNP-active guests then get CD for UC, and WC+ for WC  [APM 2 15.36.14]")  # fmt: skip
     return [first, second]
@@ -180,7 +180,7 @@ def _refutation(vendors: tuple[str, ...]) -> str:
         '"The most restrictive type wins" is wrong',
         "",
         "  The belief: order the types UC, WC, WT, WP, WB (UC- and CD count as UC); of",
-        "  MTRR and PAT type the one further left wins. The manuals' tables say otherwise:",
+        "  MTRR and PAT type the one further left wins. The manuals say otherwise:",
     ]
     for vendor in vendors:
         cells = contradictions(vendor)

@@ -67,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
         say(_text(vm, done, words, memory))
         if args.why:
             cited = [rule for step in done.steps for rule in step.zap.reasons + step.zap.rules]
-            print("\n".join(guest.sources(cited)))
+            output.say("\n".join(guest.sources(cited)))
     extra = [] if args.kernel else [f"no --kernel given: the newest release read, {NEWEST}"]
     output.notes(extra + guest.notes(machine, args.mtrr is not None, vm))
     return 1 if done.stale or done.refused else 0
@@ -400,7 +400,7 @@ def _every_release(args: argparse.Namespace, machine: Any, words: list[str]) -> 
     if args.json:
         output.print_json("zap", {"releases": payload})
     else:
-        print(output.columns(rows))
+        output.say(output.columns(rows))
     return 0
 
 

@@ -50,10 +50,10 @@ KVM_RULES: Final = {
         Rule("kvm-nested-vmx-checks", "an invalid guest or host PAT fails the entry when its control is set",
              f"commit {h.PAT_TRICK.id}, 5.2"),
         # --- why a PAT write changes no leaf ---
-        Rule("kvm-pat-ept", "EPT bits 5:3 replace only the guest's MTRRs; the CPU applies GUEST_IA32_PAT",
+        Rule("kvm-pat-ept", "EPT bits 5:3 replace MTRRs; the CPU applies GUEST_IA32_PAT",
              "SDM 3C 29.3.7; LKML 2023-05-05 (Huang)"),
         Rule("kvm-pat-ipat", "IPAT = 1: the guest's PAT is ignored, whatever it holds", "SDM 3C 29.3.7"),
-        Rule("kvm-pat-npt", "nested paging: the CPU applies the PAT in VMCB g_pat, the leaf has no part in it",
+        Rule("kvm-pat-npt", "nested paging: the PAT in VMCB g_pat applies, not the leaf",
              "APM 2 15.25.8"),
         Rule("kvm-pat-shadow", "shadow_memtype_mask is 0: a shadow leaf holds no PAT bits",
              f"commit {h.MEMTYPE_MASK.id}, 6.0; LKML 2023-05-05 (Huang)"),

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from printed import flat
 
 import memtype as mt
 from memtype import cli
@@ -110,12 +111,12 @@ def test_fixed_ranges_that_are_not_told_leave_the_first_mib_open(
     path.write_text(PROC_MTRR)
     assert cli.main(["pages", "--top", "4G", str(path)]) == 0
     out = capsys.readouterr().out
-    assert "(assumed: default type WB" in out.splitlines()[0]
+    assert "(assumed: default type WB" in flat(out)
     assert "[mem 0x0000000000000000-0x00000000000fffff]  256 x 4K  ?" in out
     assert cli.main(["pages", "--top", "4G", "--leaves", str(file), str(path)]) == 2
     assert "0x0-0xfffff is ?: no EPT leaf can hold that" in capsys.readouterr().err
     np.save(file, np.array([[0x1000, 0x1007], [1 << 31, (1 << 31) | 7], [3 << 30, 3 << 30 | 0x37]], np.uint64))
     assert cli.main(["verify-ept", str(file), str(path)]) == 1
     out = capsys.readouterr().out
-    assert out.startswith("3 leaves (and 1 whose type is not told): 1 wrong  (assumed: default type WB")
+    assert flat(out).startswith("3 leaves (and 1 whose type is not told): 1 wrong (assumed: default type WB")
     assert "[mem 0x00000000c0000000-0x00000000c0000fff] wrong: WB, the MTRRs say UC" in out

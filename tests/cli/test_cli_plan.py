@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from printed import flat
 
 import memtype as mt
 from memtype import cli
@@ -52,7 +53,7 @@ def test_changes_are_planned_and_shown_beside_what_stays(dump: str, capsys: pyte
     out = capsys.readouterr().out
     assert out.startswith("3 of 4 variable ranges, default UC: the fewest that can be\n")
     assert out.count("as it is") == 2
-    assert "[mem 0x00000000e0000000-0x00000000efffffff]  256 MiB  WC  0xe0000001/0xff0000800  new" in out
+    assert "[mem 0x00000000e0000000-0x00000000efffffff] 256 MiB WC 0xe0000001/0xff0000800 new" in flat(out)
     assert "wrmsr" not in out
     assert cli.main(["plan", "--set", "0xe0000000+256M=WC", "--steps", dump]) == 0
     assert "wrmsr 0x2ff 0x0000000000000400" in capsys.readouterr().out
