@@ -227,15 +227,14 @@ def _first_beyond(numbers: U64Array, bits: int) -> int | None:
 def gfn_beyond(gfn: int, maxphyaddr: int, index: int) -> AddressError:
     """The one wording of that refusal."""
     limit = f"2**{maxphyaddr - rules.PAGE_SHIFT} (MAXPHYADDR = {maxphyaddr})"
-    return AddressError(f"gfn 0x{gfn:x} at index {index} is not below {limit}", index)
+    return AddressError(f"gfn 0x{gfn:x}", index, f"is not below {limit}")
 
 
 def address_beyond(address: int, maxphyaddr: int, index: int | None = None) -> AddressError:
     """The one wording of that refusal."""
-    place = "" if index is None else f" at index {index}"
     if address < 0:
-        return AddressError(f"address {address}{place} is negative", index)
-    return AddressError(f"address 0x{address:x}{place} is not below 2**{maxphyaddr} (MAXPHYADDR = {maxphyaddr})", index)
+        return AddressError(f"address {address}", index, "is negative")
+    return AddressError(f"address 0x{address:x}", index, f"is not below 2**{maxphyaddr} (MAXPHYADDR = {maxphyaddr})")
 
 
 # --- memory types as input -------------------------------------------------------------------------------------

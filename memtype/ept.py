@@ -140,11 +140,7 @@ def ept_types(eptes: Any, out: arrays.U8Array | None = None) -> Any:
     if out is None and arrays.is_scalar(eptes):
         code = (int(arrays.uint64(eptes, "eptes")) & rules.EPT_TYPE_FIELD) >> rules.EPT_TYPE_SHIFT
         return arrays.KINDS[code] if code in rules.EPT_TYPES else MemoryType.UNDEFINED
-    given = arrays.uint64(eptes, "eptes")
-    out = arrays.output(out, given.shape, arrays.U8, given)
-    written = arrays.contiguous(out)
-    backends.active.ept_types(given, written)
-    return arrays.deliver(written, out)
+    return parallel.types(backends.active.ept_types, eptes, out, what="eptes")
 
 
 class EptLeaves(NamedTuple):

@@ -14,9 +14,15 @@ class InputError(MemtypeError, ValueError):
 class AddressError(InputError):
     """An address outside [0, 2**MAXPHYADDR), or not an integer. `.index` is its place in the array, if any."""
 
-    def __init__(self, message: str, index: int | None = None) -> None:
-        super().__init__(message)
-        self.index = index
+    def __init__(self, what: str, index: int | None = None, why: str = "") -> None:
+        """The text: `what`, and where `why` is given "at index N" and why."""
+        place = f" at index {index}" if why and index is not None else ""
+        super().__init__(f"{what}{place} {why}" if why else what)
+        self.what, self.index, self.why = what, index, why
+
+    def moved(self, by: int) -> AddressError:
+        """The same of a part of an array, as its place is in the whole."""
+        return AddressError(self.what, None if self.index is None else self.index + by, self.why)
 
 
 class RegisterError(InputError):

@@ -39,6 +39,11 @@ class Note(str):
         return str(self), self.id, self.lines
 
 
+def note_on(notes: Iterable[str], id: str) -> str | None:
+    """The text of the first note that is about this; None where none is."""
+    return next((str(note) for note in notes if isinstance(note, Note) and note.id == id), None)
+
+
 @dataclass(frozen=True, slots=True, init=False)
 class Cpu:
     """One logical processor. `registers` or `pat` is None where the dump does not tell.
@@ -198,7 +203,7 @@ class Machine:
     def _nothing_told(self) -> str:
         if self.printed_map is not None:
             return "the printed map leaves out what has the default type, which is not told"
-        return next((str(n) for n in self.notes if isinstance(n, Note) and n.id == "registers"), "registers not told")
+        return note_on(self.notes, "registers") or "registers not told"
 
     @property
     def map(self) -> MemoryMap:

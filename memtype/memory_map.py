@@ -229,12 +229,8 @@ class MemoryMap:
         if out is None and arrays.is_scalar(addresses):
             parallel.check_threads(threads)
             return self.at(addresses)
-        given = arrays.uint64(addresses)
-        out = arrays.output(out, given.shape, arrays.U8, given)
-        written = arrays.contiguous(out)
         kernel = partial(backends.active.map_types, *self.as_arrays(), self.maxphyaddr)
-        parallel.elementwise(kernel, (given, written), threads)
-        return arrays.deliver(written, out)
+        return parallel.types(kernel, addresses, out, threads)
 
     def page_types(self, first_gfn: int, count: int, out: arrays.U8Array | None = None) -> arrays.U8Array:
         """The types of `count` 4 KiB pages from `first_gfn` on: uint8[count]; MIXED where a page spans several.

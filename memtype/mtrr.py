@@ -250,11 +250,7 @@ class MtrrState:
         if out is None and arrays.is_scalar(addresses):
             parallel.check_threads(threads)
             return self.at(addresses)
-        given = arrays.uint64(addresses)
-        out = arrays.output(out, given.shape, arrays.U8, given)
-        written = arrays.contiguous(out)
-        parallel.elementwise(partial(backends.active.types, self), (given, written), threads)
-        return arrays.deliver(written, out)
+        return parallel.types(partial(backends.active.types, self), addresses, out, threads)
 
     def histogram(self, addresses: Any) -> arrays.U64Array:
         """How many of many addresses have each type, without an array of their types.

@@ -73,6 +73,15 @@ def elementwise(
     return run(work, flat[-1].size, threads, check=None if check is None else check_part)
 
 
+def types(kernel: Callable[..., None], given: Any, out: Any, threads: Any = ONE, what: str = "addresses") -> Any:
+    """``kernel(numbers, types)`` of a uint64 array-like: uint8 of its shape in `out`, or in an array of its own."""
+    numbers = arrays.uint64(given, what)
+    out = arrays.output(out, numbers.shape, arrays.U8, numbers)
+    written = arrays.contiguous(out)
+    elementwise(kernel, (numbers, written), threads)
+    return arrays.deliver(written, out)
+
+
 def check_threads(threads: Any) -> int:
     """The number of threads. Raises `InputError` for what is no positive integer."""
     if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:
@@ -83,7 +92,6 @@ def check_threads(threads: Any) -> int:
 def _raise_moved(error: BaseException | None, by: int) -> None:
     """Raise the error of a part that starts at `by`, if it has one, as that of the whole."""
     if isinstance(error, AddressError) and error.index is not None:
-        text = str(error).replace(f" at index {error.index} ", f" at index {error.index + by} ")
-        raise AddressError(text, error.index + by)
+        raise error.moved(by)
     if error:
         raise error

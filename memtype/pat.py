@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
-from memtype import arrays, backends, rules
+from memtype import arrays, backends, parallel, rules
 from memtype.errors import AddressError, InputError, RegisterError
 from memtype.mtrr import Problem
 from memtype.types import MemoryType
@@ -180,11 +181,7 @@ class Pat:
         check_level(level)
         if out is None and arrays.is_scalar(ptes):
             return self._types[backends.active.pat_index(_entry(ptes), level)]
-        given = arrays.uint64(ptes, "ptes")
-        out = arrays.output(out, given.shape, arrays.U8, given)
-        written = arrays.contiguous(out)
-        backends.active.pat_types(self.value, level, given, written)
-        return arrays.deliver(written, out)
+        return parallel.types(partial(backends.active.pat_types, self.value, level), ptes, out, what="ptes")
 
     def walk_index(self, entry: int, pcide: bool = False) -> int:
         """The PAT entry (0 to 3) with which the processor reads the paging structure that `entry` points to.

@@ -18,7 +18,7 @@ from memtype.cli.output import add_json, columns, notes, print_json, say
 from memtype.effective import effective
 from memtype.errors import InputError, ShatteredMapError
 from memtype.explanation import Explanation
-from memtype.machine import Machine
+from memtype.machine import Machine, note_on
 from memtype.memory_map import MemoryMap, Segment
 from memtype.mtrr import MtrrState
 from memtype.pat import Pat
@@ -142,8 +142,7 @@ class _Lookup:
             said = [*machine.notes, *system_notes(machine)]
             return cls(machine, view, told.maxphyaddr, said, system_ranges(machine) if view is None else ())
         if machine.printed_map is None:
-            why = next((note for note in machine.notes if note.startswith("registers")), "registers not told")
-            raise InputError(f"{machine.source}: {why}")
+            raise InputError(f"{machine.source}: {note_on(machine.notes, 'registers') or 'registers not told'}")
         if view not in (None, machine.printed_view):
             raise InputError(f"{machine.source}: registers not told, only a map: no view {view!r}")
         said = [*machine.notes, f"answered from the map that the dump prints (view {machine.printed_view})"]

@@ -13,14 +13,14 @@ from memtype.analysis.diff import Change, Diff, PatChange, PeriodicChanges, Regi
 from memtype.analysis.ram import Span, totals
 from memtype.cli import addresses, input, output, ram
 from memtype.errors import InputError
-from memtype.machine import Machine, Note
+from memtype.machine import Machine, Note, note_on
 from memtype.told import ALL
 from memtype.types import MemoryType
 
 EXAMPLE = "dmesg | memtype diff --cpus -"
 _ONE = "the dump tells one processor: nothing to compare it with"
 _GAPS = {"default", "enabled", "fixed", "pairs", "registers"}  # notes on what a difference may come from
-FOUND = "the kernel found the processors different:"
+DIFFERENT = "found-different"  # the note on processors that the kernel found different
 _SHOWN = 40  # registers listed of each comparison; --json has them all
 
 
@@ -48,13 +48,12 @@ def run(args: argparse.Namespace) -> int:
         lines = [line for item in compared for line in _text(*item, memory)]
         output.say("\n".join([*_group_line(groups, machines[0]), *lines] if lines else [_alone(said)]))
         output.notes(said)
-    found = any(note.startswith(FOUND) for note in said)
-    return 1 if found or any(difference for _, _, difference in compared) else 0
+    return 1 if note_on(said, DIFFERENT) or any(difference for _, _, difference in compared) else 0
 
 
 def _alone(said: list[str]) -> str:
-    found = next((note for note in said if note.startswith(FOUND)), None)
-    return found or ("one processor, nothing to compare" if _ONE in said else "all processors hold the same")
+    one = "one processor, nothing to compare" if _ONE in said else "all processors hold the same"
+    return note_on(said, DIFFERENT) or one
 
 
 Comparison = tuple[str, str, Diff]
@@ -102,7 +101,9 @@ def _among(machine: Machine) -> tuple[list[Comparison], list[str]]:
         raise InputError(f"{machine.source}: the dump does not tell the MTRRs")
     notes = list(machine.notes)
     if told < 2:
-        notes.append(_ONE if inconsistent(machine) is None else f"{FOUND} {inconsistent(machine)}")
+        found = inconsistent(machine)
+        words = f"the kernel found the processors different: {found}"
+        notes.append(_ONE if found is None else Note(words, DIFFERENT))
     groups: dict[int, tuple[str, list[int], Diff]] = {}
     for first, other, difference in diff_cpus(machine):
         groups.setdefault(id(difference), (f"CPU {first.number}", [], difference))[1].append(other.number)

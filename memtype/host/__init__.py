@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from memtype.errors import LiveReadRefused
 from memtype.formats import load, parse
-from memtype.machine import Machine
+from memtype.machine import Machine, note_on
 
 HOW_TO_TELL = "(dmesg; cat /proc/mtrr) | memtype"
 
@@ -36,9 +36,7 @@ def load_or_host(source: str | os.PathLike[str] | None, bare: bool = False) -> M
         return machine
     hint = f"paste what tells them: {HOW_TO_TELL}"
     if not bare:
-        refused = next(
-            (note for note in machine.notes if note.startswith("not read")), "neither its log nor /proc/mtrr"
-        )
+        refused = note_on(machine.notes, "refused-by-host") or "neither its log nor /proc/mtrr"
         raise LiveReadRefused(f"no input, and this host does not tell its memory types ({refused}); {hint}")
     if machine.pat is not None or machine.e820 or machine.facts:
         return replace(machine, notes=(*machine.notes, hint))

@@ -12,7 +12,7 @@ from types import ModuleType
 from memtype import rules
 from memtype.errors import MemtypeError, ParseError
 from memtype.formats import linux_dmesg, pat_memtype_list, proc_mtrr
-from memtype.machine import Cpu, Machine, RamRange
+from memtype.machine import Cpu, Machine, Note, RamRange
 from memtype.mtrr import MtrrState
 from memtype.pat import Pat
 from memtype.reading.bytes import read_bytes, text_of
@@ -50,7 +50,7 @@ class _Host:
         if merged.mtrrs is None:
             notes = [*still_open(notes, ["registers"]), not_told("registers", "neither /dev/cpu/*/msr nor /proc/mtrr")]
         if self.refused:
-            notes.append("not read on this host: " + ", ".join(self.refused))
+            notes.append(Note("not read on this host: " + ", ".join(self.refused), "refused-by-host"))
         kernel = merged.kernel or (os.uname().release if self.root == Path("/") else None)
         return replace(merged, kernel=kernel, e820=merged.e820 or self._memmap(), notes=tuple(notes))
 
@@ -60,7 +60,8 @@ class _Host:
         try:
             return text_of(read_bytes(self.root / path)[1], f"/{path}")
         except ParseError as error:
-            self.refused.append(f"/{path} ({str(error).rpartition(': ')[2]})")
+            cause = error.__cause__  # the system's own words; the name here is that of a file below `root`
+            self.refused.append(f"/{path} ({cause.strerror if isinstance(cause, OSError) else error})")
             return ""
 
     def _parsed(self, family: ModuleType, text: str, name: str) -> Machine | None:

@@ -46,7 +46,7 @@ def read_bytes(path: str | os.PathLike[str]) -> tuple[str, bytes]:
     except (OSError, ValueError) as error:
         if isinstance(error, ParseError):
             raise
-        raise ParseError(f"{name!r}: {getattr(error, 'strerror', None) or error}") from None
+        raise ParseError(f"{name!r}: {getattr(error, 'strerror', None) or error}") from error
 
 
 def text_of(data: bytes, source: str) -> str:
