@@ -54,6 +54,7 @@ COMMANDS = {
     "capture": ["capture"],
     "sample": ["sample"],
     "rules": ["rules", "rules mtrr-uc-wins"],
+    "vectors": ["vectors"],
 }  # fmt: skip
 
 # Numbers that count or number things, and are none of address, register or size.

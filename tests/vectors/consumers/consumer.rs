@@ -1,0 +1,146 @@
+//! The vectors' Rust module against a hypervisor author's own look-up, which is written here from the manual.
+//!
+//! rustc consumer.rs && ./consumer    with vectors.rs beside it; prints what is wrong, exit status 1 then
+
+#[allow(dead_code)]
+mod vectors {
+    include!(env!("MEMTYPE_VECTORS"));
+}
+
+use vectors::Mtrr;
+
+const UC: u8 = 0;
+const WC: u8 = 1;
+const WT: u8 = 4;
+const WP: u8 = 5;
+const WB: u8 = 6;
+const UC_MINUS: u8 = 7;
+const CD: u8 = 8;
+const OPEN: u8 = 10;
+
+fn legal(encoding: u64) -> u8 {
+    if [0, 1, 4, 5, 6].contains(&encoding) { encoding as u8 } else { OPEN }
+}
+
+/// SDM 3A 12.11.4.1, APM 2 7.7.4.
+fn memory_type(s: &Mtrr, address: u64) -> u8 {
+    if s.def_type & 1 << 11 == 0 {
+        return UC;
+    }
+    if address < 1 << 20 && s.def_type & 1 << 10 != 0 && s.cap & 1 << 8 != 0 {
+        return fixed_type(s, address);
+    }
+    let width = (1u64 << s.maxphyaddr) - 1;
+    let kinds: Vec<u8> = s
+        .pairs
+        .iter()
+        .filter(|[base, mask]| mask & 1 << 11 != 0 && (address ^ base) & mask & width & !0xFFF == 0)
+        .map(|[base, _]| legal(base & 0xFF))
+        .collect();
+    match kinds.first() {
+        None => default_type(s, address),
+        Some(_) if kinds.contains(&UC) => UC,
+        Some(first) if kinds.iter().all(|kind| kind == first) => *first,
+        Some(_) if kinds.iter().all(|kind| [WT, WB].contains(kind)) => WT,
+        Some(_) => OPEN,
+    }
+}
+
+fn fixed_type(s: &Mtrr, address: u64) -> u8 {
+    let slot = match address {
+        0..=0x7FFFF => address >> 16,
+        0x80000..=0xBFFFF => 8 + ((address - 0x80000) >> 14),
+        _ => 24 + ((address - 0xC0000) >> 12),
+    };
+    let byte = s.fixed[slot as usize / 8] >> (8 * (slot % 8)) & 0xFF;
+    legal(if s.vendor == 1 { byte & !0x18 } else { byte })
+}
+
+fn default_type(s: &Mtrr, address: u64) -> u8 {
+    let forced = s.vendor == 1 && s.syscfg & 3 << 21 == 3 << 21;
+    let tom2 = s.tom2 & 0x000F_FFFF_FF80_0000 & ((1u64 << s.maxphyaddr) - 1);
+    if forced && (1 << 32..tom2).contains(&address) { WB } else { legal(s.def_type & 0xFF) }
+}
+
+/// SDM 3A table 12-7.
+fn intel(mtrr: u8, pat: u8) -> u8 {
+    match (mtrr, pat) {
+        (_, UC | WC) => pat,
+        (_, WB) => mtrr,
+        (WC | WP, UC_MINUS) => WC,
+        (_, UC_MINUS) => UC,
+        (UC | WC, _) => UC,
+        _ => pat,
+    }
+}
+
+/// APM 2 table 7-11.
+fn amd(mtrr: u8, pat: u8) -> u8 {
+    match (mtrr, pat) {
+        (_, WC) => WC,
+        (UC, _) => UC,
+        (_, WB) => mtrr,
+        (WC, UC_MINUS) => WC,
+        (WB, WT | WP) => pat,
+        _ if mtrr == pat => mtrr,
+        _ => CD,
+    }
+}
+
+fn effective(vendor: u8, cr0_cd: u8, mtrr: u8, pat: u8) -> u8 {
+    match (vendor, cr0_cd) {
+        (0, 0) => intel(mtrr, pat),
+        (0, _) => UC,
+        (_, 0) => amd(mtrr, pat),
+        _ => if [WT, WP, WB].contains(&amd(mtrr, pat)) { CD } else { amd(mtrr, pat) },
+    }
+}
+
+fn pat_index(entry: u64, level: u32) -> u32 {
+    let pat = entry >> if level == 1 { 7 } else { 12 } & 1;
+    (4 * pat + 2 * (entry >> 4 & 1) + (entry >> 3 & 1)) as u32
+}
+
+struct Tally {
+    asked: u64,
+    wrong: u64,
+}
+
+impl Tally {
+    fn compare(&mut self, id: &str, rule: &str, place: u64, said: u8, right: u8) {
+        self.asked += 1;
+        if said != right {
+            self.wrong += 1;
+            if self.wrong <= 20 {
+                println!("{id} ({rule}) {place:#x}: {said}, should be {right}");
+            }
+        }
+    }
+}
+
+fn main() {
+    let mut tally = Tally { asked: 0, wrong: 0 };
+    for c in vectors::MTRR {
+        for (address, right) in c.addresses.iter().zip(c.types) {
+            tally.compare(c.id, c.rule, *address, memory_type(c, *address), right);
+        }
+    }
+    for c in vectors::MUSEUM {
+        let said = memory_type(&vectors::MTRR[c.state as usize], c.address);
+        tally.compare(c.id, c.rule, c.address, said, c.kind);
+        tally.compare(c.id, "the bug is one", c.address, (c.wrong != c.kind) as u8, 1);
+    }
+    for c in vectors::EFFECTIVE {
+        tally.compare(c.id, c.rule, 0, effective(c.vendor, c.cr0_cd, c.mtrr, c.pat), c.kind);
+    }
+    for c in vectors::EPT {
+        let said = if c.cr0_cd == 1 { UC } else if c.ipat == 1 { c.ept_type } else { intel(c.ept_type, c.pat) };
+        tally.compare(c.id, c.rule, 0, said, c.kind);
+    }
+    for c in vectors::PAT_INDEX {
+        tally.compare(c.id, c.rule, c.entry, pat_index(c.entry, c.level) as u8, c.index as u8);
+        tally.compare(c.id, c.rule, c.entry, (c.pat >> (8 * c.index)) as u8, c.kind);
+    }
+    println!("{} answers, {} wrong", tally.asked, tally.wrong);
+    std::process::exit((tally.wrong != 0) as i32);
+}
