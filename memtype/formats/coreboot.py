@@ -23,11 +23,11 @@ from memtype.errors import InputError
 from memtype.machine import Machine, Note
 from memtype.memory_map import MemoryMap
 from memtype.reading import values
-from memtype.reading.inference import width_on
 from memtype.reading.lines import squeezed
 from memtype.reading.names import msr_index
 from memtype.reading.registers import Listing, bytes_registers, def_type, machine_of, told
 from memtype.reading.values import refusal
+from memtype.reading.width import width_on
 from memtype.told import Range, Register, Width, pair_numbers
 from memtype.types import MemoryType
 

@@ -20,10 +20,10 @@ from memtype.errors import InputError
 from memtype.machine import Machine
 from memtype.memory_map import MemoryMap
 from memtype.reading import values
-from memtype.reading.inference import told_width, width_on
 from memtype.reading.lines import squeezed
 from memtype.reading.registers import Listing, machine_of
 from memtype.reading.values import refusal
+from memtype.reading.width import told_width, width_on
 from memtype.told import Register, Width, pair_numbers
 from memtype.types import MemoryType
 

@@ -22,8 +22,8 @@ from memtype.mtrr import vendor_name
 from memtype.reading import json as checked
 from memtype.reading import registers as reg
 from memtype.reading import values
-from memtype.reading.inference import narrowest, told_width
 from memtype.reading.names import msr_index
+from memtype.reading.width import narrowest, told_width
 from memtype.told import Register, Width
 
 NAME = "msr-json"

@@ -19,9 +19,9 @@ from memtype import rules
 from memtype.machine import Machine, Note
 from memtype.reading import registers as reg
 from memtype.reading import values
-from memtype.reading.inference import encrypted_on, narrowest, width_on
 from memtype.reading.lines import squeezed
 from memtype.reading.names import msr_index
+from memtype.reading.width import encrypted_on, narrowest, width_on
 from memtype.told import Register, Width
 
 NAME = "msr-list"

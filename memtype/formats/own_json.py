@@ -21,7 +21,7 @@ from memtype.mtrr import vendor_name
 from memtype.pat import Pat
 from memtype.reading import facts, values
 from memtype.reading import json as checked
-from memtype.reading.inference import told_width
+from memtype.reading.width import told_width
 from memtype.told import Range, Register, Registers, Width, pair_numbers, pair_of
 from memtype.types import MemoryType
 

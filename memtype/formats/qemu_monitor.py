@@ -19,10 +19,10 @@ from memtype.formats.kvm_msrs import guest
 from memtype.machine import Cpu, Machine
 from memtype.reading import registers as reg
 from memtype.reading import values
-from memtype.reading.inference import told_width
 from memtype.reading.lines import squeezed
 from memtype.reading.names import msr_index
 from memtype.reading.notes import not_told
+from memtype.reading.width import told_width
 from memtype.told import Register, Width
 
 NAME = "qemu-monitor"

@@ -8,16 +8,32 @@ from typing import Any
 
 from memtype import rules
 from memtype.machine import Cpu, Machine, Note
-from memtype.reading.inference import default_from_ram
 from memtype.reading.notes import settled
 from memtype.told import Registers, Width
+from memtype.told.inference import default_from_ram
 
 
 def merge(machines: list[Machine]) -> Machine:
     """The machines of one paste as one; what was told goes before what was inferred."""
     formats = "+".join(dict.fromkeys(name for machine in machines for name in machine.format.split("+")))
     merged = reduce(_merge_two, sorted(machines, key=_uncertainty))
-    return settled(default_from_ram(replace(merged, format=formats)).with_used_width())
+    return settled(_with_default(replace(merged, format=formats)).with_used_width())
+
+
+def _with_default(machine: Machine) -> Machine:
+    """An assumed default type, assumed anew where the paste has a RAM map: RAM that no range makes WB is WB."""
+    ram = [(r.base, r.size) for r in machine.e820 if r.kind.lower() in rules.E820_RAM and r.base >= rules.MIB]
+    if not ram:
+        return machine
+    made: dict[int, Registers] = {}  # processors that hold the same share one object
+    for told in (cpu.registers for cpu in machine.cpus):
+        if told is not None and id(told) not in made:
+            found = default_from_ram(told, ram) if "default" in told.covered else None
+            made[id(told)] = told if found is None else replace(told, default=found)
+    cpus = tuple(
+        cpu if cpu.registers is None else replace(cpu, registers=made[id(cpu.registers)]) for cpu in machine.cpus
+    )
+    return replace(machine, cpus=cpus)
 
 
 def _uncertainty(machine: Machine) -> tuple[bool, bool, int]:

@@ -12,9 +12,9 @@ from memtype.errors import InputError
 from memtype.machine import Cpu, Machine
 from memtype.mtrr import vendor_name
 from memtype.pat import Pat
-from memtype.reading.inference import told_width
 from memtype.reading.notes import not_told, settled
 from memtype.reading.values import MAX_CPUS, number, refusal
+from memtype.reading.width import told_width
 from memtype.told import ALL, Range, Register, Registers, Width, named, pair_of
 
 PAIR_MSRS = frozenset(range(rules.PHYSBASE0, rules.PHYSBASE0 + 2 * rules.NUMBERED_PAIRS))

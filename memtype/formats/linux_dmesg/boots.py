@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from memtype.formats.linux_dmesg import ram, registers
 from memtype.formats.linux_dmesg.cleanup import Cleanup
 from memtype.formats.linux_dmesg.pat import PatLine
-from memtype.reading.inference import width_on
 from memtype.reading.lines import bare, holds
 from memtype.reading.registers import Remark
+from memtype.reading.width import width_on
 from memtype.told import Width
 
 _BEGINS = re.compile(r"\s*(?:$|BIOS-|e820|MTRR|x86|last_pfn|DMI|tsc|\d+ (?:base|disabled))", re.I)

@@ -1,19 +1,14 @@
-"""The width that a text tells, in every spelling; the default type that the RAM map makes likely behind a list."""
+"""The physical address width that a text tells, in every spelling."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import replace
 
-from memtype import rules
 from memtype.arrays import check_maxphyaddr
-from memtype.errors import InputError, ParseError, ShatteredMapError
-from memtype.machine import Machine, RamRange
-from memtype.memory_map import MemoryMap
+from memtype.errors import InputError, ParseError
 from memtype.reading.values import number, refusal
-from memtype.told import Register, Registers, Width
-from memtype.types import MemoryType
+from memtype.told import Width
 
 # Linux takes the bits that memory encryption uses off before it prints this (/proc/cpuinfo, lscpu).
 _REDUCED = re.compile(r"\baddress sizes?\s*:\s*(\d{1,9}) bits physical", re.I)
@@ -63,40 +58,3 @@ def encrypted_on(line: str) -> int | None:
 def narrowest(widths: Iterable[Width]) -> Width | None:
     """The least of several: what every processor of the dump can address."""
     return min(widths, key=lambda width: width.bits, default=None)
-
-
-# --- the default type behind a list of ranges -----------------------------------------------------------------------
-
-
-def default_from_ram(machine: Machine) -> Machine:
-    """An assumed default type, assumed anew where the paste has a RAM map: RAM that no range makes WB is WB."""
-    told = machine.registers
-    ram = [r for r in machine.e820 if r.kind.lower() in rules.E820_RAM and r.base >= rules.MIB]
-    if told is None or not ram or not any(a.what == "default" for a in told.assumptions):
-        return machine
-    covered = _covered(told, ram)
-    if covered is None:
-        return machine
-    total = sum(r.size for r in ram)
-    kind = MemoryType.UC if 2 * covered > total else MemoryType.WB
-    why = f"the listed ranges make {covered >> 20} of {total >> 20} MiB of RAM WB"
-    cpus = tuple(
-        cpu if cpu.registers is None else replace(cpu, registers=replace(cpu.registers, default=(int(kind), why)))
-        for cpu in machine.cpus
-    )
-    return replace(machine, cpus=cpus)
-
-
-def _covered(told: Registers, ram: list[RamRange]) -> int | None:
-    """How many bytes of RAM the listed ranges make WB."""
-    uc = Register(MemoryType.UC, rules.DEF_TYPE_TYPE)
-    held = dict(told.held) | {rules.DEF_TYPE_MSR: told.register(rules.DEF_TYPE_MSR).joined(uc)}
-    try:
-        memory = replace(told, held=held).map()
-    except ShatteredMapError:
-        return None
-    return sum(_write_back(memory, r.base, r.size) for r in ram)
-
-
-def _write_back(memory: MemoryMap, base: int, size: int) -> int:
-    return sum(max(0, min(base + size, s.end) - max(base, s.base)) for s in memory.segments if s.type == MemoryType.WB)
