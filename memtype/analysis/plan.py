@@ -178,8 +178,6 @@ def plan(
         current = target if current is None else current
         target = target.map
     target = arrays.given(target, MemoryMap, "target").listed()
-    if current is not None:
-        arrays.given(current, MtrrState, "current")
     processor = _context(target, current, vendor)
     registers = _count(registers, "registers", rules.MAX_VARIABLE)
     stay = _pinned_numbers(pinned, current, registers)

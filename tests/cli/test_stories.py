@@ -39,6 +39,7 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     order = mt.MtrrState(0xC00, FIXED, [HOLE, *RAM, *[(0, 0)] * 4], maxphyaddr=36)
     cpus = mt.Machine((mt.Cpu(0, DESKTOP), mt.Cpu(1, order)))
     Path("cpus.json").write_text(str(mt.emit(cpus, "json")))
+    Path("layout.json").write_text('{"ram": ["1M-0xffffffff"], "mmio": [{"base": "0x10000000", "size": 65536}]}')
     rows = np.array([[n << 21, n << 21 | 0xB7, 2] for n in range(2048)], np.uint64)
     np.save("ept.npy", rows[1:])
 
@@ -56,10 +57,13 @@ STORIES = [
     (8, "plan --vm --ram 4G", 0, ["IA32_MTRR_DEF_TYPE = 0xc06"]),
     (9, "pat 0x0007040600070406", 0, ["WB WT UC- UC WB WT UC- UC"]),
     (10, "diff guest.json lost.json", 1, ["1.999 GiB  WB -> UC"]),
+    (10, "diff --memory 3G guest.json lost.json", 1, ["RAM:     1.999 GiB", "no RAM:", "total:"]),
     (11, "at 0x100000000 --pat wb lost.json", 0, ["0x100000000  UC  (MTRR UC, PAT WB)"]),
     (11, "at 0x100000000 --pat wb guest.json", 0, ["0x100000000  WB  (MTRR WB, PAT WB)"]),
     (12, "msrs --vcnt 8", 0, ["0x250", "0x20f", "0x2ff", "0x277"]),
     (13, "check --ram 1M+4G lost.json", 1, ["RAM is UC, not WB"]),
+    (13, "check --layout layout.json guest.json", 1, ["[mem 0x0000000080000000-0x00000000ffffffff] RAM is UC, not WB",
+                                                       "[mem 0x0000000010000000-0x000000001000ffff] device registers"]),
     (14, "kvm --kernel 6.12.77 --vendor intel --at 0xa0000 --pat uc --host uc guest.json", 1, ["WB", "IPAT=1"]),
     (15, "pat linux --npt wb --mtrr uc", 0, ["UC"]),
     (16, "pat 0x0007040600070106 --npt wb --mtrr wb", 0, ["WB WC UC- UC WB WT UC- UC"]),
@@ -69,8 +73,8 @@ STORIES = [
     (20, "check --mmio 0x80000000-0xdfffffff dump.txt", 1, ["device registers are WB"]),
     (21, "plan dump.txt", 0, ["the fewest that can be", "needed by default type: UC 4, WB"]),
     (22, "plan --set 0xe0000000+256M=WC --emit proc-mtrr guest.json", 0, ["0xe0000000 size=0x10000000 type=write-"]),
-    (23, "diff --cpus cpus.json", 0, ["memory map identical"]),
-    (24, "diff --cpus cpus.json", 0, ["memory map identical"]),
+    (23, "diff --cpus cpus.json", 0, ["registers differ in 7 places (order only), memory map identical"]),
+    (24, "diff --cpus cpus.json", 0, ["2 groups of identical processors: CPU 0; CPU 1"]),
     (25, "diff old.json new.json old.json", 1, ["old.json -> new.json", "new.json -> old.json"]),
     (26, "at 0xe0000000 --why dump.txt", 0, ["UC wins over the others", "mtrr-uc-wins"]),
     (28, "verify-ept ept.npy dump.txt", 1, ["[mem 0x00000000e0000000-0x00000000ffffffff] wrong: WB, the MTRRs say UC"]),
