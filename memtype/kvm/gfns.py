@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import reduce
 from itertools import islice
 from typing import Any, Generic, TypeVar
@@ -34,18 +34,24 @@ def union(ranges: Iterable[Range]) -> Ranges:
 
 def subtract(ranges: Iterable[Range], taken: Iterable[Range]) -> Ranges:
     """What of `ranges` is not in `taken`: ``subtract([(0, 6)], [(2, 3)]) == [(0, 2), (3, 6)]``."""
-    left = Ranges()
-    holes = union(taken)
-    for first, end in union(ranges):
-        for low, high in holes:
-            if high <= first or low >= end:
-                continue
+    left, holes = Ranges(), _disjoint(taken)
+    place = 0
+    for first, end in _disjoint(ranges):
+        while place < len(holes) and holes[place][1] <= first:
+            place += 1
+        for low, high in islice(holes, place, None):
+            if low >= end:
+                break
             if first < low:
                 left.append((first, low))
-            first = max(first, high)
+            first = high
         if first < end:
             left.append((first, end))
     return left
+
+
+def _disjoint(ranges: Iterable[Range]) -> Ranges:
+    return ranges if isinstance(ranges, Ranges) else union(ranges)
 
 
 def intersect(ranges: Iterable[Range], others: Iterable[Range]) -> Ranges:
@@ -177,19 +183,30 @@ def listed(found: GfnSet) -> Gfns:
 # --- functions of a gfn -----------------------------------------------------------------------------------------
 
 
+_NONE = object()  # equal to no value
+
+
 class Pieces(Generic[T]):
     """A value for every gfn of [0, end): piece i is [starts[i], starts[i + 1]), neighbours differ."""
 
     __slots__ = ("end", "starts", "values")
 
     def __init__(self, pieces: Iterable[tuple[int, T]], end: int) -> None:
-        self.starts: list[int] = []
-        self.values: list[T] = []
-        self.end = end
+        starts: list[int] = []
+        values: list[T] = []
+        last: Any = _NONE
         for start, value in pieces:
-            if start < end and (not self.values or self.values[-1] != value):
-                self.starts.append(start)
-                self.values.append(value)
+            if value != last and start < end:
+                starts.append(start)
+                values.append(value)
+                last = value
+        self.starts, self.values, self.end = starts, values, end
+
+    def renamed(self, names: Mapping[T, T]) -> Pieces[T]:
+        """The same pieces with another name for each value; no two values have one name."""
+        made: Pieces[T] = Pieces((), self.end)
+        made.starts, made.values = self.starts, [names[value] for value in self.values]
+        return made
 
     def at(self, gfn: int) -> T:
         return self.values[bisect_right(self.starts, gfn) - 1]
@@ -284,6 +301,27 @@ def _pairs(
         if b == start:
             m += 1
             right = other.values[m] if m <= lasts[1] else absent
+
+
+def unequal(one: Pieces[int], other: Pieces[int]) -> Ranges:
+    """The gfns at which two layers with one end differ, in one pass over both."""
+    end, n, m, start, begun = one.end, 0, 0, 0, -1
+    lefts, rights, kinds, others = [*one.starts[1:], end], [*other.starts[1:], end], one.values, other.values
+    found = Ranges()
+    while start < end:
+        if kinds[n] == others[m]:
+            if begun >= 0:
+                found.append((begun, start))
+                begun = -1
+        elif begun < 0:
+            begun = start
+        left, right = lefts[n], rights[m]
+        start = left if left < right else right
+        n += left == start
+        m += right == start
+    if begun >= 0:
+        found.append((begun, end))
+    return found
 
 
 def merge_sets(layers: Sequence[Ints], end: int) -> Ints:

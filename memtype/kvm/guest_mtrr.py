@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Final
 
@@ -157,15 +157,32 @@ def _resolve(engine: str, vcpu: Vcpu) -> Ints:
 def _above_1m(engine: str, vcpu: Vcpu, cubes: list[tuple[int, int, int]]) -> Iterator[tuple[int, int]]:
     """(first gfn, type) from 1 MiB on, by masks without holes: each matches one block."""
     meet: Callable[[list[int]], int] = linux.combine if engine == "legacy" else reference.combine
-    default, spans, cuts = int(rules.type_of(_default(vcpu))), [], {_LOW_END}
+    limit, spans = 1 << vcpu.maxphyaddr, []
     for n, field, want in cubes:
-        start, end = want >> _PAGE, want + (field & -field or 1 << vcpu.maxphyaddr) >> _PAGE
-        spans.append((start, end, vcpu._variable[n][0] & rules.BASE_TYPE))
-        cuts |= {start, end}
-    for cut in sorted(cuts):
-        if cut >= _LOW_END:
-            met = [kind for start, end, kind in spans if start <= cut < end]
-            yield cut, int(meet(met)) if met else default
+        end = want + (field & -field or limit)
+        spans.append((want >> _PAGE, end >> _PAGE, vcpu._variable[n][0] & rules.BASE_TYPE))
+    return _swept(spans, _LOW_END, int(rules.type_of(_default(vcpu))), meet)
+
+
+def _swept(
+    spans: list[tuple[int, int, int]], first: int, default: int, meet: Callable[[list[int]], int]
+) -> Iterator[tuple[int, int]]:
+    """(start, type) from `first` on, by (start, end, encoding) in the order in which they are met."""
+    changes = {first: 0}  # at each edge a bit for every span that begins or ends there
+    bit = 1
+    for start, end, _ in spans:
+        if start < end:
+            changes[start] = changes.get(start, 0) ^ bit
+            changes[end] = changes.get(end, 0) ^ bit
+        bit <<= 1
+    matching, known = 0, {0: default}
+    for cut in sorted(changes):
+        matching ^= changes[cut]
+        if cut < first:
+            continue
+        if matching not in known:
+            known[matching] = int(meet([span[2] for n, span in enumerate(spans) if matching >> n & 1]))
+        yield cut, known[matching]
 
 
 def _resolve_list(vcpu: Vcpu, end: int) -> Pieces[int]:
@@ -173,18 +190,8 @@ def _resolve_list(vcpu: Vcpu, end: int) -> Pieces[int]:
         return Pieces([(0, int(UC if vcpu.cpuid_mtrr else WB))], end)
     spans = [(*pair_range(vcpu, n), vcpu._variable[n][0] & rules.BASE_TYPE) for n in vcpu.order]
     fixed = fixed_enabled(vcpu)
-    first = rules.FIXED_END if fixed else 0
-    cuts = {first}
-    for start, behind, _ in spans:
-        cuts.add(start)
-        cuts.add(behind)
-    found = [] if not fixed else list(fixed_runs(vcpu._fixed))
-    default = _default(vcpu)
-    for cut in sorted(cuts):
-        if cut >= first:
-            met = [kind for start, behind, kind in spans if start <= cut < behind]
-            found.append((cut >> _PAGE, kvm_list.combine(met) if met else default))
-    return Pieces(found, end)
+    above = _swept(spans, rules.FIXED_END if fixed else 0, _default(vcpu), kvm_list.combine)
+    return Pieces([*(fixed_runs(vcpu._fixed) if fixed else ()), *((cut >> _PAGE, kind) for cut, kind in above)], end)
 
 
 @lru_cache(maxsize=512)
@@ -195,13 +202,19 @@ def fixed_runs(fixed: tuple[int, ...]) -> tuple[tuple[int, int], ...]:
     return tuple((rules.FIXED_RANGES[run.start()].base >> _PAGE, slots[run.start()]) for run in runs)
 
 
-def _below_1m(engine: str, vcpu: Vcpu) -> list[tuple[int, int]]:
+@lru_cache(maxsize=512)
+def _fixed_types(fixed: tuple[int, ...]) -> tuple[tuple[int, int], ...]:
+    """`fixed_runs` with types for encodings."""
+    return tuple((gfn, int(rules.type_of(kind))) for gfn, kind in fixed_runs(fixed))
+
+
+def _below_1m(engine: str, vcpu: Vcpu) -> Sequence[tuple[int, int]]:
     if engine == "legacy":
         decides = enabled(vcpu) or fixed_enabled(vcpu)
     else:
         decides = enabled(vcpu) and fixed_enabled(vcpu)
     if decides:
-        return [(gfn, int(rules.type_of(kind))) for gfn, kind in fixed_runs(vcpu._fixed)]
+        return _fixed_types(vcpu._fixed)
     if not enabled(vcpu):
         return [(0, int(at(engine, vcpu, 0)))]
     cuts = sorted({0, *(edge >> _PAGE for _, field, want in _cubes(vcpu) for edge in (want, want + (field & -field)))})
@@ -221,7 +234,7 @@ def _holey(field: int, maxphyaddr: int) -> bool:
     return bool(field) and field + (field & -field) != 1 << maxphyaddr
 
 
-def _with_holes(engine: str, vcpu: Vcpu, low: list[tuple[int, int]], cubes: list[tuple[int, int, int]]) -> Periodic:
+def _with_holes(engine: str, vcpu: Vcpu, low: Sequence[tuple[int, int]], cubes: list[tuple[int, int, int]]) -> Periodic:
     if engine == MANUAL:
         return Periodic(exact(vcpu.mtrrs))
     value = combined(linux.combine, int(rules.type_of(_default(vcpu))))

@@ -214,7 +214,7 @@ def _uniform(bits: int, maxphyaddr: int) -> Pieces[int]:
 def _mapped(pieces: Ints, values: dict[int, int]) -> Ints:
     if isinstance(pieces, Periodic):
         return combine([pieces], pieces.end, values.__getitem__)
-    return Pieces(zip(pieces.starts, map(values.__getitem__, pieces.values)), pieces.end)
+    return pieces.renamed(values)
 
 
 def in_memory(vm: Vm, found: Gfns) -> Gfns:

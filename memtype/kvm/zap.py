@@ -10,12 +10,26 @@ import operator
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from functools import cached_property
+from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
 from memtype import arrays, rules
 from memtype.errors import InputError
 from memtype.kvm import leaves
-from memtype.kvm.gfns import Gfns, Ints, Pieces, Range, Ranges, combine, intersect, marked, merge_sets, subtract, union
+from memtype.kvm.gfns import (
+    Gfns,
+    Ints,
+    Pieces,
+    Range,
+    Ranges,
+    combine,
+    intersect,
+    marked,
+    merge_sets,
+    subtract,
+    unequal,
+    union,
+)
 from memtype.kvm.rules import KVM_RULES
 
 if TYPE_CHECKING:
@@ -128,17 +142,26 @@ class Zap:
             if not (alike and old is new)
         ]
 
+    @property
+    def _distinct(self) -> list[tuple[Ints, Ints]]:
+        """(leaves before, leaves after), each pair once."""
+        pairs = {(id(old), id(new)): (old, new) for _, old, new in self._changed if old is not new}
+        return list(pairs.values())
+
     @cached_property
     def _needed(self) -> Ints:
         """1 where some vCPU's leaf differs."""
         end = self._before.gfn_end
-        distinct = {(id(old), id(new)): (old, new) for _, old, new in self._changed if old is not new}
-        differ = [combine([old, new], old.end, operator.ne) for old, new in distinct.values()]
+        differ = [combine([old, new], old.end, operator.ne) for old, new in self._distinct]
         return merge_sets(differ, end) if differ else Pieces([(0, 0)], end)
 
     @cached_property
     def needed(self) -> Gfns:
-        return leaves.in_memory(self._before, self._needed.where(bool))
+        distinct = self._distinct
+        found = [unequal(old, new) for old, new in distinct if isinstance(old, Pieces) and isinstance(new, Pieces)]
+        if len(found) < len(distinct):
+            return leaves.in_memory(self._before, self._needed.where(bool))
+        return leaves.in_memory(self._before, found[0] if len(found) == 1 else union(chain(*found)))
 
     @cached_property
     def stale(self) -> Gfns:
@@ -150,7 +173,7 @@ class Zap:
     @cached_property
     def excess(self) -> Gfns:
         if isinstance(self.needed, Ranges):
-            inside = intersect(self.done, self._before._windows or [(0, self._before.gfn_end)])
+            inside = intersect(self.done, self._before._windows or [(0, self._before.gfn_end)]) if self.done else ()
             return subtract(inside, self.needed)
         rest = combine([self._needed, self._done], self._before.gfn_end, lambda need, did: int(did and not need))
         return leaves.in_memory(self._before, rest.where(bool))
