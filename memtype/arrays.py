@@ -31,7 +31,7 @@ def uint64(values: Any, what: str = "addresses") -> U64Array:
     Raises
     ------
     ArrayError
-        For float, bool and object arrays.
+        For float, bool and object arrays, for bytes, and where an element is masked or null.
     AddressError
         For a negative number; `.index` is its flat place.
     """
@@ -51,16 +51,43 @@ def uint64(values: Any, what: str = "addresses") -> U64Array:
 
 
 def _array(values: Any, what: str) -> NDArray[Any]:
+    """Any array-like as numpy has it, unless that would lose something: a mask, nulls, how many bytes make a number."""
+    if type(values) not in _PLAIN:
+        _refuse_masked(values, what)
+        _refuse_bytes(values, what)
     try:
         return np.asarray(values)
     except ValueError:
         raise ArrayError(f"{what}: rows of unequal length make no array") from None
 
 
+_PLAIN = (np.ndarray, list, tuple, int)
+
+
+def _refuse_masked(values: Any, what: str) -> None:
+    """numpy hands out what lies under a mask as if it were a value."""
+    if isinstance(values, np.ma.MaskedArray) and (masked := np.flatnonzero(np.ma.getmaskarray(values))).size:
+        raise ArrayError(f"{what}[{int(masked[0])}] is masked: an element without a value has no place here")
+
+
+def _refuse_bytes(values: Any, what: str) -> None:
+    """Bytes are no numbers: numpy would make each of them one, 8 addresses of each uint64."""
+    if isinstance(values, (np.ndarray, np.generic)):
+        return
+    try:
+        size = memoryview(values).itemsize
+    except TypeError:
+        return
+    if size == 1:
+        raise ArrayError(f"{what}: {type(values).__name__} holds bytes, not numbers; np.frombuffer says what they are")
+
+
 def _from_integers(values: Any, what: str) -> U64Array:
     """A list that numpy would make float or object: taken if every element is an integer of 64 bits."""
     if isinstance(values, np.ndarray):
         raise ArrayError(f"{what}: dtype object is not an integer type; give uint64")
+    if hasattr(values, "__arrow_c_array__") or hasattr(values, "__arrow_c_stream__"):
+        raise _null_or_no_integer(values, what)
     flat = np.asarray(values, dtype=object)
     for index, value in enumerate(flat.reshape(-1)):
         if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)):
@@ -68,6 +95,19 @@ def _from_integers(values: Any, what: str) -> U64Array:
         if not 0 <= value < 1 << 64:
             raise AddressError(f"{what}[{index}] = {value} is not a 64-bit unsigned number", index)
     return flat.astype(U64)
+
+
+_NUMBERS = (int, float, np.number)
+
+
+def _null_or_no_integer(values: Any, what: str) -> ArrayError:
+    """Of a column that numpy makes float or object: an integer column has nulls, which it shows as NaN."""
+    kind = str(getattr(values, "type", getattr(values, "dtype", "")))
+    elements = np.asarray(values, dtype=object).reshape(-1)
+    null = next((place for place, e in enumerate(elements) if not isinstance(e, _NUMBERS) or e != e), None)
+    if "int" in kind.lower() and null is not None:
+        return ArrayError(f"{what}[{null}] is null: memtype.arrow.types keeps nulls, here each element needs a value")
+    return ArrayError(f"{what}: type {kind or type(values).__name__} is not an integer type; give uint64")
 
 
 def output(out: Any, shape: tuple[int, ...], dtype: np.dtype[Any], *inputs: NDArray[Any]) -> NDArray[Any]:
