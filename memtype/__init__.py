@@ -9,7 +9,7 @@ from types import ModuleType
 
 TYPE_CHECKING = False  # typing's own would cost more than all of this
 if TYPE_CHECKING:
-    from memtype import hypervisors, kvm
+    from memtype import arrow, hypervisors, kvm, scale
     from memtype.analysis.alias import Alias, alias
     from memtype.analysis.check import Finding, Report, check
     from memtype.analysis.conflicts import Conflict, conflicts
@@ -114,7 +114,7 @@ else:
         module of that name where the function belongs: such a binding is left out."""
 
         def __getattr__(self, name):
-            if name in ("kvm", "hypervisors"):
+            if name in ("arrow", "hypervisors", "kvm", "scale"):
                 return importlib.import_module(f"memtype.{name}")
             if name in ("backend", "isa"):
                 active = importlib.import_module("memtype.backends").active
@@ -177,6 +177,7 @@ __all__ = [
     "Verification",
     "Want",
     "alias",
+    "arrow",
     "backend",
     "check",
     "conflicts",
@@ -207,6 +208,7 @@ __all__ = [
     "plan",
     "range_registers",
     "reserve",
+    "scale",
     "types_by",
     "types_of_states",
     "verify",

@@ -132,6 +132,10 @@ class MemoryMap:
     def __reduce__(self) -> tuple[Any, ...]:
         return MemoryMap, (list(self._bases), list(self._types), self.maxphyaddr)
 
+    def __dask_tokenize__(self) -> tuple[Any, ...]:
+        """What Dask names results by: the same for equal ones, in every process."""
+        return "memtype.MemoryMap", *self.__reduce__()[1]
+
     @classmethod
     def from_segments(
         cls,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 from collections.abc import Iterator
@@ -20,6 +21,18 @@ SHARED = ROOT.parent / "shared"
 settings.register_profile("ci", derandomize=True)
 if os.environ.get("CI"):
     settings.load_profile("ci")
+
+
+# Examples of modules that an extra belongs to, where it is absent.
+_EXAMPLES_OF = {"memtype.arrow": "pyarrow", "memtype.scale.bulk": "pyarrow"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        module = item.name.rpartition(".")[0] if isinstance(item, pytest.DoctestItem) else ""
+        needs = _EXAMPLES_OF.get(module)
+        if needs and importlib.util.find_spec(needs) is None:
+            item.add_marker(pytest.mark.skip(reason=f"{needs} is not installed"))
 
 
 def _selected() -> list[str]:

@@ -34,6 +34,7 @@ GROUPS: Final[dict[str, dict[str, str]]] = {
     },
     "make": {
         "capture": "read this host (more with root) and print one JSON that every verb reads; nothing is ever written",
+        "classify": "the types of the addresses in files of any size: counted, by group, written beside them",
         "sample": "print the log of a machine that is built in, to try the other verbs on",
         "vectors": "conformance vectors for other projects as JSON, C, Rust or Go; --check judges a program's answers",
         "rules": "every rule that an answer can cite: identifier, what it says, where it stands",

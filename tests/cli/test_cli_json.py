@@ -51,6 +51,7 @@ COMMANDS = {
     "zap": ["zap --kernel 6.4 --ncdma --event mtrr:reg1=off old.json", "zap --ncdma --trace trace.txt old.json",
             "zap --ncdma --event cd=on --event ncdma=0 --memory 4G old.json"],
     "msrs": ["msrs", "msrs --vm", "msrs --vendor amd"],
+    "classify": ["classify old.json --range 0+2G", "classify old.json rows.csv --by host --beyond null"],
     "capture": ["capture"],
     "sample": ["sample"],
     "rules": ["rules", "rules mtrr-uc-wins"],
@@ -60,7 +61,7 @@ COMMANDS = {
 # Numbers that count or number things, and are none of address, register or size.
 COUNTS = {
     "absent", "not_told", "lines", "reach", "pair", "used", "registers", "needed", "lost", "leaves", "tables",
-    "UC", "WC", "WT", "WP", "WB",
+    "UC", "WC", "WT", "WP", "WB", "CD", "?", "rows", "null", "beyond",
     "1", "2", "3", "bits", "blocks", "built_from", "cd", "chunk", "count", "cpu", "differing",
     "differing_effect", "entry", "ept", "fixed", "index", "indexes", "level", "losing_mb", "map_entries",
     "max", "max_level", "maxphyaddr", "num_reg", "number", "nw", "pages", "pat_bit", "refused", "reg",
@@ -80,6 +81,7 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, text in (("log", LOG), ("list", LIST), ("trace", "cd=on\npat\n")):
         (tmp_path / f"{name}.txt").write_text(text)
     np.save(tmp_path / "wrong.npy", np.arange(2048, dtype=np.uint64) << np.uint64(21) | np.uint64(0xB7))
+    (tmp_path / "rows.csv").write_text("gpa,host\n0xe0000000,a\n0,b\n,b\n0x10000000000,a\n")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("sys.stdin", io.StringIO())
 
@@ -101,6 +103,8 @@ def test_every_verb_is_asked() -> None:
 
 @pytest.mark.parametrize("command", [command for listed in COMMANDS.values() for command in listed])
 def test_numbers_ends_and_reasons(command: str, files: None, capsys: pytest.CaptureFixture[str]) -> None:
+    if command.startswith("classify"):
+        pytest.importorskip("pyarrow", reason="pip install memtype[arrow]")
     assert cli.main([*command.split(), "--json"]) in (0, 1)
     answer = json.loads(capsys.readouterr().out)
     assert answer["schema"] == "memtype/1"

@@ -44,6 +44,7 @@ GOOD: dict[str, Any] = {
     "l2_pat": PAT, "events": [], "pfn_valid": True, "emit.form": "json", "NoncoherentDma.value": True,
     "target": STATE.map, "reserve.want": "UC-", "over": "WC", "ids": [0, 0],
     "vmcs12": mt.kvm.Vmcs12(), "gpat": PAT, "cpu": 0, "bit": 40,
+    "column": [0], "found": [6], "collection": [0], "classify.ranges": [(0, 8192)], "classify.state": STATE,
     "parse.text": "6", "Vm.release": "6.4", "Pat.value": 6, "effective.pat": "WB",
 }  # fmt: skip
 
@@ -51,7 +52,7 @@ GOOD: dict[str, Any] = {
 MADE = {
     "Alias", "Change", "Conflict", "Diff", "Explanation", "Finding", "PageType", "Report", "Segment", "Want", "Machine",
     "Cpu", "PageRun", "Pages", "Split", "LeafFault", "Verification", "Leaf", "Profile", "Replay", "Zap",
-    "Plan", "RoundTrip",
+    "Plan", "RoundTrip", "Result",
 }  # fmt: skip
 INSTANCES = {
     "MtrrState": STATE, "MemoryMap": STATE.map, "Pat": PAT, "Explanation": STATE.explain(0), "View": STATE.view("xen"),
@@ -62,12 +63,12 @@ INSTANCES = {
 
 
 def functions() -> Iterator[tuple[str, Callable[..., Any]]]:
-    for room, names in ((mt, mt.__all__), (mt.kvm, mt.kvm.__all__)):
-        for name in names:
+    for room, prefix in ((mt, ""), (mt.kvm, ""), (mt.arrow, "arrow."), (mt.scale, "scale.")):
+        for name in room.__all__:
             member = getattr(room, name)
             if not callable(member) or name in MADE or (isinstance(member, type) and issubclass(member, BaseException)):
                 continue
-            yield name, member
+            yield f"{prefix}{name}", member
     for label, instance in INSTANCES.items():
         for name, member in inspect.getmembers_static(type(instance)):
             plain = getattr(member, "__func__", member)
