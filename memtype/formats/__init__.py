@@ -24,12 +24,14 @@ from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
 from types import ModuleType
+from typing import Final
 
 from memtype import arrays
 from memtype.errors import MemtypeError, ParseError
 from memtype.machine import Machine, Note
 from memtype.reading.accounting import accounted
 from memtype.reading.bytes import HEAD, checked_text, read_bytes, text_of
+from memtype.reading.clues import Clues
 from memtype.reading.merge import merge
 from memtype.reading.renumber import renumbered, renumbered_error
 from memtype.reading.states import split, together
@@ -38,42 +40,69 @@ from memtype.reading.transport import undo
 
 __all__ = ["FAMILIES", "families", "load", "parse", "text_of"]
 
-# Every family of dumps, by its module's name. A new family is one module, or package, and one word here.
-FAMILIES = (
-    "coreboot",
-    "dbvm",
-    "edk2",
-    "freebsd",
-    "fwts",
-    "gdb_pt_dump",
-    "guest_state",
-    "inteltool",
-    "kvm_msrs",
-    "linux_dmesg",
-    "linux_pat_conflicts",
-    "msr_json",
-    "msr_list",
-    "own_json",
-    "page_walk",
-    "pat_memtype_list",
-    "proc_mtrr",
-    "proc_mtrr_commands",
-    "qemu_json",
-    "qemu_migration",
-    "qemu_monitor",
-    "seabios",
-    "slim_bootloader",
-    "structures",
-    "uboot",
-    "windbg",
-    "xen",
-)
+EVERY: Final = ("",)  # no word tells
+
+# Every family of dumps, by its module's name, with words: a text that the family reads holds one of them, in any case.
+# Families that a text cannot be of are neither loaded nor asked. A new family is one module, or package, and one row.
+FAMILIES: Final[dict[str, tuple[str, ...]]] = {
+    "coreboot": (
+        "physical address space:", "mtrr: fixed msr", " base 0x", "selected as default", "setting variable mtrr",
+        "ia32_mtrrcap:", "ia32_mtrr_def_type:", "phybase",
+    ),
+    "dbvm": ("ia32_mtrrcap",),
+    "edk2": ("mtrr def", "mtrr["),
+    "freebsd": ("/0x",),
+    "fwts": ("reg ",),
+    "gdb_pt_dump": (" uc:",),
+    "guest_state": ("*** guest state ***", "vmcb ", "kerngsbase"),
+    "inteltool": ("msr 0x",),
+    "kvm_msrs": EVERY,  # it may be a hex dump
+    "linux_dmesg": (
+        "mtrr", "bios-e820: ", "configuration [0-7]", "pat enabled: cpu", "address sizes", "all of memory, losing",
+        "total ram covered:", " mask ",
+    ),
+    "linux_pat_conflicts": (
+        "conflicting memory", "map pfn ", "/dev/mem expected", "memtype", "reserve_ram_pages_type", "ioremap error",
+    ),
+    "msr_json": ('"',),
+    "msr_list": EVERY,  # it may be digits alone
+    "own_json": ('"schema"',),
+    "page_walk": ("pgd ", "*pde =", "*pdpt ="),
+    "pat_memtype_list": ("pat memtype list", "pat: [mem", " @ 0x"),
+    "proc_mtrr": ("base=0x", "base =", "base= "),
+    "proc_mtrr_commands": ("/proc/mtrr",),
+    "qemu_json": ('"env.',),
+    "qemu_migration": (),
+    "qemu_monitor": ("cr0=", "phys-bits"),
+    "seabios": ("seabios (version ", "e820 map has "),
+    "slim_bootloader": ("fixed mtrrs:", "mtrrs."),
+    "structures": ("mtrr",),
+    "uboot": ("write-type",),
+    "windbg": ("mtrr:",),
+    "xen": ("(xen)", "mtrr: pat 0x"),
+}  # fmt: skip
+BINARY: Final = ("kvm_msrs", "qemu_migration")  # families of bytes too
+_BINARY_HEADS: Final = (b"QEVM", b"\x1f\x8b")  # others have a 0 in their first 8 bytes
+DOCUMENTS: Final = frozenset({"msr_json", "own_json", "qemu_json"})  # families whose texts are JSON
 
 
 @cache
+def family(name: str) -> ModuleType:
+    """The module of one of `FAMILIES`."""
+    return importlib.import_module(f"{__name__}.{name}")
+
+
 def families() -> tuple[ModuleType, ...]:
     """The modules of `FAMILIES`."""
-    return tuple(importlib.import_module(f"{__name__}.{name}") for name in FAMILIES)
+    return tuple(map(family, FAMILIES))
+
+
+def possible(text: str) -> Iterator[str]:
+    """The families that the words of a text let it be of."""
+    clues = Clues(text)
+    for name, words in FAMILIES.items():
+        if (clues.document or name not in DOCUMENTS) and any(map(clues.holds, words)):
+            yield name
 
 
 def parse(text: str | bytes, source: str = "<text>") -> Machine:
@@ -106,13 +135,25 @@ def parse(text: str | bytes, source: str = "<text>") -> Machine:
     return together([replace(_read(s.text, source), label=s.label, line=s.line) for s in states])
 
 
-def _seen(text: str) -> Iterator[tuple[ModuleType, str]]:
-    """Each family with the text that it may read: the lines that another one owns are empty, so that numbers stay."""
-    owned = {family: family.owns(text) for family in families() if hasattr(family, "owns") and family.sniff(text)}
-    for family in families():
-        hidden = {number for owner, numbers in owned.items() if owner is not family for number in numbers}
-        rows = text.split("\n") if hidden else []
-        yield family, "\n".join("" if n in hidden else row for n, row in enumerate(rows, 1)) if hidden else text
+def _readers(text: str) -> Iterator[tuple[ModuleType, str]]:
+    """Each family that finds something, with what it may read: lines that another owns are empty, so numbers stay."""
+    found = [name for name in possible(text) if family(name).sniff(text)]
+    owned = {name: family(name).owns(text) for name in found if hasattr(family(name), "owns")}
+    if not any(owned.values()):
+        yield from ((family(name), text) for name in found)
+        return
+    rows = text.split("\n")
+    seen = {name: _without(rows, [lines for owner, lines in owned.items() if owner != name]) for name in ("", *owned)}
+    able = {name: frozenset(possible(view)) for name, view in seen.items()}
+    for name in FAMILIES:
+        own = name if name in owned else ""
+        if name in able[own] and family(name).sniff(seen[own]):
+            yield family(name), seen[own]
+
+
+def _without(rows: list[str], owned: list[set[int]]) -> str:
+    hidden = set().union(*owned)
+    return "\n".join("" if number in hidden else row for number, row in enumerate(rows, 1))
 
 
 def load(path: str | os.PathLike[str]) -> Machine:
@@ -128,9 +169,9 @@ def load(path: str | os.PathLike[str]) -> Machine:
 
 
 def _parse_bytes(data: bytes, source: str) -> Machine:
-    for family in families():
-        if hasattr(family, "sniff_bytes") and family.sniff_bytes(data[:HEAD]):
-            machine: Machine = family.parse_bytes(data, source)
+    for name in BINARY if data.startswith(_BINARY_HEADS) or b"\0" in data[:8] else ():
+        if family(name).sniff_bytes(data[:HEAD]):
+            machine: Machine = family(name).parse_bytes(data, source)
             return replace(machine, source=source)
     return parse(text_of(data, source), source)
 
@@ -139,11 +180,9 @@ def _read(undone: Text, source: str) -> Machine:
     """What every family that finds something says of one text; lines are numbered as in the user's own."""
     text = str(undone)
     machines, refusals = [], []
-    for family, seen in _seen(text):
-        if not family.sniff(seen):
-            continue
+    for reader, seen in _readers(text):
         try:
-            machines.append(family.parse(seen, source))
+            machines.append(reader.parse(seen, source))
         except MemtypeError as error:
             refusals.append(renumbered_error(error, undone, source))
     if not machines:
@@ -156,5 +195,5 @@ def _read(undone: Text, source: str) -> Machine:
 def _unknown(text: str, source: str) -> ParseError:
     if not text.strip():
         return ParseError(f"{source}: empty")
-    names = ", ".join(dict.fromkeys(family.NAME for family in families()))
+    names = ", ".join(dict.fromkeys(each.NAME for each in families()))
     return ParseError(f"{source}: none of the known formats ({names})")

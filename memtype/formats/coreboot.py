@@ -23,6 +23,7 @@ from memtype.errors import InputError
 from memtype.machine import Machine, Note
 from memtype.memory_map import MemoryMap
 from memtype.reading import values
+from memtype.reading.clues import holding, words
 from memtype.reading.lines import squeezed
 from memtype.reading.names import msr_index
 from memtype.reading.registers import Listing, bytes_registers, def_type, machine_of, told
@@ -54,8 +55,9 @@ _SHOWN = re.compile(
 )  # display_mtrrs()
 _SNIFF = re.compile(
     "|".join(f"(?:{p.pattern.replace('(?P<cpu>', '(?:').replace('(?P<temporary>', '(?:')})"
-             for p in (_START, _FIXED, _PAIR, _DEFAULT, _OLD)), re.I | re.M,
+             for p in (_START, _FIXED, _PAIR, _DEFAULT, _OLD)), re.I,
 )  # fmt: skip
+_WORDS = words("mtrr: ", "setting variable mtrr", ": ia32_mtrr", ": phybase")
 _SNIFF_SHOWN = re.compile(rf"{_HEX}: (?:IA32_MTRR(?:CAP|_DEF_TYPE):|PHYBASE\d+)", re.I)
 
 
@@ -77,7 +79,7 @@ class _Solution:
 
 
 def sniff(text: str) -> bool:
-    return _SNIFF.search(text) is not None or _SNIFF_SHOWN.search(text) is not None
+    return any(_SNIFF.search(line) or _SNIFF_SHOWN.search(line) for _, line in holding(text, _WORDS))
 
 
 def parse(text: str, source: str = "<text>") -> Machine:

@@ -20,6 +20,7 @@ from memtype.errors import InputError
 from memtype.machine import Machine
 from memtype.memory_map import MemoryMap
 from memtype.reading import values
+from memtype.reading.clues import holding, words
 from memtype.reading.lines import squeezed
 from memtype.reading.registers import Listing, machine_of
 from memtype.reading.values import refusal
@@ -36,9 +37,8 @@ _VARIABLE = re.compile(rf"Variable MTRR\[(\d+)\]\s*:\s*Base\s*=\s*{_HEX},?\s+Mas
 _RANGE = re.compile(rf"^\s*(UC|WC|WT|WP|WB|R\*)\s*:\s*{_HEX}\s*-\s*{_HEX}\s*$", re.I)
 _RANGES = re.compile(r"(?:Memory|MTRR) Ranges:?\s*$", re.I)
 _START = re.compile(r"(?:MTRR Def(?:ault|ine)? Type\s*:|Fixed MTRR\[|Variable MTRR\[)", re.I)
-_SNIFF = re.compile(
-    r"MTRR Def(?:ault|ine)? Type\s*:\s*(?:0x)?[0-9a-f]{4,}\s*$|(?:Fixed|Variable) MTRR\[\d+\]", re.I | re.M
-)
+_SNIFF = re.compile(r"MTRR Def(?:ault|ine)? Type\s*:\s*(?:0x)?[0-9a-f]{4,}\s*$|(?:Fixed|Variable) MTRR\[\d+\]", re.I)
+_WORDS = words("mtrr def", "mtrr[")
 _CPU = re.compile(r"^\W*(?:CPU|AP|Processor|Thread)\s*[#:\[]?\s*(\d+)\W*(?:MTRRs?\W*)?$", re.I)
 
 
@@ -53,7 +53,7 @@ class _Dump:
 
 
 def sniff(text: str) -> bool:
-    return _SNIFF.search(text) is not None
+    return any(_SNIFF.search(line) for _, line in holding(text, _WORDS))
 
 
 def parse(text: str, source: str = "<text>") -> Machine:

@@ -13,6 +13,7 @@ import re
 from memtype import rules
 from memtype.machine import Machine
 from memtype.reading import values
+from memtype.reading.clues import holding, words
 from memtype.reading.lines import squeezed
 from memtype.reading.notes import differed
 from memtype.reading.registers import Listing, def_type, machine_of
@@ -29,6 +30,7 @@ _ROW = re.compile(
 )
 _OFF = re.compile(r"^\s*(?:mtrr\s*:?\s+)?Reg (?P<n>\d+):?\s+disabled", re.I)
 _SNIFF = re.compile(r"\bReg \d+: 0x[0-9a-f]+ - 0x[0-9a-f]+ \(", re.I)
+_WORDS = words("reg ")
 _INCONSISTENT = re.compile(
     r"CPUs with inconsistent (?P<what>variable|fixed) MTRR|inconsistent MTRR(?P<deftype>deftype)", re.I
 )
@@ -38,7 +40,7 @@ _UNTOLD = ("default", "unknown", "disabled")  # words that name no type
 
 
 def sniff(text: str) -> bool:
-    return _SNIFF.search(text) is not None
+    return any(_SNIFF.search(line) for _, line in holding(text, _WORDS))
 
 
 def parse(text: str, source: str = "<text>") -> Machine:

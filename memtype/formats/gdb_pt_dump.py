@@ -18,22 +18,24 @@ import re
 from memtype.errors import ParseError
 from memtype.machine import Machine
 from memtype.reading import values
-from memtype.reading.lines import bare, holds
+from memtype.reading.clues import holding, words
+from memtype.reading.lines import bare
 from memtype.reading.notes import not_told
 
 NAME = "gdb-pt-dump"
 
 _START = re.compile(r"(?:^|\sin\s)\s*(0x[0-9a-f]+) :\s+(0x[0-9a-f]+)(?: :\s+(0x[0-9a-f]+))? \| ", re.I)
+_WORDS = words(" uc:")
 _BITS = re.compile(r"\bUC:([01]) WB:([01])\b")
 
 
 def sniff(text: str) -> bool:
-    return holds(text, " uc:") and any(_START.search(line) and _BITS.search(line) for line in text.split("\n"))
+    return bool(owns(text))
 
 
 def owns(text: str) -> set[int]:
     """Its lines: they begin like an MSR and its value."""
-    return {number for number, line in enumerate(text.split("\n"), 1) if _START.search(line) and _BITS.search(line)}
+    return {number for number, line in holding(text, _WORDS) if _START.search(line) and _BITS.search(line)}
 
 
 def parse(text: str, source: str = "<text>") -> Machine:

@@ -47,7 +47,7 @@ def sniff(text: str) -> bool:
     start = text[:64].lstrip()[:1]
     if start in ("{", "[") and '"' in text[:512]:
         return False  # JSON
-    if any(_known(match["index"]) for match in _TEXT.finditer(text)):
+    if "index" in text and any(_known(match["index"]) for match in _TEXT.finditer(text)):
         return True
     data = _hex(text[: 1 << 16])
     return data is not None and sniff_bytes(data)

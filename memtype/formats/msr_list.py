@@ -19,7 +19,8 @@ from memtype import rules
 from memtype.machine import Machine, Note
 from memtype.reading import registers as reg
 from memtype.reading import values
-from memtype.reading.lines import squeezed
+from memtype.reading.clues import holding, words
+from memtype.reading.lines import LONGEST_LINE, squeeze, squeezed
 from memtype.reading.names import msr_index
 from memtype.reading.width import encrypted_on, narrowest, width_on
 from memtype.told import Register, Width
@@ -63,13 +64,19 @@ _SORTED = re.compile(r"\|\s*sort\b")
 _COUNTED = re.compile(r"^\s*(?P<count>\d{1,9})\s+(?P<value>(?:0x)?[0-9a-f]+)\s*$", re.I)
 _MOST_COUNTED = 1 << 13  # processors that one count may stand for: as many as Linux can run
 _JSON = re.compile(r"\s*(?:\{|\[\s*[\[{\"\]])")
+_OTHERS = "|".join(f"{index:x}" for index in reg.KNOWN_MSRS if index >> 8 != 2)
+_WORDS = words(
+    "0x", "mtrr", "pat", "syscfg", "topmem2", "top_mem2", "tme_activate", "rdmsr", "wrmsr",
+    pattern=rf"(?:2[0-9a-f]{{2}}|{_OTHERS})\s*[:=]",
+)  # fmt: skip
 _FOREIGN = re.compile(r"^[ \t]*MSR 0x[0-9A-F]{8} = 0x[0-9A-F]{8}:0x[0-9A-F]{8} \(", re.M)  # inteltool
 
 
 def sniff(text: str) -> bool:
-    if _JSON.match(text) or _FOREIGN.search(text):
+    if _JSON.match(text) or ("MSR 0x" in text and _FOREIGN.search(text)):
         return False
-    return any(_is_register(line) or _command(line) is not None for _, line in squeezed(text))
+    lines = (squeeze(line) for _, line in holding(text, _WORDS) if len(line) <= LONGEST_LINE)
+    return any(_is_register(line) or _command(line) is not None for line in lines)
 
 
 def _is_register(line: str) -> bool:
@@ -254,7 +261,7 @@ def _register(reader: _Reader, number: int, found: _Line) -> None:
 
 
 def _command(line: str) -> tuple[str, list[str]] | None:
-    found = _COMMAND.search(line)
+    found = _COMMAND.search(line) if "msr" in line else None
     if not found:
         return None
     arguments = found["arguments"].split()

@@ -19,6 +19,7 @@ from memtype.formats.kvm_msrs import guest
 from memtype.machine import Cpu, Machine
 from memtype.reading import registers as reg
 from memtype.reading import values
+from memtype.reading.clues import holding, words
 from memtype.reading.lines import squeezed
 from memtype.reading.names import msr_index
 from memtype.reading.notes import not_told
@@ -31,6 +32,7 @@ _CPU = re.compile(r"^\s*CPU#(\d+)\s*$")
 _CR0 = re.compile(r"\bCR0=([0-9a-f]+)\b", re.I)
 _NAMED = re.compile(r"\b((?:MTRR|IA32_|MSR_)\w*|PAT)=([0-9a-z]+)\b", re.I)
 _HMP = re.compile(r"\bCR0=[0-9a-f]{8,16}\b.{0,99}\bCR[24]=", re.I)
+_WORDS = words("cr0=")
 _QMP = re.compile(r'"(?:QMP|return|execute)"\s*:')
 _BITS = re.compile(r'"(?:phys-bits|host-phys-bits-limit)"\s*:\s*(\d{1,9})')
 _QOM_WIDTH = re.compile(r'"property"\s*:\s*"phys-bits"')
@@ -38,8 +40,14 @@ _QOM_WIDTH = re.compile(r'"property"\s*:\s*"phys-bits"')
 
 def sniff(text: str) -> bool:
     if text.lstrip()[:1] == "{":
-        return _QMP.search(text) is not None and any(p.search(text) for p in (_HMP, _BITS, _QOM_WIDTH))
-    return _HMP.search(text) is not None
+        return _QMP.search(text) is not None and (
+            _prints_registers(text) or any(pattern.search(text) for pattern in (_BITS, _QOM_WIDTH))
+        )
+    return _prints_registers(text)
+
+
+def _prints_registers(text: str) -> bool:
+    return any(_HMP.search(line) for _, line in holding(text, _WORDS))
 
 
 def parse(text: str, source: str = "<text>") -> Machine:

@@ -19,6 +19,7 @@ from memtype.errors import ParseError
 from memtype.machine import Machine
 from memtype.reading import registers as reg
 from memtype.reading import values
+from memtype.reading.clues import lowered
 from memtype.told import Register
 
 NAME = "structures"
@@ -34,13 +35,21 @@ _GROUPS = re.compile(  # { { fixed } }, { { base, mask }, … }, default
 _LENGTH = re.compile(r"\[\s*\(\s*u32\s*,\s*u64\s*\)\s*;\s*(\d{1,9})\s*\]")
 _END = re.compile(r"\}\s{0,99};")
 _LITERAL = re.compile(rf"({_NUMBER}?){_SUFFIX}\b")
+_MAY_DECLARE = re.compile(r"mtrr(?:_settings\s|\w{0,40}\s{0,9}(?:\[\d{0,9}\]|:\s{0,9}\[))")
+_AHEAD, _BEHIND = 40, 300  # characters around it that `_DECLARED` looks at
 _DECLARED = re.compile(
     r"\b(?:MTRR_SETTINGS\s{1,9}\w{1,80}|\w{0,40}mtrr\w{0,40}\s{0,9}(?:\[\d{0,9}\]|:\s{0,9}\[))[^{}=]{0,80}=", re.I
 )
 
 
 def sniff(text: str) -> bool:
-    return _DECLARED.search(text) is not None and (_SETTINGS.search(text) is not None or _known(text))
+    return _declares(text) and (_SETTINGS.search(text) is not None or _known(text))
+
+
+def _declares(text: str) -> bool:
+    """Whether a list of MTRRs is declared; a declaration may go on on the next lines."""
+    starts = (found.start() for found in _MAY_DECLARE.finditer(lowered(text)))
+    return any(_DECLARED.search(text, max(0, at - _AHEAD), at + _BEHIND) for at in starts)
 
 
 def _known(text: str) -> bool:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 
 from memtype import rules
 from memtype.machine import Machine, Note
+from memtype.reading.clues import holding, words
 from memtype.reading.lines import bare
 from memtype.reading.names import msr_index
 from memtype.reading.notes import settled
@@ -23,6 +24,7 @@ from memtype.told import Register, Registers, named, pair_numbers
 _OURS = frozenset({rules.DEF_TYPE_MSR, rules.MTRRCAP, *rules.FIXED_MSRS}) | {
     index for n in range(rules.NUMBERED_PAIRS) for index in pair_numbers(n)
 }
+_WORDS = words("mtrr", "reg", "mask", "msr", "0x2", "0xfe", "000-", "800")
 _QUICK = re.compile(r"mtrr|reg ?\d|mask|msr|0x2[0-9a-f]{2}\b|\b0xfe\b|[0-9a-f]{5}-[0-9a-f]{5} |[0-9a-f]800\b", re.I)
 _VALUE = r"(?:0x)?[0-9a-f][0-9a-f_`]*h?"
 _NAME = re.compile(r"\b(?:MSR_|IA32_|AMD_|MSR )*MTRR[ _]?(?:phys?_?(?:base|mask)|fix|def|cap|variable)\w*", re.I)
@@ -53,7 +55,7 @@ class Loss:
 
 def naming(text: Text) -> Iterator[Loss]:
     """The lines that name registers, numbered as in the undone text, whoever understood them."""
-    for number, line in enumerate(text.lines, 1):
+    for number, line in holding(str(text), _WORDS):
         if len(line) <= _LONGEST and _QUICK.search(line):
             found = _named_on(bare(line))
             if found is not None:
@@ -62,11 +64,14 @@ def naming(text: Text) -> Iterator[Loss]:
 
 def _named_on(line: str) -> frozenset[int] | None:
     """The registers that a line names; None where it names none."""
-    if found := _names(line):
-        return found
-    if _DEFAULT.search(line):
-        return frozenset({rules.DEF_TYPE_MSR})
-    if found_range := _RANGE.search(line) or _MASKED.search(line):
+    lower = line.lower()
+    if "mtrr" in lower:
+        if found := _names(line):
+            return found
+        if _DEFAULT.search(line):
+            return frozenset({rules.DEF_TYPE_MSR})
+    found_range = ("reg" in lower and _RANGE.search(line)) or ("mask" in lower and _MASKED.search(line))
+    if found_range:
         return _pair(found_range[1])
     if fixed := _FIXED.search(line):
         return _fixed(int(fixed[1], 16), int(fixed[2], 16))

@@ -71,4 +71,9 @@ def squeezed(text: str) -> Iterator[tuple[int, str]]:
     """
     for number, line in enumerate(text.split("\n"), 1):
         if 0 < len(line) <= LONGEST_LINE:
-            yield number, _BLANKS.sub(" ", bare(line))
+            yield number, squeeze(line)
+
+
+def squeeze(line: str) -> str:
+    """One line as `squeezed` has it."""
+    return _BLANKS.sub(" ", bare(line))

@@ -15,6 +15,7 @@ from itertools import pairwise
 from memtype.errors import ParseError
 from memtype.machine import Machine, Note
 from memtype.reading.accounting import register_row
+from memtype.reading.clues import holding, words
 from memtype.reading.lines import bare
 from memtype.reading.mail import is_classic_diff
 from memtype.reading.marks import diff_signs
@@ -25,7 +26,7 @@ from memtype.told import Registers
 MOST = 256  # states in one text
 _SHOWN = 8  # states that a note lists
 
-_QUICK = re.compile(r"Linux version|mtrr|e820|reg\d|base|msr|0x|CPU|core|proc", re.I)
+_WORDS = words("linux version", "mtrr", "e820", "base", "msr", "0x", "cpu", "core", "proc", pattern=r"reg\d")
 _BOOT = re.compile(r"\s*Linux version (\S+)")
 _BOOTS_ON = re.compile(r"Command line:|BIOS-|e820|x86/fpu|KERNEL supported|MTRR|DMI")
 _LOG = tuple(
@@ -45,6 +46,7 @@ _LOG = tuple(
 _COMMAND = re.compile(r"(?:^|[\s$#>])rdmsr((?:\s+-\w+(?:\s+\d+(?=\s))?)*\s+(?:0x[0-9a-f]+|\d+))\s*(?:[|;#].*)?$", re.I)
 _WRITE = re.compile(r"(?:^|[\s$#>])wrmsr((?:\s+-\w+(?:\s+\d+(?=\s))?)*\s+(?:0x[0-9a-f]+|\d+))\s+\w", re.I)
 _CPU = re.compile(r"(?:^|[\s\[(])(?:v?cpu|core|processor|thread|lcpu)(?:\s*[#:])?\s*(\d{1,6})\b", re.I)
+_CPUS = re.compile("cpu|core|proc|thread")
 _FIRST = re.compile(r"\s*(\d{1,6})\s*[,;\s]\s*0x[0-9a-f]+\s*[,;\s]\s*0x[0-9a-f]+\s*$", re.I)
 _STAMP = re.compile(r"\s*(?:<\d+>)?\[\s*(\d{1,7}\.\d+)\]")
 _COMMENT = re.compile(r"\s*(?:#|//|/\*)")
@@ -68,7 +70,7 @@ def split(text: Text, source: str) -> list[State]:
     sides = _sides(text)
     if sides:
         return sides
-    tellings = list(_tellings(text.lines))
+    tellings = list(_tellings(text))
     if any(telling.kind == "msr" for telling in tellings):  # beside reads, a write is an attempt
         tellings = [telling for telling in tellings if telling.kind != "wrmsr"]
     begins = _begins(tellings, text.lines)
@@ -135,24 +137,23 @@ class _Telling:
         return self.words.startswith(words) or words.startswith(self.words)
 
 
-def _tellings(lines: Sequence[str]) -> Iterator[_Telling]:
-    cpu = "0"
-    for place, raw in enumerate(lines):
-        if not _QUICK.search(raw):
-            continue
-        line = bare(raw)
+def _tellings(text: Text) -> Iterator[_Telling]:
+    cpu, lines = "0", text.lines
+    for number, raw in holding(str(text), _WORDS):
+        line, place = bare(raw), number - 1
+        lower = line.lower()
         stream = "xen " if "(XEN)" in raw else ""
         if _BOOT.match(line) and (line != raw.rstrip() or any(map(_BOOTS_ON.search, lines[place + 1 : place + 13]))):
             yield _Telling(place, "boot", "boot", "")
         elif found := _log(line):
             cpu = "0" if found[0] == "inteltool" else cpu  # its list begins with what all cores share
             yield _Telling(place, stream + found[0], found[1], " ".join(line.split()))
-        elif command := _COMMAND.search(line):
+        elif "rdmsr" in lower and (command := _COMMAND.search(line)):
             yield _Telling(place, "msr", ("rdmsr", *command[1].split()), f"line {place}")  # its answer stands below
-        elif command := _WRITE.search(line):
+        elif "wrmsr" in lower and (command := _WRITE.search(line)):
             yield _Telling(place, "wrmsr", tuple(command[1].split()), " ".join(line.split()))
         else:
-            of = _FIRST.match(line) or _CPU.search(line)
+            of = _FIRST.match(line) or (_CPUS.search(lower) and _CPU.search(line))
             index = register_row(line)
             if index is not None:
                 yield _Telling(place, "msr", (of[1] if of else cpu, index), " ".join(line.split()))

@@ -29,7 +29,7 @@ from dataclasses import replace
 from memtype.formats.linux_dmesg.boots import boots
 from memtype.formats.linux_dmesg.machine import NAME, Reading
 from memtype.machine import Machine, Note
-from memtype.reading.lines import holds
+from memtype.reading.clues import holding, words
 from memtype.reading.registers import read_remark
 
 __all__ = ["NAME", "parse", "sniff"]
@@ -40,20 +40,21 @@ _SNIFF = re.compile(
     r"|BIOS-e820: |PAT:? configuration \[0-7\]|PAT enabled: cpu"
     r"|address sizes\s*:\s*\d+ bits physical"
     r"|don't cover all of memory, losing \d|mtrr:\s*your CPUs had inconsistent"
-    r"|original variable MTRRs|total RAM covered:|^[^\n]*\d base [0-9A-F]{5,} mask [0-9A-F]{5,} ",
-    re.I | re.M,
+    r"|original variable MTRRs|total RAM covered:|\d base [0-9A-F]{5,} mask [0-9A-F]{5,} ",
+    re.I,
 )
-_WORDS = (
-    "mtrr default type:", "mtrr fixed ranges", "mtrr variable ranges", "mtrr map:", "mtrrs disabled ", "mtrr: disabled",
-    "bios-e820: ", "configuration [0-7]", "pat enabled: cpu", "address sizes",
-    "all of memory, losing", "cpus had inconsistent", "original variable mtrrs", "total ram covered:", " mask ",
+_WORDS = words(
+    "mtrr", "bios-e820:", "configuration [0-7]", "pat enabled: cpu", "address sizes", "all of memory, losing",
+    "total ram covered:", " mask ",
 )  # fmt: skip
 
 
 def sniff(text: str) -> bool:
-    return holds(text, *_WORDS) and any(
-        "(XEN)" not in text[text.rfind("\n", 0, found.start()) + 1 : found.end()] for found in _SNIFF.finditer(text)
-    )
+    return any(_is_of_linux(line) for _, line in holding(text, _WORDS))
+
+
+def _is_of_linux(line: str) -> bool:
+    return any("(XEN)" not in line[: found.end()] for found in _SNIFF.finditer(line))
 
 
 def parse(text: str, source: str = "<text>") -> Machine:

@@ -1,0 +1,64 @@
+"""The words of a family: every text that the family reads holds one, and what cannot be its own does not load it."""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from damage import damaged
+from dump_samples import BYTES, TEXTS
+
+from memtype import formats
+from memtype.formats import BINARY, FAMILIES, families, family, possible
+from memtype.reading.clues import Clues, holding, words
+
+DATA = sorted((Path(__file__).parents[1] / "data").glob("*/*.txt"))
+
+
+def texts() -> list[str]:
+    return [text for _, text in TEXTS.values()] + [path.read_text() for path in DATA]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_no_family_finds_a_text_without_its_words(seed):
+    rng = random.Random(seed)
+    for text in texts():
+        for seen in (text, text.upper(), damaged(text, rng)[0]):
+            claims = {name for name in FAMILIES if family(name).sniff(seen)}
+            assert claims <= set(possible(seen)), seen[:300]
+
+
+def test_every_family_of_bytes_is_asked_for_its_own():
+    binary = {name for name, module in zip(FAMILIES, families(), strict=True) if hasattr(module, "sniff_bytes")}
+    assert binary == set(BINARY)
+    for name, data in BYTES.values():
+        assert formats.parse(data).format == name
+
+
+def test_a_family_that_cannot_match_is_not_loaded():
+    script = (
+        "import sys, memtype; memtype.parse('reg00: base=0x000000000 (    0MB), size= 2048MB, count=1: write-back')\n"
+        "print(*(name for name in sys.modules if name.startswith('memtype.formats.')))"
+    )
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    loaded = {name.split(".")[2] for name in run.stdout.split()}
+    assert loaded == {"proc_mtrr", "msr_list", "kvm_msrs"}
+
+
+def test_holding_finds_the_lines_that_hold_a_word():
+    rng = random.Random(5)
+    alphabet = "abM\n\n \u0130\u212a"  # a letter that is two in lower case, and one that is "k"
+    wanted = words("ab", "mb", pattern=r"k+ ")
+    for length in (0, 1, 5, 60, 1 << 17):
+        text = "".join(rng.choice(alphabet) for _ in range(length))
+        lower = [(number, line, line.lower()) for number, line in enumerate(text.split("\n"), 1)]
+        right = [(n, line) for n, line, low in lower if "ab" in low or "mb" in low or "k " in low]
+        assert list(holding(text, wanted)) == right
+
+
+def test_a_word_is_looked_for_in_any_case():
+    clues = Clues("  [ MtRr")
+    assert clues.document and clues.holds("mtrr") and not clues.holds("e820")
