@@ -55,7 +55,7 @@ def holding(text: str, wanted: Words) -> Iterator[tuple[int, str]]:
 
     Examples
     --------
-    >>> list(holding("one\nMTRR two\n\nmtrr", words("mtrr")))
+    >>> list(holding("one\\nMTRR two\\n\\nmtrr", words("mtrr")))
     [(2, 'MTRR two'), (4, 'mtrr')]
     """
     number, begin = 1, 0
