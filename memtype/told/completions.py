@@ -152,8 +152,11 @@ def _known_pair(told: Registers, n: int) -> tuple[int, int]:
 
 
 def _forced(told: Registers, state: MtrrState) -> MtrrState:
-    """The same on an AMD processor that forces WB up to the top of the address space, or to TOP_MEM2 as told."""
+    """The same on an AMD processor that forces WB up to TOP_MEM2, as told or as high as it can be.
+
+    With MAXPHYADDR 48 that is 2**48 - 8 MiB: the register holds bits 47:23 (APM 2 7.9.4).
+    """
     tom2 = told.register(rules.TOP_MEM2_MSR)
-    top = tom2.value if tom2.tells(rules.TOM2_FIELD) else min(1 << told.maxphyaddr, rules.TOM2_FIELD)
+    top = tom2.value if tom2.tells(rules.TOM2_FIELD) else rules.TOM2_FIELD & ~rules.high_bits(told.maxphyaddr)
     syscfg = state.syscfg | rules.SYSCFG_TOM2_EN | rules.SYSCFG_TOM2_FORCE_WB
     return replace(state, vendor="amd", syscfg=syscfg, tom2=top)

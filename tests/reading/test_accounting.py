@@ -124,3 +124,15 @@ def test_no_file_of_the_corpus_loses_a_line(corpus):
     for path in corpus.rglob("*"):
         if path.suffix in {".txt", ".log"}:
             assert not [note for note in mt.load(path).notes if "not understood" in note], path.name
+
+
+@pytest.mark.parametrize("width", [36, 48, 52])
+def test_above_4_gib_an_amd_processor_may_force_write_back(width: int) -> None:
+    """Where SYSCFG and TOP_MEM2 are not told; the last 8 MiB no TOP_MEM2 reaches."""
+    listed = {0xFE: 0x508, 0x2FF: 0xC00} | dict.fromkeys((*rules.FIXED_MSRS, *range(0x200, 0x210)), 0)
+    rows = "\n".join(f"0x{index:x}: 0x{value:x}" for index, value in listed.items())
+    cpu = f"vendor_id : AuthenticAMD\naddress sizes : {width} bits physical, 48 bits virtual\n"
+    machine, top = mt.parse(cpu + rows), (1 << width) - (1 << 23)
+    kinds = [machine.at(address).type for address in (0, (1 << 32) - 1, 1 << 32, top - 1, top)]
+    assert [str(kind) for kind in kinds] == ["UC", "UC", "?", "?", "UC"]
+    assert machine.at(1 << 32).candidates == (MemoryType.UC, MemoryType.WB)
