@@ -185,13 +185,26 @@ def _text(made: Plan, args: argparse.Namespace) -> list[str]:
         for n, base, size, kind in made.ranges
     ]  # fmt: skip
     found += output.columns(rows).splitlines() if rows else ["no variable range is needed"]
-    found.append(f"IA32_MTRR_DEF_TYPE = 0x{made.state.def_type:x}")
+    found += [f"IA32_MTRR_DEF_TYPE = 0x{made.state.def_type:x}", *_fixed_lines(made)]
     if made.losses:
         found += ["", "lost:", *output.columns([_loss_row(change) for change in made.losses], "  ").splitlines()]
     if args.steps:
         found += ["", "steps:", *(f"  {number}. {step}" for number, step in enumerate(made.steps, 1))]
         found += [] if made.steps else ["  none: the registers hold this already"]
     return found
+
+
+def _fixed_lines(made: Plan) -> list[str]:
+    """The fixed ranges, where they decide: of a dump's those that change."""
+    if not made.state.def_type & rules.DEF_TYPE_FE:
+        return []
+    held = made.current.msrs() if made.current is not None else {}
+    values = {index: made.state.msrs()[index] for index in rules.FIXED_MSRS}
+    return [
+        f"{rules.msr_name(index)} = {addresses.hexadecimal(value, 16)}{'  new' if held else ''}"
+        for index, value in values.items()
+        if held.get(index) != value
+    ]
 
 
 def _headline(made: Plan) -> str:

@@ -154,3 +154,17 @@ def test_fixed_ranges_that_are_not_told_are_left_alone(tmp_path: Path, capsys: p
     printed = capsys.readouterr()
     assert "the first MiB is not planned: its fixed ranges are not told" in printed.err
     assert "256 MiB  WC" in printed.out
+
+
+def test_fixed_ranges_are_told_where_they_decide(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """WP for [0xf0000, 0xf4000) is a question of one fixed register: its four low bytes."""
+    held = mt.MtrrState(0xC06, [0x0606060606060606] * 11, [(0, 0)] * 8, maxphyaddr=36)
+    path = tmp_path / "held.json"
+    path.write_text(str(mt.emit(held, "json")))
+    assert cli.main(["plan", "--set", "0xf0000-0xf3fff=WP", str(path)]) == 0
+    told = [line for line in capsys.readouterr().out.splitlines() if "FIX" in line]
+    assert told == ["IA32_MTRR_FIX4K_F0000 = 0x0606060605050505  new"]
+    assert cli.main(["plan", "--vm", "--ram", "2G"]) == 0
+    assert capsys.readouterr().out.count("IA32_MTRR_FIX") == 11
+    assert cli.main(["plan", "--no-fixed", "--set", "0-0xfffff=WB", str(path)]) == 0
+    assert "FIX" not in capsys.readouterr().out
