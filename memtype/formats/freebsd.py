@@ -31,6 +31,7 @@ _LINE = re.compile(
     rf"(?P<words>(?:\s+(?:{_WORDS}))*)\s*$",
     re.I,
 )
+_SLOTS = {(part.base, part.size): n for n, part in enumerate(rules.FIXED_RANGES)}
 _SNIFF = re.compile(rf"^[ \t]*0x[0-9a-f]+/0x[0-9a-f]+\s+\S{{1,8}}\s+(?:{_WORDS})\b", re.I | re.M)
 
 
@@ -85,7 +86,7 @@ def _check(base: int, size: int, number: int, source: str) -> None:
 
 
 def _slot(base: int, size: int, where: str) -> int:
-    found = [n for n, part in enumerate(rules.FIXED_RANGES) if (part.base, part.size) == (base, size)]
-    if not found:
+    found = _SLOTS.get((base, size))
+    if found is None:
         raise ParseError(f"{where}: 0x{base:x}/0x{size:x} is no fixed range")
-    return found[0]
+    return found

@@ -33,6 +33,7 @@ _PAIR = re.compile(
     rf"^\s*(?P<n>\d+)\.\s+(?P<type>\S+?):\s+(?P<base>{_HALVES})\s+(?P<mask>{_HALVES})\s+(?P<size>{_HALVES})\s*$", re.I
 )
 _OFF = re.compile(r"^\s*(?P<n>\d+)\.\s*$")
+_SLOTS = {(span.base, span.base + span.size - 1): n for n, span in enumerate(rules.FIXED_RANGES)}
 _START = re.compile(r"^\s*\d+\.\s+\S+:\s")
 
 
@@ -83,13 +84,12 @@ def _number(text: str, source: str, line: int) -> int:
 
 def _put_fixed(fixed: dict[int, Register], part: re.Match[str], source: str, number: int) -> None:
     first, last = int(part["first"], 16), int(part["last"], 16)
-    for n, span in enumerate(rules.FIXED_RANGES):
-        if (span.base, span.base + span.size - 1) == (first, last):
-            word = part["type"].replace("??", "?")
-            raw = Register(int(word, 16), rules.BASE_TYPE, number) if word[0].isdigit() else None
-            fixed[n] = raw or type_register(word, source, number)
-            return
-    raise ParseError(f"{source}:{number}: {first:05x}-{last:05x} is no fixed range")
+    n = _SLOTS.get((first, last))
+    if n is None:
+        raise ParseError(f"{source}:{number}: {first:05x}-{last:05x} is no fixed range")
+    word = part["type"].replace("??", "?")
+    raw = Register(int(word, 16), rules.BASE_TYPE, number) if word[0].isdigit() else None
+    fixed[n] = raw or type_register(word, source, number)
 
 
 def _machine(

@@ -8,7 +8,7 @@ where the number of a range cannot be read, whether there are more ranges.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass, replace
 
 from memtype import rules
@@ -53,10 +53,10 @@ class Loss:
     text: str
 
 
-def naming(text: Text) -> Iterator[Loss]:
-    """The lines that name registers, numbered as in the undone text, whoever understood them."""
+def naming(text: Text, but: Container[int] = ()) -> Iterator[Loss]:
+    """The lines that name registers, numbered as in the undone text, whoever understood them; `but` those lines."""
     for number, line in holding(str(text), _WORDS):
-        if len(line) <= _LONGEST and _QUICK.search(line):
+        if number not in but and len(line) <= _LONGEST and _QUICK.search(line):
             found = _named_on(bare(line))
             if found is not None:
                 yield Loss(number, found, line.strip())
@@ -124,7 +124,7 @@ def _unnumbered(line: str) -> frozenset[int] | None:
 def accounted(machine: Machine, text: Text) -> Machine:
     """The machine, read from the undone `text`, with what lost lines name not told, and a note on each."""
     known = _lines_of(machine)
-    losses = [loss for loss in naming(text) if loss.line not in known]
+    losses = list(naming(text, known))
     if not losses:
         return machine
     named_there = frozenset(index for loss in losses for index in loss.registers)

@@ -13,6 +13,7 @@ _NOTHING = dict.fromkeys((0xAD, 0x180E, *range(0x200B, 0x2010), *range(0x202A, 0
 _BREAKS = {ord(mark): "\n" for mark in "\x1c\x1d\x1e\x85\u2028\u2029"}
 _DASHES = dict.fromkeys((*range(0x2010, 0x2016), 0x2212), "-") | {0x201C: '"', 0x201D: '"', 0x2018: "'", 0x2019: "'"}
 TABLE = _BLANKS | _NOTHING | _BREAKS | _DASHES
+ASCII = [letter for letter in map(chr, TABLE) if letter.isascii()]
 STRANGE = "[" + "".join(map(chr, TABLE)) + "]"
 _ANSI = re.compile(
     r"\x1b(?:\[[0-9;?]*[A-Za-z]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[()][A-Z0-9])|\^\[\[[0-9;]*[mK]"  # "^[[1m": cat -v, less

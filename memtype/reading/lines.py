@@ -35,7 +35,7 @@ _SYSLOG = re.compile(
         )
     )
 )
-_BLANKS = re.compile(r"\s+")
+_BLANKS = re.compile(r"\s\s+|[^\S ]")  # what one blank stands for
 LONGEST_LINE = 1 << 16  # characters: sets of values over thousands of processors are long
 _MOST_PREFIXES = 16  # loggers behind one another; a line of nothing else must not take long
 
@@ -52,12 +52,21 @@ def lines(text: str) -> Iterator[tuple[int, str]]:
         yield number, bare(line)
 
 
+def is_bare(line: str) -> bool:
+    """Whether no logger put anything in front of the line."""
+    return _prefix(line.strip()) is None
+
+
+def _prefix(rest: str) -> re.Match[str] | None:
+    return ("kernel" in rest and _SYSLOG.match(rest)) or _PREFIX.match(rest)
+
+
 def bare(line: str) -> str:
     """One line without everything that a logger put in front."""
     line = line.rstrip()
     for _ in range(_MOST_PREFIXES):
         rest = line.lstrip()
-        found = ("kernel" in rest and _SYSLOG.match(rest)) or _PREFIX.match(rest)
+        found = _prefix(rest)
         if not found:
             return line
         line = rest[found.end() :].removeprefix(" ")

@@ -20,16 +20,18 @@ _HEADER = re.compile(r"^Content-Transfer-Encoding:\s*quoted-printable\s*$", re.I
 _CODE = re.compile(r"=(?:3D|20|09|0D|0A|2E|2D|46(?=rom)|1B|[89A-F][0-9A-F])")
 # no register prints "=3D" before a blank or 0x, "=20" as a line's end, the bytes of one sign, a soft break
 _SURE = re.compile(
-    r"=3D(?=0x|[^0-9A-Fa-f\s]|\s\S)|(?<![0-9A-Fa-f=])=20$|=(?:C2|E2=80|E3=80|EF=BB)=[89AB][0-9A-F]|[^=]=\n", re.M
+    r"=(?:3D(?=0x|[^0-9A-Fa-f\s]|\s\S)|20$(?<![0-9A-Fa-f=]=20)|(?:C2|E2=80|E3=80|EF=BB)=[89AB][0-9A-F]"
+    r"|\n(?<=[^=]=\n))",
+    re.M,
 )
-_SIGNS = ("=3D", "=20", "=\n", "=C2", "=E2", "=E3", "=EF")
+_SIGNS = re.compile(r"=(?:3D|20|\n|C2|E2|E3|EF)")
 _MANY = 4  # so many values do not all begin with the digits 3D
 _RUN = re.compile(r"(?:=[0-9A-F]{2})+")
 
 
 def shows(text: str) -> bool:
     """Whether a mail brought (a part of) the text in quoted-printable."""
-    if not any(sign in text for sign in _SIGNS):
+    if _SIGNS.search(text) is None:
         return False
     if "rintable" in text and _HEADER.search(text):
         return True

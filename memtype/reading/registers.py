@@ -92,14 +92,16 @@ class Remark:
 def read_remark(text: str, source: str) -> Remark:
     """What the first remark tells, with the counts of all; nothing where there is none."""
     found = [match for match in _REMARK.finditer(text) if match[2] or "registers=" not in match[1]]
-    remarks = [_remark(match, text, source) for match in found]
+    remarks, line, at = [], 1, 0
+    for match in found:
+        line, at = line + text.count("\n", at, match.start()), match.start()
+        remarks.append(_remark(match, line, source))
     if not remarks:
         return Remark()
     return replace(remarks[0], counts=tuple(r.registers for r in remarks if r.registers is not None))
 
 
-def _remark(found: re.Match[str], text: str, source: str) -> Remark:
-    line = text.count("\n", 0, found.start()) + 1
+def _remark(found: re.Match[str], line: int, source: str) -> Remark:
     words = dict(word.split("=", 1) for word in found[1].split())
     width = told_width(words["maxphyaddr"], source, line) if "maxphyaddr" in words else None
     count = number(words["registers"], source, line, "registers", 32, base=10) if "registers" in words else None

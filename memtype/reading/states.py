@@ -29,20 +29,19 @@ _SHOWN = 8  # states that a note lists
 _WORDS = words("linux version", "mtrr", "e820", "base", "msr", "0x", "cpu", "core", "proc", pattern=r"reg\d")
 _BOOT = re.compile(r"\s*Linux version (\S+)")
 _BOOTS_ON = re.compile(r"Command line:|BIOS-|e820|x86/fpu|KERNEL supported|MTRR|DMI")
-_LOG = tuple(
-    (kind, re.compile(pattern, re.I))
-    for kind, pattern in (
-        ("log", r"\s*MTRR (default type):\s*[a-z?]"),
-        ("log", r"\s*MTRR (fixed|variable) ranges (?:en|dis)abled"),
-        ("log", r"\s*([0-9a-f]{5}-[0-9a-f]{5})\s+[a-z]"),
-        ("log", r"\s*(TOM2):"),
-        ("log", r"\s*(\d{1,3}) (?:base [0-9a-f]+ mask|disabled\s*$)"),
-        ("log", r"\s*(MTRR map): \d+ entries"),
-        ("ram", r"\s*(?:BIOS-e820|efi-e820):\s+(?:\[mem )?(?:0x)?([0-9a-f]+)"),
-        ("proc", r"\s*reg(\d{1,3})\s*:\s*base\s*="),
-        ("inteltool", r"\s*CPU: (ID) 0x|=+ (SHARED) MSRs"),
-    )
+_KINDS = (  # of what a log tells: by which words, and under which key
+    ("log", r"MTRR (default type):\s*[a-z?]"),
+    ("log", r"MTRR (fixed|variable) ranges (?:en|dis)abled"),
+    ("log", r"([0-9a-f]{5}-[0-9a-f]{5})\s+[a-z]"),
+    ("log", r"(TOM2):"),
+    ("log", r"(\d{1,3}) (?:base [0-9a-f]+ mask|disabled\s*$)"),
+    ("log", r"(MTRR map): \d+ entries"),
+    ("ram", r"(?:BIOS-e820|efi-e820):\s+(?:\[mem )?(?:0x)?([0-9a-f]+)"),
+    ("proc", r"reg(\d{1,3})\s*:\s*base\s*="),
+    ("inteltool", r"CPU: (ID) 0x"),
+    ("inteltool", r"=+ (SHARED) MSRs"),
 )
+_LOG = re.compile(rf"\s*(?:{'|'.join(pattern for _, pattern in _KINDS)})", re.I)
 _COMMAND = re.compile(r"(?:^|[\s$#>])rdmsr((?:\s+-\w+(?:\s+\d+(?=\s))?)*\s+(?:0x[0-9a-f]+|\d+))\s*(?:[|;#].*)?$", re.I)
 _WRITE = re.compile(r"(?:^|[\s$#>])wrmsr((?:\s+-\w+(?:\s+\d+(?=\s))?)*\s+(?:0x[0-9a-f]+|\d+))\s+\w", re.I)
 _CPU = re.compile(r"(?:^|[\s\[(])(?:v?cpu|core|processor|thread|lcpu)(?:\s*[#:])?\s*(\d{1,6})\b", re.I)
@@ -162,10 +161,10 @@ def _tellings(text: Text) -> Iterator[_Telling]:
 
 
 def _log(line: str) -> tuple[str, str] | None:
-    for kind, pattern in _LOG:
-        if found := pattern.match(line):
-            return kind, found[found.lastindex or 0].lower()
-    return None
+    found = _LOG.match(line)
+    if found is None or found.lastindex is None:
+        return None
+    return _KINDS[found.lastindex - 1][0], found[found.lastindex].lower()
 
 
 @dataclass(slots=True)

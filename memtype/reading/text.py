@@ -40,7 +40,7 @@ class Text:
 
     def changed(self, lines: Sequence[str]) -> Text:
         """The same number of lines with other content; a line feed in one of them parts it in two."""
-        if not any("\n" in line for line in lines):
+        if "\n" not in "".join(lines):
             return Text(lines, self.numbers)
         parts = [(part, number) for line, number in zip(lines, self.numbers) for part in line.split("\n")]
         return Text([part for part, _ in parts], [number for _, number in parts])

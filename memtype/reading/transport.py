@@ -61,24 +61,47 @@ def _any_of(*words: str) -> Callable[[str], bool]:
     return lambda text: any(word in text for word in words)
 
 
-def _found(pattern: str, flags: int = re.M) -> Callable[[str], bool]:
-    compiled = re.compile(pattern, flags)
-    return lambda text: compiled.search(text) is not None
+def _begins(pattern: str, *signs: str) -> Callable[[str], bool]:
+    """Whether a line begins with the pattern, which holds one of the signs if there are any."""
+    first, later = (
+        re.compile(pattern, re.M),
+        re.compile(f"\n(?:{pattern})", re.M),
+    )  # one letter in front is found quickly
+
+    def shows(text: str) -> bool:
+        held = not signs or any(sign in text for sign in signs)
+        return held and (first.match(text) or later.search(text)) is not None
+
+    return shows
+
+
+def _marked_up(text: str) -> bool:
+    return ("<" in text or "&" in text) and _SIGN.search(text) is not None
+
+
+def _strange(text: str) -> bool:
+    """Whether a character is not what a keyboard types."""
+    if text.isascii():
+        return any(letter in text for letter in characters.ASCII)
+    return _STRANGE.search(text) is not None
+
+
+_SIGN, _STRANGE = re.compile(web.SIGN, re.I), re.compile(characters.STRANGE)
 
 
 _CHARACTER_STEPS = (
     _Step(_any_of("\r"), characters.line_ends, False),
     _Step(_any_of("\x1b", "^[["), characters.colours, False),
-    _Step(_found(characters.STRANGE), characters.typed, False),
+    _Step(_strange, characters.typed, False),
 )
 _STEPS = (
-    _Step(_found(r"^ *(?:[A-Z][A-Za-z]{0,3} ?)?>|^ *\| "), mail.unquoted),
+    _Step(_begins(r" *(?:(?:[A-Z][A-Za-z]{0,3} ?)?>|\| )", ">", "| "), mail.unquoted),
     _Step(mail.shows, mail.decoded, False),
-    _Step(_found(r"^ *\[? *[\"']"), web.strings),
+    _Step(_begins(r" *\[? *[\"']", '"', "'"), web.strings),
     _Step(_any_of("`", "~~~"), marks.ticks),
     _Step(_any_of("**", "__"), marks.bold),
-    _Step(_found(web.SIGN, re.I), web.unmarked),
-    _Step(_found(r"^ *\||^ *:?-{2,}:? *\|"), marks.tables),
-    _Step(_found(rf"^{marks.MARK.pattern}"), marks.marks),
-    _Step(_found(rf"^{marks.ITEMS.pattern}"), marks.items),
+    _Step(_marked_up, web.unmarked),
+    _Step(_begins(r" *(?:\||:?-{2,}:? *\|)", "|"), marks.tables),
+    _Step(_begins(marks.MARK.pattern), marks.marks),
+    _Step(_begins(marks.ITEMS.pattern, ",", ";"), marks.items),
 )

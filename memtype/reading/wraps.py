@@ -11,47 +11,45 @@ import re
 from collections.abc import Sequence
 from itertools import takewhile
 
-from memtype.reading.lines import bare
+from memtype.reading.lines import is_bare
 from memtype.reading.openings import opens, opens_code
 from memtype.reading.text import Text
 
 _TYPE = r"(?:uncach(?:able|ed|ed-minus)|write-(?:combining|through|protect(?:ed)?|back)|\?)"
 _HEX = r"(?:0x)?[0-9a-f]+"
-_MESSAGES = tuple(
-    (re.compile(begins, re.I), re.compile(rf"(?:{ends})\s*$", re.I))
-    for begins, ends in (
-        (r"\breg\d{1,3}\s*:\s*base\s*=", rf"count\s*=\s*\d+:\s*{_TYPE}|:\s*{_TYPE},\s*count\s*=\s*\d+"),
-        (r"\b\d{1,3} +base +[0-9a-f]", rf"mask\s+[0-9a-f]+,?\s+{_TYPE}"),
-        (r"\bMTRR: (?:Fixed MSR|\d+ base) 0x", r"MSR 0x[0-9a-f]+ 0x[0-9a-f]{16}|type \d+"),
-        (r"\b0x[0-9a-f]{8,16} - 0x", r"size 0x[0-9a-f]+ type \d+"),
-        (r"\b(?:BIOS-\w+|Xen|efi-e820):\s", r"0x[0-9a-f]+\]\s+\S.*|\([^()]+\)"),
-        (r"\be820: update \[?(?:mem|range)", r"==>\s+\S.*reserved\)?"),
-        (r"\be820: remove \[mem", r"0x[0-9a-f]+\]\s+\w.*"),
-        (r"\bMTRR (?:default|fixed|variable)\b", rf"type:\s*{_TYPE}|ranges\s+(?:en|dis)abled:?"),
-        (r"\bMTRR map: \d+", r"built\s+from\s+\d+\s+variable\s+MTRRs"),
-        (r"\b\d{1,3}: +[0-9a-f]{9,}-", rf"-[0-9a-f]{{9,}}\s+{_TYPE}"),
-        (r"\bPAT:?\s+configuration\b", r":(?:\s+(?:UC-|U[C]|W[CTPB]|\?\?)){8}"),
-        (r"\bconflicting memory types\b", rf"{_TYPE}<->{_TYPE}"),
-        (r"\bmap pfn \S", rf"got\s+{_TYPE}"),
-        (r"\b(?:memtype_reserve|reserve_memtype) failed\b", rf"req\s+{_TYPE}"),
-        (r"\bioremap error for\b", r"got\s+0x[0-9a-f]+"),
-        (r"\bPAT:\s*\[mem ", rf"0x[0-9a-f]+\]\s+(?:{_TYPE}|broken)"),
-        (r"\bmtrr: your CPUs had\b", r"settings"),
-        (r"\bBIOS bug: CPU MTRRs\b", r"losing\s+\d+\s*MB of RAM\.?"),
-        (r"\bgran_size:", r"lose cover RAM:\s*-?\d+[KMG]"),
-        (r"\breg \d+, base:", r"type\s+\w+"),
-        (r"\bVariable MTRR\[\d+\]", rf"Base\s*=\s*{_HEX},?\s+Mask\s*=\s*{_HEX}"),
-        (r"\bReg \d+: 0x", r"\(\s*\d+ [KMG]B\)\s+\w[\w-]*(?: \w+)?"),
-        (r"\bMSR 0x[0-9a-f]{8} =", r"0x[0-9a-f]{8}:0x[0-9a-f]{8}(?: \(.*)?"),
-        (r"\bsetup mtrr for CPU\b", r"size: \d+ bits"),
-        (r"\bSetting variable MTRR \d+,", r"type (?:U[C]|W[CTPB])"),
+_MESSAGES = tuple(  # a word that it holds, in lower case; how it begins; how it ends
+    (word, re.compile(begins, re.I), re.compile(rf"(?:{ends})\s*$", re.I))
+    for word, begins, ends in (
+        ("reg", r"\breg\d{1,3}\s*:\s*base\s*=", rf"count\s*=\s*\d+:\s*{_TYPE}|:\s*{_TYPE},\s*count\s*=\s*\d+"),
+        (" base ", r"\b\d{1,3} +base +[0-9a-f]", rf"mask\s+[0-9a-f]+,?\s+{_TYPE}"),
+        ("mtrr: ", r"\bMTRR: (?:Fixed MSR|\d+ base) 0x", r"MSR 0x[0-9a-f]+ 0x[0-9a-f]{16}|type \d+"),
+        (" - 0x", r"\b0x[0-9a-f]{8,16} - 0x", r"size 0x[0-9a-f]+ type \d+"),
+        (":", r"\b(?:BIOS-\w+|Xen|efi-e820):\s", r"0x[0-9a-f]+\]\s+\S.*|\([^()]+\)"),
+        ("e820: update", r"\be820: update \[?(?:mem|range)", r"==>\s+\S.*reserved\)?"),
+        ("e820: remove", r"\be820: remove \[mem", r"0x[0-9a-f]+\]\s+\w.*"),
+        ("mtrr ", r"\bMTRR (?:default|fixed|variable)\b", rf"type:\s*{_TYPE}|ranges\s+(?:en|dis)abled:?"),
+        ("mtrr map:", r"\bMTRR map: \d+", r"built\s+from\s+\d+\s+variable\s+MTRRs"),
+        ("-", r"\b\d{1,3}: +[0-9a-f]{9,}-", rf"-[0-9a-f]{{9,}}\s+{_TYPE}"),
+        ("configuration", r"\bPAT:?\s+configuration\b", r":(?:\s+(?:UC-|U[C]|W[CTPB]|\?\?)){8}"),
+        ("conflicting memory", r"\bconflicting memory types\b", rf"{_TYPE}<->{_TYPE}"),
+        ("map pfn", r"\bmap pfn \S", rf"got\s+{_TYPE}"),
+        ("failed", r"\b(?:memtype_reserve|reserve_memtype) failed\b", rf"req\s+{_TYPE}"),
+        ("ioremap error", r"\bioremap error for\b", r"got\s+0x[0-9a-f]+"),
+        ("[mem ", r"\bPAT:\s*\[mem ", rf"0x[0-9a-f]+\]\s+(?:{_TYPE}|broken)"),
+        ("your cpus had", r"\bmtrr: your CPUs had\b", r"settings"),
+        ("bios bug", r"\bBIOS bug: CPU MTRRs\b", r"losing\s+\d+\s*MB of RAM\.?"),
+        ("gran_size:", r"\bgran_size:", r"lose cover RAM:\s*-?\d+[KMG]"),
+        ("reg ", r"\breg \d+, base:", r"type\s+\w+"),
+        ("variable mtrr[", r"\bVariable MTRR\[\d+\]", rf"Base\s*=\s*{_HEX},?\s+Mask\s*=\s*{_HEX}"),
+        ("reg ", r"\bReg \d+: 0x", r"\(\s*\d+ [KMG]B\)\s+\w[\w-]*(?: \w+)?"),
+        ("msr 0x", r"\bMSR 0x[0-9a-f]{8} =", r"0x[0-9a-f]{8}:0x[0-9a-f]{8}(?: \(.*)?"),
+        ("setup mtrr", r"\bsetup mtrr for CPU\b", r"size: \d+ bits"),
+        ("setting variable", r"\bSetting variable MTRR \d+,", r"type (?:U[C]|W[CTPB])"),
     )
 )
-_BEGINS = re.compile("|".join(begins.pattern for begins, _ in _MESSAGES), re.I | re.M)
-_WORDS = (
-    "MTRR", "mtrr", "base", "mask", "BIOS", "e820", "PAT", "Xen:", "MSR", ": 0", "0x", "map pfn", "memory types",
-    "gran_size", "_memtype", "memtype_",
-)  # fmt: skip
+_WORDS = re.compile(
+    "MTRR|mtrr|base|mask|BIOS|e820|PAT|Xen:|MSR|: 0|0x|map pfn|memory types|gran_size|_memtype|memtype_"
+)
 # words that only continue: "ACPI" + "data", memcontrol's flags
 _FLAG = r"(?:force|fixed-base|fixed-length|set-by-firmware|active|busy|bogus)"
 _MORE = re.compile(rf"\s*(?:data|NVS|memory|RAM|\(type \d+\)|{_FLAG}(?:\s+{_FLAG})*)\s*$")
@@ -82,44 +80,49 @@ def joined(text: Text) -> Text:
 def _message(lines: Sequence[str], at: int) -> tuple[str, int]:
     """The message that begins on this line, and how many lines below belong to it."""
     line = lines[at]
-    if at + 1 == len(lines) or not _may_begin(line) or not _may_continue(lines[at + 1]):
+    if at + 1 == len(lines) or not _may_continue(lines[at + 1]) or not _may_begin(line):
         return line, 0
-    below = list(takewhile(_may_continue, lines[at + 1 : at + 1 + _MOST_LINES]))
-    if _OPEN_END.search(line.rstrip()) and _MORE.match(below[0]):
-        return _glued(line, below[0]), 1
-    if _BEGINS.search(line):
-        ends = [ends for begins, ends in _MESSAGES if begins.search(line)]
-        return (line, 0) if _is_whole(line, ends) else _until(ends, line, below)
-    if _STAMPED.match(line) and _explained(line, below[0]):
-        return _glued(line, below[0]), 1
+    below = lines[at + 1]
+    if _MORE.match(below) and _OPEN_END.search(line.rstrip()):
+        return _glued(line, below), 1
+    if ends := _ends(line):
+        return (line, 0) if _is_whole(line, ends) else _until(ends, lines, at)
+    if _STAMPED.match(line) and _explained(line, below):
+        return _glued(line, below), 1
     return line, 0
+
+
+def _ends(line: str) -> list[re.Pattern[str]]:
+    """How the messages end that begin on this line."""
+    lower = line.lower()
+    return [ends for word, begins, ends in _MESSAGES if word in lower and begins.search(line)]
 
 
 def _is_whole(line: str, ends: list[re.Pattern[str]]) -> bool:
     return any(end.search(line) for end in ends)
 
 
-def _until(ends: list[re.Pattern[str]], line: str, below: list[str]) -> tuple[str, int]:
+def _until(ends: list[re.Pattern[str]], lines: Sequence[str], at: int) -> tuple[str, int]:
     """The line with as many below as make it whole; alone where none do."""
-    whole = line
+    whole = lines[at]
+    below = takewhile(_may_continue, lines[at + 1 : at + 1 + _MOST_LINES])
     for used, more in enumerate(below, 1):
-        if _BEGINS.search(more):
+        if _ends(more):
             break
         whole = _glued(whole, more)
         if _is_whole(whole, ends):
             return whole, used
-    return line, 0
+    return lines[at], 0
 
 
 def _may_begin(line: str) -> bool:
     """A quick look: most lines of most texts are none of these."""
-    short = 0 < len(line) <= _LONGEST
-    return short and (any(word in line for word in _WORDS) or _STAMPED.match(line) is not None)
+    return 0 < len(line) <= _LONGEST and (_WORDS.search(line) is not None or _STAMPED.match(line) is not None)
 
 
 def _may_continue(line: str) -> bool:
     """Whether nothing stands in front of the line that would begin a message of its own."""
-    return 0 < len(line) <= _LONGEST and not line.isspace() and not _STAMPED.match(line) and bare(line) == line.rstrip()
+    return 0 < len(line) <= _LONGEST and not _STAMPED.match(line) and not line.isspace() and is_bare(line)
 
 
 def _explained(line: str, below: str) -> bool:
