@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     ram.add_memory(parser, "as --ram, in one word")
     words = "how to print: text, json, sarif (code scanning), junit (test reports)"
     parser.add_argument("--format", choices=FORMATS, default="text", help=words)
-    output.add_json(parser)
+    output.add_json(parser, without=["--format"])
 
 
 def run(args: argparse.Namespace) -> int:

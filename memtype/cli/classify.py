@@ -47,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--restart", action="store_true", help="begin anew: forget what an earlier run finished (OUT.parts)")
     add("--dask", metavar="WHERE", help="on workers of Dask: local (a process for each processor), or tcp://HOST:PORT")
     input.add_supplied(parser)
-    output.add_json(parser)
+    output.add_json(parser, without=["--format"])
 
 
 def run(args: argparse.Namespace) -> int:

@@ -58,6 +58,7 @@ def _answer(words: list[str]) -> int:
         return int(stop.code or 0)
     args.bare = not words
     layout.choose(args)
+    args.json = getattr(args, "json", False) or layout.style.form is not None
     status: int = module.run(args)
     return status
 

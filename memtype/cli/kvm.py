@@ -45,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     hypervisor.add_arguments(parser)
     nested_guest.add_arguments(parser)
     guest.add_vm(parser)
-    output.add_json(parser, long=False)
+    output.add_json(parser, without=["--long"])
 
 
 def run(args: argparse.Namespace) -> int:

@@ -32,7 +32,7 @@ def choose(args: Any = None) -> None:
     plain = bool(getattr(args, "plain", False))
     style.width, style.plain = PLAIN_WIDTH if plain else WIDTH, plain
     style.exact, style.long = bool(getattr(args, "exact", False)), bool(getattr(args, "long_names", False))
-    style.form = getattr(args, "form", None)
+    style.form = getattr(args, "table_form", None)
 
 
 TYPE_WORD = r"(?<![\w.=+-])(?:{})(?![\w+-])"

@@ -8,24 +8,30 @@ import json
 import os
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any, TextIO
 
-from memtype.cli import layout
+from memtype.cli import layout, tables
 from memtype.cli.layout import columns as columns
 from memtype.types import MemoryType
 
 SCHEMA = "memtype/1"
 
 
-def add_json(parser: argparse.ArgumentParser, long: bool = True) -> None:
-    """The options about printing, that every verb has; `long`: --long too, where the verb has no other of that name."""
-    add = parser.add_argument
-    add("--json", action="store_true", help="print JSON (schema memtype/1: memtype schema)")
-    add("--exact", action="store_true", help="sizes in bytes")
-    add("--plain", action="store_true", help="for mails: 75 columns, no colour")
-    if long:
-        add("--long", dest="long_names", action="store_true", help="memory types by the names that Linux prints")
+_OPTIONS: dict[str, dict[str, Any]] = {
+    "--json": {"action": "store_true", "help": "print JSON (schema memtype/1: memtype schema)"},
+    "--format": {"dest": "table_form", "choices": tables.FORMS, "help": "print the answer's table as CSV or Markdown"},
+    "--exact": {"action": "store_true", "help": "sizes in bytes"},
+    "--plain": {"action": "store_true", "help": "for mails: 75 columns, no colour"},
+    "--long": {"dest": "long_names", "action": "store_true", "help": "memory types by the names that Linux prints"},
+}
+
+
+def add_json(parser: argparse.ArgumentParser, without: Collection[str] = ()) -> None:
+    """The options about printing, that every verb has; those of `without` mean something else in this one."""
+    for name, settings in _OPTIONS.items():
+        if name not in without:
+            parser.add_argument(name, **settings)
 
 
 def say(text: str) -> None:
@@ -52,7 +58,11 @@ def say(text: str) -> None:
 
 
 def print_json(verb: str, payload: dict[str, Any]) -> None:
-    """Addresses and MSR values in `payload` are hex strings already; types become their short names."""
+    """Addresses and MSR values in `payload` are hex strings already; types become their short names. With ``--format``
+    the table in it is printed instead."""
+    if layout.style.form is not None:
+        print(tables.text(verb, _plain(payload), layout.style.form), end="")
+        return
     json.dump(_plain({"schema": SCHEMA, "verb": verb, **payload}), sys.stdout, indent=2)
     print()
 

@@ -6,7 +6,7 @@ import argparse
 import textwrap
 from collections.abc import Iterable
 
-from memtype.cli.output import print_json, say
+from memtype.cli.output import add_json, print_json, say
 from memtype.rules import Rule
 
 EXAMPLE = "memtype rules mtrr-uc-wins kvm-pat-ept"
@@ -14,7 +14,7 @@ EXAMPLE = "memtype rules mtrr-uc-wins kvm-pat-ept"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("rule", nargs="*", help="an identifier, or a part of one; default: all")
-    parser.add_argument("--json", action="store_true", help="print JSON (schema memtype/1)")
+    add_json(parser)
 
 
 def run(args: argparse.Namespace) -> int:

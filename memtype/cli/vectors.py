@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         'ANSWER}}; an answer is what the JSON form has under the names that its section lists in "answer", a '
         "list where these are several; types by name or number, null is no answer. Exit 1: some are wrong",
     )
-    output.add_json(parser)
+    output.add_json(parser, without=["--format"])
 
 
 def run(args: argparse.Namespace) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import json
 import re
@@ -56,6 +57,7 @@ COMMANDS = {
     "sample": ["sample"],
     "rules": ["rules", "rules mtrr-uc-wins"],
     "vectors": ["vectors"],
+    "schema": [],
 }  # fmt: skip
 
 # Numbers that count or number things, and are none of address, register or size.
@@ -137,3 +139,76 @@ def test_facts_keep_their_places(files: None, capsys: pytest.CaptureFixture[str]
          "wanted": "UC-", "held": ["WC"], "user": "Xorg:1234", "lines": [8, 9]}
     ]  # fmt: skip
     assert mt.parse(out).facts == told
+
+
+# --- the schema, and tables -----------------------------------------------------------------------------------------
+
+EVERY = [command for listed in COMMANDS.values() for command in listed]
+MORE = ["plan --vm --ram 4G --steps", "pte 0x93 --ept", "check --require snp cpus.json", "show cpus.json",
+        "kvm matrix --long", "zap --event msr:0x2ff=0xc07 --mtrr wb", "at 0 list.txt"]  # fmt: skip
+
+
+def schema() -> Any:
+    jsonschema = pytest.importorskip("jsonschema", reason="jsonschema is not installed: the test extra has it")
+    from memtype.cli.schema import text
+
+    made = json.loads(text())
+    jsonschema.Draft202012Validator.check_schema(made)
+    return jsonschema.Draft202012Validator(made)
+
+
+@pytest.mark.parametrize("command", EVERY + MORE)
+def test_every_answer_is_what_the_schema_says(command: str, files: None, capsys: pytest.CaptureFixture[str]) -> None:
+    validator = schema()
+    assert cli.main([*command.split(), "--json"]) in (0, 1)
+    answer = json.loads(capsys.readouterr().out)
+    assert [error.message for error in validator.iter_errors(answer)] == []
+
+
+def test_the_schema_names_every_verb_and_refuses_what_is_wrong(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["schema"]) == 0
+    made = json.loads(capsys.readouterr().out)
+    assert {*made["properties"]["verb"]["enum"]} | {"schema", "plot", "report", "vectors"} >= {*verbs.HELP}
+    answer = {"schema": "memtype/1", "verb": "at", "source": "x", "view": None, "notes": [],
+              "answers": [{"base": "0x0", "size": "0x1", "last": "0x0", "type": "WB"}]}  # fmt: skip
+    assert schema().is_valid(answer)
+    for key, value in (("base", 0), ("type", "W"), ("last", "end")):
+        assert not schema().is_valid({**answer, "answers": [{**answer["answers"][0], key: value}]})  # type: ignore[dict-item, index]
+    assert not schema().is_valid({**answer, "schema": "memtype/2"})
+
+
+TABLES = {
+    "show old.json": ["base", "size", "last", "type", "type_id", "decided_by"],
+    "at 0xe0000000 0-4G old.json": ["base", "size", "last", "type", "type_id"],
+    "pages old.json": ["base", "size", "last", "level", "count", "type"],
+    "diff old.json new.json": ["from", "to", "same_registers"],
+    "diff --cpus cpus.json": ["from", "to", "same_registers"],
+    "kvm matrix": ["first", "last", "vendor", "tdp", "noncoherent_dma", "mtrr", "pat", "cd"],
+    "pat linux": ["value", "name", "valid", "problems", "notes", "index", "type"],
+    "pte 0x93": ["as", "paging", "level", "base", "size", "last"],
+    "alias log.txt": ["base", "size", "last"],
+    "rules mtrr-uc-wins": ["id", "text", "source"],
+    "msrs": ["index", "name"],
+    "table mtrr": ["name", "title", "source", "row", "UC", "UC-", "WC"],
+    "verify-ept wrong.npy --page 2M old.json": ["kind", "base", "size", "last"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("command", TABLES)
+def test_tables_hold_what_json_holds(command: str, files: None, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main([*command.split(), "--json"]) in (0, 1)
+    values = {str(value) for key, value in leaves(json.loads(capsys.readouterr().out)) if not isinstance(value, bool)}
+    assert cli.main([*command.split(), "--format", "csv"]) in (0, 1)
+    head, *rows = csv.reader(io.StringIO(capsys.readouterr().out))
+    assert head[: len(TABLES[command])] == TABLES[command] and rows
+    assert all(len(row) == len(head) for row in rows)
+    if "table" not in command:
+        cells = {cell for row in rows for cell in row if " " not in cell} - {"", "true", "false"}
+        assert cells <= values
+    assert cli.main([*command.split(), "--format", "md"]) in (0, 1)
+    assert len(capsys.readouterr().out.splitlines()) == len(rows) + 2
+
+
+def test_an_answer_without_a_table_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["want", "wc", "--mtrr", "wb", "--format", "csv"]) == 2
+    assert "holds no table" in capsys.readouterr().err
