@@ -66,7 +66,7 @@ def run(options: argparse.Namespace) -> int:
     if not options.json:
         print("\n".join(f"{key}: {value}" for key, value in head.items() if key != "schema"))
     results = []
-    for job in jobs(options.quick, rounds):
+    for job in jobs(options.quick):
         if options.only not in job.name:
             continue
         times = measure(job, rounds)

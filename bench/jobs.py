@@ -11,7 +11,7 @@ from bench.measure import Goal, Job, ratio
 OURS = ratio("memtype", "limit")
 
 
-def jobs(quick: bool, rounds: int) -> Iterator[Job]:
+def jobs(quick: bool) -> Iterator[Job]:
     """One at a time, since the large ones take memory."""
     limits = Limits()
     million, states = 10**6, 10**4 if quick else 10**6
@@ -28,7 +28,7 @@ def jobs(quick: bool, rounds: int) -> Iterator[Job]:
     yield lookups.ragged(10**5 if quick else million, 1000)
     yield pipelines.effective(limits, million)
     yield lookups.pages(limits, million)
-    yield calls.whole_map(rounds)
+    yield calls.whole_map()
     for count in (million,) if quick else (million, 2 * 10**7):
         yield pipelines.ept_fill(limits, count)
     yield calls.scalars()

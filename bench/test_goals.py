@@ -15,11 +15,7 @@ from bench.measure import Job
 pytest.importorskip("pytest_benchmark", reason="pip install memtype[bench]")
 
 ROUNDS = 10
-CASES = [
-    pytest.param(job, name, id=f"{job.name}: {name}")
-    for job in jobs(quick=True, rounds=ROUNDS)
-    for name in job.candidates
-]
+CASES = [pytest.param(job, name, id=f"{job.name}: {name}") for job in jobs(quick=True) for name in job.candidates]
 
 
 @pytest.mark.parametrize(("job", "name"), CASES)

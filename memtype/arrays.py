@@ -189,6 +189,11 @@ def word(value: Any, what: str, error: type[InputError] = RegisterError) -> int:
     return number
 
 
+def are_words(values: tuple[Any, ...]) -> bool:
+    """Whether all are plain integers of 64 bits; `word` says what is wrong with one that is not."""
+    return set(map(type, values)) <= {int} and (not values or (min(values) >= 0 and max(values) < 1 << 64))
+
+
 def choice(value: Any, legal: Container[int], what: str, meaning: str) -> int:
     """One of a few integers; `meaning` says what they are."""
     number = integer(value, what, InputError)
@@ -223,6 +228,8 @@ def given(value: Any, kind: type[T], what: str) -> T:
 
 def items(values: Any, what: str, of: str, error: type[InputError] = InputError) -> Iterable[Any]:
     """What can be iterated over and is no text; `of` says of what it is to be."""
+    if type(values) is tuple or type(values) is list:
+        return values
     if isinstance(values, (str, bytes, Mapping)) or not isinstance(values, Iterable) or getattr(values, "ndim", 1) == 0:
         raise error(f"{what} = {shown(values)} is not a sequence of {of}")
     return values

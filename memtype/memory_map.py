@@ -15,6 +15,7 @@ import numpy as np
 from memtype import arrays, backends, parallel, rules
 from memtype.diagrams import Diagram
 from memtype.errors import InputError
+from memtype.parallel import ONE
 from memtype.types import MemoryType
 
 
@@ -212,6 +213,10 @@ class MemoryMap:
             address = arrays.address(address, self.maxphyaddr)
         return self._kinds[bisect_right(self._bases, address) - 1]
 
+    def steps(self) -> tuple[list[int], list[MemoryType | None]]:
+        """(places where the type changes, the type before each and behind the last); None stands for "outside"."""
+        return [*self._bases, 1 << self.maxphyaddr], [None, *self._kinds, None]
+
     def around(self, address: int) -> tuple[MemoryType, int, int]:
         """(type, first byte, first byte behind) of the segment around an address."""
         if type(address) is not int or not 0 <= address < 1 << self.maxphyaddr:
@@ -226,7 +231,7 @@ class MemoryMap:
 
         Parameters, errors and what they leave in `out` are those of `MtrrState.types`.
         """
-        if threads is parallel.ONE:
+        if threads is ONE:
             made = backends.active.map_types_at_once(self, addresses, out)
             if made is not None:
                 return made

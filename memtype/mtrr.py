@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +16,7 @@ from memtype import arrays, backends, explanation, parallel, rules
 from memtype.arrays import check_maxphyaddr
 from memtype.errors import RegisterError, ShatteredMapError
 from memtype.memory_map import MemoryMap, packed_map
+from memtype.parallel import ONE
 from memtype.periodic_map import PeriodicMap
 from memtype.types import MemoryType
 
@@ -31,7 +34,8 @@ _STATE_MSRS = frozenset(
         *range(rules.PHYSBASE0, rules.PHYSBASE0 + 2 * rules.NUMBERED_PAIRS),
     )
 )  # fmt: skip
-_MOST_KNOWN = 8_192  # MiB that `MtrrState.at` remembers the type of
+_Steps = tuple[Sequence[int], Sequence["MemoryType | None"]]
+_NO_STEPS: _Steps = ((), (None,))
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,26 +95,20 @@ class MtrrState:
     cap: int | None = None
     _held: tuple[Any, ...] = field(default=(None,), init=False, repr=False, compare=False)  # the backend's handle
     _map: Any = field(default=None, init=False, repr=False, compare=False)  # MemoryMap, once it was asked for
-    # What `at` has learnt: the type of whole MiB that have one, by number. Never block 0: True >> 20 is 0.
-    _known: dict[int, MemoryType] = field(default_factory=dict, init=False, repr=False, compare=False)
+    # What `at` looks in once it was asked: where the type changes, and the type before each place; None outside.
+    _steps: _Steps = field(default=_NO_STEPS, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         # tuple() and int() take lists, iterators and numpy integers
         put = object.__setattr__
-        put(self, "fixed", tuple(arrays.word(v, rules.msr_name(i)) for v, i in _zip_fixed(self.fixed)))
-        put(
-            self,
-            "variable",
-            tuple(
-                _pair(n, pair)
-                for n, pair in enumerate(arrays.items(self.variable, "variable", "registers", RegisterError))
-            ),
-        )
-        put(self, "def_type", arrays.word(self.def_type, rules.msr_name(rules.DEF_TYPE_MSR)))
-        put(self, "syscfg", arrays.word(self.syscfg, rules.msr_name(rules.SYSCFG_MSR)))
-        put(self, "tom2", arrays.word(self.tom2, rules.msr_name(rules.TOP_MEM2_MSR)))
-        if self.cap is not None:
-            put(self, "cap", arrays.word(self.cap, rules.msr_name(rules.MTRRCAP)))
+        put(self, "fixed", _fixed(self.fixed))
+        put(self, "variable", _pairs(self.variable))
+        if not arrays.are_words((self.def_type, self.syscfg, self.tom2, 0 if self.cap is None else self.cap)):
+            put(self, "def_type", arrays.word(self.def_type, rules.msr_name(rules.DEF_TYPE_MSR)))
+            put(self, "syscfg", arrays.word(self.syscfg, rules.msr_name(rules.SYSCFG_MSR)))
+            put(self, "tom2", arrays.word(self.tom2, rules.msr_name(rules.TOP_MEM2_MSR)))
+            if self.cap is not None:
+                put(self, "cap", arrays.word(self.cap, rules.msr_name(rules.MTRRCAP)))
         put(self, "vendor", vendor_name(self.vendor))
         put(self, "maxphyaddr", check_maxphyaddr(self.maxphyaddr))
         if len(self.variable) > rules.MAX_VARIABLE:
@@ -191,28 +189,23 @@ class MtrrState:
         AddressError
             When `address` is not in [0, 2**maxphyaddr).
         """
-        try:
-            return self._known[address >> 20]
-        except (KeyError, TypeError):
-            pass
+        if type(address) is int:
+            bases, kinds = self._steps
+            kind = kinds[bisect_right(bases, address)]
+            if kind is not None:
+                return kind
         return self._at_slowly(address)
 
     def _at_slowly(self, address: Any) -> MemoryType:
-        """A MiB asked for the first time, or of several types; or no address at all."""
+        """The first question; or no address at all, or one of numpy's."""
         if type(address) is not int or not 0 <= address < 1 << self.maxphyaddr:
             address = arrays.address(address, self.maxphyaddr)
-        found = self._map
-        if found is None:
-            found = self._resolve()
+        found = self.map
         if type(found) is not MemoryMap:
             return MemoryType(backends.active.at(self, address))
-        kind, base, end = found.around(address)
-        block = address >> 20
-        if block and base <= block << 20 and block + 1 << 20 <= end:
-            if len(self._known) >= _MOST_KNOWN:
-                self._known.clear()
-            self._known[block] = kind
-        return kind
+        if self._steps is _NO_STEPS:
+            _keep_steps(self, found.steps())
+        return found.at(address)
 
     def _resolve(self) -> MemoryMap:
         resolved: MemoryMap
@@ -247,7 +240,7 @@ class MtrrState:
         AddressError
             For the first address outside [0, 2**maxphyaddr); `.index` is its flat place.
         """
-        if threads is parallel.ONE:
+        if threads is ONE:
             made = backends.active.types_at_once(self, addresses, out)
             if made is not None:
                 return made
@@ -364,7 +357,8 @@ class MtrrState:
         return mask & ~filling if mask & rules.high_bits(self.maxphyaddr) == filling else mask
 
 
-_keep_map = MtrrState.__dict__["_map"].__set__  # what object.__setattr__ finds by name each time
+# what object.__setattr__ finds by name each time
+_keep_map, _keep_steps = (MtrrState.__dict__[slot].__set__ for slot in ("_map", "_steps"))
 
 
 # --- validity ---------------------------------------------------------------------------------------------------
@@ -437,6 +431,16 @@ def vendor_name(vendor: str) -> str:
         raise RegisterError(f"vendor {arrays.shown(vendor)} is neither intel nor amd") from None
 
 
+def _pairs(variable: Any) -> tuple[tuple[int, int], ...]:
+    """Pairs as tuples, each value looked at and named only where some value is not as most are."""
+    given = tuple(arrays.items(variable, "variable", "registers", RegisterError))
+    if set(map(type, given)) <= {tuple, list} and set(map(len, given)) <= {2}:
+        pairs = tuple(map(tuple, given))
+        if arrays.are_words(tuple(chain.from_iterable(pairs))):
+            return pairs
+    return tuple(_pair(n, pair) for n, pair in enumerate(given))
+
+
 def _pair(n: int, pair: Any) -> tuple[int, int]:
     try:
         base, mask = pair
@@ -445,11 +449,13 @@ def _pair(n: int, pair: Any) -> tuple[int, int]:
     return arrays.word(base, f"IA32_MTRR_PHYSBASE{n}"), arrays.word(mask, f"IA32_MTRR_PHYSMASK{n}")
 
 
-def _zip_fixed(fixed: Iterable[int]) -> list[tuple[int, int]]:
+def _fixed(fixed: Any) -> tuple[int, ...]:
     values = tuple(arrays.items(fixed, "fixed", "registers", RegisterError))
     if len(values) != len(rules.FIXED_MSRS):
         raise RegisterError(f"{len(values)} fixed-range registers; there are {len(rules.FIXED_MSRS)}")
-    return list(zip(values, rules.FIXED_MSRS, strict=True))
+    if arrays.are_words(values):
+        return values
+    return tuple(arrays.word(v, rules.msr_name(i)) for v, i in zip(values, rules.FIXED_MSRS, strict=True))
 
 
 def _pair_indexes(n: int) -> set[int]:

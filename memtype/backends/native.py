@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import struct
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -64,6 +65,7 @@ _types, _resolve_map, _pages = lib.memtype_types, lib.memtype_resolve_map, lib.m
 _from, _NULL, _empty, _Array = ffi.from_buffer, ffi.NULL, np.empty, np.ndarray
 _U64, _U8 = arrays.U64, arrays.U8
 _U64S, _U8S = ffi.typeof("uint64_t[]"), ffi.typeof("uint8_t[]")
+_MTRRS = ffi.typeof("memtype_mtrrs *")
 _TABLES, _MAP = ffi.typeof("memtype_tables *"), ffi.typeof("memtype_map *")
 _GRANULES = ffi.typeof("memtype_granules *")
 _SIZE = ffi.typeof("size_t *")
@@ -93,18 +95,23 @@ def prepare(s: Registers) -> tuple[Any, ...]:
 
 def _registers(s: Registers) -> Any:
     """The C struct of a register file."""
-    made = ffi.new("memtype_mtrrs *")
+    made = _new(_MTRRS)  # pairs that are not there stay as they come: nobody reads them
     raw, count = ffi.buffer(made), len(s.variable)
-    raw[: _HEAD.size] = _HEAD.pack(
-        s.def_type, *s.fixed, rules.MTRRCAP_FIX if s.has_fixed else 0, s.syscfg, s.tom2,
+    _HEAD.pack_into(
+        raw, 0, s.def_type, *s.fixed, rules.MTRRCAP_FIX if s.has_fixed else 0, s.syscfg, s.tom2,
         _vendor(s.vendor), s.maxphyaddr, count, 0,
     )  # fmt: skip
     if count:
         bases, masks = zip(*s.variable)
-        pack = struct.Struct(f"={count}Q").pack
-        raw[_BASE : _BASE + 8 * count] = pack(*bases)
-        raw[_MASK : _MASK + 8 * count] = pack(*masks)
+        words = _words(count)
+        words.pack_into(raw, _BASE, *bases)
+        words.pack_into(raw, _MASK, *masks)
     return made
+
+
+@cache
+def _words(count: int) -> struct.Struct:
+    return struct.Struct(f"={count}Q")
 
 
 def registers(s: Registers) -> Any:
@@ -157,8 +164,11 @@ def _keep(owner: Any, held: tuple[Any, ...]) -> tuple[Any, ...]:
 # --- one processor's MTRRs ----------------------------------------------------------------------------------------
 
 
+_INTEL, _AMD = lib.MEMTYPE_INTEL, lib.MEMTYPE_AMD
+
+
 def _vendor(vendor: str) -> int:
-    kind: int = lib.MEMTYPE_AMD if vendor == "amd" else lib.MEMTYPE_INTEL
+    kind: int = _AMD if vendor == "amd" else _INTEL
     return kind
 
 
@@ -184,7 +194,9 @@ def resolve(s: Registers) -> tuple[list[int], list[int]]:
 
 def resolve_packed(s: Registers) -> tuple[Any, ...]:
     """The map as C wrote it: most maps are never taken apart in Python."""
-    made, mtrrs = _new(_MAP), _handle(s)[1]
+    made = _new(_MAP)
+    held: tuple[Any, ...] = getattr(s, "_held", _NOTHING)
+    mtrrs = held[1] if held[0] is _BARE or held[0] is _READY else _handle(s)[1]  # one frame less: a twentieth
     if _resolve_map(mtrrs, made) == 0:
         return unpack, made, None, None
     for capacity in (_LARGE_MAP, rules.MAP_SEGMENT_LIMIT):
