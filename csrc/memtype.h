@@ -17,7 +17,7 @@
 
 /* --- cdef begin --- */
 
-#define MEMTYPE_ABI 3 /* grows with every change between the marks */
+#define MEMTYPE_ABI 4 /* grows with every change between the marks */
 
 #define MEMTYPE_FIXED_MSRS 11
 #define MEMTYPE_MAX_VARIABLE 255
@@ -146,6 +146,9 @@ typedef struct memtype_tables {
 
 /* Fill *t for `isa`, which must be supported; without granules. */
 void memtype_tables_build(const memtype_mtrrs *m, uint32_t isa, memtype_tables *t);
+
+/* The same of a state's resolved map: seldom more groups, and fewer where ranges overlap. ESHATTERED: too many segments. */
+int memtype_map_tables(const memtype_map *map, uint32_t maxphyaddr, uint32_t vendor, uint32_t isa, memtype_tables *t);
 
 /* types[i] = type of addresses[i]. Of at most MEMTYPE_CHECKED_FIRST addresses nothing is written where one is refused;
  * of more, the check rides along with the work and the contents of `types` are unspecified after a failure. */

@@ -123,12 +123,26 @@ static int merge(memtype_tables *t, unsigned i, unsigned j)
 	return 1;
 }
 
+// The first cube from j on that may be one with cube i, or n: in the bits that both look at they differ in one or none.
+static unsigned next_near(const memtype_tables *t, unsigned i, unsigned j, unsigned n)
+{
+	const uint64_t base = t->base[i], mask = t->mask[i];
+
+	for (; j < n; j++) {
+		uint64_t apart = (base ^ t->base[j]) & mask & t->mask[j];
+
+		if ((apart & (apart - 1)) == 0)
+			break;
+	}
+	return j;
+}
+
 // meet cube i with all behind it; how many cubes are left
 static unsigned merge_into(memtype_tables *t, unsigned i, unsigned n)
 {
 	unsigned j = i + 1;
 
-	while (j < n) {
+	while ((j = next_near(t, i, j, n)) < n) {
 		if (merge(t, i, j)) {
 			n--;
 			add_cube(t, j, t->base[n], t->mask[n], t->code[n]);
@@ -522,4 +536,10 @@ int tables_of_map(const uint64_t *bases, const uint8_t *values, size_t count, ui
 	t->cubes = minimise(t, n);
 	finish(t, isa);
 	return 0;
+}
+
+int memtype_map_tables(const memtype_map *map, uint32_t maxphyaddr, uint32_t vendor, uint32_t isa, memtype_tables *t)
+{
+	t->vendor = vendor;
+	return tables_of_map(map->bases, map->types, map->count, maxphyaddr, isa, t) ? MEMTYPE_ESHATTERED : MEMTYPE_OK;
 }

@@ -21,7 +21,7 @@ from memtype.errors import AddressError, ArrayError, InputError
 
 name = "native"
 
-_ABI = 3  # MEMTYPE_ABI of csrc/memtype.h
+_ABI = 4  # MEMTYPE_ABI of csrc/memtype.h
 if getattr(lib, "MEMTYPE_ABI", None) != _ABI:
     found = getattr(lib, "MEMTYPE_ABI", "none")
     raise ImportError(f"memtype._native was built from other sources: its MEMTYPE_ABI is {found}, not {_ABI}")
@@ -95,7 +95,7 @@ def prepare(s: Registers) -> tuple[Any, ...]:
 
 def _registers(s: Registers) -> Any:
     """The C struct of a register file."""
-    made = _new(_MTRRS)  # pairs that are not there stay as they come: nobody reads them
+    made = ffi.new(_MTRRS)
     raw, count = ffi.buffer(made), len(s.variable)
     _HEAD.pack_into(
         raw, 0, s.def_type, *s.fixed, rules.MTRRCAP_FIX if s.has_fixed else 0, s.syscfg, s.tom2,
@@ -126,9 +126,19 @@ def tables(s: Registers) -> Any:
         return held[2]
     made = _new(_TABLES)
     lib.memtype_tables_build(held[1], _isa, made)
+    if made.groups > 1:
+        made = _of_fewer_groups(made, held[1])
     if made.groups >= _granules_from:
         made = _with_granules(made, held[1])
     return _keep(s, (_READY, held[1], made))[2]
+
+
+def _of_fewer_groups(made: Any, mtrrs: Any) -> Any:
+    """The tables of the state's map where they have fewer groups: ten ranges that overlap may make seven segments."""
+    found, other = _new(_MAP), _new(_TABLES)
+    if _resolve_map(mtrrs, found) or lib.memtype_map_tables(found, made.maxphyaddr, made.vendor, _isa, other):
+        return made
+    return other if other.groups < made.groups else made
 
 
 def _with_granules(made: Any, mtrrs: Any) -> Any:

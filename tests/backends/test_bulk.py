@@ -50,6 +50,26 @@ def test_every_set_equals_the_reference(through: Any, first: int) -> None:
         assert not wrong.size, (seed, hex(addresses[wrong[0]]), out[wrong[0]], want[wrong[0]])
 
 
+@pytest.mark.parametrize("isa", ISAS)
+def test_tables_of_registers_and_of_their_map_agree(isa: str) -> None:
+    """A state of several groups has whichever are fewer: both are asked here, whichever those are."""
+    ffi, lib, number = native.ffi, native.lib, native._ISAS[isa]
+    made, found, mapped = ffi.new("memtype_tables *"), ffi.new("memtype_map *"), 0
+    for seed in STATES[::3]:
+        s = nasty(seed)
+        addresses = scattered(s, seed, 600, low=seed % 4 / 3)
+        want, out = oracle.types(s, addresses), np.empty(600, np.uint8)
+        given, written = ffi.from_buffer("uint64_t[]", addresses), ffi.from_buffer("uint8_t[]", out)
+        lib.memtype_tables_build(native.registers(s), number, made)
+        assert lib.memtype_types(made, given, 600, written, ffi.NULL) == 0 and np.array_equal(out, want), seed
+        if lib.memtype_resolve_map(native.registers(s), found):
+            continue
+        if lib.memtype_map_tables(found, s.maxphyaddr, made.vendor, number, made) == 0:
+            mapped += 1
+            assert lib.memtype_types(made, given, 600, written, ffi.NULL) == 0 and np.array_equal(out, want), seed
+    assert mapped > 20
+
+
 FIXED, FINE, WIDE, SPLIT, TOM2 = 1, 2, 4, 8, 16  # csrc/windows.h
 
 
