@@ -280,10 +280,9 @@ class MtrrState:
         found = self._map
         if found is None:
             found = self._resolve()
-        if type(found) is MemoryMap:
-            made = backends.active.pages_at_once(found, first_gfn, count, out)
-            if made is not None:
-                return made
+        made = backends.active.pages_at_once(found, first_gfn, count, out)
+        if made is not None:
+            return made
         first_gfn, count = arrays.integer(first_gfn, "first_gfn"), arrays.integer(count, "count")
         arrays.refuse_pages(first_gfn, count, self.maxphyaddr)
         out = arrays.output(out, (count,), arrays.U8)

@@ -16,6 +16,7 @@ from memtype.types import MemoryType
 _put = object.__setattr__
 _SHIFT: Final = rules.PAGE_SHIFT
 _NONE: Final = 63  # no range matches here
+_NO_HANDLE = (None,)  # no backend packs such a map
 
 
 class PeriodicMap(MemoryMap):
@@ -37,6 +38,7 @@ class PeriodicMap(MemoryMap):
     def __init__(self, state: Any) -> None:
         _put(self, "_state", state)
         _put(self, "maxphyaddr", state.maxphyaddr)
+        _put(self, "_held", _NO_HANDLE)
 
     def __getattr__(self, name: str) -> Any:
         if name == "_made":

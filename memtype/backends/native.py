@@ -199,7 +199,9 @@ def at(s: Registers, address: int) -> int:
 
 def resolve(s: Registers) -> tuple[list[int], list[int]]:
     """(bases, types) of the segments of [0, 2**maxphyaddr). Raises `ShatteredMapError` where they are too many."""
-    return unpack(resolve_packed(s))
+    held = resolve_packed(s)
+    found: tuple[list[int], list[int]] = held[0](held)
+    return found
 
 
 def resolve_packed(s: Registers) -> tuple[Any, ...]:
@@ -208,18 +210,27 @@ def resolve_packed(s: Registers) -> tuple[Any, ...]:
     held: tuple[Any, ...] = getattr(s, "_held", _NOTHING)
     mtrrs = held[1] if held[0] is _BARE or held[0] is _READY else _handle(s)[1]  # one frame less: a twentieth
     if _resolve_map(mtrrs, made) == 0:
-        return unpack, made, None, None
+        return _unpack_struct, made, None, None
     for capacity in (_LARGE_MAP, rules.MAP_SEGMENT_LIMIT):
         bases, kinds, count = _new(_U64S, capacity), _new(_U8S, capacity), ffi.new(_SIZE)
         if lib.memtype_resolve(mtrrs, bases, kinds, capacity, count) == lib.MEMTYPE_OK:
-            return unpack, None, (ffi.unpack(bases, count[0]), ffi.unpack(kinds, count[0])), None
+            return _unpack_lists, None, (ffi.unpack(bases, count[0]), ffi.unpack(kinds, count[0])), None
     raise reference.shattered()
 
 
-def unpack(held: tuple[Any, ...]) -> tuple[list[int], list[int]]:
-    """(bases, types) of the handle of a map: (unpack, struct or None, lists or None, pointers or None)."""
-    _, packed, lists, _ = held
-    return lists if packed is None else (ffi.unpack(packed.bases, packed.count), ffi.unpack(packed.types, packed.count))
+# The handle of a map: (how it is taken apart, struct or None, lists or None, pointers or None).
+
+
+def _unpack_struct(held: tuple[Any, ...]) -> tuple[list[int], list[int]]:
+    """(bases, types) where the struct holds them."""
+    packed = held[1]
+    return ffi.unpack(packed.bases, packed.count), ffi.unpack(packed.types, packed.count)
+
+
+def _unpack_lists(held: tuple[Any, ...]) -> tuple[list[int], list[int]]:
+    """(bases, types) where the lists do: too many for the struct, or a map that was made in Python."""
+    lists: tuple[list[int], list[int]] = held[2]
+    return lists
 
 
 def types(s: Registers, addresses: arrays.U64Array, out: arrays.U8Array) -> None:
@@ -267,11 +278,11 @@ def page_types(s: Registers, first_gfn: int, out: arrays.U8Array) -> None:
 def pages_at_once(found: Map, first_gfn: Any, count: Any, out: Any) -> arrays.U8Array | None:
     """`MemoryMap.page_types` of a map that is still packed, for numbers that C can hold."""
     held = found._held
-    if held[0] is not unpack or held[1] is None or type(first_gfn) is not int or type(count) is not int:
-        return None
-    if first_gfn >> 40 or count >> 24:  # negative, or so much that the careful way costs nothing more
+    if held[0] is not _unpack_struct or type(first_gfn) is not int or type(count) is not int or first_gfn >> 40:
         return None
     if out is None:
+        if count >> 24:  # negative, or so much that the careful way costs nothing more
+            return None
         out = _empty(count, _U8)
     elif type(out) is not _Array or out.dtype is not _U8 or out.shape != (count,):
         return None
@@ -295,7 +306,8 @@ def map_types_at_once(found: Map, addresses: Any, out: Any) -> arrays.U8Array | 
     except _UNFIT:
         return None
     held = found._held
-    bases, kinds, count, granules = (held[0] is unpack and held[3]) or _map_pointers(found)
+    own = held[0] is _unpack_struct or held[0] is _unpack_lists
+    bases, kinds, count, granules = (own and held[3]) or _map_pointers(found)
     if granules:
         status = _granules_types(granules, given, addresses.size, written, _NULL)
     else:
@@ -308,8 +320,8 @@ def _map_pointers(found: Map) -> tuple[Any, Any, int, Any]:
     pointers = _pointers(*found.as_arrays())
     made = *pointers, _granules(*pointers, found.maxphyaddr) if pointers[2] >= _map_granules_from else None
     held = found._held
-    packed = held[1:3] if held[0] is unpack else (None, None)
-    _keep(found, (unpack, *packed, made))
+    own = held[0] is _unpack_struct or held[0] is _unpack_lists
+    _keep(found, (*held[:3], made) if own else (_unpack_lists, None, None, made))
     return made
 
 

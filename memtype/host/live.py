@@ -49,10 +49,11 @@ class _Host:
         notes = list(merged.notes)
         if merged.mtrrs is None:
             notes = [*still_open(notes, ["registers"]), not_told("registers", "neither /dev/cpu/*/msr nor /proc/mtrr")]
+        e820 = merged.e820 or self._memmap()
         if self.refused:
             notes.append(Note("not read on this host: " + ", ".join(self.refused), "refused-by-host"))
         kernel = merged.kernel or (os.uname().release if self.root == Path("/") else None)
-        return replace(merged, kernel=kernel, e820=merged.e820 or self._memmap(), notes=tuple(notes))
+        return replace(merged, kernel=kernel, e820=e820, notes=tuple(notes))
 
     # --- files --------------------------------------------------------------------------------------------------
 
@@ -60,8 +61,8 @@ class _Host:
         try:
             return text_of(read_bytes(self.root / path)[1], f"/{path}")
         except ParseError as error:
-            cause = error.__cause__  # the system's own words; the name here is that of a file below `root`
-            self.refused.append(f"/{path} ({cause.strerror if isinstance(cause, OSError) else error})")
+            cause = error.__cause__  # the system's own words; the error's name is that of a file below `root`
+            self.refused.append(f"/{path} ({cause.strerror})" if isinstance(cause, OSError) else str(error))
             return ""
 
     def _parsed(self, family: ModuleType, text: str, name: str) -> Machine | None:

@@ -454,3 +454,50 @@ def test_a_lost_default_type_is_inferred_from_how_much_ram_is_wb():
     machine = mt.parse("\n".join([e820, *headless]))
     assert machine.mtrrs.at(1 << 36) == mt.MemoryType.WB
     assert any(note.startswith("default type not told: WB inferred") for note in machine.notes)
+
+
+TELLS = {  # from the most to the least
+    "registers": "MTRR variable ranges enabled:\n  0 base 0080000000 mask FF80000000 uncachable\n",
+    "map": "MTRR map: 1 entries (0 fixed + 1 variable; max 16), built from 8 variable MTRRs\n"
+    "  0: 0000000080000000-00000000ffffffff uncachable\n",
+    "counts": "MTRR map: 1 entries (0 fixed + 1 variable; max 16), built from 8 variable MTRRs\n",
+    "pat": "x86/PAT: Configuration [0-7]: WB  WC  UC- UC  WB  WP  UC- WT\n",
+    "ram": "BIOS-e820: [mem 0x0000000000100000-0x000000003fffffff] usable\n",
+    "nothing": "smpboot: CPU0: x\n",
+}
+
+
+@pytest.mark.parametrize("more", range(5))
+def test_of_two_boots_the_one_that_tells_more_is_shown_wherever_it_stands(more):
+    """Each rank against the next: registers, then a map, counts, the PAT, RAM."""
+    best, next_best = list(TELLS.values())[more : more + 2]
+    for boots, shown in (((best, next_best), "6.1"), ((next_best, best), "6.2"), ((best, best), "6.2")):
+        text = "".join(f"Linux version 6.{n} (x)\n{lines}" for n, lines in enumerate(boots, 1))
+        assert linux_dmesg.parse(text).kernel == shown, (boots, shown)
+
+
+def test_the_last_range_that_a_register_holds_is_read_and_the_next_one_refused():
+    counts = TELLS["counts"]
+    top = (1 << 52) - 1
+    assert mt.parse(f"{counts}  0: {top:016x}-{top:016x} uncachable\n").printed_map.maxphyaddr == 52
+    with pytest.raises(mt.ParseError, match=r"^<text>:2: .*2\*\*52"):
+        mt.parse(f"{counts}  0: 0000000000000000-{top + 1:016x} uncachable\n")
+    for base, size, fits in (
+        (1 << 21, 1 << 21, True),
+        (3 << 20, 1 << 20, True),
+        (3 << 20, (1 << 20) + 1, False),
+        (0, 0, False),
+    ):
+        text = f"original variable MTRRs\nreg 0, base: {base}GB, range: {size}GB, type WB\n"
+        if fits:
+            assert mt.parse(text).facts["cleanup_original"][0]["size"] == size << 30
+            continue
+        with pytest.raises(mt.ParseError, match=r"^<text>:2: .*empty or beyond 2\*\*52"):
+            mt.parse(text)
+
+
+def test_ram_may_end_with_64_bits_and_not_behind():
+    (entry,) = mt.parse(" BIOS-e820: 0000000000001000 @ fffffffffffff000 (reserved)\n").e820
+    assert entry.last == (1 << 64) - 1
+    with pytest.raises(mt.ParseError, match=r"^<text>:1: .*beyond 64 bits"):
+        mt.parse(" BIOS-e820: 0000000000001001 @ fffffffffffff000 (reserved)\n")

@@ -1,7 +1,9 @@
 """QEMU's stream, its JSON and the guest itself tell one state."""
 
 import gzip
+import json
 import re
+import struct
 
 import pytest
 from dump_samples import (
@@ -11,6 +13,7 @@ from dump_samples import (
 )
 
 import memtype as mt
+from memtype import rules
 from memtype.formats import qemu_migration
 
 
@@ -109,3 +112,57 @@ def test_show_calls_filled_masks_nothing_odd(corpus, capsys):
     out, err = capsys.readouterr()
     assert "reg0  [mem 0x0000000080000000-0x00000000ffffffff]" in out
     assert "odd" not in out and "problem" not in err and "QEMU filled the masks" in err
+
+
+# --- widths -------------------------------------------------------------------------------------------------------
+
+
+def stream_of(fields, instance=0, version=12):
+    """A stream whose one device is a processor with these fields: (name, bytes each, values)."""
+    listed = [{"name": name, "type": "uint", "size": size, "array_len": len(held)} for name, size, held in fields]
+    device = {"name": "cpu", "instance_id": instance, "vmsd_name": "cpu", "version": version, "fields": listed}
+    body = b"".join(value.to_bytes(size, "big") for _, size, held in fields for value in held)
+    low = 0xFFFFFFFF
+    section = b"\x04" + struct.pack(">I", 3) + b"\x03cpu" + struct.pack(">II", instance & low, version & low)
+    description = json.dumps({"devices": [device]}).encode()
+    head = b"QEVM" + struct.pack(">I", 3)
+    return head + section + body + b"\x7e\0\0\0\3\0\x06" + struct.pack(">I", len(description)) + description
+
+
+DEF_TYPE = ("env.mtrr_deftype", 8, [0xC06])
+
+
+@pytest.mark.parametrize(("name", "largest", "bits"), [("instance", (1 << 16) - 1, 16), ("version", (1 << 32) - 1, 32)])
+def test_numbers_of_a_section_have_their_width(name, largest, bits):
+    assert mt.parse(stream_of([DEF_TYPE], **{name: largest})).cpus[0].registers.held[0x2FF].value == 0xC06
+    with pytest.raises(mt.ParseError, match=f"{bits}-bit value"):
+        mt.parse(stream_of([DEF_TYPE], **{name: largest + 1}))
+
+
+@pytest.mark.parametrize("size", [4, 16])
+def test_a_register_is_a_field_of_eight_bytes(size):
+    """One of another size is walked over, not read: it would be a part of a register, or two."""
+    machine = mt.parse(stream_of([("env.pat", size, [0x0606]), DEF_TYPE]))
+    assert machine.pat is None and machine.cpus[0].registers.held[0x2FF].value == 0xC06
+
+
+def test_values_have_64_bits():
+    top = (1 << 64) - 1
+    assert mt.parse(stream_of([("env.pat", 8, [top]), DEF_TYPE])).pat.value == top
+
+
+def test_only_pairs_that_have_a_number_are_registers():
+    """Pair 40 would be 0x250 and 0x251, the fixed ranges; nor is there a twelfth of these."""
+    var = {"fields": [{"name": half, "type": "uint64", "size": 8} for half in ("base", "mask")]}
+    data = stream_of(
+        [("env.mtrr_fixed", 8, [6] * 12), ("env.mtrr_var", 16, [n << 64 | n for n in range(41)]), DEF_TYPE]
+    )
+    plain = b'"name": "env.mtrr_var", "type": "uint", "size": 16'
+    struct_of = json.dumps({"struct": var})[1:-1].encode()
+    old = data[data.index(b'{"devices"') :]
+    new = old.replace(plain, plain + b", " + struct_of)
+    data = data[: -len(old) - 4] + struct.pack(">I", len(new)) + new
+    held = mt.parse(data).cpus[0].registers.held
+    assert held[0x250].value == 6 and 0x251 not in held
+    assert (held[0x200 + 78].value, held[0x200 + 79].value, held[0x26F].value) == (39, 39, 6)
+    assert len([index for index in held if index in rules.FIXED_MSRS]) == 11

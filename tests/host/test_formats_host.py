@@ -124,3 +124,29 @@ def test_broken_files_of_a_host_are_notes_not_errors(root):
 def test_this_host_is_a_machine_whatever_it_lets_be_read():
     machine = host.this_host()
     assert machine.source == "this host" and machine.cpus
+
+
+@pytest.mark.parametrize(
+    ("files", "named"),
+    [
+        ({}, "/proc/cpuinfo (No such file or directory)"), ({}, "/proc/mtrr (No such file or directory)"),
+        ({}, "the kernel log (No such file or directory)"),
+        ({}, "/sys/kernel/debug/x86/pat_memtype_list (No such file or directory)"),
+        ({"proc__mtrr": "\0\0"}, "/proc/mtrr:1: NUL byte at offset 0"),
+        ({"proc__mtrr": "reg00: base=0x0 ( 0MB), size= 3MB, count=1: write-back"}, "/proc/mtrr:1: "),
+        ({"dev__cpu__0__msr": ""}, "/dev/cpu/0/msr (IA32_MTRRCAP gave 0 bytes)"),
+        ({"sys__firmware__memmap__0__start": "0x0"}, "/sys/firmware/memmap"),
+        ({"sys__firmware__memmap__0__start": "x", "sys__firmware__memmap__0__end": "0x1",
+          "sys__firmware__memmap__0__type": "System RAM"}, "/sys/firmware/memmap"),
+    ],
+)  # fmt: skip
+def test_what_this_host_refused_is_named_once(files, named, root):
+    (refused,) = [note for note in live.read(root(**files)).notes if getattr(note, "id", "") == "refused-by-host"]
+    assert refused.count(named) == 1, refused
+
+
+def test_nothing_is_called_refused_that_was_read(root):
+    listing = "reg00: base=0x080000000 ( 2048MB), size= 2048MB, count=1: uncachable"
+    place = root(proc__mtrr=listing, proc__cpuinfo=CPUINFO, dev__kmsg=kmsg(register_lines(STATE)))
+    (refused,) = [note for note in live.read(place).notes if getattr(note, "id", "") == "refused-by-host"]
+    assert refused == "not read on this host: /sys/kernel/debug/x86/pat_memtype_list (No such file or directory)"

@@ -10,7 +10,6 @@
       1 disabled
     x86/PAT: Configuration [0-7]: WB  WC  UC- UC  WB  WP  UC- WT
 
-
 Kernels up to 6.4 list the registers. Later ones print a counts line, and the list and the resulting map only with
 ``mtrr=debug``. mtrr_cleanup's list stands in where a log has lost the kernel's own.
 
