@@ -166,3 +166,19 @@ def test_only_pairs_that_have_a_number_are_registers():
     assert held[0x250].value == 6 and 0x251 not in held
     assert (held[0x200 + 78].value, held[0x200 + 79].value, held[0x26F].value) == (39, 39, 6)
     assert len([index for index in held if index in rules.FIXED_MSRS]) == 11
+
+
+def test_what_is_no_register_is_walked_over_whatever_its_size():
+    fields = [("xsave", 1, [0] * 4096), ("padding", 512, [7, 7]), DEF_TYPE]
+    assert mt.parse(stream_of(fields)).cpus[0].registers.held[0x2FF].value == 0xC06
+
+
+@pytest.mark.parametrize("decoys", [0, 1, 15])
+def test_the_description_is_found_before_bytes_that_look_like_one(decoys):
+    data = stream_of([DEF_TYPE]) + b"\x06\0\0\0\x02{}" * decoys
+    assert mt.parse(data).cpus[0].registers.held[0x2FF].value == 0xC06
+
+
+def test_only_so_many_places_are_tried():
+    with pytest.raises(mt.ParseError, match="no device description at its end"):
+        mt.parse(stream_of([DEF_TYPE]) + b"\x06\0\0\0\x02{}" * 16)
