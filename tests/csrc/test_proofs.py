@@ -34,7 +34,18 @@ pytestmark = pytest.mark.skipif(not CBMC, reason="proofs need CBMC: set MEMTYPE_
 
 
 def verdict(path: Path, function: str, unwind: int, *defines: str) -> str:
-    command = [*CBMC, str(path), "--function", function, "--unwind", str(unwind), *CHECKS, *defines]
+    command = [
+        *CBMC,
+        str(path),
+        "-I",
+        str(ROOT / "csrc"),
+        "--function",
+        function,
+        "--unwind",
+        str(unwind),
+        *CHECKS,
+        *defines,
+    ]
     ran = subprocess.run(command, text=True, capture_output=True, check=False, timeout=600)
     found = re.search(r"^VERIFICATION (\w+)", ran.stdout, re.M)
     assert found, ran.stdout[-2000:] + ran.stderr[-2000:]

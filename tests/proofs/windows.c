@@ -167,3 +167,64 @@ void prove_block_at(void) /* unwind 66 */
 	assert((a & (2 * block - 1)) != 0 || 2 * block > end - a); // and none is larger
 	END;
 }
+
+// One step of cutting [4 GiB, TOM2) into cubes: the cube of the block at `a` matches its addresses and no other.
+void prove_block_is_a_cube(void) /* unwind 66 */
+{
+	uint64_t a = nondet_u64(), end = nondet_u64(), x, block;
+
+	any_state();
+	__CPROVER_assume(end <= UINT64_C(1) << t.maxphyaddr && a < end && (a & (PAGE_SIZE - 1)) == 0);
+	__CPROVER_assume((end & (PAGE_SIZE - 1)) == 0);
+	x = any_address();
+	block = block_at(a, end);
+	assert(block >= PAGE_SIZE && block <= end - a);
+	add_cube(&t, 0, a, page_bits(t.maxphyaddr) & ~(block - 1), CODE_TOM2);
+	assert(matches(0, x) == (x >= a && x - a < block + FAULT * PAGE_SIZE));
+	END;
+}
+
+// ... and there is room for all of them: each is at least twice the one before, until less than two of it is left; from
+// then on what is left is less than the last block.
+void prove_blocks_grow_then_shrink(void) /* unwind 66 */
+{
+	uint64_t a = nondet_u64(), end = nondet_u64(), one, rest;
+
+	__CPROVER_assume(end <= UINT64_C(1) << 52 && a < end);
+	one = block_at(a, end);
+	rest = end - (a + one);
+	__CPROVER_assume(rest > 0);
+	if (end - a < 2 * one)
+		assert(rest < one);
+	else
+		assert(block_at(a + one, end) >= 2 * one + FAULT || rest < 2 * one);
+	END;
+}
+
+// the OR of the codes of three ranges is the rule of SDM 3A 12.11.4.1, TOM2's default below them
+void prove_codes(void) /* unwind 17 */
+{
+	uint8_t kind[3], code = nondet_u8() & 1 ? CODE_TOM2 : CODE_NONE, plain = nondet_u8();
+	int uc = 0, wt = 0, wb = 0, legal = 1, same = 1;
+
+	__CPROVER_assume(plain <= 10);
+	for (unsigned i = 0; i < 3; i++) {
+		code |= code_of(kind[i]);
+		uc |= kind[i] == 0;
+		wt |= kind[i] == 4;
+		wb |= kind[i] == 6;
+		legal &= kind[i] == 0 || kind[i] == 1 || kind[i] == 4 || kind[i] == 5 || kind[i] == 6;
+		same &= kind[i] == kind[0];
+	}
+	fill_final(t.final_type, plain);
+	if (uc)
+		assert(code_type(&t, code) == MEMTYPE_UC);
+	else if (same)
+		assert(code_type(&t, code) == (legal ? kind[0] : MEMTYPE_UNDEFINED));
+	else if (wt && wb && (kind[0] == 4 || kind[0] == 6) && (kind[1] == 4 || kind[1] == 6) && (kind[2] == 4 || kind[2] == 6))
+		assert(code_type(&t, code) == (FAULT ? MEMTYPE_WB : MEMTYPE_WT));
+	else
+		assert(code_type(&t, code) == MEMTYPE_UNDEFINED);
+	assert(code_type(&t, CODE_TOM2) == MEMTYPE_WB && code_type(&t, CODE_NONE) == plain);
+	END;
+}
