@@ -240,6 +240,13 @@ def types(s: Registers, addresses: arrays.U64Array, out: arrays.U8Array) -> None
         raise _refused(addresses, index[0], s.maxphyaddr)
 
 
+def types_by_set(wanted: str, s: Registers, addresses: arrays.U64Array, out: arrays.U8Array) -> None:
+    """`types` by the kernels of one of `isas()`, whichever this process runs; the addresses are within the width."""
+    made = _new(_TABLES)
+    lib.memtype_tables_build(registers(s), _ISAS[wanted], made)
+    _fit(lib.memtype_types(made, _in(addresses), addresses.size, _out(out), _NULL))
+
+
 def histogram(s: Registers, addresses: arrays.U64Array, counts: arrays.U64Array) -> None:
     """How many addresses have each type into uint64[16]. Errors are those of `types`."""
     index = ffi.new(_SIZE)

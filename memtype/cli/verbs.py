@@ -36,6 +36,7 @@ GROUPS: Final[dict[str, dict[str, str]]] = {
         "capture": "read this host (more with root) and print one JSON that every verb reads; nothing is ever written",
         "classify": "the types of the addresses in files of any size: counted, by group, written beside them",
         "sample": "print the log of a machine that is built in, to try the other verbs on",
+        "verify": "compare the C core with the reference, and this host's KVM with the rules; what differs is printed",
         "vectors": "conformance vectors for other projects as JSON, C, Rust or Go; --check judges a program's answers",
         "schema": "the JSON Schema of what --json prints",
         "rules": "every rule that an answer can cite: identifier, what it says, where it stands",

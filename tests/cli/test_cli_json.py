@@ -58,10 +58,12 @@ COMMANDS = {
     "rules": ["rules", "rules mtrr-uc-wins"],
     "vectors": ["vectors"],
     "schema": [],
+    "verify": ["verify --seconds 0.1"],
 }  # fmt: skip
 
 # Numbers that count or number things, and are none of address, register or size.
 COUNTS = {
+    "seconds", "rate", "seed",
     "absent", "not_told", "lines", "reach", "pair", "used", "registers", "needed", "lost", "leaves", "tables",
     "UC", "WC", "WT", "WP", "WB", "CD", "?", "rows", "null", "beyond",
     "1", "2", "3", "bits", "blocks", "built_from", "cd", "chunk", "count", "cpu", "differing",

@@ -1,0 +1,128 @@
+"""`memtype verify`: it asks all it says it asks, and each planted fault is a finding."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+import memtype as mt
+from memtype import backends, cli, self_check
+from memtype.backends import reference
+from memtype.types import MemoryType
+
+NOWHERE = "/nonexistent/kvm"
+
+
+def part(found: self_check.Report, name: str) -> self_check.Part:
+    return next(part for part in found.parts if part.name == name)
+
+
+def test_nothing_differs_here(backend: Any) -> None:
+    found = self_check.verify(0.3, seed=7, device=NOWHERE)
+    assert not found.differs and found.backend == backend.name
+    assert part(found, "tables").count > 5000
+    assert all(part.count >= 64 and part.rate > 0 for part in found.parts[:3])
+    assert part(found, "kvm").skipped.startswith(NOWHERE) and part(found, "kvm").count == 0
+
+
+def test_a_wrong_cell_is_found(backend: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    right = reference._intel
+
+    def wrong(mtrr: MemoryType, pat: MemoryType) -> MemoryType:
+        return MemoryType.UC if (mtrr, pat) == (MemoryType.WP, MemoryType.UC_MINUS) else right(mtrr, pat)
+
+    if backend.name != "native":
+        pytest.skip("Python's tables are the reference's")
+    monkeypatch.setattr(reference, "_intel", wrong)
+    kinds = part(self_check.verify(0.1, device=NOWHERE), "tables").kinds
+    assert kinds["effective"] >= 1 and kinds["ept"] >= 1 and "npt" not in kinds
+
+
+def test_a_wrong_rule_is_found_by_every_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    if backends.active.name != "native":
+        pytest.skip("needs the C core")
+    monkeypatch.setattr(reference, "combine", lambda encodings: mt.rules.type_of(encodings[0]))
+    found = part(self_check.verify(0.5, device=NOWHERE), "addresses")
+    assert set(found.kinds) == {*backends.load("native").isas(), "one by one"}
+    assert all(finding.kind in finding.text and "MtrrState(" in finding.text for finding in found.findings)
+    assert max(sum(one.kind == kind for one in found.findings) for kind in found.kinds) == 5
+
+
+def test_a_value_that_is_taken_wrongly_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reference, "msr_fault", lambda *given: None)
+    found = part(self_check.verify(0.3, device=NOWHERE), "registers")
+    assert {"0x2ff", "0x277", "0x201"} <= set(found.kinds)
+
+
+class FakeVm:
+    """A KVM that takes every value, and loses bit 12 of a mask."""
+
+    def __init__(self, maxphyaddr: int, device: str) -> None:
+        self.maxphyaddr, self.held = maxphyaddr, dict[int, int]()
+
+    def __enter__(self) -> FakeVm:
+        return self
+
+    def __exit__(self, *error: object) -> None: ...
+
+    def set_msr(self, index: int, value: int) -> bool:
+        self.held[index] = value & ~(1 << 12) if index == 0x201 else value
+        return True
+
+    def get_msr(self, index: int) -> int:
+        return self.held.get(index, 0x50A)
+
+
+def test_what_a_kvm_does_wrong_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(self_check, "HostVm", FakeVm)
+    found = part(self_check.verify(1, device="fake"), "kvm")
+    assert {"IA32_PAT taken", "IA32_MTRR_PHYSMASK0 reads", "IA32_MTRRCAP reads"} <= set(found.kinds)
+    assert "IA32_MTRR_PHYSMASK1 reads" not in found.kinds
+    assert not any("refused: " in kind for kind in found.kinds)
+
+
+@pytest.mark.skipif(not os.access(self_check.DEVICE, os.R_OK | os.W_OK), reason=f"no {self_check.DEVICE}")
+def test_the_kvm_of_this_host_follows_the_rules_of_mtrrs() -> None:
+    """PAT is left out: a KVM that takes any value is told of, but no fault of ours."""
+    found = part(self_check.verify(1, seed=3), "kvm")
+    assert found.count > 100 and not found.skipped
+    assert [kind for kind in found.kinds if "MTRR" in kind] == []
+
+
+def test_the_same_seed_asks_the_same() -> None:
+    def first(seed: int) -> tuple[Any, Any]:
+        states: Iterator[tuple[str, mt.MtrrState]] = self_check._states(seed)
+        values = self_check._values(seed)
+        return [next(states) for _ in range(5)], [next(values) for _ in range(50)]
+
+    assert first(1) == first(1) and first(1) != first(2)
+
+
+def test_progress_is_told() -> None:
+    lines: list[str] = []
+    self_check.verify(2.5, progress=lines.append, device=NOWHERE)
+    assert any(line.startswith("addresses: ") and "/s, 0 differ" in line for line in lines)
+
+
+@pytest.mark.parametrize(("seconds", "seed"), [(0, 0), (-1, 0), (float("nan"), 0), (1e9, 0), ("1", 0), (True, 0),
+                                               (1, -1), (1, 1 << 64), (1, 1.5)])  # fmt: skip
+def test_bad_arguments_are_one_line(seconds: Any, seed: Any) -> None:
+    with pytest.raises(mt.InputError) as caught:
+        self_check.verify(seconds, seed)
+    assert "\n" not in str(caught.value)
+
+
+def test_the_command_prints_a_report(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(self_check, "HostVm", FakeVm)
+    assert cli.main(["verify", "--seconds", "0.6"]) == 1
+    out = capsys.readouterr().out
+    assert out.startswith(f"kernel     {self_check.kernel()}") and "IA32_PAT taken" in out
+    assert cli.main(["verify", "--seconds", "0.6", "--json"]) == 1
+    found = json.loads(capsys.readouterr().out)
+    assert found["kernel"] == self_check.kernel() and found["parts"][3]["differing"] > 0
+    assert cli.main(["verify", "--seconds", "0"]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
