@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from memtype import arrays, rules
@@ -12,23 +12,31 @@ from memtype.ept import effective_ept
 from memtype.errors import InputError
 from memtype.hypervisors import EptLeaf, Policy, policy
 from memtype.machine import Machine
-from memtype.memory_map import Segment
+from memtype.memory_map import MemoryMap, Segment
 from memtype.types import MemoryType
 
-Answer = tuple[Segment, EptLeaf, MemoryType]
+Found = tuple[Segment, int, EptLeaf]  # where, the size of the pages, their leaf
+Answer = tuple[Segment, int, EptLeaf, MemoryType]  # and the effective type
+_SIZES = {"4K": (1 << 12,), "2M": (1 << 21, 1 << 12), "1G": (1 << 30, 1 << 21, 1 << 12)}  # and what they split into
+_MIXED = MemoryType.MIXED
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--hypervisor", metavar="NAME", help="not KVM: xen, bhyve or virtualbox, under EPT")
     words = "xen: the page is special (Xen's own), foreign (grant, foreign map) or read-only (MMIO)"
     parser.add_argument("--page", choices=("special", "foreign", "read-only"), help=words)
-    parser.add_argument("--pinned", metavar="TYPE", help="xen: the type that the tool stack pinned")
+    parser.add_argument("--part", action="store_true", help="xen: --page is true of a part of the page, not of all")
+    parser.add_argument("--pinned", metavar="TYPE", help="xen: the type that the tool stack pinned; mixed: for a part")
+    words = "by pages of that size: 4K, 2M or 1G; where one is split, the smaller ones follow"
+    parser.add_argument("--page-size", metavar="SIZE", choices=_SIZES, help=words)
 
 
 def run(args: argparse.Namespace, machine: Machine | None) -> int:
     asked = policy(args.hypervisor)
     if args.kernel or args.tdp not in (None, "ept") or args.vendor == "amd":
         raise InputError(f"--hypervisor {asked.name}: a policy for EPT, without --kernel")
+    if args.part and args.page not in ("special", "read-only"):
+        raise InputError("--part is for --page special or read-only")
     answers = list(_answers(asked, args, machine))
     if args.json:
         setting = {"hypervisor": asked.name, "tdp": "ept", "noncoherent_dma": args.noncoherent_dma}
@@ -40,19 +48,60 @@ def run(args: argparse.Namespace, machine: Machine | None) -> int:
 
 
 def _answers(asked: Policy, args: argparse.Namespace, machine: Machine | None) -> Iterator[Answer]:
+    """The leaves of what is asked for; neighbours that are alike in one."""
     pat = arrays.memory_type(args.pat or "WB", "--pat")
-    for segment in _segments(asked, args, machine):
-        leaf = asked.leaf(
-            guest=segment.type, host=args.host_mtrr, mmio=args.mmio, noncoherent_dma=args.noncoherent_dma,
-            special="all" if args.page == "special" else "none", foreign=args.page == "foreign",
-            read_only="all" if args.page == "read-only" else "none", pinned=args.pinned,
+    held: Answer | None = None
+    for segment, page, leaf in _leaves(asked, args, machine):
+        kind = MemoryType(effective_ept(leaf.type, leaf.ipat, pat, args.cd)) if leaf.type is not None else _MIXED
+        if held and (held[0].end, *held[1:]) == (segment.base, page, leaf, kind):
+            held = (Segment(held[0].base, held[0].size + segment.size, segment.type), *held[1:])
+            continue
+        if held:
+            yield held
+        held = segment, page, leaf, kind
+    if held:
+        yield held
+
+
+def _leaves(asked: Policy, args: argparse.Namespace, machine: Machine | None) -> Iterator[Found]:
+    """Pages as large as they are asked for, and smaller ones where those are split; without a size, byte by byte."""
+    memory, base, size = _asked(asked, args, machine)
+    part = "some" if args.part else "all"
+
+    def leaf(kind: MemoryType) -> EptLeaf:
+        return asked.leaf(
+            guest=kind, host=args.host_mtrr, mmio=args.mmio, noncoherent_dma=args.noncoherent_dma,
+            special=part if args.page == "special" else "none", foreign=args.page == "foreign",
+            read_only=part if args.page == "read-only" else "none", pinned=args.pinned,
         )  # fmt: skip
-        kind = MemoryType.MIXED if leaf.type is None else MemoryType(effective_ept(leaf.type, leaf.ipat, pat, args.cd))
-        yield segment, leaf, kind
+
+    if args.page_size is None:
+        return _mapped(memory, leaf, base, base + size, (1,))
+    sizes = _SIZES[args.page_size]
+    return _mapped(memory, leaf, base & -sizes[0], -(-(base + size) // sizes[0]) * sizes[0], sizes)
 
 
-def _segments(asked: Policy, args: argparse.Namespace, machine: Machine | None) -> list[Segment]:
-    """The segments of what is asked for in which the guest's type is the same, as that hypervisor reads MTRRs."""
+def _mapped(
+    memory: MemoryMap, leaf: Callable[[MemoryType], EptLeaf], first: int, end: int, sizes: tuple[int, ...]
+) -> Iterator[Found]:
+    """[first, end) by pages of the first size: as many as have one type at once, else one that holds several."""
+    page = sizes[0]
+    while first < end:
+        kind, _, behind = memory.around(first)
+        last = min(behind, end) & -page
+        if last <= first:
+            last, kind = first + page, _MIXED
+        found = leaf(kind)
+        by_types = kind is _MIXED and not leaf(memory.at(first)).split  # else nobody said what the smaller ones are
+        if found.split and by_types and len(sizes) > 1:
+            yield from _mapped(memory, leaf, first, last, sizes[1:])
+        else:
+            yield Segment(first, last - first, kind), page, found
+        first = last
+
+
+def _asked(asked: Policy, args: argparse.Namespace, machine: Machine | None) -> tuple[MemoryMap, int, int]:
+    """The guest's types as that hypervisor reads MTRRs, and the range that is asked for."""
     if asked.view is not None and machine is None and args.mtrr is None:
         raise InputError(f"--hypervisor {asked.name} looks at the guest's MTRRs: give a dump or --mtrr TYPE")
     state = guest.vcpus(args, machine)[0].mtrrs
@@ -61,27 +110,34 @@ def _segments(asked: Policy, args: argparse.Namespace, machine: Machine | None) 
     if base + size > limit:
         raise InputError(f"0x{base + size - 1:x} is beyond MAXPHYADDR {state.maxphyaddr} (limit 0x{limit - 1:x})")
     if asked.view is None:
-        return [Segment(base, size, MemoryType.WB)]
-    seen = state.view(asked.view)
-    if size == 1:
-        return [Segment(base, 1, seen.at(base))]
-    inside = (s for s in seen.map.segments if s.base < base + size and s.end > base)
-    return [Segment(max(s.base, base), min(s.end, base + size) - max(s.base, base), s.type) for s in inside]
+        return MemoryMap.from_segments([(0, limit, MemoryType.WB)], state.maxphyaddr), base, size
+    return state.view(asked.view).map, base, size
 
 
 def _text(asked: Policy, args: argparse.Namespace, answers: list[Answer]) -> list[str]:
     dma = "non-coherent DMA" if args.noncoherent_dma else "no non-coherent DMA"
     lines = [f"{asked.name}, intel, EPT, {dma}"]
     lines.append(f"page-table entry selects {MemoryType.parse(args.pat or 'WB')}; leaf -> effective type:")
-    for segment, leaf, kind in answers:
-        lines.append(f"{addresses.mem(segment.base, segment.size)}  {leaf.type} IPAT={int(leaf.ipat)} -> {kind}")
-    used = dict.fromkeys(leaf.rule for _, leaf, _ in answers)
+    for segment, page, leaf, kind in answers:
+        by = f" by {addresses.size_text(page)}" if args.page_size else ""
+        said = "split" if leaf.split else f"{leaf.type} IPAT={int(leaf.ipat)} -> {kind}"
+        lines.append(f"{addresses.mem(segment.base, segment.size)}{by}  {said}")
+    used = dict.fromkeys(leaf.rule for _, _, leaf, _ in answers)
     lines += [line for rule in used for line in guest.wrapped(f"{rule.text} [{rule.id}]", "  ")]
     return lines + ([f"  {rule.id}: {rule.source}" for rule in used] if args.why else [])
 
 
-def _json(segment: Segment, leaf: EptLeaf, kind: MemoryType) -> dict[str, Any]:
+def _json(segment: Segment, page: int, leaf: EptLeaf, kind: MemoryType) -> dict[str, Any]:
     bits = None if leaf.bits is None else f"0x{leaf.bits:x}"
     said: list[rules.Rule] = [leaf.rule]
-    made = {"type": leaf.type, "ipat": leaf.ipat, "bits": bits, "effective": kind, "why": output.why(said)}
+    by = {"page": addresses.hexadecimal(page)} if page > 1 else {}
+    made = {
+        **by,
+        "split": leaf.split,
+        "type": leaf.type,
+        "ipat": leaf.ipat,
+        "bits": bits,
+        "effective": kind,
+        "why": output.why(said),
+    }
     return {**addresses.span_json(segment.base, segment.size), **made}

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import io
+import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from printed import flat
 
+import memtype as mt
 from memtype import cli
 
 BOARD = """\
@@ -103,6 +106,18 @@ OPTIONS = [
     ("kvm --hypervisor xen --ncdma --mtrr uc --page foreign --at 0", "WB IPAT=1 -> WB"),
     ("kvm --hypervisor xen --ncdma --mtrr uc --page read-only --at 0", "UC IPAT=1 -> UC"),
     ("kvm --hypervisor xen --ncdma --mtrr uc --pinned wc --at 0", "WC IPAT=1 -> WC"),
+    ("kvm --hypervisor xen --ncdma --page-size 1G --at 2G+3G board.txt",
+     "[mem 0x00000000c0000000-0x00000000ffffffff] by 1 GiB  UC IPAT=0 -> UC"),
+    ("kvm --hypervisor xen --ncdma --page-size 1G --at 0xa0000 board.txt",
+     "[mem 0x0000000000200000-0x000000003fffffff] by 2 MiB  WB IPAT=0 -> WB"),
+    ("kvm --hypervisor xen --ncdma --page-size 2M --at 0xa0000 board.txt",
+     "[mem 0x00000000000a0000-0x00000000000bffff] by 4 KiB  UC IPAT=0 -> UC"),
+    ("kvm --hypervisor xen --page-size 2M --at 0xa0000 board.txt",
+     "[mem 0x0000000000000000-0x00000000001fffff] by 2 MiB  WB IPAT=1 -> WB"),
+    ("kvm --hypervisor xen --ncdma --page special --part --page-size 2M --at 4M board.txt",
+     "[mem 0x0000000000400000-0x00000000005fffff] by 2 MiB  split"),
+    ("kvm --hypervisor xen --ncdma --pinned mixed --at 4M board.txt", "0x0000000000400000]  split"),
+    ("kvm --hypervisor bhyve --page-size 1G --at 0xa0000", "by 1 GiB  WB IPAT=1 -> WB"),
     ("kvm --hypervisor bhyve --mmio --at 0xe0000000", "UC IPAT=1 -> UC"),
     ("kvm --hypervisor virtualbox --at 0 --pat uc", "WB IPAT=1 -> WB"),
 ]  # fmt: skip
@@ -125,6 +140,7 @@ def test_the_command_line_asks_what_python_asks(run, line: str, said: str) -> No
         ("kvm --hypervisor hyper-v --mtrr wb", "one of xen, bhyve, virtualbox"),
         ("kvm --hypervisor xen", "give a dump or --mtrr TYPE"),
         ("kvm --hypervisor xen --tdp npt --mtrr wb", "a policy for EPT"),
+        ("kvm --hypervisor xen --page foreign --part --mtrr wb", "--part is for --page special or read-only"),
         ("kvm --hypervisor xen --kernel 6.4 --mtrr wb", "without --kernel"),
         ("kvm --hypervisor xen --mtrr wb --at 64T", "beyond MAXPHYADDR 46"),
         ("kvm --nested npt", "give L2's PAT with --gpat"),
@@ -137,3 +153,21 @@ def test_the_command_line_asks_what_python_asks(run, line: str, said: str) -> No
 def test_what_does_not_fit_together_is_refused(run, line: str, said: str) -> None:
     status, out, error = run(line)
     assert (status, out) == (2, "") and said in error and error.count("\n") == 1
+
+
+def test_pages_of_a_size_are_those_of_one_type_and_smaller_ones_elsewhere(run) -> None:
+    """Against a look at every 4 KiB page: the largest aligned page that has one type, up to the size asked for."""
+    state = mt.load("board.txt").mtrrs
+    assert state is not None
+    kinds = state.page_types(0, 1 << 19)  # 2 GiB
+    for word, sizes in (("1G", (1 << 18, 512, 1)), ("2M", (512, 1))):
+        _, out, _ = run(f"kvm --hypervisor xen --ncdma --page-size {word} --at 0+2G --json board.txt")
+        for row in json.loads(out)["map"]:
+            page, first = int(row["page"], 16) >> 12, int(row["base"], 16) >> 12
+            end = first + (int(row["size"], 16) >> 12)
+            for gfn in {first, end - page, first + (end - first) // 2 // page * page}:
+                assert (kinds[gfn : gfn + page] == mt.MemoryType.parse(row["type"])).all() and gfn % page == 0
+                larger = next((s for s in reversed(sizes) if s > page), None)
+                if larger:
+                    around = gfn - gfn % larger
+                    assert len(np.unique(kinds[around : around + larger])) > 1

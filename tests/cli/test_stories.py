@@ -77,6 +77,7 @@ STORIES = [
     (24, "diff --cpus cpus.json", 0, ["2 groups of identical processors: CPU 0; CPU 1"]),
     (25, "diff old.json new.json old.json", 1, ["old.json -> new.json", "new.json -> old.json"]),
     (26, "at 0xe0000000 --why dump.txt", 0, ["UC wins over the others", "mtrr-uc-wins"]),
+    (27, "vectors --lang c", 0, ["#ifndef MEMTYPE_VECTORS_H", "museum"]),
     (28, "verify-ept ept.npy dump.txt", 1, ["[mem 0x00000000e0000000-0x00000000ffffffff] wrong: WB, the MTRRs say UC"]),
     (29, "pages --max 2M --top 4M dump.txt", 0, ["1 x 2M, 512 x 4K"]),
     (30, "pages --max 1G dump.txt", 0, ["10 x 1G, 1,271 x 2M, 512 x 4K"]),
@@ -87,9 +88,14 @@ STORIES = [
     (35, "pat diff linux xen", 1, ["linux", "xen"]),
     (36, "alias log.txt", 1, ["e0000000"]),
     (37, "at 0xe0000000+256M --pat 0x0407050600070106 dump.txt", 0, ["PA1 WC"]),
+    (38, "vectors --section mtrr --section effective --format json", 0, ['"memtype-vectors/1"', '"effective"']),
     (39, "check --e820 uncovered.txt", 1, ["[mem 0x0000000200000000-0x00000002ffffffff] RAM is UC, not WB"]),
     (40, "table --vendor intel", 0, ["UC", "WC"]),
 ]  # fmt: skip
+
+
+def test_every_story_is_asked() -> None:
+    assert {number for number, *_ in STORIES} == set(range(1, 41))
 
 
 @pytest.mark.usefixtures("files")
