@@ -34,6 +34,9 @@ def add_vm(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no-self-snoop", action="store_true", help="the host's processor has no usable self-snoop")
     parser.add_argument("--no-load-pat", action="store_true", help="Intel: no VM-entry control 'load IA32_PAT'")
     parser.add_argument("--host-pat", metavar="PAT", help="the host's IA32_PAT; default: Linux's")
+    parser.add_argument(
+        "--ignore-msrs", action="store_true", help="kvm.ignore_msrs: writes of unknown MSRs are dropped"
+    )
     parser.add_argument("--cd", action="store_true", help="CR0.CD = 1 on every vCPU")
     parser.add_argument("--mtrr", metavar="TYPE", help="instead of a dump: one type, disabled, or absent (in CPUID)")
     parser.add_argument("--guest-pat", metavar="PAT", help="the guest's IA32_PAT; default: the dump's")
@@ -75,7 +78,7 @@ def make_vm(args: argparse.Namespace, release: str | Profile, machine: Machine |
         release, vendor=vendor, tdp=tdp, noncoherent_dma=args.noncoherent_dma, vcpus=vcpus(args, machine),
         vm_type=args.vm_type, self_snoop=not args.no_self_snoop, disabled_quirks=args.no_quirk,
         memory=ram.memory(getattr(args, "memory", None)), load_pat=not args.no_load_pat,
-        host_pat=None if args.host_pat is None else Pat(args.host_pat),
+        host_pat=None if args.host_pat is None else Pat(args.host_pat), ignore_msrs=args.ignore_msrs,
     )  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -11,7 +12,7 @@ from typing import Any
 from memtype import rules
 from memtype.cli import addresses, guest, hypervisor, nested_guest, output
 from memtype.errors import InputError
-from memtype.kvm import KVM_RULES, Leaf, NoncoherentDma, SetCr0Cd, Vm, WriteMsr, guest_mtrr, profile
+from memtype.kvm import KVM_RULES, Leaf, NoncoherentDma, SetCr0Cd, Vm, WriteMsr, guest_mtrr, is_mmio, profile
 from memtype.kvm.gfns import Ints, combine
 from memtype.kvm.history import OVERLAYS, QUIRK_BITS, Fixed
 from memtype.kvm.matrix import COLUMNS, knobs, matrix
@@ -27,6 +28,14 @@ _SHOWN = 64  # segments that are printed of a map that is too long
 _LEVELS = {1: "4 KiB", 2: "2 MiB", 3: "1 GiB"}
 _CACHED = frozenset({MemoryType.WB, MemoryType.WT, MemoryType.WP})
 
+_HOST_PAGE = {
+    "no-struct-page": {"pfn_valid": False},
+    "reserved": {"reserved": True},
+    "zero": {"zero_page": True},
+    "e820-ram": {"e820_ram": True},
+    "no-pat": {"host_pat_enabled": False},
+}
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     words = "a dump of the guest's registers; or 'matrix'; or 'diff A B' and a dump"
@@ -37,6 +46,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--at", metavar="ADDR", help="a guest-physical address, A-B or A+SIZE; default: all")
     parser.add_argument("--pat", metavar="TYPE", help="the type that the guest's page-table entry selects; default: WB")
     parser.add_argument("--mmio", action="store_true", help="the host's page is MMIO, as a passed-through BAR is")
+    words = f"instead of --mmio, what the host knows of it: {', '.join(_HOST_PAGE)} (with commas)"
+    parser.add_argument("--host-page", metavar="WORDS", help=words)
+    parser.add_argument("--wbinvd", action="store_true", help="does the host execute the guest's WBINVD?")
     parser.add_argument("--host", metavar="TYPE", help="the type of the host's own mapping: is the page aliased?")
     parser.add_argument("--host-mtrr", metavar="TYPE", default="WB", help="the host's MTRR type of it; default: WB")
     parser.add_argument("--long", action="store_true", help="matrix: every knob, its values, since when, which commit")
@@ -63,9 +75,15 @@ def run(args: argparse.Namespace) -> int:
     args.guest_pat, args.host_pat = args.gpat or args.guest_pat, args.hpat or args.host_pat
     if "," in (args.tdp or ""):
         return _beside(args, machine)
+    if args.kernel is None and (args.wbinvd or args.host_page):
+        args.kernel = NEWEST
     if args.kernel is None:
         return _every_profile(args, machine)
     vm = guest.make_vm(args, args.kernel, machine)
+    if args.wbinvd:
+        return _wbinvd(vm, args)
+    if args.host_page is not None:
+        args.mmio = _is_mmio(args)
     segments, more = _segments(vm, args)
     conflicts = [s for s in segments if s.conflict]
     if args.json:
@@ -76,6 +94,30 @@ def run(args: argparse.Namespace) -> int:
         output.say(_text(vm, segments, more, args))
     output.notes(guest.notes(machine, args.mtrr is not None, vm))
     return 1 if conflicts else 0
+
+
+def _wbinvd(vm: Vm, args: argparse.Namespace) -> int:
+    found = vm.wbinvd()
+    if args.json:
+        why = output.why([KVM_RULES[found.rule]])
+        output.print_json("kvm", {**_setting_json(vm), "wbinvd": found.executed, "why": why})
+        return 0
+    executed = "executed on the host" if found.executed else "not executed"
+    answer = [f"WBINVD of the guest: {executed}", *guest.wrapped(guest.rule_text(found.rule), "  ")]
+    output.say(
+        "\n".join([f"{vm.profile}, {guest.setting(vm)}", *answer, *(guest.sources([found.rule]) if args.why else [])])
+    )
+    return 0
+
+
+def _is_mmio(args: argparse.Namespace) -> bool:
+    """Whether that release takes the host's page for MMIO (kvm_is_mmio_pfn())."""
+    known: dict[str, bool] = {"pfn_valid": True}
+    for word in args.host_page.split(","):
+        if word not in _HOST_PAGE:
+            raise InputError(f"--host-page {args.host_page:.60}: of {', '.join(_HOST_PAGE)}")
+        known |= _HOST_PAGE[word]
+    return is_mmio(args.kernel, host_pat=args.host or "WB", **known)
 
 
 def _beside(args: argparse.Namespace, machine: Machine | None) -> int:
@@ -278,11 +320,16 @@ def _long(args: argparse.Namespace) -> int:
         return 0
     table = [
         ("knob", "value", "since", "commit"),
-        *((row.knob, _value(row.value), row.since, row.commit) for row in rows),
+        *((row.knob, _value(row.value), row.since, _commit(row.commit)) for row in rows),
     ]
     output.say("quirks: " + ", ".join(f"{name} 0x{bit:x}" for name, bit in QUIRK_BITS.items()))
     output.say(output.columns(table))
     return 0
+
+
+def _commit(known: str) -> str:
+    """The commit; where none is known, the release whose source shows it."""
+    return f"seen in {known}" if re.fullmatch(r"\d+(\.\d+)+", known) else known
 
 
 def _value(value: Any) -> str:

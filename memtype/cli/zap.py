@@ -14,7 +14,7 @@ from memtype.cli import addresses, guest, input, output, ram
 from memtype.cli.addresses import number
 from memtype.cli.output import say
 from memtype.errors import InputError, MemtypeError, ParseError
-from memtype.kvm import DisableQuirks, NoncoherentDma, Replay, SetCr0Cd, SetMtrrs, Vm, WriteMsr, Zap, replay
+from memtype.kvm import DisableQuirks, InitVmcb, NoncoherentDma, Replay, SetCr0Cd, SetMtrrs, Vm, WriteMsr, Zap, replay
 from memtype.kvm.gfns import Gfns, Ranges, pages
 from memtype.kvm.matrix import releases
 from memtype.kvm.releases import NEWEST, PROFILES
@@ -29,7 +29,7 @@ EXAMPLE = "memtype zap --kernel 6.4 --ncdma --mtrr wb --event pat=0x000701060007
 EVENTS = """events:
   pat=VALUE   msr:0x2ff=0xc06   mtrr:reg7=off   mtrr:reg3=0xc0000000+1G=uc
   mtrr:off   mtrr:default=wb   cd=on   ncdma=1   ncdma:0->1
-  quirk=IGNORE_GUEST_PAT   "vcpu1 cd=on" for another vCPU"""
+  quirk=IGNORE_GUEST_PAT   init-vmcb (AMD)   "vcpu1 cd=on" for another vCPU"""
 _SHOWN = 8  # ranges of one kind that are printed
 
 
@@ -140,6 +140,8 @@ def event(text: str, vm: Vm, any_vcpu: bool = False) -> Event:
         return WriteMsr(rules.PAT_MSR, Pat(value).value if value else _other_pat(vm, vcpu), vcpu)
     if name.lower() in ("cd", "cr0.cd"):
         return SetCr0Cd(_switch(value, text), vcpu)
+    if word.lower() == "init-vmcb":
+        return InitVmcb(vcpu)
     if name.lower() == "quirk":
         return DisableQuirks(value.split(","))
     if name.lower() in ("ncdma", "noncoherent-dma"):
