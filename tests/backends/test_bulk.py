@@ -18,7 +18,7 @@ import pytest
 from kernel_sets import EACH, ISAS, KERNELS, STATES, nasty, native, refused_by, scattered, variants, with_bad
 
 import memtype as mt
-from memtype import AddressError, MtrrState, StateArray, backends
+from memtype import AddressError, MtrrState, StateArray, backends, range_registers, rules
 from memtype.backends import reference
 
 CHUNK = 20
@@ -48,6 +48,28 @@ def test_every_set_equals_the_reference(through: Any, first: int) -> None:
         through.types(nasty(seed), addresses, out)
         wrong = np.flatnonzero(out != want)
         assert not wrong.size, (seed, hex(addresses[wrong[0]]), out[wrong[0]], want[wrong[0]])
+
+
+PAGES = np.arange(0x200, dtype=np.uint64) << np.uint64(12)  # below 2 MiB
+LOW = np.concatenate([PAGES, PAGES + np.uint64(0xFFF), *(PAGES[:256] + np.uint64(1 << n) for n in range(21, 34))])
+
+
+@every_set
+@pytest.mark.parametrize("width", [36, 43, 46, 52])  # four septets, a wider window from bit 12 on, two, six septets
+def test_a_fixed_range_that_differs_alone_is_seen(through: Any, width: int) -> None:
+    """Each of the 88, the last page among them; and bits 20 up decide whether an address lies below 1 MiB."""
+    fine = range_registers(0x101000, 0x1000, "WT", width)
+    for number, span in enumerate(rules.FIXED_RANGES):
+        raw = [0x0606060606060606] * 11
+        raw[span.register] ^= 6 << 8 * span.byte
+        for pairs in ((), (fine,)):
+            want = np.full(LOW.size, 0, np.uint8)
+            want[LOW < rules.FIXED_END] = 6
+            want[(span.base <= LOW) & (span.base + span.size > LOW)] = 0
+            want[(LOW >> np.uint64(12) == 0x101) & bool(pairs)] = 4
+            out = np.empty(LOW.size, np.uint8)
+            through.types(MtrrState(0xC00, raw, pairs, width), LOW, out)
+            assert np.array_equal(out, want), (number, pairs)
 
 
 @pytest.mark.parametrize("isa", ISAS)

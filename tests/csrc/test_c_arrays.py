@@ -268,12 +268,12 @@ def pointer(array: Any) -> Any:
     return ffi.cast(POINTERS[array.itemsize], array.ctypes.data)
 
 
-def changing_fleet(addresses: Any, out: Any, index: Any, n: int) -> int:
+def changing_fleet(addresses: Any, out: Any, index: Any, n: int, states: int = 1) -> int:
     columns = {name: np.zeros(count, f"u{size}") for name, (size, count) in COLUMNS.items()}
     columns["maxphyaddr"][:] = WIDTH
-    made = {"states": 1, "pairs": PAIRS, **{name: pointer(column) for name, column in columns.items()}}
-    state = ffi.new("memtype_fleet *", made)
-    return lib.memtype_fleet_types(state, ISA, pointer(addresses), n, n, pointer(out), index)
+    made = {"states": states, "pairs": PAIRS, **{name: pointer(column) for name, column in columns.items()}}
+    fleet = ffi.new("memtype_fleet *", made)
+    return lib.memtype_fleet_types(fleet, ISA, pointer(addresses), n if states == 1 else 0, n, pointer(out), index)
 
 
 CHANGING: dict[str, Callable[[Any, Any, Any, int], int]] = {
@@ -302,6 +302,22 @@ def test_a_refusal_names_no_place_beyond_the_array(call: Any, n: int) -> None:
             if call(addresses, out, index, n):
                 places.add(index[0])
     assert places <= {n - 1, n}
+
+
+def test_a_fleet_names_a_row_and_its_element_or_the_number_of_all() -> None:
+    """Two states share addresses of which the last changes: it is refused in either row, or found in none.
+
+    So many that the search takes long enough for the other thread to come in between, also where both share a core.
+    """
+    n = 1 << 20
+    addresses, out, index = np.zeros(n, np.uint64), np.zeros(2 * n, np.uint8), ffi.new("size_t *")
+    places = set()
+    with flipping(addresses[n - 1 : n], BEYOND, 0):
+        end = time.monotonic() + 0.7
+        while time.monotonic() < end:
+            if changing_fleet(addresses, out, index, n, states=2):
+                places.add(index[0])
+    assert places <= {n - 1, 2 * n - 1, 2 * n}
 
 
 def test_types_that_change_stay_inside_the_tables() -> None:
