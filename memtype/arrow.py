@@ -189,12 +189,12 @@ def names(found: Any) -> Any:
 
     Parameters
     ----------
-    found : pyarrow.UInt8Array
+    found : pyarrow.UInt8Array or ChunkedArray
         As `types` makes it.
 
     Returns
     -------
-    pyarrow.DictionaryArray
+    pyarrow.DictionaryArray, or a ChunkedArray of them
         Of int8 indexes into the names of all types; null where `found` is null.
 
     Examples
@@ -205,8 +205,11 @@ def names(found: Any) -> Any:
     """
     pa = pyarrow()
     array = column_of(found)
-    if not isinstance(array, pa.Array) or array.type != pa.uint8():
+    if array.type != pa.uint8():
         raise ArrayError(f"types: {arrays.shown(found)} is no uint8 array")
+    if isinstance(array, pa.ChunkedArray):
+        kind = pa.dictionary(pa.int8(), pa.string())
+        return pa.chunked_array([names(chunk) for chunk in array.chunks], kind)
     places = _PLACES[array.fill_null(0).to_numpy(zero_copy_only=True)]
     if (unknown := np.flatnonzero(places < 0)).size:
         place = int(unknown[0])

@@ -160,6 +160,8 @@ def test_names_are_a_dictionary() -> None:
     found = arrow.names(codes.slice(1))
     assert found.type == pa.dictionary(pa.int8(), pa.string())
     assert found.to_pylist() == [str(kind) for kind in mt.MemoryType][1:] + [None]
+    chunks = arrow.names(pa.chunked_array([[6], [], [None, 0]], pa.uint8()))
+    assert chunks.to_pylist() == ["WB", None, "UC"] and chunks.type == found.type
     with pytest.raises(mt.InputError, match=r"types\[1\] = 3 is no memory type"):
         arrow.names(pa.array([6, 3], pa.uint8()))
     with pytest.raises(mt.ArrayError, match="no uint8 array"):
