@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bench import calls, lookups, pipelines
+from bench import calls, files, lookups, pipelines
 from bench.limits import Limits
 from bench.measure import Goal, Job, ratio
 
@@ -35,6 +35,7 @@ def jobs(quick: bool) -> Iterator[Job]:
     yield calls.few()
     yield calls.building()
     yield pipelines.fleet(limits, states)
+    yield files.classified(million if quick else 4 * million)
 
 
 def warm(limits: Limits) -> Iterator[Job]:

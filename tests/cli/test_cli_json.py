@@ -90,6 +90,11 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO())
 
 
+def _skip_without_extra(command: str) -> None:
+    if command.startswith("classify"):
+        pytest.importorskip("pyarrow", reason="pip install memtype[arrow]")
+
+
 def leaves(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
     """Every value with the key that it stands under; the items of a list stand under the list's key."""
     yield key, value
@@ -107,8 +112,7 @@ def test_every_verb_is_asked() -> None:
 
 @pytest.mark.parametrize("command", [command for listed in COMMANDS.values() for command in listed])
 def test_numbers_ends_and_reasons(command: str, files: None, capsys: pytest.CaptureFixture[str]) -> None:
-    if command.startswith("classify"):
-        pytest.importorskip("pyarrow", reason="pip install memtype[arrow]")
+    _skip_without_extra(command)
     assert cli.main([*command.split(), "--json"]) in (0, 1)
     answer = json.loads(capsys.readouterr().out)
     assert answer["schema"] == "memtype/1"
@@ -162,6 +166,7 @@ def schema() -> Any:
 @pytest.mark.parametrize("command", EVERY + MORE)
 def test_every_answer_is_what_the_schema_says(command: str, files: None, capsys: pytest.CaptureFixture[str]) -> None:
     validator = schema()
+    _skip_without_extra(command)
     assert cli.main([*command.split(), "--json"]) in (0, 1)
     answer = json.loads(capsys.readouterr().out)
     assert [error.message for error in validator.iter_errors(answer)] == []
