@@ -76,6 +76,13 @@ class _Solution:
     width: Width | None = None
     no_wc: bool = False
     painted: dict[int, Register] = field(default_factory=dict)  # number of a fixed range: its byte
+    wet: bool = False  # `fixed` does not have what is painted
+
+    def dried(self) -> _Solution:
+        """Itself, what was painted in `fixed`."""
+        if self.wet:
+            self.fixed[0], self.wet = bytes_registers(self.painted), False
+        return self
 
 
 def sniff(text: str) -> bool:
@@ -94,7 +101,7 @@ def parse(text: str, source: str = "<text>") -> Machine:
         elif _restarts(line, solutions[-1]):
             solutions.append(_Solution(solutions[-1].temporary))
         _take(solutions[-1], line, number, source)
-    whole = [s for s in solutions if s.pairs or s.ranges or s.shown or s.fixed]
+    whole = [s.dried() for s in solutions if s.pairs or s.ranges or s.shown or s.fixed or s.wet]
     if not whole:
         raise refusal(source, 0, "no whole MTRR line of coreboot in it")
     final = next((s for s in reversed(whole) if not s.temporary and (s.pairs or s.shown)), whole[-1])
@@ -123,7 +130,7 @@ def _take(found: _Solution, line: str, number: int, source: str) -> None:
         if index not in rules.FIXED_MSRS:
             raise refusal(source, number, f"0x{index:x} is no fixed-range register")
         cpu = values.cpu_number(match["cpu"] or "0", source, number)
-        found.fixed.setdefault(cpu, {})[index] = told(match[3], source, number, index)
+        found.dried().fixed.setdefault(cpu, {})[index] = told(match[3], source, number, index)
     elif match := _PAIR.search(line):
         n = _pair_number(match[2], source, number)
         base, mask = (values.number(match[i], source, number, what) for i, what in ((3, "base"), (4, "mask")))
@@ -185,7 +192,7 @@ def _paint(found: _Solution, match: re.Match[str], number: int, source: str) -> 
     kind |= rules.AMD_RDMEM if "rd" in routing else 0
     kind |= rules.AMD_WRMEM if "wr" in routing else 0
     found.painted |= dict.fromkeys(range(first, end), Register(kind, 0xFF, number))
-    found.fixed[0] = bytes_registers(found.painted)
+    found.wet = True
 
 
 def _put(found: _Solution, n: int, entry: tuple[int, int, Register], number: int, source: str) -> None:

@@ -13,6 +13,7 @@ gives both, the index counts, for some tools print wrong names.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from dataclasses import dataclass, field
 
 from memtype import rules
@@ -22,6 +23,7 @@ from memtype.reading import values
 from memtype.reading.clues import holding, words
 from memtype.reading.lines import LONGEST_LINE, squeeze, squeezed
 from memtype.reading.names import msr_index
+from memtype.reading.notes import MOST
 from memtype.reading.width import encrypted_on, narrowest, width_on
 from memtype.told import Register, Width
 
@@ -103,6 +105,7 @@ class _Reader:
     lost: set[int] = field(default_factory=set)
     taken: set[int] = field(default_factory=set)
     notes: list[str] = field(default_factory=list)
+    said: Counter[str] = field(default_factory=Counter)  # how often, by kind of note
     written: list[tuple[int, int, int, int]] = field(default_factory=list)  # by wrmsr: processor, number, value, line
     sets: dict[int, list[int]] = field(default_factory=dict)
     cpu: int = 0
@@ -115,8 +118,19 @@ class _Reader:
         self.taken.add(line)
         if index in mine and mine[index].value != value:
             what = f"{rules.msr_name(index)} of CPU {cpu}"
-            reg.once(self.notes, f"line {line}: {what} again, with another value: the last is used")
+            note = f"line {line}: {what} again, with another value: the last is used"
+            self.say("told again, with another value", note)
         mine[index] = Register(value, line=line)
+
+    def say(self, kind: str, note: str) -> None:
+        """A note on a line: the first of each kind; the others are counted."""
+        self.said[kind] += 1
+        if self.said[kind] <= MOST:
+            self.notes.append(note)
+
+    def all_notes(self) -> list[str]:
+        more = {kind: count - MOST for kind, count in self.said.items() if count > MOST}
+        return [*self.notes, *(f"{count} more lines of registers that are {kind}" for kind, count in more.items())]
 
 
 @dataclass(slots=True)
@@ -148,7 +162,7 @@ def parse(text: str, source: str = "<text>") -> Machine:
     registers = reg.with_cap(reader.registers, remark)
     width, vendor = remark.width or narrowest(reader.widths), remark.vendor or _vendor(text)
     taken = frozenset(reader.taken)
-    return reg.machine_of(registers, NAME, source, reader.notes, width, vendor, listing, taken=taken)
+    return reg.machine_of(registers, NAME, source, reader.all_notes(), width, vendor, listing, taken=taken)
 
 
 def _forget(reader: _Reader, line: int) -> None:
@@ -182,7 +196,7 @@ def _take(reader: _Reader, number: int, line: str) -> None:
         return
     if unreadable := _UNREADABLE.search(line):
         reader.lost.add(_index(unreadable[1]))
-        reader.notes.append(f"line {number}: not readable: {line.strip()[:60]}")
+        reader.say("not readable", f"line {number}: not readable: {line.strip()[:60]}")
         return
     heading = _HEADING.match(line)
     if heading:

@@ -121,7 +121,8 @@ def _phys_bits(value: Any, text: str, at: int) -> int | None:
         return int(inside[1])
     reply = value.get("return")
     if isinstance(reply, int) and not isinstance(reply, bool) and reply > 0:
-        before = text[:at].rstrip().rsplit("\n", 2)
-        if any(_QOM_WIDTH.search(line) for line in before[-2:]):
+        line = text.rfind("\n", 0, at)
+        above = text.rfind("\n", 0, max(line, 0))
+        if any(_QOM_WIDTH.search(row) for row in text[above + 1 : at].split("\n")):
             return reply
     return None

@@ -16,7 +16,7 @@ from memtype.machine import Machine, Note
 from memtype.reading.clues import holding, words
 from memtype.reading.lines import bare
 from memtype.reading.names import msr_index
-from memtype.reading.notes import settled
+from memtype.reading.notes import MOST, settled
 from memtype.reading.text import Text
 from memtype.reading.values import quoted
 from memtype.told import Register, Registers, named, pair_numbers
@@ -41,7 +41,6 @@ _ROW = re.compile(
 )
 _PAIR = re.compile(r"^\W*(?:0x)?([0-9a-f]{8,16})[\s,:;/-]{1,5}(?:0x)?([0-9a-f]{8,16})\W*$", re.I)
 _LONGEST = 1 << 12  # characters: no line that names a register is longer
-_SHOWN = 20  # lost lines that get a note each; the others are counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,10 +155,10 @@ def _notes(losses: list[Loss]) -> list[Note]:
     """A note on each lost line, up to a number of them, and one on how many more there are."""
     found = [
         Note(f"line {loss.line} was not understood: {quoted(loss.text)}: {_what(loss)} not told", "lost", (loss.line,))
-        for loss in losses[:_SHOWN]
+        for loss in losses[:MOST]
     ]
-    if len(losses) > _SHOWN:
-        more = [loss.line for loss in losses[_SHOWN:]]
+    if len(losses) > MOST:
+        more = [loss.line for loss in losses[MOST:]]
         found.append(Note(f"{len(more)} more lines that name registers were not understood", "lost", more))
     return found
 

@@ -72,15 +72,23 @@ def holding(text: str, wanted: Words) -> Iterator[tuple[int, str]]:
 
 
 def _lines(lower: str, wanted: Words) -> list[tuple[int, int]]:
-    """Where the lines begin and end that hold one of the words."""
+    """Where the lines begin and end that hold one of the words. Behind a word the rest of its line is passed over."""
     found: dict[int, int] = {}
     for word in wanted.plain:
         at = lower.find(word)
         while at >= 0:
-            end = lower.find("\n", at)
-            found[lower.rfind("\n", 0, at) + 1] = end = len(lower) if end < 0 else end
+            end = _take(found, lower, at)
             at = lower.find(word, end)
-    for match in wanted.pattern.finditer(lower) if wanted.pattern else ():
-        end = lower.find("\n", match.start())
-        found[lower.rfind("\n", 0, match.start()) + 1] = len(lower) if end < 0 else end
+    if wanted.pattern is not None:
+        end = 0
+        while match := wanted.pattern.search(lower, end):
+            end = _take(found, lower, match.start())
     return sorted(found.items())
+
+
+def _take(found: dict[int, int], lower: str, at: int) -> int:
+    """Put the line around a place in `found`, and give its end."""
+    end = lower.find("\n", at)
+    end = len(lower) if end < 0 else end
+    found[lower.rfind("\n", 0, at) + 1] = end
+    return end

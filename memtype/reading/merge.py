@@ -8,7 +8,7 @@ from typing import Any
 
 from memtype import rules
 from memtype.machine import Cpu, Machine, Note
-from memtype.reading.notes import settled
+from memtype.reading.notes import MOST, settled
 from memtype.told import Registers, Width
 from memtype.told.inference import default_from_ram
 
@@ -89,7 +89,10 @@ def _conflicts(better: Machine, other: Machine) -> list[str]:
         if None not in (mine, theirs) and mine != theirs:
             found.append(f"{pairs} disagree on {name}: {mine} and {theirs}; the first is used")
     others = {cpu.number: cpu for cpu in other.cpus}
-    for cpu in better.cpus:
+    for at, cpu in enumerate(better.cpus):
+        if len(found) > MOST:
+            found.append(f"{pairs}: {len(better.cpus) - at} more processors were not compared")
+            break
         against = others.get(cpu.number)
         if against is None:
             continue

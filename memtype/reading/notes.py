@@ -9,6 +9,8 @@ from memtype import rules
 from memtype.machine import Machine, Note
 from memtype.told import Gap, Registers
 
+MOST = 20  # notes of one kind, one a line of the dump; the others are counted
+
 _OPENING = {
     "default": "default type not told: ",
     "enabled": "E not told: ",

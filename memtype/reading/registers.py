@@ -182,12 +182,16 @@ def machine_of(
     if system := _system(registers.values()):
         more["facts"] = {**(more.get("facts") or {}), "system_msrs": system}
     maker = vendor or _implied_vendor(registers.values(), said)
-    seen: dict[Registers, Registers] = {}  # processors that hold the same share one object, and its answers
     cpus = []
+    alike: dict[frozenset[tuple[int, Register]], Cpu] = {}
+    seen: dict[Registers, Registers] = {}  # processors that hold the same share one object, and its answers
     for cpu, msrs in registers.items():
-        pat = Pat(msrs[rules.PAT_MSR].value) if rules.PAT_MSR in msrs else None
-        made = registers_of(msrs, width, maker, listing or Listing(), ranges or {})
-        cpus.append(Cpu(cpu, made and seen.setdefault(made, made), pat))
+        twin = alike.get(key := frozenset(msrs.items()))
+        if twin is None:
+            pat = Pat(msrs[rules.PAT_MSR].value) if rules.PAT_MSR in msrs else None
+            made = registers_of(msrs, width, maker, listing or Listing(), ranges or {})
+            alike[key] = twin = Cpu(cpu, made and seen.setdefault(made, made), pat)
+        cpus.append(Cpu(cpu, twin.registers, twin.pat))
     if all(cpu.registers is None for cpu in cpus):
         said.append(not_told("registers", "no MTRR is in the dump"))
     said += differing({cpu: {i: r.value for i, r in msrs.items()} for cpu, msrs in registers.items()})
@@ -207,14 +211,16 @@ def _system(registers: Iterable[Held]) -> dict[str, str]:
     return {f"0x{index:x}": f"0x{found[index]:x}" for index in sorted(found)}
 
 
+_BESIDE = rules.SYSTEM_MSRS - KNOWN_MSRS | {rules.PAT_MSR}  # no MTRR's meaning hangs on them
+
+
 def registers_of(
     msrs: Held, width: Width | None, vendor: str | None, listing: Listing, ranges: Mapping[int, Range]
 ) -> Registers | None:
     """One processor's registers; None where the dump tells no MTRR of it."""
     if not (msrs.keys() & MTRR_MSRS or any(pair_of(index) is not None for index in msrs) or ranges):
         return None
-    others = (rules.SYSTEM_MSRS | {rules.PAT_MSR}) - KNOWN_MSRS | {rules.PAT_MSR}  # no MTRR's meaning hangs on them
-    held = {index: register for index, register in msrs.items() if index not in others}
+    held = {index: register for index, register in msrs.items() if index not in _BESIDE}
     return Registers(held, ranges, width, vendor, **listing.fields())
 
 
