@@ -10,7 +10,7 @@ from typing import Any
 from memtype import rules
 from memtype.analysis.check import inconsistent
 from memtype.analysis.diff import Change, Diff, PatChange, PeriodicChanges, RegisterChange, diff, diff_cpus
-from memtype.analysis.ram import Span, totals
+from memtype.analysis.ram import Span, spans_of, totals
 from memtype.cli import addresses, input, output, ram
 from memtype.errors import InputError
 from memtype.machine import Machine, Note, note_on
@@ -38,6 +38,7 @@ def run(args: argparse.Namespace) -> int:
     machines = [machine for _, machine in named]
     compared, said = _among(machines[0]) if args.cpus else _in_turn(named)
     memory = ram.known(args.memory, machines)
+    said += [] if args.memory else _maps_differ(named)
     groups = cpu_groups(machines[0]) if args.cpus else []
     if args.json:
         same = not any(difference for _, _, difference in compared)
@@ -49,6 +50,14 @@ def run(args: argparse.Namespace) -> int:
         output.say("\n".join([*_group_line(groups, machines[0]), *lines] if lines else [_alone(said)]))
         output.notes(said)
     return 1 if note_on(said, DIFFERENT) or any(difference for _, _, difference in compared) else 0
+
+
+def _maps_differ(named: list[Named]) -> list[str]:
+    """Of which dump the RAM is, where their maps list different RAM."""
+    told = [(name, found) for name, machine in named if (found := spans_of(machine.e820))]
+    if all(found == told[0][1] for _, found in told):
+        return []
+    return [f"the dumps list different RAM: sizes are told of what {told[0][0]} lists"]
 
 
 def _alone(said: list[str]) -> str:

@@ -95,6 +95,7 @@ def _dump(args: argparse.Namespace, said: list[str]) -> tuple[MemoryMap, MtrrSta
     if source is None or not told[source]:
         raise InputError(f"{machine.source}: no {source or 'registers, map or RAM map'} in it to plan for")
     current = machine.mtrrs
+    args.no_fixed |= machine.registers is not None and not machine.registers.has_fixed
     width = current.maxphyaddr if current is not None else args.maxphyaddr or machine.maxphyaddr
     if width is None:
         width = machine.printed_map.maxphyaddr if machine.printed_map is not None else rules.CPUID_ABSENT_MAXPHYADDR

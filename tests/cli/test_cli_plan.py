@@ -168,3 +168,13 @@ def test_fixed_ranges_are_told_where_they_decide(tmp_path: Path, capsys: pytest.
     assert capsys.readouterr().out.count("IA32_MTRR_FIX") == 11
     assert cli.main(["plan", "--no-fixed", "--set", "0-0xfffff=WB", str(path)]) == 0
     assert "FIX" not in capsys.readouterr().out
+
+
+def test_a_processor_without_fixed_ranges_gets_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A kernel that lists its variable ranges and no fixed ones runs on such a processor (MTRRCAP.FIX = 0)."""
+    log = "MTRR default type: uncachable\nMTRR variable ranges enabled:\n  0 base 000000000 mask F00000000 write-back\n"
+    path = tmp_path / "log.txt"
+    path.write_text(log + "".join(f"  {n} disabled\n" for n in range(1, 8)) + "next line\n")
+    assert cli.main(["plan", "--set", "0xf0000-0xfffff=WP", "--json", str(path)]) == 0
+    registers = json.loads(capsys.readouterr().out)["msrs"]
+    assert int(registers["0x2ff"], 16) >> 10 == 0b10  # E, and no FE

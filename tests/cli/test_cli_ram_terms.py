@@ -11,6 +11,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
+from printed import flat
 
 import memtype as mt
 from memtype import cli
@@ -43,6 +44,14 @@ def test_diff_tells_ram_from_the_rest_and_the_total_last(write: Any, capsys: pyt
     assert cli.main(["diff", "--json", first, second]) == 1
     totals = json.loads(capsys.readouterr().out)["comparisons"][0]["totals"]
     assert totals == [{"old": "WB", "new": "UC", "ram": 1023 << 20, "rest": 1 << 20}]
+
+
+def test_ram_maps_that_differ_are_noted(write: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    first, second = write("a", WB), write("b", WB, LOW, e820=E820.replace("7fefffff", "6fffffff"))
+    assert cli.main(["diff", first, second]) == 1
+    assert f"the dumps list different RAM: sizes are told of what {first} lists" in flat(capsys.readouterr().err)
+    assert cli.main(["diff", first, write("c", WB, LOW)]) == 1
+    assert "list different RAM" not in flat(capsys.readouterr().err)
 
 
 def test_memory_stands_in_for_a_ram_map(write: Any, capsys: pytest.CaptureFixture[str]) -> None:
