@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from memtype import rules
 from memtype.backends import reference
 from memtype.backends.reference import Registers
+from memtype.drawn import Drawn
 from memtype.types import MemoryType
 
 
@@ -25,7 +26,7 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
-class Explanation:
+class Explanation(Drawn):
     """The answer and its reasons; ``str()`` reads as a short list."""
 
     address: int

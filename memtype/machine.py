@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from memtype import arrays, rules
+from memtype.drawn import Drawn
 from memtype.errors import InputError
 from memtype.memory_map import MemoryMap
 from memtype.mtrr import MtrrState
@@ -81,7 +82,7 @@ class RamRange:
 
 
 @dataclass(frozen=True, slots=True)
-class Machine:
+class Machine(Drawn):
     """Parsed input.
 
     Attributes

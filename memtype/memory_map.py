@@ -14,6 +14,7 @@ import numpy as np
 
 from memtype import arrays, backends, parallel, rules
 from memtype.diagrams import Diagram
+from memtype.drawn import Drawn
 from memtype.errors import InputError
 from memtype.parallel import ONE
 from memtype.types import MemoryType
@@ -68,7 +69,7 @@ _put = object.__setattr__
 _NOTHING = (None,)  # no backend's handle
 
 
-class MemoryMap:
+class MemoryMap(Drawn):
     """Sorted, disjoint segments that cover [0, 2**maxphyaddr); neighbours differ in type.
 
     Examples

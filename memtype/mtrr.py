@@ -14,6 +14,7 @@ import numpy as np
 
 from memtype import arrays, backends, explanation, parallel, rules
 from memtype.arrays import check_maxphyaddr
+from memtype.drawn import Drawn
 from memtype.errors import RegisterError, ShatteredMapError
 from memtype.memory_map import MemoryMap, packed_map
 from memtype.parallel import ONE
@@ -51,7 +52,7 @@ class Problem:
 
 
 @dataclass(frozen=True, slots=True)
-class MtrrState:
+class MtrrState(Drawn):
     """One processor's MTRRs: raw values, also such as hardware would refuse (`problems` names them).
 
     Parameters

@@ -8,6 +8,7 @@ from itertools import islice
 
 from memtype import rules
 from memtype.diagrams import overlay
+from memtype.drawn import Drawn
 from memtype.errors import InputError
 from memtype.machine import Cpu, Machine
 from memtype.memory_map import Answers, MemoryMap, answers
@@ -60,7 +61,7 @@ class PatChange:
 
 
 @dataclass(frozen=True, slots=True)
-class Diff:
+class Diff(Drawn):
     """What differs between two register files, and what that means. False where they are equal in effect.
 
     Attributes

@@ -11,6 +11,7 @@ import numpy as np
 
 from memtype import arrays, rules
 from memtype.analysis.page_totals import totals
+from memtype.drawn import Drawn
 from memtype.errors import InputError, ShatteredMapError
 from memtype.memory_map import MemoryMap, answers
 from memtype.mtrr import MtrrState
@@ -95,7 +96,7 @@ class Listed(Sequence[T]):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Pages:
+class Pages(Drawn):
     """The leaves that map [0, top), as few as can be.
 
     Attributes

@@ -4,41 +4,25 @@ from __future__ import annotations
 
 from collections import Counter
 
-from memtype import rules
 from memtype.analysis.check import check
 from memtype.cli import layout
 from memtype.cli.addresses import size_text
 from memtype.errors import InputError
 from memtype.machine import Machine
 from memtype.memory_map import MemoryMap
-from memtype.plot.letters import Span, has_several, ribbon
+from memtype.plot.letters import has_several, ribbon
+from memtype.plot.ram import Span, top_of, usable
 
 _MOST_SEGMENTS = 4096  # that are drawn, and counted beside RAM
-
-
-def usable(machine: Machine) -> list[Span]:
-    """(base, size) of the RAM in the dump's own map, rising and joined."""
-    found: list[Span] = []
-    for base, size in sorted((r.base, r.size) for r in machine.e820 if r.kind.lower() in rules.E820_RAM and r.size):
-        end = sum(found[-1]) if found else -1
-        if base <= end:
-            found[-1] = found[-1][0], max(end, base + size) - found[-1][0]
-        else:
-            found.append((base, size))
-    return found
-
-
-def overlap(spans: list[Span], base: int, end: int) -> int:
-    """How many bytes of [base, end) the spans cover; they do not overlap each other."""
-    return sum(max(0, min(end, low + size) - max(base, low)) for low, size in spans)
 
 
 def lines(machine: Machine, memory: MemoryMap) -> list[str]:
     """The ribbon, and which types RAM has; nothing where the map has more segments than anybody looks at."""
     if len(memory.segments) > _MOST_SEGMENTS or len(memory.segments) < 2:
         return []
-    ram = [span for span in usable(machine) if sum(span) <= 1 << memory.maxphyaddr]
-    drawn = ribbon(memory, ram, sum(ram[-1]) if ram else None, layout.style.width)
+    limit = 1 << memory.maxphyaddr
+    ram = [span for span in usable(machine) if sum(span) <= limit]
+    drawn = ribbon(memory, ram, top_of(ram, limit), layout.style.width)
     legend = ["*: several types, or one too narrow for its letters"] if has_several(drawn) else []
     return ["", *drawn, *_ram_types(memory, ram), *legend]
 

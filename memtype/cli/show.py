@@ -19,6 +19,8 @@ from memtype.formats import own_json
 from memtype.host import HOW_TO_TELL
 from memtype.machine import Machine
 from memtype.memory_map import MemoryMap, Segment
+from memtype.plot.ram import overlap, usable
+from memtype.report.summary import header
 from memtype.told import Registers, named, pair_of
 from memtype.types import MemoryType
 
@@ -88,59 +90,6 @@ def text(machine: Machine, said: list[str], raw: bool = False) -> list[str]:
     return found + _cpu_lines(machine) + facts.lines(machine)
 
 
-def header(machine: Machine) -> str:
-    """One line: on or off, default type, fixed ranges, how many variable ones, width, vendor."""
-    told = machine.registers
-    if told is None:
-        return f"MTRRs not told{_width(machine.maxphyaddr, machine.vendor)}"
-    return (
-        f"MTRR {_switch(told, rules.DEF_TYPE_E)}   default {_default(told)}   fixed {_fixed(told)}   "
-        f"{_used(told)}{_width(told.maxphyaddr, machine.vendor)}{_tom2(told)}"
-    )
-
-
-def _used(told: Registers) -> str:
-    """``3/10 variable used``; ``3?`` where there may be more."""
-    more = any(gap.what == "pairs" for gap in told.untold)
-    if more and not told.listed:
-        return "variable ranges not told"
-    used = sum(bool(told.pair(n)[1].value & rules.MASK_VALID) for n in range(told.listed))
-    return f"{used}{'?' if more else ''}/{told.listed} variable used"
-
-
-def _tom2(told: Registers) -> str:
-    """AMD's TOP_MEM2, where SYSCFG makes it the end of what is WB by default (APM 2 7.9.4)."""
-    held, mode = told.register(rules.TOP_MEM2_MSR), told.register(rules.SYSCFG_MSR)
-    forced = rules.SYSCFG_TOM2_EN | rules.SYSCFG_TOM2_FORCE_WB
-    if not held.told or not held.value or not mode.tells(forced):
-        return ""
-    words = "WB below it" if mode.value & forced == forced else "decides nothing"
-    return f"   TOM2 {hexadecimal(held.value)} ({words})"
-
-
-def _switch(told: Registers, bit: int) -> str:
-    is_on = told.bit(rules.DEF_TYPE_MSR, bit)
-    return "not told" if is_on is None else "on" if is_on else "off"
-
-
-def _default(told: Registers) -> str:
-    base = told.register(rules.DEF_TYPE_MSR)
-    assumed = next((a for a in told.assumptions if a.what == "default"), None)
-    if base.hidden & rules.DEF_TYPE_TYPE:
-        return str(MemoryType.UNDEFINED)
-    if base.tells(rules.DEF_TYPE_TYPE):
-        return str(rules.type_of(base.value & rules.DEF_TYPE_TYPE))
-    return "not told" if assumed is None else f"{rules.type_of(assumed.value)} (assumed)"
-
-
-def _fixed(told: Registers) -> str:
-    if not told.has_fixed:
-        return "off"
-    held = [told.register(index).known for index in rules.FIXED_MSRS]
-    part = "" if all(held) or not any(held) else ", told in part"
-    return _switch(told, rules.DEF_TYPE_FE) + part
-
-
 def _first_minute(machine: Machine) -> list[str]:
     """What a log without registers tells, as those of Linux from 6.5 on are."""
     told: dict[str, Any] = dict(machine.facts or {})
@@ -153,10 +102,6 @@ def _first_minute(machine: Machine) -> list[str]:
     rows = [(mem(r.base, r.size), size_text(r.size), r.kind) for r in machine.e820[:_MOST_ROWS]]
     found += ["RAM map:", *columns(rows).splitlines()] if rows else []
     return ["", *found, "", f"the registers are told by: {HOW_TO_TELL}"] if found else []
-
-
-def _width(maxphyaddr: int | None, vendor: str | None) -> str:
-    return (f"   MAXPHYADDR {maxphyaddr}" if maxphyaddr else "") + (f"   {vendor}" if vendor else "")
 
 
 def _origin(machine: Machine) -> list[str]:
@@ -352,14 +297,14 @@ def _pair_json(pair: registers.Pair) -> dict[str, Any]:
 
 
 def _map_json(memory: MemoryMap, machine: Machine) -> list[dict[str, Any]]:
-    decided, ram = _deciders(machine), picture.usable(machine)
+    decided, ram = _deciders(machine), usable(machine)
     return [
         {
             **span_json(segment.base, segment.size),
             "type": str(segment.type),
             "type_id": int(segment.type),
             "decided_by": decided(segment),
-            **({"ram": hexadecimal(picture.overlap(ram, segment.base, segment.end))} if ram else {}),
+            **({"ram": hexadecimal(overlap(ram, segment.base, segment.end))} if ram else {}),
         }
         for segment in memory
     ]

@@ -33,6 +33,8 @@ GROUPS: Final[dict[str, dict[str, str]]] = {
         "msrs": "the registers that define memory types: what a virtual machine monitor saves and restores",
     },
     "make": {
+        "plot": "pictures as SVG or PNG: the map, before and after, pages, processors, tables, KVM's releases and zaps",
+        "report": "one HTML page about a dump, or two: map with reasons, findings, PAT, processors; no scripts",
         "capture": "read this host (more with root) and print one JSON that every verb reads; nothing is ever written",
         "classify": "the types of the addresses in files of any size: counted, by group, written beside them",
         "sample": "print the log of a machine that is built in, to try the other verbs on",

@@ -7,9 +7,8 @@ from itertools import groupby
 
 from memtype.memory_map import MemoryMap
 from memtype.plot.axis import Axis
-
-Span = tuple[int, int]  # (base, size)
-SEVERAL = "*"
+from memtype.plot.cells import SEVERAL
+from memtype.plot.ram import Span
 
 
 def ribbon(memory: MemoryMap, ram: Sequence[Span] = (), top: int | None = None, width: int = 80) -> list[str]:

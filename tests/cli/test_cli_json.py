@@ -59,6 +59,8 @@ COMMANDS = {
     "vectors": ["vectors"],
     "schema": [],
     "verify": ["verify --seconds 0.1"],
+    "plot": [],
+    "report": [],
 }  # fmt: skip
 
 # Numbers that count or number things, and are none of address, register or size.
