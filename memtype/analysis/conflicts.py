@@ -35,6 +35,7 @@ class Conflict:
     rule : the rule of Linux' that decided, None where both stand
     held : all types on record, where several entries overlap
     lines : where the log tells it
+    assumed : what `mtrr` hangs on, in words
     """
 
     base: int
@@ -48,6 +49,7 @@ class Conflict:
     rule: str | None = None
     held: tuple[MemoryType, ...] = ()
     lines: tuple[int, ...] = ()
+    assumed: tuple[str, ...] = ()
 
     @property
     def last(self) -> int:
@@ -81,7 +83,7 @@ def conflicts(machine: Machine, vendor: str | None = None, *, self_snoop: bool =
     """
     arrays.given(machine, Machine, "machine")
     maker = vendor_name((machine.vendor or "intel") if vendor is None else vendor)
-    memory = _map(machine)
+    memory, strict = _map(machine), _map(machine.strict())
     facts = machine.facts or {}
     pairs = [*_messages(facts.get("pat_messages")), *_overlaps(facts.get("pat_memtype_list"))]
     found = []
@@ -94,6 +96,7 @@ def conflicts(machine: Machine, vendor: str | None = None, *, self_snoop: bool =
             Conflict(
                 pair.base, pair.end - pair.base, pair.users, pair.types, mtrr, seen, verdict,
                 pair.outcome, pair.rule, pair.held, pair.lines,
+                () if mtrr is _mtrr(strict, pair.base, pair.end) else _assumptions(machine),
             )
         )  # fmt: skip
     return found
@@ -152,9 +155,17 @@ def _type(name: Any) -> MemoryType:
 
 def _map(machine: Machine) -> MemoryMap | None:
     try:
-        return machine.mtrrs.map if machine.mtrrs is not None else machine.printed_map
+        told = machine.registers
+        if told is not None and not told.untold:
+            return told.known.map  # one register file: its map may repeat too often to be listed
+        return machine.printed_map if told is None else machine.map
     except ShatteredMapError:
         return None
+
+
+def _assumptions(machine: Machine) -> tuple[str, ...]:
+    told = machine.registers
+    return () if told is None else tuple(assumption.text for assumption in told.assumptions)
 
 
 def _mtrr(memory: MemoryMap | None, base: int, end: int) -> MemoryType | None:

@@ -15,7 +15,7 @@ from memtype.memory_map import Answers, MemoryMap, answers
 from memtype.mtrr import MtrrState
 from memtype.pat import Pat
 from memtype.periodic_map import PeriodicMap
-from memtype.told import ALL, NOTHING, Register, Registers, named, pair_numbers
+from memtype.told import ALL, NOTHING, Register, Registers, agreed, named, pair_numbers
 from memtype.types import MemoryType
 
 
@@ -288,11 +288,11 @@ def _maps(first: Machine, second: Machine) -> tuple[tuple[MemoryMap, MemoryMap],
 
 
 def _map(machine: Machine, view: str | None) -> MemoryMap:
-    if machine.registers is not None:
-        state = machine.mtrrs if view is not None or not machine.registers.untold else None
-        if state is None:
-            return machine.map
-        return state.map if view is None else state.view(view).map
+    told = machine.registers
+    if told is not None:
+        if not told.untold:  # one register file: its map may repeat too often to be listed
+            return told.known.map if view is None else told.known.view(view).map
+        return machine.map if view is None else agreed([state.view(view).map for state in told.completions()])
     if machine.printed_map is None:
         raise InputError(f"{machine.source}: neither MTRRs nor a map in it: nothing to compare")
     return machine.printed_map

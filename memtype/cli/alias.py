@@ -122,7 +122,8 @@ def _text(conflict: Conflict) -> list[str]:
             lines.append(f"  on record are {', then '.join(map(_name, conflict.held))}")
         if conflict.mtrr is not None:
             pair = f"{conflict.effective[0]} and {conflict.effective[1]}"
-            lines.append(f"  the MTRRs say {conflict.mtrr}: effective are {pair}")
+            hangs = f" ({'; '.join(conflict.assumed)})" if conflict.assumed else ""
+            lines.append(f"  the MTRRs say {conflict.mtrr}{hangs}: effective are {pair}")
         lines += [f"  {conflict.verdict}"] if MemoryType.NOT_TOLD not in conflict.types else []
     if conflict.refused:
         lines.append(f"  refused: {rules.RULES['alias-refused']}")
@@ -145,6 +146,7 @@ def _json(conflict: Conflict) -> dict[str, Any]:
         "users": list(conflict.users),
         "pat": list(conflict.types),
         "mtrr": conflict.mtrr,
+        "assumed": list(conflict.assumed),
         "effective": list(conflict.effective),
         "held": list(conflict.held),
         "refused": conflict.refused,

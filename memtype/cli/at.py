@@ -6,7 +6,8 @@ import argparse
 import os
 import re
 from dataclasses import dataclass
-from itertools import islice
+from functools import cached_property
+from itertools import chain, islice
 from typing import Any
 
 from memtype import rules
@@ -22,7 +23,7 @@ from memtype.machine import Machine, note_on
 from memtype.memory_map import MemoryMap, Segment
 from memtype.mtrr import MtrrState
 from memtype.pat import Pat
-from memtype.told import Answer, Registers, agreed
+from memtype.told import Answer, Registers, agreed, ask, typed
 from memtype.types import MemoryType
 
 _MOST = 128  # pieces of a range whose reasons are printed
@@ -125,7 +126,10 @@ def pat_types(word: str | None) -> list[MemoryType]:
 # --- answers --------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+_MOST_PLACES = 512  # of a part, where another thing that is not told may decide
+
+
+@dataclass(frozen=True)
 class _Lookup:
     """Who answers: the registers, a view of them, or a map that the dump prints ready-made."""
 
@@ -169,14 +173,25 @@ class _Lookup:
 
     def at(self, address: int) -> Answer:
         """The type of one address, as the view reads the registers, or what is not told."""
-        told = self.machine.at(address)
-        if self.view is None:
-            return told
-        kinds = {state.view(self.view).at(address) for state in self._states()}
-        if len(kinds) == 1:
-            return Answer(kinds.pop(), assumed=told.assumed)
-        missing = told.missing or tuple(gap.text for gap in self._told().untold)
-        return Answer(MemoryType.NOT_TOLD, tuple(sorted(kinds)), missing=missing)
+        told, view = self.machine.registers, self.view
+        if view is None or told is None:
+            return self.machine.at(address)
+        return typed(ask([told], lambda states: states[0].view(view).at(address)))
+
+    def over(self, part: Segment) -> Answer:
+        """The answer of a part of the map, with all that any address of it hangs on."""
+        places = [part.base, *(s.base for s in islice(self._strict_map.within(part.base, part.size), 1, _MOST_PLACES))]
+        found = [self.at(place) for place in places]
+        if any(one.type is not part.type for one in found):
+            return Answer(part.type)  # another register takes over here
+        return Answer(part.type, *(tuple(dict.fromkeys(chain(*one))) for one in zip(*map(_hangs_on, found))))
+
+    @cached_property
+    def _strict_map(self) -> MemoryMap:
+        """The map without assumptions: where it changes, an answer may hang on something else."""
+        if self.view is None or self.machine.registers is None:
+            return self.machine.strict().map
+        return agreed([state.view(self.view).map for state in self._told().completions(strict=True)])
 
     def explain(self, part: Segment, answer: Answer) -> list[_Piece]:
         """Why, piece by piece; from one of the register files that fit, since all give this answer."""
@@ -229,12 +244,13 @@ def _answer(lookup: _Lookup, base: int, size: int, why: bool) -> _Answer:
     return _Answer(base, size, whole, tuple(parts) if len(parts) > 1 else (), tuple(said), taken)
 
 
+def _hangs_on(answer: Answer) -> tuple[tuple[Any, ...], ...]:
+    return answer.candidates, answer.assumed, answer.missing
+
+
 def _part(lookup: _Lookup, segment: Segment) -> Answer:
     """What the MTRRs answer for a segment, with what it hangs on; the type alone where another register takes over."""
-    if lookup.whole is not None:
-        return Answer(segment.type)
-    found = lookup.at(segment.base)
-    return found if found.type is segment.type else Answer(segment.type)
+    return Answer(segment.type) if lookup.whole is not None else lookup.over(segment)
 
 
 def _meets(held: SystemRange, base: int, size: int) -> bool:
@@ -282,11 +298,13 @@ def _beside(answer: _Answer, lookup: _Lookup) -> str:
 
 
 def _deviation(answer: _Answer, lookup: _Lookup) -> tuple[MemoryType, MemoryType, str, str] | None:
-    state = lookup.machine.mtrrs
-    if lookup.view is None or state is None or answer.parts or answer.type is MemoryType.NOT_TOLD:
+    told = lookup.machine.registers
+    if lookup.view is None or told is None or answer.parts or answer.type is MemoryType.NOT_TOLD:
         return None
-    view = state.view(lookup.view)
-    right = view.state.at(answer.base)
+    manual = ask([told], lambda states: states[0].at(answer.base))
+    if not manual.agreed:
+        return None
+    view, right = told.completions()[0].view(lookup.view), manual.answer
     if right in (answer.type, MemoryType.UNDEFINED):  # of most overlaps the manual says nothing
         return None
     from memtype.kvm.rules import DEVIATIONS  # the room is imported only where it has something to say

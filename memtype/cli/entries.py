@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from memtype import arrays, rules
 from memtype.effective import effective, effective_npt
@@ -15,8 +15,11 @@ from memtype.machine import Machine
 from memtype.memory_map import MemoryMap
 from memtype.mtrr import MtrrState
 from memtype.pat import Pat, pte_bits
+from memtype.told import Asked
+from memtype.told import ask as told_ask
 from memtype.types import MemoryType
 
+T = TypeVar("T")
 LAYOUTS = ", ".join([*rules.PAT_LAYOUTS, *rules.PAT_ALIASES])
 
 
@@ -83,13 +86,20 @@ def why_text(found: list[rules.Rule]) -> str:
     return "\n".join(["", "", "rules:", *lines])
 
 
-def registers_or_map(machine: Machine) -> tuple[MtrrState | MemoryMap, str]:
-    """What answers for addresses, and the vendor: the registers, or the map that a dump prints ready-made."""
-    if machine.mtrrs is not None:
-        return machine.mtrrs, machine.mtrrs.vendor
+def ask_dump(machine: Machine, question: Callable[[MtrrState | MemoryMap], T]) -> Asked[T]:
+    """The question of every register file that fits the dump, else of the map that it prints ready-made."""
+    told = machine.registers
+    if told is not None:
+        return told_ask([told], lambda states: question(states[0]))
     if machine.printed_map is not None:
-        return machine.printed_map, machine.vendor or "intel"
+        return Asked((question(machine.printed_map),))
     raise InputError(f"{machine.source or 'the dump'}: registers not told; give --mtrr TYPE")
+
+
+def vendor_of(machine: Machine) -> str:
+    """The vendor whose tables answer: the dump's, else Intel."""
+    told = machine.registers
+    return (None if told is None else told.vendor) or machine.vendor or "intel"
 
 
 def choose_pat(given: str | None, machine: Machine | None) -> tuple[Pat, list[str]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import sys
 import textwrap
 from collections.abc import Iterable
@@ -19,6 +18,8 @@ from memtype.kvm.vm import VM_TYPES
 from memtype.machine import Cpu, Machine
 from memtype.mtrr import MtrrState
 from memtype.pat import Pat
+from memtype.told import Registers
+from memtype.told.asking import States
 from memtype.types import MemoryType
 
 
@@ -68,39 +69,47 @@ def _piped() -> bool:
     return bool(sys.stdin.buffer.peek(1))  # type: ignore[union-attr]
 
 
-def make_vm(args: argparse.Namespace, release: str | Profile, machine: Machine | None) -> Vm:
-    """The VM that the options and the dump describe, under one release."""
+def make_vm(args: argparse.Namespace, release: str | Profile, machine: Machine | None, states: States) -> Vm:
+    """The VM that the options and the dump describe, under one release; `states`: the registers of its vCPUs."""
     tdp, vendor = args.tdp, args.vendor
     if tdp is not None and "," in tdp:
         raise InputError(f"--tdp {tdp}: one paging mode at a time")
     vendor = vendor or {"ept": "intel", "npt": "amd"}.get(tdp or "") or (machine and machine.vendor) or "intel"
     return Vm(
-        release, vendor=vendor, tdp=tdp, noncoherent_dma=args.noncoherent_dma, vcpus=vcpus(args, machine),
+        release, vendor=vendor, tdp=tdp, noncoherent_dma=args.noncoherent_dma,
+        vcpus=[_vcpu(args, cpu, state) for cpu, state in zip(_cpus(args, machine), states, strict=True)],
         vm_type=args.vm_type, self_snoop=not args.no_self_snoop, disabled_quirks=args.no_quirk,
         memory=ram.memory(getattr(args, "memory", None)), load_pat=not args.no_load_pat,
         host_pat=None if args.host_pat is None else Pat(args.host_pat), ignore_msrs=args.ignore_msrs,
     )  # fmt: skip
 
 
-def vcpus(args: argparse.Namespace, machine: Machine | None) -> list[Vcpu]:
-    """The vCPUs that the options and the dump describe."""
+def _cpus(args: argparse.Namespace, machine: Machine | None) -> tuple[Cpu, ...]:
+    """The processors of the dump, as many as there are vCPUs."""
     cpus = machine.cpus if machine is not None else (Cpu(),)
     if args.vcpus is not None:
         if not 1 <= args.vcpus <= 4096:
             raise InputError(f"--vcpus {args.vcpus}: not within 1 to 4096")
         cpus = (cpus[0],) * args.vcpus
-    return [_vcpu(args, cpu, machine) for cpu in cpus]
+    return cpus
 
 
-def _vcpu(args: argparse.Namespace, cpu: Cpu, machine: Machine | None) -> Vcpu:
-    state = _instead(args) if args.mtrr is not None else cpu.mtrrs
-    if state is None and machine is not None:
+def registers(args: argparse.Namespace, machine: Machine | None) -> list[Registers]:
+    """What is told of each vCPU's MTRRs, by the options or the dump; as KVM creates them where neither is given."""
+    width = args.maxphyaddr or rules.DEFAULT_MAXPHYADDR
+    created = Registers.of(MtrrState(maxphyaddr=width) if args.mtrr is None else _instead(args))
+    if args.mtrr is not None or machine is None:
+        return [created] * len(_cpus(args, machine))
+    found = [cpu.registers for cpu in _cpus(args, machine)]
+    if None in found:
         raise InputError(f"{machine.source or 'the dump'} does not tell the MTRRs; give --mtrr disabled or a type")
-    if state is not None and args.maxphyaddr is not None:
-        state = dataclasses.replace(state, maxphyaddr=args.maxphyaddr)
+    return [told for told in found if told is not None]
+
+
+def _vcpu(args: argparse.Namespace, cpu: Cpu, state: MtrrState) -> Vcpu:
     pat = Pat(args.guest_pat) if args.guest_pat is not None else cpu.pat
     shown = args.mtrr is None or args.mtrr.lower() != "absent"
-    return Vcpu(state, pat, cr0_cd=args.cd, cpuid_mtrr=shown, maxphyaddr=args.maxphyaddr)
+    return Vcpu(state, pat, cr0_cd=args.cd, cpuid_mtrr=shown)
 
 
 def _instead(args: argparse.Namespace) -> MtrrState:
@@ -129,6 +138,11 @@ def setting(vm: Vm) -> str:
     words += [vm.vm_type] if vm.vm_type != "normal" else []
     words += ["CR0.CD = 1"] if any(vcpu.cr0_cd for vcpu in vm.vcpus) else []
     return ", ".join([*words, *(f"{name} disabled" for name in sorted(vm.disabled_quirks))])
+
+
+def setting_json(vm: Vm) -> dict[str, Any]:
+    return {"kernel": vm.profile.release, "profile": vm.profile.name, "vendor": vm.vendor, "tdp": vm.tdp,
+            "noncoherent_dma": vm.has_noncoherent_dma, "vm_type": vm.vm_type}  # fmt: skip
 
 
 def rule_text(rule: str) -> str:

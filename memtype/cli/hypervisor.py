@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
-from memtype import arrays, rules
-from memtype.cli import addresses, guest, output
+from memtype import arrays
+from memtype.cli import addresses, fitting, guest, output
 from memtype.ept import effective_ept
 from memtype.errors import InputError
 from memtype.hypervisors import EptLeaf, Policy, policy
 from memtype.machine import Machine
 from memtype.memory_map import MemoryMap, Segment
+from memtype.mtrr import MtrrState
+from memtype.told import Asked, Registers, ask, bordered
 from memtype.types import MemoryType
 
-Found = tuple[Segment, int, EptLeaf]  # where, the size of the pages, their leaf
-Answer = tuple[Segment, int, EptLeaf, MemoryType]  # and the effective type
+Found = tuple[Segment, int, Asked[EptLeaf]]  # where, the size of the pages, their leaf over every machine that fits
+Answer = tuple[Segment, int, Asked[EptLeaf], Asked[MemoryType]]  # and the effective type
 _SIZES = {"4K": (1 << 12,), "2M": (1 << 21, 1 << 12), "1G": (1 << 30, 1 << 21, 1 << 12)}  # and what they split into
 _MIXED = MemoryType.MIXED
 
@@ -52,7 +55,8 @@ def _answers(asked: Policy, args: argparse.Namespace, machine: Machine | None) -
     pat = arrays.memory_type(args.pat or "WB", "--pat")
     held: Answer | None = None
     for segment, page, leaf in _leaves(asked, args, machine):
-        kind = MemoryType(effective_ept(leaf.type, leaf.ipat, pat, args.cd)) if leaf.type is not None else _MIXED
+        kinds = tuple(dict.fromkeys(_gets(one, pat, args.cd) for one in leaf.answers))
+        kind = Asked(kinds, leaf.assumed, leaf.missing)
         if held and (held[0].end, *held[1:]) == (segment.base, page, leaf, kind):
             held = (Segment(held[0].base, held[0].size + segment.size, segment.type), *held[1:])
             continue
@@ -63,9 +67,13 @@ def _answers(asked: Policy, args: argparse.Namespace, machine: Machine | None) -
         yield held
 
 
+def _gets(leaf: EptLeaf, pat: MemoryType, cd: bool) -> MemoryType:
+    return _MIXED if leaf.type is None else MemoryType(effective_ept(leaf.type, leaf.ipat, pat, cd))
+
+
 def _leaves(asked: Policy, args: argparse.Namespace, machine: Machine | None) -> Iterator[Found]:
     """Pages as large as they are asked for, and smaller ones where those are split; without a size, byte by byte."""
-    memory, base, size = _asked(asked, args, machine)
+    told, memory, base, size = _asked(asked, args, machine)
     part = "some" if args.part else "all"
 
     def leaf(kind: MemoryType) -> EptLeaf:
@@ -75,43 +83,65 @@ def _leaves(asked: Policy, args: argparse.Namespace, machine: Machine | None) ->
             read_only=part if args.page == "read-only" else "none", pinned=args.pinned,
         )  # fmt: skip
 
+    over = _Over(told, asked.view, leaf)
     if args.page_size is None:
-        return _mapped(memory, leaf, base, base + size, (1,))
+        return _mapped(memory, over, base, base + size, (1,))
     sizes = _SIZES[args.page_size]
-    return _mapped(memory, leaf, base & -sizes[0], -(-(base + size) // sizes[0]) * sizes[0], sizes)
+    return _mapped(memory, over, base & -sizes[0], -(-(base + size) // sizes[0]) * sizes[0], sizes)
 
 
-def _mapped(
-    memory: MemoryMap, leaf: Callable[[MemoryType], EptLeaf], first: int, end: int, sizes: tuple[int, ...]
-) -> Iterator[Found]:
-    """[first, end) by pages of the first size: as many as have one type at once, else one that holds several."""
+@dataclass(frozen=True, slots=True)
+class _Over:
+    """The leaf of a page over every machine that fits the dump."""
+
+    told: Registers
+    view: str | None
+    leaf: Callable[[MemoryType], EptLeaf]
+
+    def __call__(self, first: int, size: int) -> Asked[EptLeaf]:
+        return ask([self.told], lambda states: self.leaf(self._type(states[0], first, size)))
+
+    def _type(self, state: MtrrState, first: int, size: int) -> MemoryType:
+        if self.view is None:
+            return MemoryType.WB
+        seen = state.view(self.view)
+        return seen.at(first) if size == 1 else seen.map.uniform(first, size)
+
+
+def _mapped(memory: MemoryMap, over: _Over, first: int, end: int, sizes: tuple[int, ...]) -> Iterator[Found]:
+    """[first, end) by pages of the first size: as many as have one type at once, else one that holds several.
+
+    `memory` has a border wherever a machine that fits the dump has one.
+    """
     page = sizes[0]
     while first < end:
         kind, _, behind = memory.around(first)
         last = min(behind, end) & -page
         if last <= first:
             last, kind = first + page, _MIXED
-        found = leaf(kind)
-        by_types = kind is _MIXED and not leaf(memory.at(first)).split  # else nobody said what the smaller ones are
-        if found.split and by_types and len(sizes) > 1:
-            yield from _mapped(memory, leaf, first, last, sizes[1:])
+        found = over(first, page)
+        split = found.agreed and found.answer.split
+        by_types = kind is _MIXED and not all(leaf.split for leaf in over(first, 1).answers)
+        if split and by_types and len(sizes) > 1:  # else nobody said what the smaller ones are
+            yield from _mapped(memory, over, first, last, sizes[1:])
         else:
             yield Segment(first, last - first, kind), page, found
         first = last
 
 
-def _asked(asked: Policy, args: argparse.Namespace, machine: Machine | None) -> tuple[MemoryMap, int, int]:
-    """The guest's types as that hypervisor reads MTRRs, and the range that is asked for."""
+def _asked(asked: Policy, args: argparse.Namespace, machine: Machine | None) -> tuple[Registers, MemoryMap, int, int]:
+    """What is told of the guest, borders of its types as that hypervisor reads MTRRs, and the range asked for."""
     if asked.view is not None and machine is None and args.mtrr is None:
         raise InputError(f"--hypervisor {asked.name} looks at the guest's MTRRs: give a dump or --mtrr TYPE")
-    state = guest.vcpus(args, machine)[0].mtrrs
-    limit = 1 << state.maxphyaddr
+    told = guest.registers(args, machine)[0]
+    limit = 1 << told.maxphyaddr
     base, size = addresses.span(args.at) if args.at else (0, limit)
     if base + size > limit:
-        raise InputError(f"0x{base + size - 1:x} is beyond MAXPHYADDR {state.maxphyaddr} (limit 0x{limit - 1:x})")
+        raise InputError(f"0x{base + size - 1:x} is beyond MAXPHYADDR {told.maxphyaddr} (limit 0x{limit - 1:x})")
     if asked.view is None:
-        return MemoryMap.from_segments([(0, limit, MemoryType.WB)], state.maxphyaddr), base, size
-    return state.view(asked.view).map, base, size
+        return told, MemoryMap.from_segments([(0, limit, MemoryType.WB)], told.maxphyaddr), base, size
+    states = dict.fromkeys((*told.completions(), *told.completions(strict=True)))
+    return told, bordered([state.view(asked.view).map for state in states]), base, size
 
 
 def _text(asked: Policy, args: argparse.Namespace, answers: list[Answer]) -> list[str]:
@@ -120,24 +150,33 @@ def _text(asked: Policy, args: argparse.Namespace, answers: list[Answer]) -> lis
     lines.append(f"page-table entry selects {MemoryType.parse(args.pat or 'WB')}; leaf -> effective type:")
     for segment, page, leaf, kind in answers:
         by = f" by {addresses.size_text(page)}" if args.page_size else ""
-        said = "split" if leaf.split else f"{leaf.type} IPAT={int(leaf.ipat)} -> {kind}"
-        lines.append(f"{addresses.mem(segment.base, segment.size)}{by}  {said}")
-    used = dict.fromkeys(leaf.rule for _, _, leaf, _ in answers)
+        lines.append(f"{addresses.mem(segment.base, segment.size)}{by}  {_said(leaf, kind)}")
+    used = dict.fromkeys(one.rule for _, _, leaf, _ in answers for one in leaf.answers)
     lines += [line for rule in used for line in guest.wrapped(f"{rule.text} [{rule.id}]", "  ")]
     return lines + ([f"  {rule.id}: {rule.source}" for rule in used] if args.why else [])
 
 
-def _json(segment: Segment, page: int, leaf: EptLeaf, kind: MemoryType) -> dict[str, Any]:
-    bits = None if leaf.bits is None else f"0x{leaf.bits:x}"
-    said: list[rules.Rule] = [leaf.rule]
+def _said(leaf: Asked[EptLeaf], kind: Asked[MemoryType]) -> str:
+    """``WB IPAT=1 -> WB``, ``split``; ``? (… or …): what is not told``."""
+    leaves = ["split" if one.split else f"{one.type} IPAT={int(one.ipat)}" for one in leaf.answers]
+    if leaf.agreed:
+        gets = "" if leaf.answer.split else f" -> {kind.answer}"
+        return leaves[0] + gets + fitting.assumed_words(leaf.assumed)
+    return f"? ({', or '.join(dict.fromkeys(leaves))}): {'; '.join(leaf.missing)}"
+
+
+def _json(segment: Segment, page: int, leaf: Asked[EptLeaf], kind: Asked[MemoryType]) -> dict[str, Any]:
     by = {"page": addresses.hexadecimal(page)} if page > 1 else {}
-    made = {
-        **by,
-        "split": leaf.split,
-        "type": leaf.type,
-        "ipat": leaf.ipat,
-        "bits": bits,
-        "effective": kind,
-        "why": output.why(said),
-    }
-    return {**addresses.span_json(segment.base, segment.size), **made}
+    found = [_leaf_json(one) for one in leaf.answers]
+    if leaf.agreed:
+        made = {**found[0], "effective": kind.answer}
+    else:
+        unknown = MemoryType.NOT_TOLD
+        made = {"split": False, "type": unknown, "ipat": None, "bits": None, "why": [], "candidates": found}
+        made["effective"] = kind.answer if kind.agreed else unknown
+    return {**addresses.span_json(segment.base, segment.size), **by, **made, **fitting.as_json(leaf)}
+
+
+def _leaf_json(leaf: EptLeaf) -> dict[str, Any]:
+    bits = None if leaf.bits is None else f"0x{leaf.bits:x}"
+    return {"split": leaf.split, "type": leaf.type, "ipat": leaf.ipat, "bits": bits, "why": output.why([leaf.rule])}

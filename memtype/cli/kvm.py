@@ -4,29 +4,24 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
-from itertools import islice
 from typing import Any
 
 from memtype import rules
-from memtype.cli import addresses, guest, hypervisor, nested_guest, output
+from memtype.cli import addresses, guest, hypervisor, kvm_diff, nested_guest, output
+from memtype.cli.fitting import Fitting, assumed_words
+from memtype.cli.leaf_segments import Given, LeafSegment, segment_json, segments
 from memtype.errors import InputError
-from memtype.kvm import KVM_RULES, Leaf, NoncoherentDma, SetCr0Cd, Vm, WriteMsr, guest_mtrr, is_mmio, profile
-from memtype.kvm.gfns import Ints, combine
+from memtype.kvm import KVM_RULES, Vm, is_mmio
 from memtype.kvm.history import OVERLAYS, QUIRK_BITS, Fixed
 from memtype.kvm.matrix import COLUMNS, knobs, matrix
 from memtype.kvm.releases import NEWEST, PROFILES
 from memtype.kvm.vm import MAX_LEVEL
-from memtype.kvm.zap import Event
 from memtype.machine import Machine
 from memtype.types import MemoryType
 
 EXAMPLE = "memtype kvm --kernel 6.12.77 --mtrr wb --at 0xa0000 --pat uc --host uc"
-_PTE_TYPES = ("UC", "UC-", "WC", "WT", "WP", "WB")
-_SHOWN = 64  # segments that are printed of a map that is too long
 _LEVELS = {1: "4 KiB", 2: "2 MiB", 3: "1 GiB"}
-_CACHED = frozenset({MemoryType.WB, MemoryType.WT, MemoryType.WP})
+
 
 _HOST_PAGE = {
     "no-struct-page": {"pfn_valid": False},
@@ -64,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
     if args.words[:1] == ["matrix"]:
         return _matrix(args)
     if args.words[:1] == ["diff"] or args.old or args.new:
-        return _diff(args)
+        return kvm_diff.answer(args)
     if len(args.words) > 1:
         raise InputError(f"{len(args.words)} dumps: give one (or 'matrix', or 'diff A B')")
     machine = guest.guest_machine(args, args.words[0] if args.words else None)
@@ -79,28 +74,25 @@ def run(args: argparse.Namespace) -> int:
         args.kernel = NEWEST
     if args.kernel is None:
         return _every_profile(args, machine)
-    vm = guest.make_vm(args, args.kernel, machine)
+    fitting = Fitting(args, args.kernel, machine)
     if args.wbinvd:
-        return _wbinvd(vm, args)
+        return _wbinvd(fitting.first, args)
     if args.host_page is not None:
         args.mmio = _is_mmio(args)
-    segments, more = _segments(vm, args)
-    conflicts = [s for s in segments if s.conflict]
+    found, more = segments(fitting, args)
     if args.json:
-        output.print_json(
-            "kvm", {**_setting_json(vm), "map": [_segment_json(vm, s, args) for s in segments], **_more_json(more)}
-        )
+        output.print_json("kvm", _map_json(fitting, found, more, args))
     else:
-        output.say(_text(vm, segments, more, args))
-    output.notes(guest.notes(machine, args.mtrr is not None, vm))
-    return 1 if conflicts else 0
+        output.say(_text(fitting, found, more, args))
+    output.notes(guest.notes(machine, args.mtrr is not None, fitting.first))
+    return 1 if any(s.conflict for s in found) else 0
 
 
 def _wbinvd(vm: Vm, args: argparse.Namespace) -> int:
     found = vm.wbinvd()
     if args.json:
         why = output.why([KVM_RULES[found.rule]])
-        output.print_json("kvm", {**_setting_json(vm), "wbinvd": found.executed, "why": why})
+        output.print_json("kvm", {**guest.setting_json(vm), "wbinvd": found.executed, "why": why})
         return 0
     executed = "executed on the host" if found.executed else "not executed"
     answer = [f"WBINVD of the guest: {executed}", *guest.wrapped(guest.rule_text(found.rule), "  ")]
@@ -123,93 +115,45 @@ def _is_mmio(args: argparse.Namespace) -> bool:
 def _beside(args: argparse.Namespace, machine: Machine | None) -> int:
     """Several paging modes under one release, one below the other."""
     asked = [argparse.Namespace(**vars(args) | {"tdp": mode}) for mode in args.tdp.split(",")]
-    made = [(one, guest.make_vm(one, args.kernel or NEWEST, machine)) for one in asked]
-    found = [(one, vm, *_segments(vm, one)) for one, vm in made]
+    made = [(one, Fitting(one, args.kernel or NEWEST, machine)) for one in asked]
+    found = [(one, fitting, *segments(fitting, one)) for one, fitting in made]
     if args.json:
-        modes = [{**_setting_json(vm), "map": [_segment_json(vm, s, one) for s in segments], **_more_json(more)}
-                 for one, vm, segments, more in found]  # fmt: skip
-        output.print_json("kvm", {"modes": modes})
+        output.print_json("kvm", {"modes": [_map_json(fitting, part, more, one) for one, fitting, part, more in found]})
     else:
-        output.say("\n\n".join(_text(vm, segments, more, one) for one, vm, segments, more in found))
+        output.say("\n\n".join(_text(fitting, part, more, one) for one, fitting, part, more in found))
     extra = [] if args.kernel else [f"no --kernel given: the newest release read, {NEWEST}"]
-    output.notes([*extra, *dict.fromkeys(note for _, vm in made for note in guest.notes(machine, bool(args.mtrr), vm))])
-    return 1 if any(s.conflict for _, _, segments, _ in found for s in segments) else 0
+    output.notes(
+        [*extra, *dict.fromkeys(note for _, one in made for note in guest.notes(machine, bool(args.mtrr), one.first))]
+    )
+    return 1 if any(s.conflict for _, _, part, _ in found for s in part) else 0
 
 
 # --- one release ------------------------------------------------------------------------------------------------
 
 
-Deviation = tuple[MemoryType, MemoryType, str]  # KVM's MTRR type, the manual's, the rule
-
-
-@dataclass(frozen=True, slots=True)
-class LeafSegment:
-    """Bytes [base, base + size) with one leaf: for every vCPU its leaf and effective type."""
-
-    base: int
-    size: int
-    leaves: tuple[Leaf, ...]
-    effective: tuple[MemoryType, ...]
-    conflict: bool
-    deviations: tuple[Deviation | None, ...] = ()
-
-
-def _segments(vm: Vm, args: argparse.Namespace) -> tuple[list[LeafSegment], int]:
-    """The segments of what is asked for, and how many more there are: masks with holes may make millions."""
-    base, size = addresses.span(args.at) if args.at else (0, vm.gfn_end << rules.PAGE_SHIFT)
-    vm.leaf(base)
-    vm.leaf(base + size - 1)
-    alike = _alike(vm, args.mmio)
-    count = alike.count(base >> rules.PAGE_SHIFT, -(-(base + size) >> rules.PAGE_SHIFT))
-    shown = count if count <= rules.MAP_SEGMENT_LIMIT else _SHOWN
-    return list(islice(_each_segment(vm, args, alike, base, size), shown)), count - shown
-
-
-def _each_segment(vm: Vm, args: argparse.Namespace, alike: Ints, base: int, size: int) -> Iterator[LeafSegment]:
-    host = MemoryType.parse(args.host) if args.host else None
-    for first, end, _ in alike.within(base >> rules.PAGE_SHIFT, -(-(base + size) >> rules.PAGE_SHIFT)):
-        low = max(base, first << rules.PAGE_SHIFT)
-        high = min(base + size, end << rules.PAGE_SHIFT)
-        numbers = [n for n, vcpu in enumerate(vm.vcpus) if low < 1 << vcpu.maxphyaddr]
-        leaves = tuple(vm.leaf(low, args.mmio, n, args.private) for n in numbers)
-        kinds = tuple(_effective(vm, low, args, n) for n in numbers)
-        conflict = host is not None and any((kind in _CACHED) != (host in _CACHED) for kind in kinds)
-        deviations = () if args.mmio else tuple(vm.deviation(low, n) for n in numbers)
-        yield LeafSegment(low, high - low, leaves, kinds, conflict, deviations)
-
-
-def _alike(vm: Vm, mmio: bool) -> Ints:
-    """A number for every gfn, the same where all vCPUs have the same leaf and the manual the same type."""
-    distinct = {id(vcpu): n for n, vcpu in enumerate(vm.vcpus)}.values()
-    layers = [vm.leaf_pieces(n, mmio) for n in distinct]
-    if not mmio and vm.profile.honors_guest_mtrr:
-        layers += [guest_mtrr.pieces(guest_mtrr.MANUAL, vm.vcpus[n]) for n in distinct]
-    numbers: dict[tuple[int, ...], int] = {}
-    return combine(layers, vm.gfn_end, lambda *held: numbers.setdefault(held, len(numbers)), absent=-1)
-
-
-def _effective(vm: Vm, gpa: int, args: argparse.Namespace, vcpu: int = 0) -> MemoryType:
-    return vm.effective(gpa, args.pat or "WB", vcpu, args.mmio, args.host_mtrr, private=args.private)
-
-
-def _text(vm: Vm, segments: list[LeafSegment], more: int, args: argparse.Namespace) -> str:
-    selected = MemoryType.parse(args.pat or "WB")
+def _text(fitting: Fitting, found: list[LeafSegment], more: int, args: argparse.Namespace) -> str:
+    vm, selected = fitting.first, MemoryType.parse(args.pat or "WB")
     lines = [f"{vm.profile}, {guest.setting(vm)}", f"page-table entry selects {selected}; leaf -> effective type:"]
-    for s in segments:
-        pairs = dict.fromkeys(zip(s.leaves, s.effective, strict=True))
-        shown = " or ".join(f"{guest.leaf_text(vm, leaf.bits)} -> {kind}" for leaf, kind in pairs)
-        lines.append(f"{addresses.mem(s.base, s.size)}  {shown}")
-        if len(pairs) > 1:
-            lines.append("  the vCPU that faults first decides")
-        lines += guest.deviation_lines(s.deviations)
-        lines += [f"  {_level_text(vm, s.base)}"] if args.level else []
-        if s.conflict:
-            lines.append(f"  alias: the host maps it {MemoryType.parse(args.host)}; conflicting types, "
-                         "machine checks are possible")  # fmt: skip
+    for s in found:
+        lines.append(f"{addresses.mem(s.base, s.size)}  {s.text(vm)}")
+        if s.given is not None:
+            lines += _beside_leaf(s.given, args)
+        lines += [f"  {_level_text(fitting, s.base)}"] if args.level else []
     lines += [f"and {more} more segments: masks with holes; ask for a part with --at"] if more else []
-    decided = list(dict.fromkeys(leaf.rule for s in segments for leaf in s.leaves))
+    decided = list(dict.fromkeys(leaf.rule for s in found for leaf in s.leaves))
     lines += [line for rule in decided for line in guest.wrapped(guest.rule_text(rule), "  ")]
     return "\n".join(lines + (guest.sources(decided) if args.why else []))
+
+
+def _beside_leaf(given: Given, args: argparse.Namespace) -> list[str]:
+    """What else is to be said of a segment: vCPUs that differ, the manual's type, an alias."""
+    differ = len(set(zip(given.leaves, given.effective, strict=True))) > 1
+    lines = ["  the vCPU that faults first decides"] if differ else []
+    lines += guest.deviation_lines(given.deviations)
+    if given.conflict:
+        host = MemoryType.parse(args.host)
+        lines.append(f"  alias: the host maps it {host}; conflicting types, machine checks are possible")
+    return lines
 
 
 def _level(vm: Vm, gpa: int) -> int:
@@ -218,33 +162,31 @@ def _level(vm: Vm, gpa: int) -> int:
     return min(vm.max_level(gpa >> rules.PAGE_SHIFT, n) for n in numbers)
 
 
-def _level_text(vm: Vm, gpa: int) -> str:
+def _level_text(fitting: Fitting, gpa: int) -> str:
     """``0x80000000 is mapped by 2 MiB at most: the guest's MTRR types differ within the 1 GiB around it``"""
-    level = _level(vm, gpa)
+    asked = fitting.ask(lambda vm: _level(vm, gpa))
+    if not asked.agreed:
+        names = " or ".join(_LEVELS[level] for level in sorted(asked.answers))
+        return f"0x{gpa:x} is mapped by ? ({names}) at most: {'; '.join(asked.missing)}"
+    level, assumed = asked.answer, assumed_words(asked.assumed)
     at_most = f"0x{gpa:x} is mapped by {_LEVELS[level]} at most"
-    if not vm.limits_level:
+    if not fitting.first.limits_level:
         return f"{at_most}: guest MTRRs limit no mapping of this release"
     if level == MAX_LEVEL:
-        return f"{at_most}: the guest's MTRR types are alike in all of it"
-    return f"{at_most}: the guest's MTRR types differ within the {_LEVELS[level + 1]} around it"
+        return f"{at_most}: the guest's MTRR types are alike in all of it{assumed}"
+    return f"{at_most}: the guest's MTRR types differ within the {_LEVELS[level + 1]} around it{assumed}"
 
 
-def _setting_json(vm: Vm) -> dict[str, Any]:
-    return {"kernel": vm.profile.release, "profile": vm.profile.name, "vendor": vm.vendor, "tdp": vm.tdp,
-            "noncoherent_dma": vm.has_noncoherent_dma, "vm_type": vm.vm_type}  # fmt: skip
+def _map_json(fitting: Fitting, found: list[LeafSegment], more: int, args: argparse.Namespace) -> dict[str, Any]:
+    rows = [segment_json(fitting.first, s, bool(args.host)) | _level_json(fitting, s.base, args) for s in found]
+    return {**guest.setting_json(fitting.first), "map": rows, **_more_json(more)}
 
 
-def _segment_json(vm: Vm, s: LeafSegment, args: argparse.Namespace) -> dict[str, Any]:
-    deviations = s.deviations or (None,) * len(s.leaves)
-    leaves = [{**guest.leaf_json(vm, leaf.bits), "effective": kind, "why": output.why([KVM_RULES[leaf.rule]]),
-               **guest.deviation_json(deviation)}
-              for leaf, kind, deviation in zip(s.leaves, s.effective, deviations, strict=True)]  # fmt: skip
-    found: dict[str, Any] = {**addresses.span_json(s.base, s.size), **leaves[0]}
-    if len(vm.vcpus) > 1:
-        found["vcpus"] = leaves
-    if args.level:
-        found |= {"level": _level(vm, s.base), "limited": vm.limits_level}
-    return found | ({"alias": s.conflict} if args.host else {})
+def _level_json(fitting: Fitting, gpa: int, args: argparse.Namespace) -> dict[str, Any]:
+    if not args.level:
+        return {}
+    asked = fitting.ask(lambda vm: _level(vm, gpa))
+    return {"level": asked.answer if asked.agreed else None, "limited": fitting.first.limits_level}
 
 
 def _more_json(more: int) -> dict[str, int]:
@@ -260,18 +202,14 @@ def _every_profile(args: argparse.Namespace, machine: Machine | None) -> int:
     payload, left_out, conflicts = [], {}, 0
     for name, known in PROFILES.items():
         try:
-            vm = guest.make_vm(args, name, machine)
+            fitting = Fitting(args, name, machine)
         except InputError as error:
             left_out[known.span] = str(error)
             continue
-        found, more = _segments(vm, args)
+        vm, (found, more) = fitting.first, segments(fitting, args)
         conflicts += any(s.conflict for s in found)
-        leaves = list(dict.fromkeys(guest.leaf_text(vm, leaf.bits) for s in found for leaf in s.leaves))
-        kinds = list(dict.fromkeys(str(kind) for s in found for kind in s.effective))
-        decided = list(dict.fromkeys(leaf.rule for s in found for leaf in s.leaves))
-        rows.append((known.span, " | ".join(leaves), " | ".join(kinds), ", ".join(decided)))
-        shown = [_segment_json(vm, s, args) for s in found]
-        payload.append({**_setting_json(vm), "releases": known.span, "map": shown, **_more_json(more)})
+        rows.append((known.span, *_profile_cells(vm, found)))
+        payload.append({**_map_json(fitting, found, more, args), "releases": known.span})
     if not payload:
         same = len(set(left_out.values())) == 1  # then it is not about any release
         raise InputError(left_out[known.span] if same else f"{known.span}: {left_out[known.span]}")
@@ -282,6 +220,17 @@ def _every_profile(args: argparse.Namespace, machine: Machine | None) -> int:
     given = [] if machine is not None or args.mtrr is not None else ["no dump given: the MTRRs are as KVM creates them"]
     output.notes([*(f"{span}: {reason}" for span, reason in left_out.items()), *given])
     return 1 if conflicts else 0
+
+
+def _profile_cells(vm: Vm, found: list[LeafSegment]) -> tuple[str, str, str]:
+    """Leaves, effective types and rules of one profile; what they hang on stands behind them."""
+    leaves = dict.fromkeys(guest.leaf_text(vm, leaf.bits) for s in found for leaf in s.leaves)
+    kinds = dict.fromkeys(str(kind) for s in found for kind in s.effective)
+    decided = dict.fromkeys(leaf.rule for s in found for leaf in s.leaves)
+    missing = dict.fromkeys(text for s in found for text in s.asked.missing)
+    assumed = dict.fromkeys(a for s in found for a in s.asked.assumed)
+    open_ = [f"?: {'; '.join(missing)}"] if missing else []
+    return " | ".join(leaves) or "?", " | ".join(kinds), ", ".join([*decided, *open_]) + assumed_words(tuple(assumed))
 
 
 # --- matrix -----------------------------------------------------------------------------------------------------
@@ -360,100 +309,3 @@ def _row_json(row: Any) -> dict[str, Any]:
         for (vendor, tdp, dma), cell in zip(COLUMNS, row.cells, strict=True)
     ]
     return {"first": row.first, "last": row.last, "honored": cells}
-
-
-# --- diff -------------------------------------------------------------------------------------------------------
-
-
-def _diff(args: argparse.Namespace) -> int:
-    """What changes for this guest from one release to another: leaves, effective types, zaps, mapping levels."""
-    rest = args.words[1:] if args.words[:1] == ["diff"] else args.words
-    named = [args.old, args.new] if args.old or args.new else rest[:2]
-    sources = rest if args.old or args.new else rest[2:]
-    if len(named) != 2 or None in named or len(sources) > 1:
-        raise InputError("kvm diff takes two releases and at most one dump: kvm diff 6.4 6.12 dump.txt")
-    machine = guest.guest_machine(args, sources[0] if sources else None)
-    old, new = (guest.make_vm(args, profile(name), machine) for name in named)
-    leaves = list(islice(_leaf_changes(old, new, args), rules.MAP_SEGMENT_LIMIT))
-    behaviour = [*_behaviour_changes(old, new)]
-    if args.json:
-        output.print_json("kvm", _diff_json(old, new, leaves, behaviour))
-    else:
-        output.say("\n".join(_diff_lines(old, new, leaves, behaviour)))
-    given = [] if machine is not None or args.mtrr is not None else ["no dump given: the MTRRs are as KVM creates them"]
-    output.notes([*old.profile.notes, *new.profile.notes, *given])
-    return 1 if leaves or behaviour else 0
-
-
-LeafChange = tuple[int, int, int, int, int, dict[str, tuple[MemoryType, MemoryType]]]
-
-
-def _leaf_changes(old: Vm, new: Vm, args: argparse.Namespace) -> Iterator[LeafChange]:
-    """(base, size, vCPU, bits before, bits after, effective types that change by the entry's type)."""
-    base, size = addresses.span(args.at) if args.at else (0, old.gfn_end << rules.PAGE_SHIFT)
-    old.leaf(base)
-    old.leaf(base + size - 1)
-    window = base >> rules.PAGE_SHIFT, -(-(base + size) >> rules.PAGE_SHIFT)
-    for n in range(len(old.vcpus)):
-        selected = [str(MemoryType.parse(args.pat))] if args.pat else _selectable(old, new, n)
-        pieces = [vm.leaf_pieces(n, args.mmio) for vm in (old, new)]
-        for first, end, both in combine(pieces, pieces[0].end, lambda was, now: was << 8 | now).within(*window):
-            before, after = both >> 8, both & 0xFF
-            low, high = max(base, first << rules.PAGE_SHIFT), min(base + size, end << rules.PAGE_SHIFT)
-            kinds = {pte: tuple(vm.effective(low, pte, n, args.mmio, args.host_mtrr) for vm in (old, new))
-                     for pte in selected}  # fmt: skip
-            changed = {pte: (was, now) for pte, (was, now) in kinds.items() if was != now}
-            if before != after or changed:
-                yield low, high - low, n, before, after, changed
-
-
-def _selectable(old: Vm, new: Vm, vcpu: int) -> list[str]:
-    """The types to compare entries of; where hardware runs on another PAT than the guest's, those the guest's has."""
-    held = [vm.vcpus[vcpu].pat for vm in (old, new)]
-    follows = all(vm.hardware_pat(vcpu) == pat for vm, pat in zip((old, new), held, strict=True))
-    return [kind for kind in _PTE_TYPES if follows or all(pat and pat.slots(kind) for pat in held)]
-
-
-def _behaviour_changes(old: Vm, new: Vm) -> Iterator[tuple[str, str, str]]:
-    """(what happens, what the old release does, what the new one does)."""
-    state = old.vcpus[0].mtrrs
-    toggled = NoncoherentDma(0 if old.has_noncoherent_dma else 1)
-    events: tuple[tuple[str, Event], ...] = (
-        ("write of IA32_MTRR_DEF_TYPE", WriteMsr(rules.DEF_TYPE_MSR, state.def_type)),
-        ("CR0.CD toggle", SetCr0Cd(not old.vcpus[0].cr0_cd)),
-        ("last non-coherent device goes" if old.has_noncoherent_dma else "first non-coherent device comes", toggled),
-    )
-    for words, event in events:
-        was, now = ("zaps everything" if vm.apply(event)[1].done else "zaps nothing" for vm in (old, new))
-        if was != now:
-            yield words, was, now
-    was, now = ("limited by guest MTRRs" if vm.limits_level else "not limited" for vm in (old, new))
-    if was != now:
-        yield "huge pages", was, now
-
-
-def _diff_lines(old: Vm, new: Vm, leaves: list[LeafChange], behaviour: list[tuple[str, str, str]]) -> list[str]:
-    lines = [f"{old.profile} -> {new.profile}, {guest.setting(old)}"]
-    for base, size, vcpu, before, after, changed in leaves:
-        who = f" (vCPU {vcpu})" if len(old.vcpus) > 1 else ""
-        lines.append(
-            f"{addresses.mem(base, size)}{who}  {guest.leaf_text(old, before)} -> {guest.leaf_text(new, after)}"
-        )
-        lines += [f"  entry {pte}: {was} -> {now}" for pte, (was, now) in changed.items()]
-        lines += [] if changed else ["  no effective type changes"]
-    lines += [f"{words}: {was} -> {now}" for words, was, now in behaviour]
-    return lines if leaves or behaviour else [*lines, "no difference for this guest"]
-
-
-def _diff_json(old: Vm, new: Vm, leaves: list[LeafChange], behaviour: list[tuple[str, str, str]]) -> dict[str, Any]:
-    return {
-        "from": _setting_json(old),
-        "to": _setting_json(new),
-        "leaves": [
-            {"base": f"0x{base:x}", "size": f"0x{size:x}", "last": f"0x{base + size - 1:x}", "vcpu": vcpu,
-             "before": guest.leaf_json(old, before), "after": guest.leaf_json(new, after),
-             "effective": {pte: {"before": was, "after": now} for pte, (was, now) in changed.items()}}
-            for base, size, vcpu, before, after, changed in leaves
-        ],
-        "behaviour": [{"what": words, "before": was, "after": now} for words, was, now in behaviour],
-    }  # fmt: skip

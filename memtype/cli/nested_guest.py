@@ -7,6 +7,7 @@ from typing import Any
 
 from memtype import rules
 from memtype.cli import guest, output
+from memtype.cli.fitting import Fitting
 from memtype.effective import effective_npt
 from memtype.ept import effective_ept
 from memtype.errors import InputError
@@ -40,7 +41,7 @@ def run(args: argparse.Namespace, machine: Machine | None) -> int:
         raise InputError(f"--nested {args.nested} with --tdp {args.tdp}: L1 is under the same paging")
     asked = argparse.Namespace(**vars(args) | {"tdp": args.nested, "gpat": None, "hpat": None})
     asked.guest_pat = args.hpat or args.guest_pat
-    vm = guest.make_vm(asked, args.kernel or NEWEST, machine)
+    vm = Fitting(asked, args.kernel or NEWEST, machine).first  # no entry of L1's tables hangs on MTRRs
     own, shared = Pat(args.gpat), vm.hardware_pat()
     cleared = _cleared(args)
     force = nested_pat(vm, None if "load" in cleared else own)

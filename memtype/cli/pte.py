@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from memtype import arrays, rules
 from memtype.analysis.page_type import page_type
 from memtype.cli import ept_entry, input, output
-from memtype.cli.entries import add_pat, add_why, choose_pat, entry, pat_text, registers_or_map, used_rules, why_text
+from memtype.cli.entries import add_pat, add_why, ask_dump, choose_pat, entry, pat_text, used_rules, vendor_of, why_text
 from memtype.effective import effective
 from memtype.ept import ept_decode
 from memtype.errors import InputError
+from memtype.machine import Machine
 from memtype.memory_map import MemoryMap
 from memtype.mtrr import MtrrState
 from memtype.pat import Pat
+from memtype.told import Asked
 from memtype.types import MemoryType
 
 EXAMPLE = "memtype pte 0x8000000080000093 --pat linux"
 
+_WAYS = 5  # ways to read an entry
 _FLAGS = (
     (0, "P"), (1, "RW"), (2, "US"), (3, "PWT"), (4, "PCD"), (5, "A"), (6, "D"), (7, "PAT/PS"), (8, "G"), (63, "XD"),
 )  # fmt: skip
@@ -45,6 +48,7 @@ class Reading:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("entry", help="the entry, 64 bits, hexadecimal: 0x8000000080000093, 8000000080000093")
     parser.add_argument("input", nargs="?", help="a dump for the MTRRs at the entry's address: file, or -")
+    input.add_supplied(parser)
     add_pat(parser)
     parser.add_argument("--mtrr", metavar="TYPE", help="the MTRR type there, instead of a dump")
     parser.add_argument("--vendor", choices=("intel", "amd"), help="default: the dump's, else intel")
@@ -64,17 +68,20 @@ def run(args: argparse.Namespace) -> int:
         raise InputError("--level belongs to --ept")
     machine = None if args.input is None else input.read_machine(args.input, args)
     pat, notes = choose_pat(args.pat, machine)
-    state, maker = (None, "intel") if machine is None or args.mtrr is not None else registers_or_map(machine)
-    vendor = args.vendor or maker
+    asked_of = None if args.mtrr is not None else machine
+    vendor = args.vendor or ("intel" if asked_of is None else vendor_of(asked_of))
     given = None if args.mtrr is None else arrays.memory_type(args.mtrr, "--mtrr")
-    readings = _readings(value, pat, state, given, vendor)
+    if asked_of is None:
+        width, readings = None, _readings(value, pat, None, given, vendor)
+    else:
+        width, readings = _asked(asked_of, value, pat, vendor)
     used = used_rules(args, vendor, walk=True) if args.why else []
     if args.json:
         why = {"why": output.why(used)} if used else {}
         output.print_json("pte", _payload(value, pat, vendor, readings) | why)
     else:
         output.say(_text(value, pat, readings) + (why_text(used) if used else ""))
-    output.notes([*(machine.notes if machine is not None else ()), *_notes(value, state), *notes])
+    output.notes([*(machine.notes if machine is not None else ()), *_notes(value, width), *notes])
     return 0
 
 
@@ -93,10 +100,34 @@ def _ept(value: int, args: argparse.Namespace) -> int:
     return int(all(reading.problems for reading in found))
 
 
-def _notes(value: int, state: MtrrState | MemoryMap | None) -> list[str]:
+def _asked(machine: Machine, value: int, pat: Pat, vendor: str) -> tuple[int, list[Reading]]:
+    """The width and the readings over every machine that fits the dump; where they differ, the types are NOT_TOLD."""
+
+    def way(n: int) -> Asked[Reading]:
+        return ask_dump(machine, lambda state: _readings(value, pat, state, None, vendor)[n])
+
+    told = [way(n) for n in range(_WAYS)]
+    width = ask_dump(machine, lambda state: state.maxphyaddr).answers[0]
+    return width, [_merged(asked) for asked in told]
+
+
+def _merged(asked: Asked[Reading]) -> Reading:
+    """The one reading, its note with what it assumes; of several one whose types are NOT_TOLD, and what they may be."""
+    first = asked.answers[0]
+    if asked.agreed:
+        said = [first.note, *(a.text for a in asked.assumed)]
+        return replace(first, note="; ".join(filter(None, said)))
+    kinds = dict.fromkeys(f"{one.mtrr}" for one in asked.answers)
+    note = f"MTRR ? ({' or '.join(kinds)}): {'; '.join(asked.missing)}"
+    effective_kinds = {one.effective for one in asked.answers}
+    met = first.effective if len(effective_kinds) == 1 else MemoryType.NOT_TOLD
+    return replace(first, mtrr=MemoryType.NOT_TOLD, effective=met, note=note)
+
+
+def _notes(value: int, width: int | None) -> list[str]:
     found = [] if value & 1 else ["bit 0 (P) is 0: the processor does not use this entry"]
-    if state is not None and value & rules.high_bits(state.maxphyaddr) & ~rules.high_bits(rules.MAX_MAXPHYADDR):
-        found.append(f"address bits from MAXPHYADDR = {state.maxphyaddr} up are set (reserved, or encryption): ignored")
+    if width is not None and value & rules.high_bits(width) & ~rules.high_bits(rules.MAX_MAXPHYADDR):
+        found.append(f"address bits from MAXPHYADDR = {width} up are set (reserved, or encryption): ignored")
     return found
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from memtype import rules
@@ -12,17 +13,22 @@ from memtype.cli.entries import (
     add_pat,
     add_under,
     add_why,
+    ask_dump,
     bits_text,
     choose_pat,
     pat_text,
-    registers_or_map,
     under,
     used_rules,
+    vendor_of,
     why_text,
 )
+from memtype.cli.fitting import as_json, assumed_words
 from memtype.effective import effective
 from memtype.errors import InputError
+from memtype.memory_map import MemoryMap
+from memtype.mtrr import MtrrState
 from memtype.pat import pte_bits
+from memtype.told import Asked
 from memtype.types import MemoryType
 
 EXAMPLE = "memtype want wc --at 0xe0000000 --pat default --mtrr uc"
@@ -45,29 +51,82 @@ def run(args: argparse.Namespace) -> int:
     if needs_dump and base is None:
         raise InputError("--at ADDR is missing (or --mtrr TYPE, or --ept TYPE)")
     machine = input.read_machine(args.input, args) if needs_dump or args.input is not None else None
-    state, vendor = registers_or_map(machine) if machine is not None and needs_dump else (None, "intel")
+    vendor = vendor_of(machine) if machine is not None and needs_dump else "intel"
     pat, notes = choose_pat(args.pat, machine)
 
-    def ask(kind: MemoryType | str) -> Want:
+    def solved(kind: MemoryType | str, state: MtrrState | MemoryMap | None) -> Want:
         return want(
             kind, state, base, pat, size=size if size > 1 else None, mtrr=args.mtrr, vendor=args.vendor or vendor,
             ept=args.ept, ipat=args.ipat, npt=args.npt, snp=args.snp,
         )  # fmt: skip
 
-    answer = ask(args.type)
-    instead = [] if answer else [ask(kind) for kind in answer.admits]
+    def ask(kind: MemoryType | str) -> Asked[_Told]:
+        if machine is None or not needs_dump:
+            return Asked((_told(solved(kind, None), {}),))
+        known: dict[_Told, _Told] = {}
+        return ask_dump(machine, lambda state: _told(solved(kind, state), known))
+
     where = "" if base is None else f"0x{base:x}" if size == 1 else addresses.mem(base, size)
+    asked = ask(args.type)
+    if not asked.agreed:
+        assert machine is not None
+        return _unknown(asked, where, (base or 0, size), args.json, [*machine.notes, *notes])
+    answer = asked.answer.want
+    other = [] if answer else [ask(kind) for kind in answer.admits]
+    instead = [one.answer.want for one in other if one.agreed]
     by_mtrr = args.ept is None and args.npt is None and not answer
     change = _other_mtrr(answer.type, args.vendor or vendor, f" at {where}" if where else "") if by_mtrr else []
     used = used_rules(args, args.vendor or vendor) if args.why else []
     if args.json:
         why = {"why": output.why(used)} if used else {}
-        output.print_json("want", _payload(answer, base, size) | why)
+        output.print_json("want", _payload(answer, base, size) | as_json(asked) | why)
     else:
-        output.say(_text(answer, where, instead, change) + (why_text(used) if used else ""))
+        head, *rest = _text(answer, where, instead, change).split("\n")
+        output.say("\n".join([head + assumed_words(asked.assumed), *rest]) + (why_text(used) if used else ""))
     told = machine.notes if machine is not None and needs_dump else ()
     output.notes([*told, *notes])
     return 0 if answer else 1
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What one machine that fits the dump answers. Equal where the same entry gives the type, or none does."""
+
+    key: tuple[Any, ...]
+    want: Want = field(compare=False)
+
+
+def _told(answer: Want, known: dict[_Told, _Told]) -> _Told:
+    """The answer; of equal ones that differ in why, the first, with every reason."""
+    key = (answer.type, answer.indexes, answer.reprogram, answer.new_pat, () if answer else answer.admits)
+    made = _Told(key, answer)
+    first = known.setdefault(made, made)
+    if answer.reason in first.want.reason:
+        return first
+    both = _Told(key, replace(first.want, reason=f"{first.want.reason}; {answer.reason}"))
+    known[made] = both
+    return both
+
+
+def _unknown(asked: Asked[_Told], where: str, place: tuple[int, int], as_json_: bool, said: list[str]) -> int:
+    """What the machines that fit answer, each, and what is not told."""
+    wants = [one.want for one in asked.answers]
+    if as_json_:
+        candidates = [_payload(one, *place) for one in wants]
+        nothing = dict.fromkeys(("index", "reprogram", "new_pat", "bits_4k", "bits_large"))
+        unknown: dict[str, Any] = {
+            "possible": None,
+            "reason": "; ".join(asked.missing),
+            "admits": [],
+            "indexes": [],
+            **nothing,
+        }
+        output.print_json("want", candidates[0] | unknown | {"candidates": candidates} | as_json(asked))
+    else:
+        lines = [f"{wants[0].type} at {where}: ?: {'; '.join(asked.missing)}"]
+        output.say("\n".join([*lines, *(f"  or  {one}" for one in wants)]))
+    output.notes(said)
+    return 1
 
 
 def _text(answer: Want, where: str, instead: list[Want], change: list[str]) -> str:

@@ -5,7 +5,7 @@ they are not told; `gaps`: what is open, and which rule stands in; `completions`
 question to all of them; `answer`: what comes of it.
 """
 
-from memtype.told.answer import Answer, Assumption, Gap, agreed, either
+from memtype.told.answer import Answer, Assumption, Gap, agreed, bordered, either
 from memtype.told.asking import Asked, ask, machines, typed
 from memtype.told.completions import RESERVED, TYPES
 from memtype.told.register import ALL, NOTHING, Range, Register, Width, named, pair_numbers, pair_of
@@ -13,5 +13,5 @@ from memtype.told.registers import Registers
 
 __all__ = [
     "ALL", "NOTHING", "RESERVED", "TYPES", "Answer", "Asked", "Assumption", "Gap", "Range", "Register", "Registers",
-    "Width", "agreed", "ask", "either", "machines", "named", "pair_numbers", "pair_of", "typed",
+    "Width", "agreed", "ask", "bordered", "either", "machines", "named", "pair_numbers", "pair_of", "typed",
 ]  # fmt: skip

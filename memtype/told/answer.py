@@ -81,6 +81,15 @@ def agreed(maps: list[MemoryMap]) -> MemoryMap:
     return _joined(bases, types, maps[0].maxphyaddr)
 
 
+def bordered(maps: list[MemoryMap]) -> MemoryMap:
+    """A map that has a border wherever one of the maps has: neighbours differ in a type of no meaning."""
+    if len(maps) == 1:
+        return maps[0]
+    bases = np.unique(np.concatenate([memory.as_arrays()[0] for memory in maps]))
+    kinds = [MemoryType.NOT_TOLD, MemoryType.UNDEFINED]
+    return MemoryMap([int(b) for b in bases], [int(kinds[n % 2]) for n in range(len(bases))], maps[0].maxphyaddr)
+
+
 def _joined(bases: arrays.U64Array, types: arrays.U8Array, maxphyaddr: int) -> MemoryMap:
     first = np.ones(len(types), bool)
     first[1:] = types[1:] != types[:-1]

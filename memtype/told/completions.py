@@ -120,10 +120,10 @@ def _filled(told: Registers, vary: frozenset[str], kind: int, cover: int | None,
 
 
 def _filler(told: Registers, kind: int, vary: frozenset[str]) -> int:
-    """What stands for a byte of the fixed ranges that is not told."""
+    """What stands for a byte of the fixed ranges that is not told: beside things that vary, a type as any other."""
     if "fixed" in vary:
         return kind
-    return RESERVED if "fixed" in told.open and "fixed" not in told.covered else 0
+    return RESERVED if not vary and "fixed" in told.open and "fixed" not in told.covered else 0
 
 
 def _def_type(told: Registers, kind: int, fixed: bool) -> int:
