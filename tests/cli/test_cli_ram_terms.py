@@ -64,9 +64,9 @@ def test_memory_stands_in_for_a_ram_map(write: Any, capsys: pytest.CaptureFixtur
 
 def test_registers_in_another_order_are_order_only(write: Any, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["diff", write("a", WB, UC, (0, 0)), write("b", (0, 0), UC, WB)]) == 0
-    assert "(order only), memory map identical" in capsys.readouterr().out
+    assert "(order only), memory map identical" in flat(capsys.readouterr().out)
     assert cli.main(["diff", write("a", WB, UC), write("b", WB, UC, UC)]) == 0
-    assert "order only" not in capsys.readouterr().out
+    assert "order only" not in flat(capsys.readouterr().out)
 
 
 def test_what_a_disabled_pair_held_is_no_difference_of_order(tmp_path: Path) -> None:
@@ -93,9 +93,9 @@ def test_order_is_not_told_of_where_a_range_is_not_told() -> None:
 
 def test_a_log_that_tells_a_bit_of_a_register_is_compared_by_it(write: Any, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["diff", write("a", WB, UC), write("b", WB, (0, 0))]) == 1
-    out = capsys.readouterr().out
+    out = flat(capsys.readouterr().out)
     assert "registers differ in 1 place, memory map differs in 1 segment" in out
-    assert "  IA32_MTRR_PHYSMASK1  0x0000000fc0000800  ->  off\n" in out
+    assert "IA32_MTRR_PHYSMASK1 0x0000000fc0000800 -> off" in out
     assert cli.main(["diff", "--json", write("a", WB, UC), write("b", WB, (0, 0))]) == 1
     (register,) = json.loads(capsys.readouterr().out)["comparisons"][0]["registers"]
     assert (register["new"], register["new_known"]) == ("0x0000000000000000", "0x0000000000000800")
