@@ -165,7 +165,7 @@ INLINE vec decode_group(const uint8_t *codes, vec hits)
 
 INLINE vec final_types(const memtype_tables *t, vec code)
 {
-	vec type = v_shuffle(v_table16(t->final_type), code);
+	vec type = v_shuffle_low(v_table16(t->final_type), code);
 
 	if (t->shape & SHAPE_TOM2)
 		type = v_blend(type, v_splat8(MEMTYPE_WB), v_equal8(code, v_splat8(CODE_TOM2)));
@@ -294,7 +294,7 @@ INLINE vec see(vec seen, const uint64_t *addresses)
 INLINE void fetch(const uint64_t *words)
 {
 	for (unsigned line = 0; line < VEC; line += 8)
-		_mm_prefetch((const char *)(words + FETCH_AHEAD + line), _MM_HINT_NTA);
+		v_fetch(words + FETCH_AHEAD + line);
 }
 
 // Outputs far larger than the caches, from the first aligned element on; returns where to go on.
@@ -312,7 +312,7 @@ INLINE size_t stream_steps(const struct job *j, size_t n, uint8_t *out, enum lay
 		v_stream(out + i, step(j, i, layout, answer));
 		*seen = see(*seen, j->places + i);
 	}
-	_mm_sfence();
+	v_fence();
 	return i;
 }
 

@@ -44,22 +44,32 @@ static uint32_t running_isa(void)
 
 static uint32_t running_isa(void)
 {
+#ifdef MEMTYPE_ARM64
+	return MEMTYPE_NEON;
+#else
 	return MEMTYPE_PORTABLE;
+#endif
 }
 
 #endif
 
 // NULL where this build has no kernels for the set
-static const struct kernels *const sets[MEMTYPE_AVX512 + 1] = {
+static const struct kernels *const sets[MEMTYPE_NEON + 1] = {
 	&portable_kernels,
 #ifdef MEMTYPE_X86
 	&ssse3_kernels,
 	&avx2_kernels,
 	&avx512_kernels,
+	NULL,
 #else
 	NULL,
 	NULL,
 	NULL,
+#ifdef MEMTYPE_ARM64
+	&neon_kernels,
+#else
+	NULL,
+#endif
 #endif
 };
 

@@ -64,7 +64,7 @@ void fleet_load(const memtype_fleet *f, size_t first, uint32_t rows, struct flee
 static inline void fleet_low(const struct fleet_row *row, const uint64_t *addresses, uint64_t low, uint8_t *types)
 {
 	for (; low; low &= low - 1) {
-		unsigned j = (unsigned)__builtin_ctzll(low);
+		unsigned j = lowest_one(low);
 		uint64_t address = addresses[j] & (FIXED_END - 1); // read again: it may have changed since
 
 		types[j] = fixed_type(row->fixed, row->vendor, fixed_index(address));

@@ -55,7 +55,7 @@ static int paint(memtype_granules *g, uint64_t a, uint64_t end, uint8_t type)
 		n = (end - a) >> shift;
 		if (shift != g->shift && n > PARTS - (a >> shift & (PARTS - 1)))
 			n = PARTS - (a >> shift & (PARTS - 1));
-		memset(entry, type, n);
+		memset(entry, type, (size_t)n);
 		a += n << shift;
 	}
 	return MEMTYPE_OK;
@@ -69,7 +69,7 @@ int memtype_granules_build(const uint64_t *bases, const uint8_t *types, size_t c
 	g->maxphyaddr = maxphyaddr;
 	g->shift = maxphyaddr <= NARROW ? NARROW_SHIFT : WIDE_SHIFT;
 	g->blocks = 0;
-	memset(g->top, 0, room >> g->shift); // no blocks yet
+	memset(g->top, 0, (size_t)(room >> g->shift)); // no blocks yet
 	for (size_t i = 0; i < count; i++) {
 		uint64_t end = i + 1 < count ? bases[i + 1] : room;
 
@@ -87,7 +87,7 @@ static uint8_t part_type(const memtype_granules *g, uint8_t entry, uint64_t addr
 	return entry;
 }
 
-#define TURN 8u /* addresses a turn: one test tells that all their granules are of one type, as most are */
+#define STEP 8u /* addresses a step: one test tells that all their granules are of one type, as most are */
 
 // types[k] are entries of the top table: those of mixed granules become what they lead to
 static void settle(const memtype_granules *g, const uint64_t *addresses, unsigned n, uint8_t *types)
@@ -104,11 +104,11 @@ static inline uint64_t look_up(const memtype_granules *g, const uint64_t *restri
 	uint64_t seen = 0;
 	size_t i = 0;
 
-	for (; i + TURN <= n; i += TURN) {
+	for (; i + STEP <= n; i += STEP) {
 		unsigned entries = 0;
 
 		UNROLL
-		for (unsigned k = 0; k < TURN; k++) {
+		for (unsigned k = 0; k < STEP; k++) {
 			uint64_t address = addresses[i + k];
 			uint8_t entry = g->top[address >> shift & last];
 
@@ -117,7 +117,7 @@ static inline uint64_t look_up(const memtype_granules *g, const uint64_t *restri
 			types[i + k] = entry;
 		}
 		if (entries >= FIRST_BLOCK)
-			settle(g, addresses + i, TURN, types + i);
+			settle(g, addresses + i, STEP, types + i);
 	}
 	seen |= or_words(addresses + i, n - i);
 	for (size_t k = i; k < n; k++)

@@ -18,6 +18,52 @@ static inline uint64_t page_bits(uint32_t maxphyaddr)
 	return low_bits(maxphyaddr) & ~(PAGE_SIZE - 1);
 }
 
+// --- bits of a word; MEMTYPE_PLAIN: as for a compiler that has no builtins ---
+
+#if (defined(__GNUC__) || defined(__clang__)) && !defined(MEMTYPE_PLAIN)
+
+static inline unsigned lowest_one(uint64_t word) // of word != 0: lowest_one(0x28) == 3
+{
+	return (unsigned)__builtin_ctzll(word);
+}
+
+static inline unsigned highest_one(uint64_t word) // of word != 0: highest_one(0x28) == 5
+{
+	return 63u - (unsigned)__builtin_clzll(word);
+}
+
+static inline unsigned count_ones(uint64_t word)
+{
+	return (unsigned)__builtin_popcountll(word);
+}
+
+#else
+
+static inline unsigned count_ones(uint64_t word)
+{
+	unsigned n = 0;
+
+	for (; word; word &= word - 1)
+		n++;
+	return n;
+}
+
+static inline unsigned lowest_one(uint64_t word)
+{
+	return count_ones((word & (~word + 1)) - 1);
+}
+
+static inline unsigned highest_one(uint64_t word)
+{
+	unsigned bit = 0;
+
+	while (word >>= 1)
+		bit++;
+	return bit;
+}
+
+#endif
+
 static inline int is_width(uint32_t maxphyaddr)
 {
 	return maxphyaddr - MIN_MAXPHYADDR <= MAX_MAXPHYADDR - MIN_MAXPHYADDR;
@@ -187,8 +233,9 @@ static inline int refuse_word(const uint64_t *words, size_t start, size_t n, uin
 static inline int misfit(const void *in, size_t n, size_t size, const void *out, size_t out_bytes)
 {
 	uintptr_t from = (uintptr_t)in, to = (uintptr_t)out;
+	size_t aligned = size < _Alignof(uint64_t) ? size : _Alignof(uint64_t); // 4 on 32-bit x86
 
-	return n != 0 && (from % size != 0 || (out_bytes != 0 && from < to + out_bytes && to < from + n * size));
+	return n != 0 && (from % aligned != 0 || (out_bytes != 0 && from < to + out_bytes && to < from + n * size));
 }
 
 static inline int misfit_words(const uint64_t *in, size_t n, const void *out, size_t out_bytes)

@@ -4,13 +4,19 @@
 
 #include "windows.h"
 
-#if defined(__x86_64__) && (defined(__GNUC__) || defined(__clang__))
+#if (defined(__GNUC__) || defined(__clang__)) && !defined(MEMTYPE_PLAIN)
+#ifdef __x86_64__
 #define MEMTYPE_X86 1
+#elif defined(__aarch64__) && !defined(__AARCH64EB__)
+#define MEMTYPE_ARM64 1
+#endif
 #endif
 
 // Loops over vectors in an array must vanish, or the array lives in memory: gcc does so only above -O2.
-#ifdef __clang__
+#if defined(__clang__)
 #define UNROLL _Pragma("unroll")
+#elif !defined(__GNUC__) || defined(MEMTYPE_PLAIN)
+#define UNROLL
 #else
 #define UNROLL _Pragma("GCC unroll 16")
 #endif
@@ -46,7 +52,7 @@ struct kernels {
 	uint64_t (*or_words)(const uint64_t *words, size_t n);
 };
 
-extern const struct kernels portable_kernels, ssse3_kernels, avx2_kernels, avx512_kernels;
+extern const struct kernels portable_kernels, ssse3_kernels, avx2_kernels, avx512_kernels, neon_kernels;
 
 // `isa` is supported
 const struct kernels *kernels_of(uint32_t isa);

@@ -7,6 +7,10 @@
  * elements, and an output that shares a byte with an input, are refused (EBUFFER). *index is the first refused element,
  * or the number of all where another thread has changed it meanwhile; `index` may be NULL.
  *
+ * Needed of the compiler: C11 with 8-bit bytes and uint64_t, of any byte order and pointer width. gcc and clang also
+ * build the kernels of x86-64 (chosen when it runs) and arm64 (NEON, always there); others get plain C, with no builtins
+ * and no pragmas. Nothing of the C library but <stddef.h>, <stdint.h> and memcpy, memset, memcmp, memchr.
+ *
  * What stands between the two marks is read by cffi as it is: no preprocessor beyond plain #define.
  */
 #ifndef MEMTYPE_H
@@ -17,7 +21,7 @@
 
 /* --- cdef begin --- */
 
-#define MEMTYPE_ABI 4 /* grows with every change between the marks */
+#define MEMTYPE_ABI 5 /* grows with every change between the marks */
 
 #define MEMTYPE_FIXED_MSRS 11
 #define MEMTYPE_MAX_VARIABLE 255
@@ -102,8 +106,8 @@ int memtype_resolve_map(const memtype_mtrrs *m, memtype_map *map);
 
 /* --- instruction sets (dispatch.c) --- */
 
-/* Weakest first. AVX512 means its VBMI, BW and VL parts too. */
-enum memtype_isa { MEMTYPE_PORTABLE = 0, MEMTYPE_SSSE3 = 1, MEMTYPE_AVX2 = 2, MEMTYPE_AVX512 = 3 };
+/* Weakest first. AVX512 means its VBMI, BW and VL parts too; NEON is arm64's. */
+enum memtype_isa { MEMTYPE_PORTABLE = 0, MEMTYPE_SSSE3 = 1, MEMTYPE_AVX2 = 2, MEMTYPE_AVX512 = 3, MEMTYPE_NEON = 4 };
 
 /* 1 if this build has kernels for the set and this processor and system run them. PORTABLE always is. */
 int memtype_isa_supported(uint32_t isa);

@@ -19,7 +19,7 @@ static int reserved_fault(uint64_t reserved, uint32_t *bit)
 {
 	if (reserved == 0)
 		return MEMTYPE_MSR_VALID;
-	*bit = (uint32_t)__builtin_ctzll(reserved);
+	*bit = lowest_one(reserved);
 	return MEMTYPE_MSR_RESERVED;
 }
 
@@ -100,7 +100,7 @@ static uint8_t combine(unsigned members)
 		return MEMTYPE_WT;
 	if ((members & (members - 1)) != 0 || members == RESERVED_MEMBER)
 		return MEMTYPE_UNDEFINED;
-	return (uint8_t)__builtin_ctz(members);
+	return (uint8_t)lowest_one(members);
 }
 
 static uint8_t variable_type(const memtype_mtrrs *m, uint64_t address)
@@ -141,7 +141,7 @@ static uint64_t next_change(uint64_t a, uint64_t base, uint64_t mask, uint64_t e
 		uint64_t block = mask & -mask;
 		return (a & -block) + block;
 	}
-	high = 63u - (unsigned)__builtin_clzll(differ);
+	high = highest_one(differ);
 	if (!(a >> high & 1)) // the range wants a 1 there: keep what is above, take the range's bits below
 		return (a & ~low_bits(high + 1)) | (base & mask & low_bits(high + 1));
 	// the range wants a 0 there: carry into the lowest clear bit above that the mask leaves free
@@ -162,7 +162,7 @@ static uint64_t count_blocks(const memtype_mtrrs *m)
 		uint64_t holes = mask ? ~mask & page_bits(m->maxphyaddr) & -(mask & -mask) : 0;
 
 		if (m->mask[i] & MASK_VALID)
-			total += UINT64_C(1) << __builtin_popcountll(holes);
+			total += UINT64_C(1) << count_ones(holes);
 	}
 	return total;
 }
@@ -266,7 +266,7 @@ static int collect_edges(const memtype_mtrrs *m, uint64_t *edges)
 			continue;
 		if (compared & ~mask & -block)
 			return -1;
-		n = add_edges(edges, n, base, base + block, (unsigned)__builtin_ctz(member_of(m->base[i])));
+		n = add_edges(edges, n, base, base + block, lowest_one(member_of(m->base[i])));
 	}
 	return (int)n;
 }

@@ -21,7 +21,7 @@ from memtype.errors import AddressError, ArrayError, InputError
 
 name = "native"
 
-_ABI = 4  # MEMTYPE_ABI of csrc/memtype.h
+_ABI = 5  # MEMTYPE_ABI of csrc/memtype.h
 if getattr(lib, "MEMTYPE_ABI", None) != _ABI:
     found = getattr(lib, "MEMTYPE_ABI", "none")
     raise ImportError(f"memtype._native was built from other sources: its MEMTYPE_ABI is {found}, not {_ABI}")
@@ -38,6 +38,7 @@ _ISAS = {
     "ssse3": lib.MEMTYPE_SSSE3,
     "avx2": lib.MEMTYPE_AVX2,
     "avx512": lib.MEMTYPE_AVX512,
+    "neon": lib.MEMTYPE_NEON,
 }
 
 
@@ -78,7 +79,7 @@ _MAPS_FOR = 8  # addresses a state that pay for its map
 _LARGE_MAP = 1024  # segments; more than any masks without holes make
 # Groups of seven ranges from which on granules are faster than the set's tables: 0.63 ns an address against 2.3 for the
 # portable kernel's two ranges, 0.69, 0.77 and 0.75 for two, nine and nine groups of the others (Zen 5).
-_granules_from = {"portable": 1, "ssse3": 3, "avx2": 10, "avx512": 10}[isa]
+_granules_from = {"portable": 1, "ssse3": 3, "avx2": 10, "avx512": 10, "neon": 3}[isa]
 _BUILD_FOR = 1 << 14  # addresses that pay for granules that are not kept: some 10 us
 _map_granules_from = 2 if isa == "portable" else 65  # segments: tables of a map have a group for each seven or so
 
