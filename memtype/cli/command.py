@@ -48,8 +48,10 @@ def _answer(words: list[str]) -> int:
     if first in ("-h", "--help", "help"):
         return _help(words[1:] if first == "help" else [])
     if first == "--version":
-        print(_version())
+        print(version())
         return 0
+    if first in ("--completion", "--man"):
+        return _made(words)
     verb, rest = _verb(words)
     module = verbs.load(verb)
     try:
@@ -127,6 +129,7 @@ def _help(words: list[str]) -> int:
 
 _HEAD = """\
 usage: memtype [VERB] [ARGUMENT ...]    memtype help VERB    memtype --version
+       memtype --completion bash|zsh|tcsh    memtype --man
 
 x86 memory types: which type an address gets, why, and what a change does to it.
 
@@ -154,7 +157,17 @@ def overview() -> str:
     return _HEAD + "\n".join(lines) + "\n" + _FOOT
 
 
-def _version() -> str:
+def _made(words: list[str]) -> int:
+    """What is made from the parsers."""
+    from memtype.cli import manual
+
+    if len(words) != (2 if words[0] == "--completion" else 1):
+        raise InputError(f"{words[0]} takes {'one shell' if words[0] == '--completion' else 'nothing'}")
+    print(manual.completion(words[1]) if words[0] == "--completion" else manual.manual(), end="")
+    return 0
+
+
+def version() -> str:
     from importlib.metadata import PackageNotFoundError, version
 
     try:

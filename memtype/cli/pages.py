@@ -13,7 +13,7 @@ from memtype.analysis import ram
 from memtype.analysis.page_type import page_type
 from memtype.analysis.pages import LEVELS, PageRun, Pages, Split, pages
 from memtype.analysis.plan_target import changed
-from memtype.cli import addresses, input, output
+from memtype.cli import addresses, input, output, progress
 from memtype.errors import InputError
 from memtype.machine import Machine
 from memtype.memory_map import MemoryMap
@@ -96,7 +96,7 @@ def write_leaves(made: Pages, path: str, ipat: bool) -> None:
         with open(path, "wb") as file:
             if path.endswith(".npy"):
                 _npy_header(file, made.count)
-            for block in blocks:
+            for block in progress.watched(blocks, made.count, "leaves", len):
                 file.write(block.astype("<u8", copy=False).tobytes())
     except OSError as error:
         raise InputError(f"{path}: cannot be written: {error.strerror or error}") from None

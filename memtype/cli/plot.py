@@ -27,7 +27,7 @@ _FORMS: Final = ("svg", "png")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     words = "; ".join(f"{name}: {text}" for name, text in PICTURES.items())
-    parser.add_argument("picture", choices=PICTURES, metavar="PICTURE", help=words)
+    parser.add_argument("picture", choices=list(PICTURES), metavar="PICTURE", help=words)
     parser.add_argument("inputs", nargs="*", metavar="DUMP", help="file, or - for standard input")
     words = "where to write: .svg or .png (default: SVG on standard output)"
     parser.add_argument("-o", "--output", metavar="FILE", default="-", help=words)

@@ -18,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    found = [rule for rule in _every() if not args.rule or any(word in rule.id for word in args.rule)]
+    found = [rule for rule in every() if not args.rule or any(word in rule.id for word in args.rule)]
     if args.json:
         print_json("rules", {"rules": [{"id": rule.id, "text": rule.text, "source": rule.source} for rule in found]})
     elif found:
@@ -34,7 +34,7 @@ def _block(rule: Rule) -> str:
     return "\n".join([rule.id, *(f"  {line}" for lines in said for line in lines)])
 
 
-def _every() -> Iterable[Rule]:
+def every() -> Iterable[Rule]:
     """Hardware's, then KVM's, then those of other hypervisors, each in its own order."""
     from memtype.hypervisors import POLICIES
     from memtype.kvm import KVM_RULES

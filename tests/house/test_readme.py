@@ -46,6 +46,8 @@ def test_commands_run(command: str, dump: Path, capsys: pytest.CaptureFixture[st
     command, _, file = command.partition(" > ")
     if " classify " in command:
         pytest.importorskip("pyarrow", reason="pip install memtype[arrow]")
+    if " plot " in command:
+        pytest.importorskip("matplotlib", reason="matplotlib is not installed: the plot extra has it")
     status = cli.main([*shlex.split(command)[1:]])
     printed = capsys.readouterr()
     if file:
