@@ -162,9 +162,11 @@ def _reserved_routing(machine: Machine) -> Iterator[Finding]:
     A byte without the two bits proves nothing but where SYSCFG shows them (MtrrFixDramModEn): 0x06 is then WB in MMIO.
     """
     seen: set[tuple[int, int]] = set()
+    done: set[int] = set()
     for cpu in machine.cpus:
-        if cpu.registers is None or cpu.registers.vendor != "amd":
+        if cpu.registers is None or cpu.registers.vendor != "amd" or id(cpu.registers) in done:
             continue
+        done.add(id(cpu.registers))  # processors that hold the same share one object
         shown = cpu.registers.bit(rules.SYSCFG_MSR, rules.SYSCFG_FIX_DRAM_MOD_EN)
         for place in rules.FIXED_RANGES:
             held = cpu.registers.register(rules.FIXED_MSRS[place.register])

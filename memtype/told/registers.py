@@ -288,6 +288,9 @@ class Registers:
 
     def problems(self) -> list[Problem]:
         """What hardware would refuse among the registers that are told (`MtrrState.problems`)."""
+        return list(self._once("problems", self._problems))
+
+    def _problems(self) -> list[Problem]:
         told = {named(index) for index, register in self.held.items() if register.told}
         return [problem for problem in self.known.problems() if problem.register in told]
 
