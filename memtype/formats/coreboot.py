@@ -26,6 +26,7 @@ from memtype.reading import values
 from memtype.reading.clues import holding, words
 from memtype.reading.lines import squeezed
 from memtype.reading.names import msr_index
+from memtype.reading.patterns import later
 from memtype.reading.registers import Listing, bytes_registers, def_type, machine_of, told
 from memtype.reading.values import refusal
 from memtype.reading.width import width_on
@@ -38,27 +39,27 @@ V = rules.MASK_VALID
 
 _HEX = r"0x([0-9a-f]+)"
 _WHO = r"(?:(?:apic_id|CPU)\s+(?P<cpu>0x[0-9a-f]+|\d+):?\s*)?"
-_START = re.compile(r"MTRR: (?P<temporary>TEMPORARY )?Physical address space:")
-_RANGE = re.compile(rf"^\s*{_HEX} - {_HEX} size {_HEX} type (\d+)\s*$", re.I)
-_FIXED = re.compile(rf"{_WHO}MTRR: Fixed MSR {_HEX} {_HEX}\s*$", re.I)
-_PAIR = re.compile(rf"{_WHO}MTRR: (\d+) base {_HEX} mask {_HEX} type (\d+)\s*$", re.I)
-_DEFAULT = re.compile(r"MTRR: (WB|UC) selected as default type")
-_COUNTS = re.compile(r"MTRR: default type WB/UC MTRR counts: (\d+)/(\d+)")
-_NO_WC = re.compile(r"MTRR: Removing WRCOMB type\.")
-_CUT = re.compile(r"MTRR: (?:Fixed MSR|\d+ base) ")
-_OLD = re.compile(
+_START = later(r"MTRR: (?P<temporary>TEMPORARY )?Physical address space:")
+_RANGE = later(rf"^\s*{_HEX} - {_HEX} size {_HEX} type (\d+)\s*$", re.I)
+_FIXED = later(rf"{_WHO}MTRR: Fixed MSR {_HEX} {_HEX}\s*$", re.I)
+_PAIR = later(rf"{_WHO}MTRR: (\d+) base {_HEX} mask {_HEX} type (\d+)\s*$", re.I)
+_DEFAULT = later(r"MTRR: (WB|UC) selected as default type")
+_COUNTS = later(r"MTRR: default type WB/UC MTRR counts: (\d+)/(\d+)")
+_NO_WC = later(r"MTRR: Removing WRCOMB type\.")
+_CUT = later(r"MTRR: (?:Fixed MSR|\d+ base) ")
+_OLD = later(
     r"Setting variable MTRR (\d+), base:\s*(\d+)MB, range:\s*(\d+)MB, type (UC|WC|WT|WP|WB)(?:\s|$)", re.I
 )  # LinuxBIOS and coreboot before 2012
-_OLD_FIXED = re.compile(r"Setting fixed MTRRs\((\d+)-(\d+)\) Type: (UC|WC|WT|WP|WB)((?:, (?:Rd|Wr)MEM)*)", re.I)
-_SHOWN = re.compile(
+_OLD_FIXED = later(r"Setting fixed MTRRs\((\d+)-(\d+)\) Type: (UC|WC|WT|WP|WB)((?:, (?:Rd|Wr)MEM)*)", re.I)
+_SHOWN = later(
     rf"^\s*{_HEX}: (?:(IA32_MTRR(?:CAP|_DEF_TYPE|_FIX\w+))|PHYBASE(\d+)|PHYMASK(\d+))(?::.*)?\s*$", re.I
 )  # display_mtrrs()
-_SNIFF = re.compile(
+_SNIFF = later(
     "|".join(f"(?:{p.pattern.replace('(?P<cpu>', '(?:').replace('(?P<temporary>', '(?:')})"
              for p in (_START, _FIXED, _PAIR, _DEFAULT, _OLD)), re.I,
 )  # fmt: skip
 _WORDS = words("mtrr: ", "setting variable mtrr", ": ia32_mtrr", ": phybase")
-_SNIFF_SHOWN = re.compile(rf"{_HEX}: (?:IA32_MTRR(?:CAP|_DEF_TYPE):|PHYBASE\d+)", re.I)
+_SNIFF_SHOWN = later(rf"{_HEX}: (?:IA32_MTRR(?:CAP|_DEF_TYPE):|PHYBASE\d+)", re.I)
 
 
 @dataclass(slots=True)

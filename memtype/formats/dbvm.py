@@ -22,16 +22,17 @@ from memtype.reading import registers as reg
 from memtype.reading import values
 from memtype.reading.lines import holds, lines
 from memtype.reading.names import msr_index
+from memtype.reading.patterns import later
 from memtype.told import Register
 
 NAME = "dbvm"
 
-_CAP = re.compile(r"^\s*IA32_MTRRCAP\s*=\s*(?:0x)?([0-9a-f]{1,40})\s*$", re.I)
-_PAIR = re.compile(r"^\s*(?:0x)?([0-9a-f]{16}) - (?:0x)?([0-9a-f]{16})\s*$", re.I)
-_NAMED = re.compile(
+_CAP = later(r"^\s*IA32_MTRRCAP\s*=\s*(?:0x)?([0-9a-f]{1,40})\s*$", re.I)
+_PAIR = later(r"^\s*(?:0x)?([0-9a-f]{16}) - (?:0x)?([0-9a-f]{16})\s*$", re.I)
+_NAMED = later(
     r"^\s*((?:IA32_)?(?:MTRR_)?(?:FIX(?:64|16|4)K_[0-9a-f]{5}|DEF_?TYPE|PAT))\s*=\s*(?:0x)?([0-9a-f]{1,40})\s*$", re.I
 )
-_BETWEEN = re.compile(r"^\s*(?:$|Variable count is \d+|base - mask)", re.I)
+_BETWEEN = later(r"^\s*(?:$|Variable count is \d+|base - mask)", re.I)
 
 
 def sniff(text: str) -> bool:

@@ -22,6 +22,7 @@ from memtype.memory_map import MemoryMap
 from memtype.reading import values
 from memtype.reading.clues import holding, words
 from memtype.reading.lines import squeezed
+from memtype.reading.patterns import later
 from memtype.reading.registers import Listing, machine_of
 from memtype.reading.values import refusal
 from memtype.reading.width import told_width, width_on
@@ -31,15 +32,15 @@ from memtype.types import MemoryType
 NAME = "edk2"
 
 _HEX = r"(?:0x)?([0-9a-f]+)"
-_DEFAULT = re.compile(rf"MTRR Def(?:ault|ine)? Type\s*: ?\s*{_HEX}\s*$", re.I)
-_FIXED = re.compile(rf"Fixed MTRR\[(\d+)\]\s*:\s*{_HEX}\s*$", re.I)
-_VARIABLE = re.compile(rf"Variable MTRR\[(\d+)\]\s*:\s*Base\s*=\s*{_HEX},?\s+Mask\s*=\s*{_HEX}\s*$", re.I)
-_RANGE = re.compile(rf"^\s*(UC|WC|WT|WP|WB|R\*)\s*:\s*{_HEX}\s*-\s*{_HEX}\s*$", re.I)
-_RANGES = re.compile(r"(?:Memory|MTRR) Ranges:?\s*$", re.I)
-_START = re.compile(r"(?:MTRR Def(?:ault|ine)? Type\s*:|Fixed MTRR\[|Variable MTRR\[)", re.I)
-_SNIFF = re.compile(r"MTRR Def(?:ault|ine)? Type\s*:\s*(?:0x)?[0-9a-f]{4,}\s*$|(?:Fixed|Variable) MTRR\[\d+\]", re.I)
+_DEFAULT = later(rf"MTRR Def(?:ault|ine)? Type\s*: ?\s*{_HEX}\s*$", re.I)
+_FIXED = later(rf"Fixed MTRR\[(\d+)\]\s*:\s*{_HEX}\s*$", re.I)
+_VARIABLE = later(rf"Variable MTRR\[(\d+)\]\s*:\s*Base\s*=\s*{_HEX},?\s+Mask\s*=\s*{_HEX}\s*$", re.I)
+_RANGE = later(rf"^\s*(UC|WC|WT|WP|WB|R\*)\s*:\s*{_HEX}\s*-\s*{_HEX}\s*$", re.I)
+_RANGES = later(r"(?:Memory|MTRR) Ranges:?\s*$", re.I)
+_START = later(r"(?:MTRR Def(?:ault|ine)? Type\s*:|Fixed MTRR\[|Variable MTRR\[)", re.I)
+_SNIFF = later(r"MTRR Def(?:ault|ine)? Type\s*:\s*(?:0x)?[0-9a-f]{4,}\s*$|(?:Fixed|Variable) MTRR\[\d+\]", re.I)
 _WORDS = words("mtrr def", "mtrr[")
-_CPU = re.compile(r"^\W*(?:CPU|AP|Processor|Thread)\s*[#:\[]?\s*(\d+)\W*(?:MTRRs?\W*)?$", re.I)
+_CPU = later(r"^\W*(?:CPU|AP|Processor|Thread)\s*[#:\[]?\s*(\d+)\W*(?:MTRRs?\W*)?$", re.I)
 
 
 @dataclass(slots=True)

@@ -16,6 +16,7 @@ from memtype.errors import ParseError
 from memtype.machine import Machine
 from memtype.reading import values
 from memtype.reading.lines import squeezed
+from memtype.reading.patterns import later
 from memtype.reading.registers import Listing, bytes_registers, def_type, machine_of, once
 from memtype.told import Range, Register
 from memtype.types import MemoryType
@@ -25,14 +26,14 @@ NAME = "freebsd-memcontrol"
 _TYPES = ("uncacheable", "write-combine", "write-through", "write-back", "write-protect", "unknown")
 _FLAGS = ("force", "fixed-base", "fixed-length", "set-by-firmware", "active", "bogus", "busy", "fixed-active")
 _WORDS = "|".join((*_TYPES, *_FLAGS))
-_START = re.compile(r"^\s*0x[0-9a-f]+/0x", re.I)
-_LINE = re.compile(
+_START = later(r"^\s*0x[0-9a-f]+/0x", re.I)
+_LINE = later(
     r"^\s*0x(?P<base>[0-9a-f]+)/0x(?P<length>[0-9a-f]+)\s+(?P<owner>\S{1,8})"
     rf"(?P<words>(?:\s+(?:{_WORDS}))*)\s*$",
     re.I,
 )
 _SLOTS = {(part.base, part.size): n for n, part in enumerate(rules.FIXED_RANGES)}
-_SNIFF = re.compile(rf"^[ \t]*0x[0-9a-f]+/0x[0-9a-f]+\s+\S{{1,8}}\s+(?:{_WORDS})\b", re.I | re.M)
+_SNIFF = later(rf"^[ \t]*0x[0-9a-f]+/0x[0-9a-f]+\s+\S{{1,8}}\s+(?:{_WORDS})\b", re.I | re.M)
 
 
 def sniff(text: str) -> bool:

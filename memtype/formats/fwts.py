@@ -16,22 +16,23 @@ from memtype.reading import values
 from memtype.reading.clues import holding, words
 from memtype.reading.lines import squeezed
 from memtype.reading.notes import differed
+from memtype.reading.patterns import later
 from memtype.reading.registers import Listing, def_type, machine_of
 from memtype.reading.values import type_register
 from memtype.told import Range, Register
 
 NAME = "fwts"
 
-_START = re.compile(r"^\s*(?:mtrr\s*:?\s+)?Reg \d+: ")
-_ROW = re.compile(
+_START = later(r"^\s*(?:mtrr\s*:?\s+)?Reg \d+: ")
+_ROW = later(
     r"^\s*(?:mtrr\s*:?\s+)?Reg (?P<n>\d+): 0x(?P<first>[0-9a-f]+) - 0x(?P<end>[0-9a-f]+) "
     r"\(\s*(?P<size>\d+) (?P<unit>[KMG])B\)\s+(?P<type>\S.{0,40}?)\s*$",
     re.I,
 )
-_OFF = re.compile(r"^\s*(?:mtrr\s*:?\s+)?Reg (?P<n>\d+):?\s+disabled", re.I)
-_SNIFF = re.compile(r"\bReg \d+: 0x[0-9a-f]+ - 0x[0-9a-f]+ \(", re.I)
+_OFF = later(r"^\s*(?:mtrr\s*:?\s+)?Reg (?P<n>\d+):?\s+disabled", re.I)
+_SNIFF = later(r"\bReg \d+: 0x[0-9a-f]+ - 0x[0-9a-f]+ \(", re.I)
 _WORDS = words("reg ")
-_INCONSISTENT = re.compile(
+_INCONSISTENT = later(
     r"CPUs with inconsistent (?P<what>variable|fixed) MTRR|inconsistent MTRR(?P<deftype>deftype)", re.I
 )
 _UNIT = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}

@@ -21,12 +21,13 @@ from memtype.reading import values
 from memtype.reading.clues import holding, words
 from memtype.reading.lines import bare
 from memtype.reading.notes import not_told
+from memtype.reading.patterns import later
 
 NAME = "gdb-pt-dump"
 
-_START = re.compile(r"(?:^|\sin\s)\s*(0x[0-9a-f]+) :\s+(0x[0-9a-f]+)(?: :\s+(0x[0-9a-f]+))? \| ", re.I)
+_START = later(r"(?:^|\sin\s)\s*(0x[0-9a-f]+) :\s+(0x[0-9a-f]+)(?: :\s+(0x[0-9a-f]+))? \| ", re.I)
 _WORDS = words(" uc:")
-_BITS = re.compile(r"\bUC:([01]) WB:([01])\b")
+_BITS = later(r"\bUC:([01]) WB:([01])\b")
 
 
 def sniff(text: str) -> bool:

@@ -30,28 +30,27 @@ from memtype.pat import Pat
 from memtype.reading import values
 from memtype.reading.lines import bare, holds
 from memtype.reading.notes import not_told
+from memtype.reading.patterns import later
 
 NAME = "guest-state"
 
 _WORDS = ("*** guest state ***", "vmcb control area", "vmcb state save area", "kerngsbase", "nested_cr3:", "h_cr3 =")
 _HEX = r"(?:0x)?([0-9a-f]{1,40})\b"
-_SNIFF = re.compile(
-    r"\*\*\* Guest State \*\*\*|VMCB (?:Control|State Save) Area:|^.*\bKernGSBase\s*=\s*0x", re.I | re.M
-)
-_HOST = re.compile(r"PAT:? configuration \[0-7\]|PAT enabled: cpu", re.I)  # a kernel's own PAT: this log is a host's
-_OWN = re.compile(rf"\bCR[0-4]\s*[:=]|\b(?<!x86/)(?:g_?)?PAT\s*[:=]\s*{_HEX}", re.I)
-_SECTION = re.compile(r"\*\*\* (?P<name>Guest|Host|Control) State \*\*\*", re.I)
-_VMCB_START = re.compile(r"\bVMCB Control Area:|\bDumping guest's current state|\bnp_ctrl\s*=", re.I)
-_VMCB_SAVE = re.compile(r"\bVMCB State Save Area:", re.I)
-_VCPU = re.compile(r"^\W*(?:VCPU|vcpu)\s*[#:]?\s*(\d{1,5})\b")
-_VMCS_PAT = re.compile(rf"\bPAT\s*=\s*{_HEX}", re.I)
-_VMCS_CR0 = re.compile(rf"\bCR0: actual={_HEX}", re.I)
-_VMCS_EPTP = re.compile(rf"\bEPT pointer\s*=\s*{_HEX}", re.I)
+_SNIFF = later(r"\*\*\* Guest State \*\*\*|VMCB (?:Control|State Save) Area:|^.*\bKernGSBase\s*=\s*0x", re.I | re.M)
+_HOST = later(r"PAT:? configuration \[0-7\]|PAT enabled: cpu", re.I)  # a kernel's own PAT: this log is a host's
+_OWN = later(rf"\bCR[0-4]\s*[:=]|\b(?<!x86/)(?:g_?)?PAT\s*[:=]\s*{_HEX}", re.I)
+_SECTION = later(r"\*\*\* (?P<name>Guest|Host|Control) State \*\*\*", re.I)
+_VMCB_START = later(r"\bVMCB Control Area:|\bDumping guest's current state|\bnp_ctrl\s*=", re.I)
+_VMCB_SAVE = later(r"\bVMCB State Save Area:", re.I)
+_VCPU = later(r"^\W*(?:VCPU|vcpu)\s*[#:]?\s*(\d{1,5})\b")
+_VMCS_PAT = later(rf"\bPAT\s*=\s*{_HEX}", re.I)
+_VMCS_CR0 = later(rf"\bCR0: actual={_HEX}", re.I)
+_VMCS_EPTP = later(rf"\bEPT pointer\s*=\s*{_HEX}", re.I)
 _VMCB = {
-    "guest_pat": re.compile(rf"\bg_?pat:\s*{_HEX}|\bKernGSBase\s*=\s*0x[0-9a-f]+\s+PAT\s*=\s*{_HEX}", re.I),
-    "guest_cr0": re.compile(rf"\bcr0:\s*{_HEX}|\bCR0 = {_HEX}\s+CR2 =", re.I),
-    "nested_cr3": re.compile(rf"\bnested_cr3:\s*{_HEX}|\bH_CR3\s*=\s*{_HEX}", re.I),
-    "nested_paging": re.compile(rf"\b(?:nested_ctl|misc_ctl):\s*(\d{{1,20}})\b|\bnp_ctrl\s*=\s*{_HEX}", re.I),
+    "guest_pat": later(rf"\bg_?pat:\s*{_HEX}|\bKernGSBase\s*=\s*0x[0-9a-f]+\s+PAT\s*=\s*{_HEX}", re.I),
+    "guest_cr0": later(rf"\bcr0:\s*{_HEX}|\bCR0 = {_HEX}\s+CR2 =", re.I),
+    "nested_cr3": later(rf"\bnested_cr3:\s*{_HEX}|\bH_CR3\s*=\s*{_HEX}", re.I),
+    "nested_paging": later(rf"\b(?:nested_ctl|misc_ctl):\s*(\d{{1,20}})\b|\bnp_ctrl\s*=\s*{_HEX}", re.I),
 }  # fmt: skip
 
 

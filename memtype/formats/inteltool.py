@@ -19,15 +19,16 @@ from memtype.machine import Machine, Note
 from memtype.reading import registers as reg
 from memtype.reading import values
 from memtype.reading.lines import squeezed
+from memtype.reading.patterns import later
 from memtype.told import Register
 
 NAME = "inteltool"
 
-_START = re.compile(r"^\s*(?P<failed>\(\*\)\s*)?MSR 0x(?P<index>[0-9A-F]+) = ", re.I)
-_LINE = re.compile(_START.pattern + r"0x(?P<high>[0-9A-F]+):0x(?P<low>[0-9A-F]+)(?:\s+\(.*)?$", re.I)
-_SNIFF = re.compile(r"^[ \t]*(?:\(\*\)\s*)?MSR 0x[0-9A-F]{8} = 0x[0-9A-F]{8}:0x[0-9A-F]{8}(?:\s|$)", re.M | re.I)
-_SECTION = re.compile(r"=+ (?:(?P<shared>SHARED) MSRs|UNIQUE MSRs\s+\(core (?P<core>\d+)\))", re.I)
-_CPU = re.compile(r"^\s*CPU: ID (?P<id>0x[0-9a-f]+)", re.I)
+_START = later(r"^\s*(?P<failed>\(\*\)\s*)?MSR 0x(?P<index>[0-9A-F]+) = ", re.I)
+_LINE = later(_START.pattern + r"0x(?P<high>[0-9A-F]+):0x(?P<low>[0-9A-F]+)(?:\s+\(.*)?$", re.I)
+_SNIFF = later(r"^[ \t]*(?:\(\*\)\s*)?MSR 0x[0-9A-F]{8} = 0x[0-9A-F]{8}:0x[0-9A-F]{8}(?:\s|$)", re.M | re.I)
+_SECTION = later(r"=+ (?:(?P<shared>SHARED) MSRs|UNIQUE MSRs\s+\(core (?P<core>\d+)\))", re.I)
+_CPU = later(r"^\s*CPU: ID (?P<id>0x[0-9a-f]+)", re.I)
 
 
 def sniff(text: str) -> bool:

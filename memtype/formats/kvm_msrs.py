@@ -20,6 +20,7 @@ from memtype.errors import ParseError
 from memtype.machine import Machine
 from memtype.reading import registers as reg
 from memtype.reading import values
+from memtype.reading.patterns import later
 from memtype.told import Register
 
 NAME = "kvm-msrs"
@@ -32,15 +33,13 @@ _NUMBER = r"(?:0x[0-9a-zA-Z_]{1,80}|\d\w{0,80})"
 _GAP = r"\s{0,40}"
 _INDEX = rf"\bindex{_GAP}[=:]?{_GAP}(?P<index>{_NUMBER}){_GAP},?{_GAP}"
 _RESERVED = rf"(?:\.?\breserved{_GAP}[=:]?{_GAP}\w{{1,20}}{_GAP},?{_GAP})?"
-_TEXT = re.compile(rf"{_INDEX}{_RESERVED}\.?\bdata{_GAP}[=:]?{_GAP}(?P<data>{_NUMBER})(?![^\s,;}})\]])")
-_TOKEN = re.compile(
+_TEXT = later(rf"{_INDEX}{_RESERVED}\.?\bdata{_GAP}[=:]?{_GAP}(?P<data>{_NUMBER})(?![^\s,;}})\]])")
+_TOKEN = later(
     rf"{_TEXT.pattern}|\bindex{_GAP}[=:]?{_GAP}(?P<alone>{_NUMBER}){_GAP}[,}}]"
     r"|\bvcpu\s{0,9}#?(?P<vcpu>\d{1,40})",
     re.I,
 )
-_HEX_LINE = re.compile(
-    r"^\s*(?:[0-9a-f]{7,8}:?\s+)?(?P<bytes>[0-9a-f]{2}(?:\s?[0-9a-f]{2})*)\s*(?:\s\s\S.*|\|.*\|)?$", re.I
-)
+_HEX_LINE = later(r"^\s*(?:[0-9a-f]{7,8}:?\s+)?(?P<bytes>[0-9a-f]{2}(?:\s?[0-9a-f]{2})*)\s*(?:\s\s\S.*|\|.*\|)?$", re.I)
 
 
 def sniff(text: str) -> bool:

@@ -28,6 +28,7 @@ from memtype.errors import ParseError
 from memtype.machine import Machine
 from memtype.reading import values
 from memtype.reading.lines import bare, holds
+from memtype.reading.patterns import later
 from memtype.types import MemoryType
 
 NAME = "linux-dmesg"
@@ -38,7 +39,7 @@ _EXCLUSIVE = r"(?:0x)?(?P<base>[0-9a-f]+)-(?:0x)?(?P<end>[0-9a-f]+)"
 _INCLUSIVE = r"\[mem 0x(?P<first>[0-9a-f]+)-0x(?P<last>[0-9a-f]+)\]"
 _RANGE = rf"(?:{_INCLUSIVE}|{_EXCLUSIVE})"
 _LINES = tuple(
-    (kind, re.compile(rf"\s*{pattern}", re.I))
+    (kind, later(rf"\s*{pattern}", re.I))
     for kind, pattern in (
         ("conflict", rf"{_USER}conflicting memory types {_RANGE}\s+(?P<wanted>{_TYPE})<->(?P<held>{_TYPE})"),
         ("remap", rf"{_USER}(?:map pfn|/dev/mem) expected mapping type (?P<wanted>{_TYPE}) for {_RANGE}, "
@@ -56,7 +57,7 @@ _WORDS = (
     "conflicting memory types", "map pfn ", "/dev/mem expected", "memtype_reserve failed", "reserve_memtype failed",
     "reserve_ram_pages_type failed", "ioremap error for",
 )  # fmt: skip
-_BROKEN_WORD = re.compile(r"(?<=[a-z0-9]-) (?=[a-z0-9])", re.I)  # "uncached- minus": broken behind the hyphen
+_BROKEN_WORD = later(r"(?<=[a-z0-9]-) (?=[a-z0-9])", re.I)  # "uncached- minus": broken behind the hyphen
 _WRAPPED = 4  # lines that one message may have been broken into
 
 

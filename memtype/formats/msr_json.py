@@ -23,6 +23,7 @@ from memtype.reading import json as checked
 from memtype.reading import registers as reg
 from memtype.reading import values
 from memtype.reading.names import msr_index
+from memtype.reading.patterns import later
 from memtype.reading.width import narrowest, told_width
 from memtype.told import Register, Width
 
@@ -34,10 +35,10 @@ _WIDTH_LEAF = 0x8000_0008  # CPUID: EAX[7:0] is MAXPHYADDR
 _VENDORS = {b"GenuineIntel": "intel", b"AuthenticAMD": "amd", b"HygonGenuine": "amd"}
 
 _NUMBERS = "|".join(f"{index}|0x0*{index:x}" for index in sorted(reg.KNOWN_MSRS))
-_SNIFF_LIST = re.compile(rf'\\?"(?:{"|".join(_INDEX_KEYS)})\\?"\s*:\s*(?:\\?")?(?:{_NUMBERS})\b', re.I)
+_SNIFF_LIST = later(rf'\\?"(?:{"|".join(_INDEX_KEYS)})\\?"\s*:\s*(?:\\?")?(?:{_NUMBERS})\b', re.I)
 _HEX_NUMBERS = "|".join(f"{index:x}" for index in sorted(reg.KNOWN_MSRS))
-_SNIFF_MAP = re.compile(rf'"(?:0x0*(?:{_HEX_NUMBERS})|767|(?:IA32_|MSR_)*MTRR\w+)"\s*:', re.I)
-_OTHERS = re.compile(r'"env\.(?:mtrr_|pat")')
+_SNIFF_MAP = later(rf'"(?:0x0*(?:{_HEX_NUMBERS})|767|(?:IA32_|MSR_)*MTRR\w+)"\s*:', re.I)
+_OTHERS = later(r'"env\.(?:mtrr_|pat")')
 _WIDTH_KEYS = ("maxphyaddr", "phys_bits", "physbits", "phys-bits")
 
 

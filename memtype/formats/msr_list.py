@@ -24,6 +24,7 @@ from memtype.reading.clues import holding, words
 from memtype.reading.lines import LONGEST_LINE, squeeze, squeezed
 from memtype.reading.names import msr_index
 from memtype.reading.notes import MOST
+from memtype.reading.patterns import later
 from memtype.reading.width import encrypted_on, narrowest, width_on
 from memtype.told import Register, Width
 
@@ -38,7 +39,7 @@ _NAME = (
     r"|(?:SM|PRM)RR_?(?:PHYS)?_?(?:BASE|MASK)\b|TME_ACTIVATE|MKTME_KEYID|SMM_?(?:ADDR|MASK)|IORR_?(?:BASE|MASK)"
     r"|MMIO_?C(?:FG|ONF)_?BASE)[A-Za-z0-9_]*)"
 )
-_REGISTER = re.compile(
+_REGISTER = later(
     rf"^\s*(?:\[CHIPSEC\]\s*)?{_CPU}?(?P<word>{_WORD})?{_CPU2}?(?:"
     rf"(?P<name>{_NAME})\s*[,\s]?\s*(?:\(?(?:MSR\s*)?(?P<named>{_HEX})\)?(?=\s*[:=,]|\s+{_HEX}\s*$))?"
     rf"|(?P<index>{_HEX})\s*(?:[\[(]?\s*(?P<naming>{_NAME})\s*[\])]?)?"
@@ -46,32 +47,32 @@ _REGISTER = re.compile(
     r")[\s)\]]*(?P<sep>[:=,]|->|$|)\s*(?P<rest>.*)$",
     re.I,
 )
-_VALUE = re.compile(
+_VALUE = later(
     r"^(?:(?:0x)?(?P<high>[0-9a-f]{1,8}):(?:0x)?(?P<low>[0-9a-f]{8})|eax\s*=\s*(?:0x)?(?P<eax>[0-9a-f]{1,8})\s*,?\s*edx\s*=\s*(?:0x)?(?P<edx>[0-9a-f]{1,8})"
     r"|edx\s*=\s*(?:0x)?(?P<edx_first>[0-9a-f]{1,8})\s*,?\s*eax\s*=\s*(?:0x)?(?P<eax_last>[0-9a-f]{1,8})"
     r"|(?P<value>(?:0x)?[0-9a-f_]+)h?)"
     r"(?:\s*[(,;#/].*|\s+\[.*\])?$",
     re.I,
 )
-_SET = re.compile(r"^\{(?P<values>[^{}]*)\}$")
-_TRIPLE = re.compile(rf"^\s*(?P<cpu>\d{{1,9}})\s*[,;\s]\s*(?P<index>{_HEX})\s*[,;\s]\s*(?P<rest>{_HEX})$", re.I)
-_HEADING = re.compile(r"^\W*(?:cpu|core|processor|thread)\s*[#:]?\s*(\d+)(?:\W|msrs?|mtrrs?|registers?)*$", re.I)
-_COMMAND = re.compile(r"(?:^|[\s$#>|&;])(?P<tool>rdmsr|wrmsr)(?P<arguments>(?:\s+[-\w:]+)+)\s*(?:[#;&|].*)?$")
-_UNREADABLE = re.compile(r"(?:rdmsr|msr).{0,20}cannot read MSR\s+(0x[0-9a-f]+)", re.I)
-_AMD = re.compile(r"\bAuthenticAMD\b|\bHygonGenuine\b|^\W*vendor\W{1,3}AMD\b", re.M)
-_INTEL = re.compile(r"\bGenuineIntel\b|^\W*vendor\W{1,3}Intel\b", re.M)
-_PLAIN = re.compile(r"^\s*(0x)?[0-9a-f]+\s*$", re.I)
-_UNIQ = re.compile(r"\|\s*uniq\s+(?:-\w+\s+)*(?:-\w*c\w*|--count)\b")  # how many processors in a row hold a value
-_SORTED = re.compile(r"\|\s*sort\b")
-_COUNTED = re.compile(r"^\s*(?P<count>\d{1,9})\s+(?P<value>(?:0x)?[0-9a-f]+)\s*$", re.I)
+_SET = later(r"^\{(?P<values>[^{}]*)\}$")
+_TRIPLE = later(rf"^\s*(?P<cpu>\d{{1,9}})\s*[,;\s]\s*(?P<index>{_HEX})\s*[,;\s]\s*(?P<rest>{_HEX})$", re.I)
+_HEADING = later(r"^\W*(?:cpu|core|processor|thread)\s*[#:]?\s*(\d+)(?:\W|msrs?|mtrrs?|registers?)*$", re.I)
+_COMMAND = later(r"(?:^|[\s$#>|&;])(?P<tool>rdmsr|wrmsr)(?P<arguments>(?:\s+[-\w:]+)+)\s*(?:[#;&|].*)?$")
+_UNREADABLE = later(r"(?:rdmsr|msr).{0,20}cannot read MSR\s+(0x[0-9a-f]+)", re.I)
+_AMD = later(r"\bAuthenticAMD\b|\bHygonGenuine\b|^\W*vendor\W{1,3}AMD\b", re.M)
+_INTEL = later(r"\bGenuineIntel\b|^\W*vendor\W{1,3}Intel\b", re.M)
+_PLAIN = later(r"^\s*(0x)?[0-9a-f]+\s*$", re.I)
+_UNIQ = later(r"\|\s*uniq\s+(?:-\w+\s+)*(?:-\w*c\w*|--count)\b")  # how many processors in a row hold a value
+_SORTED = later(r"\|\s*sort\b")
+_COUNTED = later(r"^\s*(?P<count>\d{1,9})\s+(?P<value>(?:0x)?[0-9a-f]+)\s*$", re.I)
 _MOST_COUNTED = 1 << 13  # processors that one count may stand for: as many as Linux can run
-_JSON = re.compile(r"\s*(?:\{|\[\s*[\[{\"\]])")
+_JSON = later(r"\s*(?:\{|\[\s*[\[{\"\]])")
 _OTHERS = "|".join(f"{index:x}" for index in reg.KNOWN_MSRS if index >> 8 != 2)
 _WORDS = words(
     "0x", "mtrr", "pat", "syscfg", "topmem2", "top_mem2", "tme_activate", "rdmsr", "wrmsr",
     pattern=rf"(?:2[0-9a-f]{{2}}|{_OTHERS})\s*[:=]",
 )  # fmt: skip
-_FOREIGN = re.compile(r"^[ \t]*MSR 0x[0-9A-F]{8} = 0x[0-9A-F]{8}:0x[0-9A-F]{8} \(", re.M)  # inteltool
+_FOREIGN = later(r"^[ \t]*MSR 0x[0-9A-F]{8} = 0x[0-9A-F]{8}:0x[0-9A-F]{8} \(", re.M)  # inteltool
 
 
 def sniff(text: str) -> bool:

@@ -10,7 +10,6 @@ Numbers that are addresses or register values are hexadecimal strings. An object
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from memtype import rules
@@ -21,6 +20,7 @@ from memtype.mtrr import vendor_name
 from memtype.pat import Pat
 from memtype.reading import facts, values
 from memtype.reading import json as checked
+from memtype.reading.patterns import later
 from memtype.reading.width import told_width
 from memtype.told import Range, Register, Registers, Width, pair_numbers, pair_of
 from memtype.types import MemoryType
@@ -29,8 +29,8 @@ NAME = "memtype-json"
 SCHEMA = "memtype/1"
 _NAMELESS = (MemoryType.UNDEFINED, MemoryType.NOT_TOLD)  # no register names these
 
-_SNIFF = re.compile(r'"schema"\s*:\s*"memtype/')
-_KIND = re.compile(r'"(?:kind"\s*:\s*"machine"|machine"\s*:)')
+_SNIFF = later(r'"schema"\s*:\s*"memtype/')
+_KIND = later(r'"(?:kind"\s*:\s*"machine"|machine"\s*:)')
 
 
 def sniff(text: str) -> bool:

@@ -22,14 +22,15 @@ from memtype.pat import Pat
 from memtype.reading import values
 from memtype.reading.lines import bare, holds
 from memtype.reading.notes import not_told
+from memtype.reading.patterns import later
 
 NAME = "page-walk"
 
 _LEVELS = {"PGD": 5, "P4D": 4, "PUD": 3, "PMD": 2, "PTE": 1, "PDPT": 3, "PDE": 2}
 _ENTRY = r"(?:PGD|P4D|PUD|PMD|PTE) [0-9a-f]{1,40}"
-_LONG = re.compile(rf"^\s*(?P<walk>PGD [0-9a-f]{{1,40}}(?: {_ENTRY}){{0,4}})\s*(?P<bad>BAD)?\s*$")
-_SHORT = re.compile(r"^\s*(?P<walk>(?:\*(?:pdpt|pde|pte) = [0-9a-f]{1,40}\s*){1,3})(?P<bad>BAD)?\s*$")
-_WORD = re.compile(r"\*?(PGD|P4D|PUD|PMD|PTE|PDPT|PDE)(?: =)? ([0-9a-f]+)", re.I)
+_LONG = later(rf"^\s*(?P<walk>PGD [0-9a-f]{{1,40}}(?: {_ENTRY}){{0,4}})\s*(?P<bad>BAD)?\s*$")
+_SHORT = later(r"^\s*(?P<walk>(?:\*(?:pdpt|pde|pte) = [0-9a-f]{1,40}\s*){1,3})(?P<bad>BAD)?\s*$")
+_WORD = later(r"\*?(PGD|P4D|PUD|PMD|PTE|PDPT|PDE)(?: =)? ([0-9a-f]+)", re.I)
 _WORDS = ("pgd ", "*pde =", "*pdpt =")
 
 

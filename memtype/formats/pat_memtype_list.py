@@ -18,17 +18,16 @@ from memtype.machine import Machine
 from memtype.reading import values
 from memtype.reading.lines import holds, lines
 from memtype.reading.notes import not_told
+from memtype.reading.patterns import later
 
 NAME = "pat-memtype-list"
 
 _NAMES = r"(uncached-minus|uncached|write-combining|write-through|write-protected|write-back|broken)"
-_NEW = re.compile(rf"\s*PAT:\s*\[mem 0x([0-9a-f]+)-0x([0-9a-f]+)\]\s*{_NAMES}\s*$", re.I)
-_OLD = re.compile(rf"\s*{_NAMES} @ 0x([0-9a-f]+)-0x([0-9a-f]+)\s*$", re.I)
-_START = re.compile(rf"\s*(?:PAT:\s*\[mem |{_NAMES} @ )", re.I)
-_HEAD = re.compile(r"\s*PAT memtype list:", re.I)
-_SNIFF = re.compile(
-    rf"^[^\n]{{0,120}}(?:PAT memtype list:|\bPAT: \[mem 0x[0-9a-f]+-|{_NAMES} @ 0x[0-9a-f]+-)", re.I | re.M
-)
+_NEW = later(rf"\s*PAT:\s*\[mem 0x([0-9a-f]+)-0x([0-9a-f]+)\]\s*{_NAMES}\s*$", re.I)
+_OLD = later(rf"\s*{_NAMES} @ 0x([0-9a-f]+)-0x([0-9a-f]+)\s*$", re.I)
+_START = later(rf"\s*(?:PAT:\s*\[mem |{_NAMES} @ )", re.I)
+_HEAD = later(r"\s*PAT memtype list:", re.I)
+_SNIFF = later(rf"^[^\n]{{0,120}}(?:PAT memtype list:|\bPAT: \[mem 0x[0-9a-f]+-|{_NAMES} @ 0x[0-9a-f]+-)", re.I | re.M)
 
 
 def sniff(text: str) -> bool:

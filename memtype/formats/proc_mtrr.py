@@ -15,16 +15,17 @@ from memtype.errors import ParseError
 from memtype.machine import Machine, Note
 from memtype.reading import values
 from memtype.reading.lines import holds, lines
+from memtype.reading.patterns import later
 from memtype.reading.registers import Listing, def_type, machine_of
 from memtype.reading.values import decimal, type_register
 from memtype.told import ALL, Range, Register, pair_numbers
 
 NAME = "proc-mtrr"
 
-_START = re.compile(r"\s*reg\d{1,3}\s*:\s*base\s*=")
-_ANYWHERE = re.compile(r"\breg\d{1,3}\s*:\s*base\s*=\s*0x")
+_START = later(r"\s*reg\d{1,3}\s*:\s*base\s*=")
+_ANYWHERE = later(r"\breg\d{1,3}\s*:\s*base\s*=\s*0x")
 _TYPE = r"(?P<type>[a-z][a-z-]*|\?)"
-_LINE = re.compile(
+_LINE = later(
     r"\s*reg(?P<reg>\d{1,3})\s*:\s*base\s*=\s*0x(?P<base>[0-9a-f]+)\s*\(\s*\d+\s*MB\s*\)\s*,"
     r"\s*size\s*=\s*(?P<size>\d+)\s*(?P<unit>[KM])B\s*"
     rf"(?:,\s*count\s*=\s*\d+\s*:\s*{_TYPE}|:\s*{_TYPE.replace('<type>', '<old>')}\s*,\s*count\s*=\s*\d+)\s*$",

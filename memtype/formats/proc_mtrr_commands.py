@@ -16,20 +16,21 @@ from memtype import rules
 from memtype.machine import Machine
 from memtype.reading import values
 from memtype.reading.lines import squeezed
+from memtype.reading.patterns import later
 from memtype.reading.registers import Listing, def_type, machine_of, read_remark
 from memtype.reading.values import type_register
 from memtype.told import Range
 
 NAME = "proc-mtrr-commands"
 
-_START = re.compile(r"^[ \t]*(?:[$>]\s+)?(?:sudo\s+)?echo\s")
-_ADD = re.compile(
+_START = later(r"^[ \t]*(?:[$>]\s+)?(?:sudo\s+)?echo\s")
+_ADD = later(
     r"echo\s+(?:-n\s+)?[\"']?base\s*=\s*(?P<base>0x[0-9a-f]+)\s+size\s*=\s*(?P<size>0x[0-9a-f]+)\s+"
     r"type\s*=\s*(?P<type>[a-z-]+)[\"']?\s*(?:>\|?|\|)",
     re.I,
 )
-_DISABLE = re.compile(r"echo\s+(?:-n\s+)?[\"']?disable\s*=\s*(?P<n>\d+)[\"']?\s*(?:>\|?|\|)")
-_SNIFF = re.compile(_START.pattern + r".{0,200}\b(?:base|disable)\s*=.{0,200}/proc/mtrr", re.M)
+_DISABLE = later(r"echo\s+(?:-n\s+)?[\"']?disable\s*=\s*(?P<n>\d+)[\"']?\s*(?:>\|?|\|)")
+_SNIFF = later(_START.pattern + r".{0,200}\b(?:base|disable)\s*=.{0,200}/proc/mtrr", re.M)
 
 
 def sniff(text: str) -> bool:

@@ -8,7 +8,6 @@ MAXPHYADDR is not told, and QEMU may have filled the masks up to bit 51.
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from memtype import rules
@@ -18,13 +17,14 @@ from memtype.machine import Machine
 from memtype.reading import json as checked
 from memtype.reading import registers as reg
 from memtype.reading import values
+from memtype.reading.patterns import later
 from memtype.told import Register
 
 NAME = "qemu-json"
 
-_SECTION = re.compile(r"cpu \((\d{1,9})\)")
-_SNIFF = re.compile(r'"env\.(?:mtrr_(?:var|fixed|deftype)|pat)(?:\[\d+\])?"\s*:')
-_ELEMENT = re.compile(r"(.*)\[(\d{1,4})\]")
+_SECTION = later(r"cpu \((\d{1,9})\)")
+_SNIFF = later(r'"env\.(?:mtrr_(?:var|fixed|deftype)|pat)(?:\[\d+\])?"\s*:')
+_ELEMENT = later(r"(.*)\[(\d{1,4})\]")
 
 
 def sniff(text: str) -> bool:

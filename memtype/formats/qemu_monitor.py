@@ -23,19 +23,20 @@ from memtype.reading.clues import holding, words
 from memtype.reading.lines import squeezed
 from memtype.reading.names import msr_index
 from memtype.reading.notes import not_told
+from memtype.reading.patterns import later
 from memtype.reading.width import told_width
 from memtype.told import Register, Width
 
 NAME = "qemu-monitor"
 
-_CPU = re.compile(r"^\s*CPU#(\d+)\s*$")
-_CR0 = re.compile(r"\bCR0=([0-9a-f]+)\b", re.I)
-_NAMED = re.compile(r"\b((?:MTRR|IA32_|MSR_)\w*|PAT)=([0-9a-z]+)\b", re.I)
-_HMP = re.compile(r"\bCR0=[0-9a-f]{8,16}\b.{0,99}\bCR[24]=", re.I)
+_CPU = later(r"^\s*CPU#(\d+)\s*$")
+_CR0 = later(r"\bCR0=([0-9a-f]+)\b", re.I)
+_NAMED = later(r"\b((?:MTRR|IA32_|MSR_)\w*|PAT)=([0-9a-z]+)\b", re.I)
+_HMP = later(r"\bCR0=[0-9a-f]{8,16}\b.{0,99}\bCR[24]=", re.I)
 _WORDS = words("cr0=")
-_QMP = re.compile(r'"(?:QMP|return|execute)"\s*:')
-_BITS = re.compile(r'"(?:phys-bits|host-phys-bits-limit)"\s*:\s*(\d{1,9})')
-_QOM_WIDTH = re.compile(r'"property"\s*:\s*"phys-bits"')
+_QMP = later(r'"(?:QMP|return|execute)"\s*:')
+_BITS = later(r'"(?:phys-bits|host-phys-bits-limit)"\s*:\s*(\d{1,9})')
+_QOM_WIDTH = later(r'"property"\s*:\s*"phys-bits"')
 
 
 def sniff(text: str) -> bool:

@@ -17,12 +17,13 @@ from memtype.machine import Machine, RamRange
 from memtype.reading import values
 from memtype.reading.lines import squeezed
 from memtype.reading.notes import not_told
+from memtype.reading.patterns import later
 
 NAME = "seabios"
 
-_SNIFF = re.compile(r"^SeaBIOS \(version |^e820 map has \d+ items:", re.M)
-_HEAD = re.compile(r"\be820 map has (\d+) items:")
-_ITEM = re.compile(r"^\s*\d+: ([0-9a-f]{16}) - ([0-9a-f]{16}) = (\d+) (\S+)\s*$")
+_SNIFF = later(r"^SeaBIOS \(version |^e820 map has \d+ items:", re.M)
+_HEAD = later(r"\be820 map has (\d+) items:")
+_ITEM = later(r"^\s*\d+: ([0-9a-f]{16}) - ([0-9a-f]{16}) = (\d+) (\S+)\s*$")
 _KINDS = {"RAM": "usable", "RESERVED": "reserved", "ACPI": "ACPI data", "NVS": "ACPI NVS", "UNUSABLE": "unusable"}
 
 

@@ -20,15 +20,16 @@ from memtype.machine import Machine
 from memtype.reading import registers as reg
 from memtype.reading import values
 from memtype.reading.lines import holds, lines
+from memtype.reading.patterns import later
 from memtype.told import Register
 
 NAME = "slim-bootloader"
 
-_ENABLED = re.compile(r"^\s*MTRRs\.*:\s*(\w+)\s*$", re.I)
-_FIXED = re.compile(r"^\s*Fixed MTRRs\.*:\s*(\w+)\s*$", re.I)
-_DEFAULT = re.compile(r"^\s*Default\.+:\s*(\S[\w /-]{0,40}?)\s*$", re.I)
-_PAIR = re.compile(r"^\s*IA32_MTRR_PHYS(?:BASE|MASK)_?\d+ \((0x[0-9a-f]+)\):\s*(\S*)\s*$", re.I)
-_HEAD = re.compile(r"^\s*Variable MTRRs\s*$", re.I)
+_ENABLED = later(r"^\s*MTRRs\.*:\s*(\w+)\s*$", re.I)
+_FIXED = later(r"^\s*Fixed MTRRs\.*:\s*(\w+)\s*$", re.I)
+_DEFAULT = later(r"^\s*Default\.+:\s*(\S[\w /-]{0,40}?)\s*$", re.I)
+_PAIR = later(r"^\s*IA32_MTRR_PHYS(?:BASE|MASK)_?\d+ \((0x[0-9a-f]+)\):\s*(\S*)\s*$", re.I)
+_HEAD = later(r"^\s*Variable MTRRs\s*$", re.I)
 _WORDS = ("enabled", "disabled")
 
 

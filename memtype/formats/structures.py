@@ -20,24 +20,25 @@ from memtype.machine import Machine
 from memtype.reading import registers as reg
 from memtype.reading import values
 from memtype.reading.clues import lowered
+from memtype.reading.patterns import later
 from memtype.told import Register
 
 NAME = "structures"
 
 _NUMBER = r"0x[0-9a-zA-Z_]+"
 _SUFFIX = r"(?:u64|u32|[uU]?[lL]{0,2})"
-_ENTRY = re.compile(rf"[{{(]\s*({_NUMBER}?)(?:_?{_SUFFIX})?\s*,\s*({_NUMBER}?)(?:_?{_SUFFIX})?\s*[}})]")
-_SETTINGS = re.compile(r"\bMTRR_SETTINGS\s+\w+\s*=\s*\{")
-_GROUPS = re.compile(  # { { fixed } }, { { base, mask }, … }, default
+_ENTRY = later(rf"[{{(]\s*({_NUMBER}?)(?:_?{_SUFFIX})?\s*,\s*({_NUMBER}?)(?:_?{_SUFFIX})?\s*[}})]")
+_SETTINGS = later(r"\bMTRR_SETTINGS\s+\w+\s*=\s*\{")
+_GROUPS = later(  # { { fixed } }, { { base, mask }, … }, default
     rf"\s*\{{\s*\{{(?P<fixed>[^{{}}]*)\}}\s*\}}\s*,\s*\{{\s*\{{(?P<pairs>(?:[^{{}}]|\{{[^{{}}]*\}})*)\}}\s*\}}\s*,"
     rf"\s*(?P<default>{_NUMBER}?){_SUFFIX}\s*,?\s*$"
 )
-_LENGTH = re.compile(r"\[\s*\(\s*u32\s*,\s*u64\s*\)\s*;\s*(\d{1,9})\s*\]")
-_END = re.compile(r"\}\s{0,99};")
-_LITERAL = re.compile(rf"({_NUMBER}?){_SUFFIX}\b")
-_MAY_DECLARE = re.compile(r"mtrr(?:_settings\s|\w{0,40}\s{0,9}(?:\[\d{0,9}\]|:\s{0,9}\[))")
+_LENGTH = later(r"\[\s*\(\s*u32\s*,\s*u64\s*\)\s*;\s*(\d{1,9})\s*\]")
+_END = later(r"\}\s{0,99};")
+_LITERAL = later(rf"({_NUMBER}?){_SUFFIX}\b")
+_MAY_DECLARE = later(r"mtrr(?:_settings\s|\w{0,40}\s{0,9}(?:\[\d{0,9}\]|:\s{0,9}\[))")
 _AHEAD, _BEHIND = 40, 300  # characters around it that `_DECLARED` looks at
-_DECLARED = re.compile(
+_DECLARED = later(
     r"\b(?:MTRR_SETTINGS\s{1,9}\w{1,80}|\w{0,40}mtrr\w{0,40}\s{0,9}(?:\[\d{0,9}\]|:\s{0,9}\[))[^{}=]{0,80}=", re.I
 )
 

@@ -17,20 +17,21 @@ from memtype.machine import Machine
 from memtype.reading import registers as reg
 from memtype.reading import values
 from memtype.reading.lines import squeezed
+from memtype.reading.patterns import later
 from memtype.reading.values import mtrr_type
 from memtype.told import Register, Width
 
 NAME = "u-boot"
 
-_HEADER = re.compile(r"^\s*Reg\s+Valid\s+Write-type\s+Base\b", re.I)
-_CPU = re.compile(r"^\s*CPU (\d+)\s*:", re.I)
-_START = re.compile(r"^\s*(?P<n>\d+)\s+(?P<valid>[YN])\s+(?P<type>[A-Z]\w+|\d)\s+[0-9a-f]", re.I)
-_ROW = re.compile(
+_HEADER = later(r"^\s*Reg\s+Valid\s+Write-type\s+Base\b", re.I)
+_CPU = later(r"^\s*CPU (\d+)\s*:", re.I)
+_START = later(r"^\s*(?P<n>\d+)\s+(?P<valid>[YN])\s+(?P<type>[A-Z]\w+|\d)\s+[0-9a-f]", re.I)
+_ROW = later(
     r"^\s*(?P<n>\d+)\s+(?P<valid>[YN])\s+(?P<type>[A-Z]\w+|\d)\s+"
     r"(?P<base>[0-9a-f]+)\s+(?P<mask>[0-9a-f]+)\s+(?P<size>[0-9a-f]+)\s*$",
     re.I,
 )
-_SNIFF = re.compile(r"^[ \t]*Reg\s+Valid\s+Write-type\s+Base\b", re.I | re.M)
+_SNIFF = later(r"^[ \t]*Reg\s+Valid\s+Write-type\s+Base\b", re.I | re.M)
 
 
 def sniff(text: str) -> bool:

@@ -18,23 +18,24 @@ from memtype.machine import Machine
 from memtype.reading import registers as reg
 from memtype.reading import values
 from memtype.reading.lines import squeezed
+from memtype.reading.patterns import later
 from memtype.reading.registers import bytes_registers
 from memtype.reading.values import mtrr_type, type_register
 from memtype.told import Register
 
 NAME = "windbg"
 
-_HEAD = re.compile(r"MTRR:\s+Var\s+(?P<count>\d+)\s*,(?P<words>.{0,120}?)Default:\s*(?P<type>\S+)", re.I)
-_FIXED = re.compile(
+_HEAD = later(r"MTRR:\s+Var\s+(?P<count>\d+)\s*,(?P<words>.{0,120}?)Default:\s*(?P<type>\S+)", re.I)
+_FIXED = later(
     r"(?<!\S)(?P<type>UC|WC|WT|WP|WB|[0-9]{1,2}|\?\?)\s*:(?P<first>[0-9a-f]{5})-(?P<last>[0-9a-f]{5})\b", re.I
 )
 _HALVES = r"([0-9a-f]{1,8}[:`][0-9a-f]{8})"
-_PAIR = re.compile(
+_PAIR = later(
     rf"^\s*(?P<n>\d+)\.\s+(?P<type>\S+?):\s+(?P<base>{_HALVES})\s+(?P<mask>{_HALVES})\s+(?P<size>{_HALVES})\s*$", re.I
 )
-_OFF = re.compile(r"^\s*(?P<n>\d+)\.\s*$")
+_OFF = later(r"^\s*(?P<n>\d+)\.\s*$")
 _SLOTS = {(span.base, span.base + span.size - 1): n for n, span in enumerate(rules.FIXED_RANGES)}
-_START = re.compile(r"^\s*\d+\.\s+\S+:\s")
+_START = later(r"^\s*\d+\.\s+\S+:\s")
 
 
 def sniff(text: str) -> bool:

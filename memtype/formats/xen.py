@@ -22,25 +22,26 @@ from memtype.reading import registers as reg
 from memtype.reading import values
 from memtype.reading.lines import LONGEST_LINE, bare, squeezed
 from memtype.reading.notes import differed, not_told
+from memtype.reading.patterns import later
 from memtype.reading.values import refusal, type_register
 from memtype.told import ALL, Register
 
 NAME = "xen"
 
 _PREFIX = "(XEN)"
-_CONSOLE = re.compile(r"\(XEN\).{0,40}?(?:MTRR default type:|MTRR (?:fixed|variable) ranges |\smtrr: your CPUs had)")
-_DEFAULT = re.compile(r"MTRR default type: (?P<type>\S+)")
-_SECTION = re.compile(r"MTRR (?P<what>fixed|variable) ranges (?P<on>enabled|disabled)")
-_FIXED = re.compile(r"\s+(?P<first>[0-9a-f]{5})-(?P<last>[0-9a-f]{5}) (?P<type>\S+)\s*$", re.I)
-_PAIR = re.compile(r"\s+(?P<n>\d+) base (?P<base>[0-9a-f]+) mask (?P<mask>[0-9a-f]+) (?P<type>\S+)\s*$", re.I)
-_OFF = re.compile(r"\s+(?P<n>\d+) disabled\s*$")
-_TOM2 = re.compile(r"TOM2: (?P<tom2>[0-9a-f]+)", re.I)
-_INCONSISTENT = re.compile(r"mtrr: your CPUs had inconsistent (?:(fixed|variable) MTRR|MTRR(deftype)) settings", re.I)
+_CONSOLE = later(r"\(XEN\).{0,40}?(?:MTRR default type:|MTRR (?:fixed|variable) ranges |\smtrr: your CPUs had)")
+_DEFAULT = later(r"MTRR default type: (?P<type>\S+)")
+_SECTION = later(r"MTRR (?P<what>fixed|variable) ranges (?P<on>enabled|disabled)")
+_FIXED = later(r"\s+(?P<first>[0-9a-f]{5})-(?P<last>[0-9a-f]{5}) (?P<type>\S+)\s*$", re.I)
+_PAIR = later(r"\s+(?P<n>\d+) base (?P<base>[0-9a-f]+) mask (?P<mask>[0-9a-f]+) (?P<type>\S+)\s*$", re.I)
+_OFF = later(r"\s+(?P<n>\d+) disabled\s*$")
+_TOM2 = later(r"TOM2: (?P<tom2>[0-9a-f]+)", re.I)
+_INCONSISTENT = later(r"mtrr: your CPUs had inconsistent (?:(fixed|variable) MTRR|MTRR(deftype)) settings", re.I)
 
-_VENDOR = re.compile(r"\(XEN\).{0,99}(?:\b(?P<amd>AuthenticAMD|SVM enabled|AMD-V)|\b(?:GenuineIntel|VMX enabled))")
+_VENDOR = later(r"\(XEN\).{0,99}(?:\b(?P<amd>AuthenticAMD|SVM enabled|AMD-V)|\b(?:GenuineIntel|VMX enabled))")
 
-_RECORD = re.compile(r"^[ \t]*MTRR: PAT (?P<pat>0x\S+), cap (?P<cap>0x\S+), default (?P<default>0x\S+)\s*$", re.M)
-_RECORD_LINE = re.compile(
+_RECORD = later(r"^[ \t]*MTRR: PAT (?P<pat>0x\S+), cap (?P<cap>0x\S+), default (?P<default>0x\S+)\s*$", re.M)
+_RECORD_LINE = later(
     r"^\s*(?:var (?P<var>\d+) (?P<base>0x\S+) (?P<mask>0x\S+)|fixed (?P<fixed>\d+) (?P<value>0x\S+))\s*$"
 )
 _SAVED_PAIRS = 8

@@ -17,6 +17,7 @@ from memtype.reading.clues import holding, words
 from memtype.reading.lines import bare
 from memtype.reading.names import msr_index
 from memtype.reading.notes import MOST, settled
+from memtype.reading.patterns import later
 from memtype.reading.text import Text
 from memtype.reading.values import quoted
 from memtype.told import Register, Registers, named, pair_numbers
@@ -25,21 +26,21 @@ _OURS = frozenset({rules.DEF_TYPE_MSR, rules.MTRRCAP, *rules.FIXED_MSRS}) | {
     index for n in range(rules.NUMBERED_PAIRS) for index in pair_numbers(n)
 }
 _WORDS = words("mtrr", "reg", "mask", "msr", "0x2", "0xfe", "000-", "800")
-_QUICK = re.compile(r"mtrr|reg ?\d|mask|msr|0x2[0-9a-f]{2}\b|\b0xfe\b|[0-9a-f]{5}-[0-9a-f]{5} |[0-9a-f]800\b", re.I)
+_QUICK = later(r"mtrr|reg ?\d|mask|msr|0x2[0-9a-f]{2}\b|\b0xfe\b|[0-9a-f]{5}-[0-9a-f]{5} |[0-9a-f]800\b", re.I)
 _VALUE = r"(?:0x)?[0-9a-f][0-9a-f_`]*h?"
-_NAME = re.compile(r"\b(?:MSR_|IA32_|AMD_|MSR )*MTRR[ _]?(?:phys?_?(?:base|mask)|fix|def|cap|variable)\w*", re.I)
-_BEHIND = re.compile(rf"\s*(?:\((?:MSR\s*)?0x[0-9a-f]+\))?\s*(?:[:=]|\bis\b|->|\s)\s*(?:{_VALUE}(?![\w-])|$)", re.I)
-_NUMBERED = re.compile(r"\s*\((?:MSR\s*)?0x[0-9a-f]+\)\s*:", re.I)
-_DEFAULT = re.compile(r"\bMTRR default type\s*:", re.I)
-_RANGE = re.compile(r"(?:^|[^\w.])reg ?(\d{1,4})\s*(?::|,?\s*base\b)", re.I)
-_MASKED = re.compile(rf"(?:^|\s)(?:(\d{{1,3}})\W{{1,4}})?base[\s:=]*{_VALUE}\W.{{0,40}}?\bmask[\s:=]*{_VALUE}\b", re.I)
-_FIXED = re.compile(r"(?:^|\s)([0-9a-f]{2}000)-([0-9a-f]{2}fff)\s+\S", re.I)
-_ROW = re.compile(
+_NAME = later(r"\b(?:MSR_|IA32_|AMD_|MSR )*MTRR[ _]?(?:phys?_?(?:base|mask)|fix|def|cap|variable)\w*", re.I)
+_BEHIND = later(rf"\s*(?:\((?:MSR\s*)?0x[0-9a-f]+\))?\s*(?:[:=]|\bis\b|->|\s)\s*(?:{_VALUE}(?![\w-])|$)", re.I)
+_NUMBERED = later(r"\s*\((?:MSR\s*)?0x[0-9a-f]+\)\s*:", re.I)
+_DEFAULT = later(r"\bMTRR default type\s*:", re.I)
+_RANGE = later(r"(?:^|[^\w.])reg ?(\d{1,4})\s*(?::|,?\s*base\b)", re.I)
+_MASKED = later(rf"(?:^|\s)(?:(\d{{1,3}})\W{{1,4}})?base[\s:=]*{_VALUE}\W.{{0,40}}?\bmask[\s:=]*{_VALUE}\b", re.I)
+_FIXED = later(r"(?:^|\s)([0-9a-f]{2}000)-([0-9a-f]{2}fff)\s+\S", re.I)
+_ROW = later(
     rf"^\W*(?:(?:cpu|core|thread|processor|msr|rdmsr|register|index|ecx)\W{{0,3}}(?:\d{{1,5}}\W{{1,3}})?)*"
     rf"(?:0x(?P<index>[0-9a-f]{{2,8}})|(?P<bare>2[0-9a-f]{{2}})h)[\s\])]*(?:[:=,|]|->|\s)\s*(?:{_VALUE}|0x\S*)\s*(?:$|[(,;#\[|}}])",
     re.I,
 )
-_PAIR = re.compile(r"^\W*(?:0x)?([0-9a-f]{8,16})[\s,:;/-]{1,5}(?:0x)?([0-9a-f]{8,16})\W*$", re.I)
+_PAIR = later(r"^\W*(?:0x)?([0-9a-f]{8,16})[\s,:;/-]{1,5}(?:0x)?([0-9a-f]{8,16})\W*$", re.I)
 _LONGEST = 1 << 12  # characters: no line that names a register is longer
 
 

@@ -11,13 +11,14 @@ from pathlib import Path
 
 from memtype import arrays
 from memtype.errors import ParseError
+from memtype.reading.patterns import later
 
 HEAD = 4096  # what `sniff_bytes` sees
 MAX_BYTES = 64 << 20  # the longest dmesg ring buffer is 32 MiB; a dump of registers is far smaller
 MAX_LINE = 1 << 20  # not for JSON, which may be one line
 
 _BEYOND_ASCII = re.compile(rb"[\x80-\xff]{1,4096}")
-_JSON = re.compile(r"\s*(?:\{|\[\s*[\[{\"])")  # a time stamp begins with "[" too
+_JSON = later(r"\s*(?:\{|\[\s*[\[{\"])")  # a time stamp begins with "[" too
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF32_LE, "utf-32"),  # begins as UTF-16's mark does

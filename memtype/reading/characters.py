@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-
+from memtype.reading.patterns import later
 from memtype.reading.text import Text
 
 _BLANKS = {ord(blank): " " for blank in "\t\f\v\x1f\xa0\u1680\u202f\u205f\u3000"} | dict.fromkeys(
@@ -15,7 +14,7 @@ _DASHES = dict.fromkeys((*range(0x2010, 0x2016), 0x2212), "-") | {0x201C: '"', 0
 TABLE = _BLANKS | _NOTHING | _BREAKS | _DASHES
 ASCII = [letter for letter in map(chr, TABLE) if letter.isascii()]
 STRANGE = "[" + "".join(map(chr, TABLE)) + "]"
-_ANSI = re.compile(
+_ANSI = later(
     r"\x1b(?:\[[0-9;?]*[A-Za-z]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[()][A-Z0-9])|\^\[\[[0-9;]*[mK]"  # "^[[1m": cat -v, less
 )
 

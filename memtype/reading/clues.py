@@ -9,6 +9,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from memtype.reading.patterns import later
+
 _BLOCK = 1 << 16  # characters: who asks for one line need not wait for the last
 
 
@@ -47,7 +49,7 @@ class Words:
 
 def words(*plain: str, pattern: str = "") -> Words:
     """Words that a line may hold, given in lower case; `pattern` stands for more of them."""
-    return Words(plain, re.compile(pattern) if pattern else None)
+    return Words(plain, later(pattern) if pattern else None)
 
 
 def holding(text: str, wanted: Words) -> Iterator[tuple[int, str]]:

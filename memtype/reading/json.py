@@ -9,9 +9,10 @@ from typing import Any
 
 from memtype.errors import ParseError
 from memtype.reading import values
+from memtype.reading.patterns import later
 
 _CPU_KEYS = ("cpu", "vcpu", "number", "vcpu_id", "cpu_id")
-_CPU_KEY = re.compile(r"(?:v?cpu[ _-]?)?([0-9]{1,6})", re.I)
+_CPU_KEY = later(r"(?:v?cpu[ _-]?)?([0-9]{1,6})", re.I)
 
 
 def load(text: str, source: str, several: bool = False) -> Any:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from memtype.reading.patterns import later
+
 _CLOCK = r"\d{1,2}:\d{2}:\d{2}"
-_PREFIX = re.compile(
+_PREFIX = later(
     "|".join(
         (
             r"<\d{1,3}>(?:\d\s(?=\d{4}-))?",  # a level, as dmesg -r and syslog print it
@@ -24,7 +26,7 @@ _PREFIX = re.compile(
         )
     )
 )
-_SYSLOG = re.compile(
+_SYSLOG = later(
     "|".join(
         (
             # syslog, journalctl: any language; a host that has no name yet; RFC 5424's empty fields
@@ -35,7 +37,7 @@ _SYSLOG = re.compile(
         )
     )
 )
-_BLANKS = re.compile(r"\s\s+|[^\S ]")  # what one blank stands for
+_BLANKS = later(r"\s\s+|[^\S ]")  # what one blank stands for
 LONGEST_LINE = 1 << 16  # characters: sets of values over thousands of processors are long
 _MOST_PREFIXES = 16  # loggers behind one another; a line of nothing else must not take long
 

@@ -14,19 +14,20 @@ from collections.abc import Sequence
 from memtype.reading import characters
 from memtype.reading.marks import front_of, mark_of
 from memtype.reading.openings import opens
+from memtype.reading.patterns import later
 from memtype.reading.text import Text
 
-_HEADER = re.compile(r"^Content-Transfer-Encoding:\s*quoted-printable\s*$", re.I | re.M)
-_CODE = re.compile(r"=(?:3D|20|09|0D|0A|2E|2D|46(?=rom)|1B|[89A-F][0-9A-F])")
+_HEADER = later(r"^Content-Transfer-Encoding:\s*quoted-printable\s*$", re.I | re.M)
+_CODE = later(r"=(?:3D|20|09|0D|0A|2E|2D|46(?=rom)|1B|[89A-F][0-9A-F])")
 # no register prints "=3D" before a blank or 0x, "=20" as a line's end, the bytes of one sign, a soft break
-_SURE = re.compile(
+_SURE = later(
     r"=(?:3D(?=0x|[^0-9A-Fa-f\s]|\s\S)|20$(?<![0-9A-Fa-f=]=20)|(?:C2|E2=80|E3=80|EF=BB)=[89AB][0-9A-F]"
     r"|\n(?<=[^=]=\n))",
     re.M,
 )
-_SIGNS = re.compile(r"=(?:3D|20|\n|C2|E2|E3|EF)")
+_SIGNS = later(r"=(?:3D|20|\n|C2|E2|E3|EF)")
 _MANY = 4  # so many values do not all begin with the digits 3D
-_RUN = re.compile(r"(?:=[0-9A-F]{2})+")
+_RUN = later(r"(?:=[0-9A-F]{2})+")
 
 
 def shows(text: str) -> bool:
@@ -74,8 +75,8 @@ def _bytes(run: re.Match[str]) -> str:
         return data.decode("cp1252", "replace")
 
 
-_QUOTE = re.compile(r" {0,3}(?:>|[A-Z][A-Za-z]{0,3} ?>)(?: ?>| ?[A-Z][A-Za-z]{0,3}>)* ?")  # "> > ", ">> ", "AB> "
-_BAR = re.compile(r" {0,3}(?:\| )+(?=[^|]*$)")
+_QUOTE = later(r" {0,3}(?:>|[A-Z][A-Za-z]{0,3} ?>)(?: ?>| ?[A-Z][A-Za-z]{0,3}>)* ?")  # "> > ", ">> ", "AB> "
+_BAR = later(r" {0,3}(?:\| )+(?=[^|]*$)")
 
 
 def unquoted(text: Text) -> Text:

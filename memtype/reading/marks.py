@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from itertools import groupby
 
 from memtype.reading.openings import opens
+from memtype.reading.patterns import later
 from memtype.reading.text import Text, is_hex_row
 
-_FENCE = re.compile(r" *(?:`{3,}|~{3,}) *[\w+.-]* *$")
-_TICKS = re.compile(r"(?<![0-9A-Fa-f])`+|`+(?![0-9A-Fa-f`])")  # fffff800`12345678 is WinDbg's
-_BOLD = re.compile(r"(?<!\S)(\*\*|__)([^\s*](?:[^*\n]{0,80}[^\s*])?)\1(?=[\s:,;.=]|$)")
-_ROW = re.compile(r" *\|(?:[^|\n]*\|)+ *$")
-_RULE = re.compile(r"(?=.*[|+])(?=.*(?:--|==))[-=|+: ]+$")  # |---|:-:|, +-----+=====+
+_FENCE = later(r" *(?:`{3,}|~{3,}) *[\w+.-]* *$")
+_TICKS = later(r"(?<![0-9A-Fa-f])`+|`+(?![0-9A-Fa-f`])")  # fffff800`12345678 is WinDbg's
+_BOLD = later(r"(?<!\S)(\*\*|__)([^\s*](?:[^*\n]{0,80}[^\s*])?)\1(?=[\s:,;.=]|$)")
+_ROW = later(r" *\|(?:[^|\n]*\|)+ *$")
+_RULE = later(r"(?=.*[|+])(?=.*(?:--|==))[-=|+: ]+$")  # |---|:-:|, +-----+=====+
 
 
 def _unticked(line: str) -> str:
@@ -45,8 +46,8 @@ def _cells(line: str, ruled: bool) -> str:
     return line
 
 
-MARK = re.compile(r" *(//+|#+|\*|--?|\+|;+|%+|[•◦‣·]|REM|\d{1,4}[.)])(?: (?= *\S)| *$)")
-_DIFF_LINE = re.compile(r"([-+])(?![-+]{2} )(.*)$")
+MARK = later(r" *(//+|#+|\*|--?|\+|;+|%+|[•◦‣·]|REM|\d{1,4}[.)])(?: (?= *\S)| *$)")
+_DIFF_LINE = later(r"([-+])(?![-+]{2} )(.*)$")
 
 
 def marks(text: Text) -> Text:
@@ -91,7 +92,7 @@ def diff_signs(lines: Sequence[str]) -> frozenset[str]:
 
 
 _ITEM = r"(?:0x[0-9a-fA-F]{1,8}|(?:MSR_|IA32_|MTRR)\w{1,32}) ?[=:] ?(?:0x)?[0-9a-fA-F]+"
-ITEMS = re.compile(rf" *{_ITEM}(?: ?[,;] *{_ITEM})+ ?[,;.]? *$")
+ITEMS = later(rf" *{_ITEM}(?: ?[,;] *{_ITEM})+ ?[,;.]? *$")
 
 
 def _registers(line: str) -> str:

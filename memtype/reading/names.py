@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 
 from memtype import rules
+from memtype.reading.patterns import later
 
-_PAIR_NAME = re.compile(r"(?:MTRR)?(?:PHYS?|VARIABLE)(BASE|MASK)(\d{1,2})")
-_FIXED_NAME = re.compile(r"(?:MTRR)?FIX(?:ED)?((?:64K|16K|4K)[0-9A-F]{5})")
+_PAIR_NAME = later(r"(?:MTRR)?(?:PHYS?|VARIABLE)(BASE|MASK)(\d{1,2})")
+_FIXED_NAME = later(r"(?:MTRR)?FIX(?:ED)?((?:64K|16K|4K)[0-9A-F]{5})")
 _FIXED_INDEX = {name.replace("FIX", "").replace("_", ""): msr for name, msr in zip(rules.FIXED_NAMES, rules.FIXED_MSRS)}
 _OTHER_NAMES = {
     "MTRRCAP": rules.MTRRCAP, "MTRRCAPABILITY": rules.MTRRCAP,

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 
+from memtype.reading.patterns import later
+
 _STAMP = (
     r"\[\s*\d+\.\d+|\[[^\[\]]{0,40}\d:\d{2}:\d{2}|<\d{1,3}>\s?\[|\(XEN\)|[A-Z][a-z]{2}\s+\d{1,2} \d{2}:\d{2}:\d{2} "
 )
@@ -27,8 +29,8 @@ _FIRMWARE = (
     r"|(?:uncached|write)[a-z-]* @ 0x|var \d+ 0x|fixed \d+ 0x"
 )
 _CODE = r"[{}\[(]\s*(?:[\"\.0}\]{]|$)|\"[\w.]+\"\s*:"
-_OPENING = re.compile(rf"\s*(?:{_STAMP}|{_LINUX}|{_REGISTERS}|{_FIRMWARE})", re.I)
-_OPENING_CODE = re.compile(rf"\s*(?:{_CODE})")
+_OPENING = later(rf"\s*(?:{_STAMP}|{_LINUX}|{_REGISTERS}|{_FIRMWARE})", re.I)
+_OPENING_CODE = later(rf"\s*(?:{_CODE})")
 
 
 def opens(line: str) -> bool:

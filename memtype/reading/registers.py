@@ -13,6 +13,7 @@ from memtype.machine import Cpu, Machine
 from memtype.mtrr import vendor_name
 from memtype.pat import Pat
 from memtype.reading.notes import not_told, settled
+from memtype.reading.patterns import later
 from memtype.reading.values import MAX_CPUS, number, refusal
 from memtype.reading.width import told_width
 from memtype.told import ALL, Range, Register, Registers, Width, named, pair_of
@@ -61,7 +62,7 @@ def def_type(kind: Register | None, on: bool | None, fixed: bool | None, line: i
 
 # --- the remark: what a list of registers says beside its registers --------------------------------------------------
 
-_REMARK = re.compile(r"memtype/1:((?:\s[a-z_0-9]+=[A-Za-z0-9]+)+)(\send\b)?")
+_REMARK = later(r"memtype/1:((?:\s[a-z_0-9]+=[A-Za-z0-9]+)+)(\send\b)?")
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,10 +8,11 @@ from typing import Any
 
 from memtype.errors import MemtypeError, ParseError
 from memtype.machine import Machine, Note
+from memtype.reading.patterns import later
 from memtype.reading.text import Text
 from memtype.told import Registers, Width
 
-_LINE = re.compile(r"\bline (\d{1,9})\b")
+_LINE = later(r"\bline (\d{1,9})\b")
 
 
 def renumbered(machine: Machine, text: Text) -> Machine:

@@ -20,6 +20,7 @@ from memtype.reading.lines import bare
 from memtype.reading.mail import is_classic_diff
 from memtype.reading.marks import diff_signs
 from memtype.reading.openings import opens_code
+from memtype.reading.patterns import later
 from memtype.reading.text import Text
 from memtype.told import Registers
 
@@ -27,8 +28,8 @@ MOST = 256  # states in one text
 _SHOWN = 8  # states that a note lists
 
 _WORDS = words("linux version", "mtrr", "e820", "base", "msr", "0x", "cpu", "core", "proc", pattern=r"reg\d")
-_BOOT = re.compile(r"\s*Linux version (\S+)")
-_BOOTS_ON = re.compile(r"Command line:|BIOS-|e820|x86/fpu|KERNEL supported|MTRR|DMI")
+_BOOT = later(r"\s*Linux version (\S+)")
+_BOOTS_ON = later(r"Command line:|BIOS-|e820|x86/fpu|KERNEL supported|MTRR|DMI")
 _KINDS = (  # of what a log tells: by which words, and under which key
     ("log", r"MTRR (default type):\s*[a-z?]"),
     ("log", r"MTRR (fixed|variable) ranges (?:en|dis)abled"),
@@ -41,15 +42,15 @@ _KINDS = (  # of what a log tells: by which words, and under which key
     ("inteltool", r"CPU: (ID) 0x"),
     ("inteltool", r"=+ (SHARED) MSRs"),
 )
-_LOG = re.compile(rf"\s*(?:{'|'.join(pattern for _, pattern in _KINDS)})", re.I)
-_COMMAND = re.compile(r"(?:^|[\s$#>])rdmsr((?:\s+-\w+(?:\s+\d+(?=\s))?)*\s+(?:0x[0-9a-f]+|\d+))\s*(?:[|;#].*)?$", re.I)
-_WRITE = re.compile(r"(?:^|[\s$#>])wrmsr((?:\s+-\w+(?:\s+\d+(?=\s))?)*\s+(?:0x[0-9a-f]+|\d+))\s+\w", re.I)
-_CPU = re.compile(r"(?:^|[\s\[(])(?:v?cpu|core|processor|thread|lcpu)(?:\s*[#:])?\s*(\d{1,6})\b", re.I)
-_CPUS = re.compile("cpu|core|proc|thread")
-_FIRST = re.compile(r"\s*(\d{1,6})\s*[,;\s]\s*0x[0-9a-f]+\s*[,;\s]\s*0x[0-9a-f]+\s*$", re.I)
-_STAMP = re.compile(r"\s*(?:<\d+>)?\[\s*(\d{1,7}\.\d+)\]")
-_COMMENT = re.compile(r"\s*(?:#|//|/\*)")
-_DRESS = re.compile(r"^[\s#=*\[\-:>$]+|[\s#=*\]\-:]+$")
+_LOG = later(rf"\s*(?:{'|'.join(pattern for _, pattern in _KINDS)})", re.I)
+_COMMAND = later(r"(?:^|[\s$#>])rdmsr((?:\s+-\w+(?:\s+\d+(?=\s))?)*\s+(?:0x[0-9a-f]+|\d+))\s*(?:[|;#].*)?$", re.I)
+_WRITE = later(r"(?:^|[\s$#>])wrmsr((?:\s+-\w+(?:\s+\d+(?=\s))?)*\s+(?:0x[0-9a-f]+|\d+))\s+\w", re.I)
+_CPU = later(r"(?:^|[\s\[(])(?:v?cpu|core|processor|thread|lcpu)(?:\s*[#:])?\s*(\d{1,6})\b", re.I)
+_CPUS = later("cpu|core|proc|thread")
+_FIRST = later(r"\s*(\d{1,6})\s*[,;\s]\s*0x[0-9a-f]+\s*[,;\s]\s*0x[0-9a-f]+\s*$", re.I)
+_STAMP = later(r"\s*(?:<\d+>)?\[\s*(\d{1,7}\.\d+)\]")
+_COMMENT = later(r"\s*(?:#|//|/\*)")
+_DRESS = later(r"^[\s#=*\[\-:>$]+|[\s#=*\]\-:]+$")
 _LABEL = 40  # characters
 _REACH = 4096  # lines above a telling in which a clock that starts anew is looked for
 _NEAR = 5  # lines

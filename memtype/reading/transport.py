@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from memtype.reading import characters, mail, marks, web, wraps
+from memtype.reading.patterns import later
 from memtype.reading.text import Text
 
 _ROUNDS = 8  # transports behind one another: a mail that quotes a web page that shows a table
@@ -54,7 +55,7 @@ class _Step:
         return str(undone), undone
 
 
-_DOCUMENT = re.compile(r"\s*(?:\{\s*[\"}]|\[\s*[\[{])(?![^\n]*<br ?/?>)")
+_DOCUMENT = later(r"\s*(?:\{\s*[\"}]|\[\s*[\[{])(?![^\n]*<br ?/?>)")
 
 
 def _any_of(*words: str) -> Callable[[str], bool]:
@@ -63,14 +64,12 @@ def _any_of(*words: str) -> Callable[[str], bool]:
 
 def _begins(pattern: str, *signs: str) -> Callable[[str], bool]:
     """Whether a line begins with the pattern, which holds one of the signs if there are any."""
-    first, later = (
-        re.compile(pattern, re.M),
-        re.compile(f"\n(?:{pattern})", re.M),
-    )  # one letter in front is found quickly
+    first = later(pattern, re.M)
+    below = later(f"\n(?:{pattern})", re.M)  # one letter in front is found quickly
 
     def shows(text: str) -> bool:
         held = not signs or any(sign in text for sign in signs)
-        return held and (first.match(text) or later.search(text)) is not None
+        return held and (first.match(text) or below.search(text)) is not None
 
     return shows
 
@@ -86,7 +85,7 @@ def _strange(text: str) -> bool:
     return _STRANGE.search(text) is not None
 
 
-_SIGN, _STRANGE = re.compile(web.SIGN, re.I), re.compile(characters.STRANGE)
+_SIGN, _STRANGE = later(web.SIGN, re.I), later(characters.STRANGE)
 
 
 _CHARACTER_STEPS = (

@@ -6,17 +6,18 @@ import html
 import re
 
 from memtype.reading import characters
+from memtype.reading.patterns import later
 from memtype.reading.text import Text
 
-_TAG = re.compile(
+_TAG = later(
     r"</?(?P<name>br|p|div|tr|li|ul|ol|pre|blockquote|table|tbody|thead|h[1-6]|hr|html|head|body|section|article"
     r"|span|code|tt|samp|kbd|b|i|u|em|strong|font|small|a|td|th|wbr|mark|img|title|meta|link)(?:\s[^<>]*)?/?>",
     re.I,
 )
-_BREAKING = re.compile(r"br|p|div|tr|li|[uo]l|pre|blockquote|table|h[1-6]|hr")
-_MARK_ALONE = re.compile(r"^([ `>|•*#/;.\d-]{1,8})\n+")  # "// <p>": the mark belongs to what the tag begins
-_ENTITY = re.compile(r"&(?:#\d{1,7}|#x[0-9a-f]{1,6}|[a-z][a-z0-9]{1,31});", re.I)
-_AMPERSANDS = re.compile(r"&(?:amp;)+(?=#|\w)")
+_BREAKING = later(r"br|p|div|tr|li|[uo]l|pre|blockquote|table|h[1-6]|hr")
+_MARK_ALONE = later(r"^([ `>|•*#/;.\d-]{1,8})\n+")  # "// <p>": the mark belongs to what the tag begins
+_ENTITY = later(r"&(?:#\d{1,7}|#x[0-9a-f]{1,6}|[a-z][a-z0-9]{1,31});", re.I)
+_AMPERSANDS = later(r"&(?:amp;)+(?=#|\w)")
 SIGN = (
     r"</?(?:br|p|div|tr|li|pre|blockquote|table|td|span|code|tt|b|i|strong|em|font|a|h\d|ul|ol|html|body)[\s/>]"
     rf"|{_ENTITY.pattern}"
@@ -43,10 +44,10 @@ def unmarked(text: Text) -> Text:
 
 
 _QUOTED = r"\"(?:[^\"\\]|\\.)*\""
-_STRING = re.compile(rf" *\[? *({_QUOTED}|'(?:[^'\\]|\\.)*')(?: ?[,+\\\]]){{0,2}}$")
-_STRINGS = re.compile(rf" *\[ *{_QUOTED}(?: ?, *{_QUOTED})+ *\]?,?$")
-_BRACKET = re.compile(r" *[\[\]],? *$")
-_ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|(.))")
+_STRING = later(rf" *\[? *({_QUOTED}|'(?:[^'\\]|\\.)*')(?: ?[,+\\\]]){{0,2}}$")
+_STRINGS = later(rf" *\[ *{_QUOTED}(?: ?, *{_QUOTED})+ *\]?,?$")
+_BRACKET = later(r" *[\[\]],? *$")
+_ESCAPE = later(r"\\(?:u([0-9a-fA-F]{4})|(.))")
 _ESCAPES = {"n": "\n", "t": " ", "r": "", "b": "", "f": " "}
 
 

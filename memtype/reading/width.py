@@ -7,18 +7,19 @@ from collections.abc import Iterable
 
 from memtype.arrays import check_maxphyaddr
 from memtype.errors import InputError, ParseError
+from memtype.reading.patterns import later
 from memtype.reading.values import number, refusal
 from memtype.told import Width
 
 # Linux takes the bits that memory encryption uses off before it prints this (/proc/cpuinfo, lscpu).
-_REDUCED = re.compile(r"\baddress sizes?\s*:\s*(\d{1,9}) bits physical", re.I)
-_PLAIN = re.compile(
+_REDUCED = later(r"\baddress sizes?\s*:\s*(\d{1,9}) bits physical", re.I)
+_PLAIN = later(
     r"(?<!guest )\b(?:phys(?:ical)?[ _-]?addr(?:ess)?[ _-]?(?:size|width|bits)|physbits|phys[_-]bits|maxphyaddr)"
     r"(?:\s*\(bits\))?[\"']?\s{0,9}[:=(]?\s{0,3}(?:0x[0-9a-f]{1,4}\s*\()?(\d{1,9})\b(?![x:])",
     re.I,
 )
 _HEX8 = r"(?:0x)?[0-9a-f]{8}\b"
-_LEAF = re.compile(
+_LEAF = later(
     rf"(?<![0-9a-f])(?:0x)?(8000000[8]|8000001[f])h?\b(?:[^\n]{{0,24}}?\beax\s*[=:]\s*|\W{{1,4}}(?={_HEX8}\W+{_HEX8}))"
     rf"(?P<eax>{_HEX8})(?:\W+(?:ebx\s*[=:]\s*)?(?P<ebx>{_HEX8}))?",
     re.I,

@@ -13,12 +13,13 @@ from itertools import takewhile
 
 from memtype.reading.lines import is_bare
 from memtype.reading.openings import opens, opens_code
+from memtype.reading.patterns import later
 from memtype.reading.text import Text
 
 _TYPE = r"(?:uncach(?:able|ed|ed-minus)|write-(?:combining|through|protect(?:ed)?|back)|\?)"
 _HEX = r"(?:0x)?[0-9a-f]+"
 _MESSAGES = tuple(  # a word that it holds, in lower case; how it begins; how it ends
-    (word, re.compile(begins, re.I), re.compile(rf"(?:{ends})\s*$", re.I))
+    (word, later(begins, re.I), later(rf"(?:{ends})\s*$", re.I))
     for word, begins, ends in (
         ("reg", r"\breg\d{1,3}\s*:\s*base\s*=", rf"count\s*=\s*\d+:\s*{_TYPE}|:\s*{_TYPE},\s*count\s*=\s*\d+"),
         (" base ", r"\b\d{1,3} +base +[0-9a-f]", rf"mask\s+[0-9a-f]+,?\s+{_TYPE}"),
@@ -47,19 +48,15 @@ _MESSAGES = tuple(  # a word that it holds, in lower case; how it begins; how it
         ("setting variable", r"\bSetting variable MTRR \d+,", r"type (?:U[C]|W[CTPB])"),
     )
 )
-_WORDS = re.compile(
-    "MTRR|mtrr|base|mask|BIOS|e820|PAT|Xen:|MSR|: 0|0x|map pfn|memory types|gran_size|_memtype|memtype_"
-)
+_WORDS = later("MTRR|mtrr|base|mask|BIOS|e820|PAT|Xen:|MSR|: 0|0x|map pfn|memory types|gran_size|_memtype|memtype_")
 # words that only continue: "ACPI" + "data", memcontrol's flags
 _FLAG = r"(?:force|fixed-base|fixed-length|set-by-firmware|active|busy|bogus)"
-_MORE = re.compile(rf"\s*(?:data|NVS|memory|RAM|\(type \d+\)|{_FLAG}(?:\s+{_FLAG})*)\s*$")
-_OPEN_END = re.compile(
-    r"\]\s+(?:ACPI|un(?:usable|accepted)|persistent|device|soft)$|^\s*0x[0-9a-f]+/0x\S+\s+\S+\s", re.I
-)
+_MORE = later(rf"\s*(?:data|NVS|memory|RAM|\(type \d+\)|{_FLAG}(?:\s+{_FLAG})*)\s*$")
+_OPEN_END = later(r"\]\s+(?:ACPI|un(?:usable|accepted)|persistent|device|soft)$|^\s*0x[0-9a-f]+/0x\S+\s+\S+\s", re.I)
 _LONGEST = 200  # characters: no mail program leaves more on a line that it breaks
-_HYPHEN = re.compile(r"[a-z0-9]-$")  # write-back, 1f0000000-1f0100000; not the PAT entry "UC-"
+_HYPHEN = later(r"[a-z0-9]-$")  # write-back, 1f0000000-1f0100000; not the PAT entry "UC-"
 _MOST_LINES = 3  # below the first: a message of 200 columns
-_STAMPED = re.compile(r"\s*(?:<\d+>)?\[\s*\d+\.\d{1,6}\]")
+_STAMPED = later(r"\s*(?:<\d+>)?\[\s*\d+\.\d{1,6}\]")
 _MARGIN = 70, 82  # a line is broken where its next word would end beyond the margin: 72 to 80, and quoting
 
 

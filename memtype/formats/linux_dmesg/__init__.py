@@ -29,11 +29,12 @@ from memtype.formats.linux_dmesg.boots import boots
 from memtype.formats.linux_dmesg.machine import NAME, Reading
 from memtype.machine import Machine, Note
 from memtype.reading.clues import holding, words
+from memtype.reading.patterns import later
 from memtype.reading.registers import read_remark
 
 __all__ = ["NAME", "parse", "sniff"]
 
-_SNIFF = re.compile(
+_SNIFF = later(
     r"MTRR default type:(?!\s*(?:0x)?[0-9a-f]{4,}\s*$)"
     r"|MTRR (?:fixed|variable) ranges |MTRR map: \d+ entries|MTRRs disabled (?:by BIOS|\(not)|MTRR: Disabled"
     r"|BIOS-e820: |PAT:? configuration \[0-7\]|PAT enabled: cpu"

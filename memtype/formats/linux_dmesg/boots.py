@@ -10,25 +10,26 @@ from memtype.formats.linux_dmesg import ram, registers
 from memtype.formats.linux_dmesg.cleanup import Cleanup
 from memtype.formats.linux_dmesg.pat import PatLine
 from memtype.reading.lines import bare, holds
+from memtype.reading.patterns import later
 from memtype.reading.registers import Remark
 from memtype.reading.width import width_on
 from memtype.told import Width
 
-_BEGINS = re.compile(r"\s*(?:$|BIOS-|e820|MTRR|x86|last_pfn|DMI|tsc|\d+ (?:base|disabled))", re.I)
+_BEGINS = later(r"\s*(?:$|BIOS-|e820|MTRR|x86|last_pfn|DMI|tsc|\d+ (?:base|disabled))", re.I)
 _OF_INTEREST = (
     "mtrr", " base ", "tom2", "e820", "pat", "phys", "linux version", "cpu", "vendor", "model name", "address size",
     "hypervisor", "last_pfn", "disabled", " ram ", "_size", "range:", "optimal", "mask", "write-", "uncach", "xen:",
     " ?",
 )  # fmt: skip
-_FRAGMENT = re.compile(r"\s*(?:\d{1,3}\s*(?:b|ba|bas|base\b.*|d[a-z]*)?)?$", re.I)
-_STAMP = re.compile(r"(?=\[\s*\d+\.\d{6}\])")
-_VERSION = re.compile(r"\s*Linux version (\S+)")
-_CPU = re.compile(r"\s*(?:smpboot:\s*)?(?:CPU\d*|model name|vendor_id|Vendor ID)\s*:\s*(.*)$", re.I)
-_VENDOR = re.compile(
+_FRAGMENT = later(r"\s*(?:\d{1,3}\s*(?:b|ba|bas|base\b.*|d[a-z]*)?)?$", re.I)
+_STAMP = later(r"(?=\[\s*\d+\.\d{6}\])")
+_VERSION = later(r"\s*Linux version (\S+)")
+_CPU = later(r"\s*(?:smpboot:\s*)?(?:CPU\d*|model name|vendor_id|Vendor ID)\s*:\s*(.*)$", re.I)
+_VENDOR = later(
     r"\b(?:(Genuine\s?Intel|Intel|Zhaoxin|CentaurHauls|VIA (?:Nano|C\d|Eden))|(AuthenticAMD|AMD|Hygon\w*))\b", re.I
 )
-_READ_ONLY = re.compile(r"\s*(?:mtrr:\s*)?MTRRs set to read-only", re.I)
-_HYPERVISOR = re.compile(r"\s*Hypervisor detected:\s*(\S.*)$")
+_READ_ONLY = later(r"\s*(?:mtrr:\s*)?MTRRs set to read-only", re.I)
+_HYPERVISOR = later(r"\s*Hypervisor detected:\s*(\S.*)$")
 
 
 @dataclass(slots=True)

@@ -8,23 +8,24 @@ from typing import Any
 
 from memtype import rules
 from memtype.errors import ParseError
+from memtype.reading.patterns import later
 from memtype.reading.values import decimal
 
 _UNIT = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
-_LIST = re.compile(r"\s*(original|New) variable MTRRs\s*$", re.I)
-_REG = re.compile(
+_LIST = later(r"\s*(original|New) variable MTRRs\s*$", re.I)
+_REG = later(
     r"\s*reg\s+(\d+),\s*base:\s*(\d+)([KMG])B,\s*range:\s*(\d+)([KMG])B,\s*type\s+(UC|WP|WB|WC|WT|Other)\s*$", re.I
 )
-_COVERED = re.compile(r"\s*total RAM covered:\s*(\d{1,12})M\s*$", re.I)
-_ROW = re.compile(
+_COVERED = later(r"\s*total RAM covered:\s*(\d{1,12})M\s*$", re.I)
+_ROW = later(
     r"\s*(\*BAD\*)?\s*gran_size:\s*(\d+[KMG])\s+chunk_size:\s*(\d+[KMG])\s+num_reg:\s*(\d{1,4})\s+"
     r"lose cover RAM:\s*(-?\d+[KMG])\s*$",
     re.I,
 )
-_FOUND = re.compile(r"\s*Found optimal setting for mtrr clean up\s*$", re.I)
-_NOT_FOUND = re.compile(r"\s*mtrr_cleanup: can not find optimal value", re.I)
-_LOSING = re.compile(r".*BIOS bug: CPU MTRRs don't cover all of memory, losing (\d{1,12})\s*MB of RAM", re.I)
-_BLANK = re.compile(r".*CPU MTRRs all blank - virtualized system", re.I)
+_FOUND = later(r"\s*Found optimal setting for mtrr clean up\s*$", re.I)
+_NOT_FOUND = later(r"\s*mtrr_cleanup: can not find optimal value", re.I)
+_LOSING = later(r".*BIOS bug: CPU MTRRs don't cover all of memory, losing (\d{1,12})\s*MB of RAM", re.I)
+_BLANK = later(r".*CPU MTRRs all blank - virtualized system", re.I)
 
 
 @dataclass(slots=True)

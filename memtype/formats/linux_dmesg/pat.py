@@ -8,14 +8,15 @@ from dataclasses import dataclass
 from memtype.errors import InputError, ParseError
 from memtype.pat import Pat
 from memtype.reading import values
+from memtype.reading.patterns import later
 from memtype.types import MemoryType
 
-_CELLS = re.compile(
+_CELLS = later(
     r"\s*(?:x86/)?(?:mm/)?PAT:?\s+configuration\s+\[0-7\]:\s+((?:(?:UC-|UC|WC|WT|WP|WB|\?\?)\s*){1,9})$", re.I
 )
-_ENABLED = re.compile(r"\s*(?:x86\s+)?PAT enabled: cpu \d+, old 0x([0-9a-f]+), new 0x([0-9a-f]+)", re.I)
-_NONE = re.compile(r"\s*(?:x86/PAT:\s*)?PAT (?:not supported by (?:the )?CPU|support disabled)", re.I)
-_SKIPPED = re.compile(r"\s*x86/PAT: MTRRs disabled, skipping PAT initialization too", re.I)
+_ENABLED = later(r"\s*(?:x86\s+)?PAT enabled: cpu \d+, old 0x([0-9a-f]+), new 0x([0-9a-f]+)", re.I)
+_NONE = later(r"\s*(?:x86/PAT:\s*)?PAT (?:not supported by (?:the )?CPU|support disabled)", re.I)
+_SKIPPED = later(r"\s*x86/PAT: MTRRs disabled, skipping PAT initialization too", re.I)
 
 
 @dataclass(slots=True)

@@ -9,22 +9,23 @@ from memtype import rules
 from memtype.errors import ParseError
 from memtype.machine import RamRange
 from memtype.reading import values
+from memtype.reading.patterns import later
 
-_BIOS = re.compile(
+_BIOS = later(
     r"\s*(?:BIOS-(?:e820|88|e801)|Xen|efi-e820):\s*(?:"
     r"\[mem\s+0x(?P<base>[0-9a-f]+)\s*-\s*0x(?P<last>[0-9a-f]+)\]\s*(?P<kind>[A-Za-z(].*?)|"
     r"(?:(?P<from>[0-9a-f]+) - (?P<to>[0-9a-f]+)|(?P<size>[0-9a-f]+) @ (?P<at>[0-9a-f]+)) \((?P<word>[^)]*)\))\s*$",
     re.I,
 )
-_UPDATE = re.compile(
+_UPDATE = later(
     r"\s*e820:?\s*update\s+(?:"
     r"\[mem\s+0x(?P<base>[0-9a-f]+)\s*-\s*0x(?P<last>[0-9a-f]+)\]\s*"
     r"(?:usable\s+==>\s+|System RAM\s+==>\s+device\s+)reserved|"
     r"range: (?P<from>[0-9a-f]+) - (?P<to>[0-9a-f]+) \(usable\) ==> \(reserved\))\s*$",
     re.I,
 )
-_STARTED = re.compile(r"\s*(?:BIOS-e820:|e820: update)\s+\[mem\b(?!.*==>\s*\S)", re.I)
-_LAST_PFN = re.compile(r"\s*(?:e820:\s*)?last_pfn\s*=\s*0x([0-9a-f]{1,13})\b", re.I)
+_STARTED = later(r"\s*(?:BIOS-e820:|e820: update)\s+\[mem\b(?!.*==>\s*\S)", re.I)
+_LAST_PFN = later(r"\s*(?:e820:\s*)?last_pfn\s*=\s*0x([0-9a-f]{1,13})\b", re.I)
 
 
 @dataclass(slots=True)

@@ -8,35 +8,36 @@ from dataclasses import dataclass, field
 from memtype import rules
 from memtype.errors import ParseError
 from memtype.reading import values
+from memtype.reading.patterns import later
 from memtype.reading.registers import bytes_registers
 from memtype.reading.values import decimal, type_register
 from memtype.told import ALL, NOTHING, Register
 
 TYPE = r"(uncachable|write-combining|write-through|write-protect|write-back|\?)"
 
-_DEFAULT = re.compile(rf"\s*MTRR default type:\s*{TYPE}\s*$", re.I)
-_FIXED_HEAD = re.compile(r"\s*MTRR fixed ranges (en|dis)abled:?\s*$", re.I)
-_FIXED = re.compile(rf"\s*([0-9a-f]{{5}})-([0-9a-f]{{5}})\s+{TYPE}\s*$", re.I)
-_VARIABLE_HEAD = re.compile(r"\s*MTRR variable ranges (en|dis)abled:?\s*$", re.I)
-_VARIABLE_START = re.compile(r"\s*\d+\s+(?:base\s+[0-9a-f]|\[[0-9a-f]+-[0-9a-f]+\]\s+mask)", re.I)
-_VARIABLE = re.compile(
+_DEFAULT = later(rf"\s*MTRR default type:\s*{TYPE}\s*$", re.I)
+_FIXED_HEAD = later(r"\s*MTRR fixed ranges (en|dis)abled:?\s*$", re.I)
+_FIXED = later(rf"\s*([0-9a-f]{{5}})-([0-9a-f]{{5}})\s+{TYPE}\s*$", re.I)
+_VARIABLE_HEAD = later(r"\s*MTRR variable ranges (en|dis)abled:?\s*$", re.I)
+_VARIABLE_START = later(r"\s*\d+\s+(?:base\s+[0-9a-f]|\[[0-9a-f]+-[0-9a-f]+\]\s+mask)", re.I)
+_VARIABLE = later(
     rf"\s*(\d+)\s+(?:base\s+([0-9a-f]+),?|\[([0-9a-f]+)-[0-9a-f]+\])\s+mask\s+([0-9a-f]+),?\s+{TYPE}\s*$", re.I
 )
-_UNUSED = re.compile(r"\s*(\d+)\s+disabled\s*$", re.I)
-_TOM2 = re.compile(r"\s*TOM2:\s*([0-9a-f]+)(?:\s+aka\s+\d+M|\s+\(WB\))?\s*$", re.I)
-_OFF = re.compile(r"\s*MTRRs disabled by BIOS\s*$", re.I)
-_NONE = re.compile(r"\s*MTRRs disabled \(not available\)\s*$", re.I)
-_OFF_OR_NONE = re.compile(r"\s*(?:MTRR:\s*)?Disabled\s*$")  # up to 6.4: the same words for both
-_SUBSYSTEM = re.compile(r"\s*(?:x86/)?mtrr:\s(?=\s*(?:MTRR|TOM2|[0-9A-F]{5}-|\d))", re.I)
-_COUNTS = re.compile(
+_UNUSED = later(r"\s*(\d+)\s+disabled\s*$", re.I)
+_TOM2 = later(r"\s*TOM2:\s*([0-9a-f]+)(?:\s+aka\s+\d+M|\s+\(WB\))?\s*$", re.I)
+_OFF = later(r"\s*MTRRs disabled by BIOS\s*$", re.I)
+_NONE = later(r"\s*MTRRs disabled \(not available\)\s*$", re.I)
+_OFF_OR_NONE = later(r"\s*(?:MTRR:\s*)?Disabled\s*$")  # up to 6.4: the same words for both
+_SUBSYSTEM = later(r"\s*(?:x86/)?mtrr:\s(?=\s*(?:MTRR|TOM2|[0-9A-F]{5}-|\d))", re.I)
+_COUNTS = later(
     r"\s*MTRR map:\s*(\d+)\s+entries\s+\((\d+)\s+fixed\s+\+\s+(\d+)\s+variable;\s+max\s+(\d+)\),"
     r"\s+built\s+from\s+(\d+)\s+variable",
     re.I,
 )
-_STARTED = re.compile(r"\s*MTRR map: \d+ entries(?!.*built\s+from\s+\d+\s+variable)", re.I)
-_MAP = re.compile(rf"\s*(\d+):\s*([0-9a-f]{{9,}})-([0-9a-f]{{9,}})\s+{TYPE}\s*$", re.I)
-_REPAIRED = re.compile(r"\s*mtrr: your BIOS has configured an incorrect mask, fixing it", re.I)
-_INCONSISTENT = re.compile(
+_STARTED = later(r"\s*MTRR map: \d+ entries(?!.*built\s+from\s+\d+\s+variable)", re.I)
+_MAP = later(rf"\s*(\d+):\s*([0-9a-f]{{9,}})-([0-9a-f]{{9,}})\s+{TYPE}\s*$", re.I)
+_REPAIRED = later(r"\s*mtrr: your BIOS has configured an incorrect mask, fixing it", re.I)
+_INCONSISTENT = later(
     r"\s*mtrr:\s*your CPUs had inconsistent\s+(?:(fixed|variable) MTRR|(MTRRdefType))\s+settings", re.I
 )
 
