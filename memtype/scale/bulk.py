@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from memtype import arrays
+from memtype import arrays, rules
 from memtype.arrow import check_beyond, pyarrow
-from memtype.errors import InputError
+from memtype.errors import AddressError, InputError
 from memtype.pat import check_level
 from memtype.scale.asked import UNKNOWN, Asked, Fleet
 from memtype.scale.cluster import runner
@@ -140,6 +140,7 @@ def classify(
     question = Question(
         _asked(state, states, pat, by), _column(cut[0], column), pte, by, check_level(level), beyond
     )  # fmt: skip
+    _refuse_pages(cut, question)
     target = None if out is None else _path(out, "out")
     kept = [arrays.given(name, str, "keep") for name in arrays.items(keep, "keep", "names of columns")]
     named_types = arrays.flag(names, "names")
@@ -156,12 +157,23 @@ def _units(files: Any, ranges: Any, format: str | None) -> list[Unit]:
     made = units([_path(path) for path in paths], format)
     for one in arrays.items(ranges, "ranges", "(base, size)"):
         base, size = arrays.pair(one, "ranges", "(base, size)")
-        if base < 0 or size <= 0 or base + size > 1 << 64:
-            raise InputError(f"range ({base:#x}, {size:#x}) is empty, or not within 64 bits")
+        if base < 0 or size <= 0 or base + size > 1 << rules.MAX_MAXPHYADDR:
+            raise InputError(f"range ({base:#x}, {size:#x}) is empty, or not within {rules.MAX_MAXPHYADDR} bits")
         made += Pages.of(f"{base:#x}+{size:#x}", base, size)
     if not made:
         raise InputError("neither files nor ranges: nothing to classify")
     return made
+
+
+def _refuse_pages(cut: list[Unit], question: Question) -> None:
+    """A range that ends beyond is refused before its pages are gone through."""
+    if question.beyond != "raise" or not isinstance(question.asked, Asked):
+        return
+    width = question.asked.maxphyaddr
+    for unit in cut:
+        if unit.kind == "pages" and unit.stop > 1 << width - rules.PAGE_SHIFT:
+            beyond = max(unit.start << rules.PAGE_SHIFT, 1 << width)
+            raise AddressError(f"{unit.path}: {arrays.address_beyond(beyond, width)}")
 
 
 def _path(path: Any, what: str = "files") -> str:

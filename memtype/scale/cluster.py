@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from typing import Any, Final
 
 from memtype.errors import InputError, MissingExtra
@@ -58,7 +59,7 @@ def runner(client: Any) -> Any:
         todo = iter(waiting)
         shared = client.submit(_same, task, pure=False)  # sent once; made anew where the worker that held it died
         ahead = _AHEAD * max(1, sum(client.nthreads().values()))
-        pending = distributed.as_completed(_submitted(client, shared, todo, ahead), with_results=True)
+        pending = distributed.as_completed(_submitted(client, shared, todo, ahead), client.loop, with_results=True)
         for future, result in pending:
             future.release()
             for more in _submitted(client, shared, todo, 1):
@@ -69,8 +70,7 @@ def runner(client: Any) -> Any:
 
 
 def _submitted(client: Any, shared: Any, todo: Iterator[tuple[int, Unit]], most: int) -> list[Any]:
-    wanted = [item for item, _ in zip(todo, range(most), strict=False)]
-    return [client.submit(_unit, shared, number, unit, pure=False) for number, unit in wanted]
+    return [client.submit(_unit, shared, number, unit, pure=False) for number, unit in islice(todo, most)]
 
 
 def _same(task: Task) -> Task:

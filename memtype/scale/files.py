@@ -231,10 +231,17 @@ class Parquet(Kind):
     @classmethod
     def batches(cls, unit: Unit, columns: Columns) -> Iterator[Any]:
         with opened(unit.path) as stream:
-            named(columns, cls._file(stream).schema_arrow.names)
-            file = cls._file(stream, [name for name, holds in columns.items() if holds == "name"])
+            schema = cls._file(stream).schema_arrow
+            named(columns, schema.names)
+            names = [name for name, holds in columns.items() if holds == "name" and _is_text(schema.field(name).type)]
+            file = cls._file(stream, names)
             groups = list(range(unit.start, unit.stop))
             yield from file.iter_batches(BATCH, row_groups=groups, columns=list(columns), use_threads=False)
+
+
+def _is_text(kind: Any) -> bool:
+    types = pyarrow().types
+    return bool(types.is_string(kind) or types.is_large_string(kind))
 
 
 class Arrow(Kind):
@@ -313,8 +320,12 @@ class Csv(Kind):
         convert = csv.ConvertOptions(include_columns=columns, column_types=types)
         parse = csv.ParseOptions(delimiter="\t" if path.lower().endswith(".tsv") else ",")
         read = csv.ReadOptions(use_threads=False, block_size=1 << 20)
-        with opened(path) as file, csv.open_csv(file, read, parse, convert) as reader:
-            yield reader
+        # The reader has threads of its own. A file of Python's is none for them: they may still be at it when the
+        # interpreter ends, which then aborts.
+        with opened(path) as file:
+            source = path if "://" not in path else file
+            with csv.open_csv(source, read, parse, convert) as reader:
+                yield reader
 
     @classmethod
     def _refuse_numbers(cls, path: str, columns: Sequence[str]) -> None:

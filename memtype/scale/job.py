@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from memtype.arrow import names as names_of
 from memtype.arrow import pyarrow
-from memtype.errors import AddressError, InputError
+from memtype.errors import AddressError, InputError, MemtypeError
 from memtype.scale.files import KINDS, Unit, named, reading
 from memtype.scale.outputs import TYPE, Output
 from memtype.scale.parts import Parts, described
@@ -123,7 +123,8 @@ class Job:
             For the first thing that is wrong; then there is no output, and no part of one.
         """
         if self.out is None or kind is None:
-            return self._counted(run(Task(self.question), list(enumerate(self.units))), Tally(), progress)
+            numbered = list(enumerate(self.units))
+            return self._counted(run(Task(self.question), numbered), numbered, Tally(), progress)
         parts = Parts(self.out)
         try:
             with parts.begun(described(self.units, self.question.token(), self.keep, self.names), restart):
@@ -134,26 +135,34 @@ class Job:
     def _written(self, parts: Parts, kind: type[Output], run: Runner, progress: Progress | None) -> Tally:
         tally, waiting = Tally(), []
         try:
-            task = Task(self.question, parts, self._schema(), tuple(self.keep), self.names)
+            schema = self._schema()
+            parts.try_output(kind, schema)
+            task = Task(self.question, parts, schema, tuple(self.keep), self.names)
             for number, unit in enumerate(self.units):
                 done = parts.done(number)
                 if done is None:
                     waiting.append((number, unit))
                 else:
                     tally.merge(done)
-            self._counted(run(task, waiting), tally, progress)
-            parts.assemble(len(self.units), kind, task.schema, int(tally.total.sum()))
+            self._counted(run(task, waiting), waiting, tally, progress)
+            parts.assemble(len(self.units), kind, schema, int(tally.total.sum()))
         except InputError:  # no part of it is right
             parts.drop()
             raise
         return tally
 
-    def _counted(self, finished: Done, tally: Tally, progress: Progress | None) -> Tally:
+    def _counted(
+        self, finished: Done, waiting: Sequence[tuple[int, Unit]], tally: Tally, progress: Progress | None
+    ) -> Tally:
+        missing = {number for number, _ in waiting}
         rows = sum(unit.rows for unit in self.units) if all(unit.rows >= 0 for unit in self.units) else -1
-        for _, counted in finished:
+        for number, counted in finished:
+            missing.remove(number)
             tally.merge(counted)
             if progress is not None:
                 progress(int(tally.total.sum()), rows)
+        if missing:  # a runner that loses a unit must not pass for an answer
+            raise MemtypeError(f"{len(missing)} of {len(self.units)} units came back without an answer")
         return tally
 
     def _schema(self) -> Any:

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from memtype.arrow import pyarrow
 from memtype.errors import InputError
 from memtype.scale.files import Unit, size_of
 from memtype.scale.outputs import Arrow, Output, regrouped, sync
@@ -86,6 +87,17 @@ class Parts:
             scratch.unlink(missing_ok=True)
         _named(self._path(number, "json"), json.dumps(tally.as_json()))
 
+    def try_output(self, kind: type[Output], schema: Any) -> None:
+        """Refuse columns that such a file cannot hold, before hours of work."""
+        scratch = self.folder / f"{uuid.uuid4().hex}.tmp"
+        try:
+            with closing(kind(scratch, schema, 0)) as output:
+                output.write(_no_rows(schema))
+        except pyarrow().ArrowException as error:
+            raise InputError(f"{self.out}: {' '.join(str(error).split())}") from None
+        finally:
+            scratch.unlink(missing_ok=True)
+
     def assemble(self, units: int, kind: type[Output], schema: Any, rows: int) -> None:
         """Write the output from its parts, beside it, and give it its name when it is whole."""
         scratch = Path(f"{self.out}.tmp")
@@ -114,6 +126,11 @@ class Parts:
 
     def _path(self, number: int, suffix: str) -> Path:
         return self.folder / f"{number:06d}.{suffix}"
+
+
+def _no_rows(schema: Any) -> Any:
+    pa = pyarrow()
+    return pa.record_batch([pa.array([], field.type) for field in schema], schema=schema)
 
 
 @contextmanager

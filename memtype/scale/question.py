@@ -117,7 +117,7 @@ class Question:
         """The values of the column `by`, and for each row the place of its own."""
         if self.by is None:
             return [None], None
-        encoded = batch.column(self.by)
+        encoded = _groups_of(batch.column(self.by), self.by)
         if not pyarrow().types.is_dictionary(encoded.type) or encoded.null_count or encoded.dictionary.null_count:
             encoded = plain(encoded).dictionary_encode(null_encoding="encode")
         return encoded.dictionary.to_pylist(), encoded.indices.to_numpy(zero_copy_only=False)
@@ -148,6 +148,17 @@ class Question:
         else:
             width = self.asked.maxphyaddr
         return arrays.address_beyond(batch.column(self.gpa)[place].as_py(), width, place)
+
+
+def _groups_of(chunk: Any, name: str) -> Any:
+    """The column that groups, if its values can be told apart and printed."""
+    types = pyarrow().types
+    kind = chunk.type
+    while types.is_dictionary(kind) or types.is_run_end_encoded(kind):
+        kind = kind.value_type
+    if types.is_nested(kind) or types.is_floating(kind) or types.is_binary(kind) or types.is_large_binary(kind):
+        raise InputError(f"{name}: type {kind} groups nothing; integers or text are needed")
+    return chunk
 
 
 def _whole(chunk: Any) -> bool:
@@ -189,6 +200,4 @@ def _plain_value(group: Any) -> Any:
     """A group as JSON can hold it."""
     if group is None or isinstance(group, (str, int)):
         return group
-    if isinstance(group, float):
-        raise InputError("the column that groups is of floats: names or integers are needed")
     return str(group)

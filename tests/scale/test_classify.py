@@ -205,6 +205,9 @@ def refusals(place: Path) -> list[tuple[dict[str, Any], str]]:
     np.save(place / "float.npy", np.zeros(2))
     pa.parquet.write_table(pa.table({"gpa": [1.5]}), place / "float.parquet")
     pa.parquet.write_table(pa.table({"gpa": [None, 1]}), place / "null.parquet")
+    odd = {"gpa": [1], "list": [[1]], "float": [1.5], "bytes": [b"x"]}
+    pa.parquet.write_table(pa.table(odd), place / "odd.parquet")
+    (place / "ragged.csv").write_text("gpa,host\n1,a\n2\n")
     return [
         ({"files": place / "none.parquet"}, "none.parquet: cannot be read: No such file"),
         ({"files": place / "bad.parquet"}, "bad.parquet: "),
@@ -229,6 +232,10 @@ def refusals(place: Path) -> list[tuple[dict[str, Any], str]]:
         ({"out": good}, "in.parquet is one of the inputs"),
         ({"out": place / "no" / "o.parquet"}, "o.parquet: cannot be written: No such file"),
         ({"files": place / "null.parquet", "out": place / "o.npy"}, "row 0 has no type, and a file of bytes"),
+        *(({"files": place / "odd.parquet", "by": name}, f"odd.parquet: {name}: type .* groups nothing")
+          for name in ("list", "float", "bytes")),
+        ({"files": place / "odd.parquet", "keep": ["list"], "out": place / "o.csv"}, "o.csv: .*list"),
+        ({"files": place / "ragged.csv"}, "ragged.csv: .*Expected 2 columns, got 1"),
         ({"files": []}, "neither files nor ranges"), ({"files": [3]}, "3 is no path"),
         ({"state": None}, "no state: who is to answer"), ({"states": {"a": STATE}}, "`by` names the column"),
         ({"by": "host", "states": [STATE]}, "is no mapping of group to state"),

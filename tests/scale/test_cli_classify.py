@@ -83,9 +83,10 @@ def test_what_the_dump_leaves_open_and_what_is_assumed(capsys: pytest.CaptureFix
         ("s.json in.parquet --pte pte", "s.json: the PAT is not told; --pat"),
         ("in.parquet --states states", "--states: --by names the column"),
         ("in.parquet --by host --states none", "none: cannot be read"),
-        ("s.json --range 0x3ffffffff000+8K", "in row 1 is not below 2**46 (MAXPHYADDR = 46) (MAXPHYADDR told"),
+        ("s.json --range 0x3ffffffff000+8K", "0x400000000000 is not below 2**46 (MAXPHYADDR = 46) (MAXPHYADDR told"),
         ("s.json in.parquet -o o.txt", "o.txt: the name of the output says its kind"),
         ("s.json in.parquet --column nope", "in.parquet: no column 'nope'"),
+        ("s.json --range 0-0xffffffffffffffff", "not within 52 bits"),
         ("s.json in.parquet --page 8K", "--page"),
     ],
 )  # fmt: skip

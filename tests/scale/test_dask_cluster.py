@@ -14,6 +14,7 @@ from tables import STATE, table, types_in, write
 
 import memtype as mt
 from memtype import cli, scale
+from memtype.scale import files
 
 distributed = pytest.importorskip("distributed", reason="pip install memtype[dask]")
 pytestmark = [
@@ -23,6 +24,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore"),
 ]  # fmt: skip
 ROWS = 6_000_000
+UNITS = 92  # of 65,536 rows: many more than are handed out at once
 
 
 @pytest.fixture(scope="module")
@@ -34,25 +36,32 @@ def client() -> Iterator[Any]:
         yield made
 
 
+@pytest.fixture(autouse=True)
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "UNIT", 1)
+
+
 @pytest.fixture(scope="module")
 def rows(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write(table(ROWS), tmp_path_factory.mktemp("rows") / "in.parquet", 1 << 19)
+    return write(table(ROWS), tmp_path_factory.mktemp("rows") / "in.parquet", 1 << 16)
 
 
 def test_a_killed_worker_changes_nothing(client: Any, rows: Path, tmp_path: Path) -> None:
     alone = scale.classify(rows, STATE, tmp_path / "alone.parquet", keep=["gpa"], by="host")
     victims = list(client.run(os.getpid).values())
     killed: list[int] = []
+    seen: list[int] = []
 
     def kill_one(done: int, total: int) -> None:
-        if not killed:
+        seen.append(done)
+        if len(seen) == UNITS // 3:
             os.kill(victims[0], signal.SIGKILL)
             killed.append(victims[0])
 
     found = scale.classify(
         rows, STATE, tmp_path / "o.parquet", keep=["gpa"], by="host", client=client, progress=kill_one
     )
-    assert killed and killed[0] not in client.run(os.getpid).values()
+    assert len(seen) == UNITS and killed and killed[0] not in client.run(os.getpid).values()
     assert (found.counts, found.groups, found.rows) == (alone.counts, alone.groups, ROWS)
     assert (tmp_path / "o.parquet").read_bytes() == (tmp_path / "alone.parquet").read_bytes()
 
