@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from memtype import rules
 from memtype.errors import AddressError, ArrayError, InputError, RegisterError
+from memtype.errors import shown as shown
 from memtype.types import MemoryType
 
 U64 = np.dtype(np.uint64)
@@ -93,7 +94,7 @@ def _from_integers(values: Any, what: str) -> U64Array:
         if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)):
             raise ArrayError(f"{what}[{index}] = {shown(value)} is not an integer")
         if not 0 <= value < 1 << 64:
-            raise AddressError(f"{what}[{index}] = {value} is not a 64-bit unsigned number", index)
+            raise AddressError(f"{what}[{index}] = {shown(value)} is not a 64-bit unsigned number", index)
     return flat.astype(U64)
 
 
@@ -167,16 +168,20 @@ def address(value: Any, maxphyaddr: int) -> int:
     return number
 
 
+_FAR = 1 << 128  # numbers from here on are refused at once: Python prints no more than 4,300 digits
+
+
 def integer(value: Any, what: str, error: type[InputError] = AddressError) -> int:
     """Any integer but a bool, numpy's too, as an ``int``."""
-    if type(value) is int:
-        return value
     try:
-        if not isinstance(value, (bool, np.bool_)):
-            return operator.index(value)
+        number = None if isinstance(value, (bool, np.bool_)) else operator.index(value)
     except TypeError:
-        pass
-    raise error(f"{what} {shown(value)} is not an integer")
+        number = None
+    if number is None:
+        raise error(f"{what} {shown(value)} is not an integer")
+    if not -_FAR < number < _FAR:
+        raise error(f"{what} {shown(number)} is no number that a register, an address or a count can be")
+    return number
 
 
 def word(value: Any, what: str, error: type[InputError] = RegisterError) -> int:
@@ -233,11 +238,6 @@ def items(values: Any, what: str, of: str, error: type[InputError] = InputError)
     if isinstance(values, (str, bytes, Mapping)) or not isinstance(values, Iterable) or getattr(values, "ndim", 1) == 0:
         raise error(f"{what} = {shown(values)} is not a sequence of {of}")
     return values
-
-
-def shown(value: Any) -> str:
-    """A wrong argument as a message shows it: one line of at most 60 characters."""
-    return f"{' '.join(repr(value).split()):.60}"
 
 
 def check_maxphyaddr(width: Any) -> int:
@@ -302,7 +302,7 @@ def type_code(value: Any, what: str) -> int:
         return MemoryType.parse(value)
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)):
         raise InputError(f"{what} = {shown(value)} is not a memory type")
-    return int(value)
+    return integer(value, f"{what} =", InputError)
 
 
 def memory_type(value: Any, what: str) -> MemoryType:

@@ -2,9 +2,30 @@
 
 from __future__ import annotations
 
+_LONGEST = 800  # characters of a message; names of files and pieces of input may stand in it
+
 
 class MemtypeError(Exception):
     """The root of all that this package raises on purpose. Its text is one line, fit to be printed."""
+
+    def __init__(self, *arguments: object) -> None:
+        super().__init__(*(_one_line(each) if isinstance(each, str) else each for each in arguments))
+
+
+def _one_line(text: str) -> str:
+    """The text with what cannot be printed escaped; of one that is too long the two ends."""
+    if not text.isprintable():
+        text = "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST // 2]}…{text[-_LONGEST // 2 + 1 :]}"
+
+
+def shown(value: object) -> str:
+    """A wrong argument as a message shows it: one line of at most 60 characters."""
+    try:
+        text = repr(value)
+    except ValueError:  # an integer of more digits than Python prints
+        text = f"of {value.bit_length():,} bits" if isinstance(value, int) else f"of type {type(value).__name__}"
+    return f"{' '.join(text.split()):.60}"
 
 
 class InputError(MemtypeError, ValueError):

@@ -325,9 +325,7 @@ def packed_map(held: tuple[Any, ...], maxphyaddr: int) -> MemoryMap:
 
 def _triples(segments: Any) -> Iterator[tuple[int, int, Any]]:
     """(base, size, type) with integers as such; anything else is named."""
-    if not isinstance(segments, Iterable):
-        raise InputError(f"segments = {arrays.shown(segments)} is not a list of (base, size, type)")
-    for index, segment in enumerate(segments):
+    for index, segment in enumerate(arrays.items(segments, "segments", "(base, size, type)")):
         try:
             base, size, kind = segment
         except (TypeError, ValueError):

@@ -427,7 +427,7 @@ def vendor_name(vendor: str) -> str:
     """ "intel" or "amd" from any spelling, CPUID strings included."""
     try:
         return _VENDORS[vendor.lower()]
-    except (KeyError, AttributeError):
+    except (KeyError, AttributeError, TypeError):
         raise RegisterError(f"vendor {arrays.shown(vendor)} is neither intel nor amd") from None
 
 

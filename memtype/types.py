@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-from memtype.errors import InputError
+from memtype.errors import InputError, shown
 
 
 class MemoryType(IntEnum):
@@ -62,11 +62,10 @@ class MemoryType(IntEnum):
         InputError
             When the text names no memory type, or a reserved encoding (2, 3).
         """
-        word = str(int(text)) if isinstance(text, int) else text
+        word = str(int(text)) if isinstance(text, int) and 0 <= text < 256 else text
         found = _SPELLINGS.get(word.strip().lower().replace(" ", "-")) if isinstance(word, str) else None
         if found is None:
-            shown = " ".join(repr(text).split())
-            raise InputError(f"{shown:.60} is not a memory type (one of UC, WC, WT, WP, WB, UC-)")
+            raise InputError(f"{shown(text)} is not a memory type (one of UC, WC, WT, WP, WB, UC-)")
         return found
 
 

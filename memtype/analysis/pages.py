@@ -231,10 +231,8 @@ def pages(
 
 
 def _level(given: int | str) -> int:
-    found = LEVELS.get(str(given).upper()) if isinstance(given, (int, str)) and not isinstance(given, bool) else None
-    if found is None:
-        raise InputError(f"max_level = {arrays.shown(given)}: 3 (1G), 2 (2M) and 1 (4K) are the levels of leaves")
-    return found
+    level = LEVELS.get(given.upper(), 0) if isinstance(given, str) else given
+    return arrays.choice(level, LEVELS.values(), "max_level", "3 (1G), 2 (2M) and 1 (4K) are the levels of leaves")
 
 
 def _top(top: int | None, maxphyaddr: int) -> int:

@@ -6,6 +6,7 @@ views (`memtype.views`).
 
 from __future__ import annotations
 
+from memtype import arrays
 from memtype.errors import InputError
 from memtype.hypervisors import bhyve, virtualbox, xen
 from memtype.hypervisors.policy import EptLeaf, Page, Policy
@@ -34,7 +35,7 @@ def policy(name: str) -> Policy:
     >>> policy("bhyve").leaf(mmio=True).ipat
     True
     """
-    found = POLICIES.get(str(name).lower())
+    found = POLICIES.get(name.lower()) if isinstance(name, str) else None
     if found is None:
-        raise InputError(f"hypervisor {str(name)!r:.40}: one of {', '.join(POLICIES)}")
+        raise InputError(f"hypervisor {arrays.shown(name)}: one of {', '.join(POLICIES)}")
     return found

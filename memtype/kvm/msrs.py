@@ -121,9 +121,7 @@ def read(profile: Profile, vcpu: Vcpu, index: int) -> int:
     InputError
         For an MSR that is no MTRR of KVM's (#GP), and for 0x2f8 where it lies outside the array.
     """
-    if isinstance(index, bool) or not hasattr(index, "__index__"):
-        raise InputError(f"RDMSR {index!r:.60}: an MSR is named by its number")
-    index = integer(index, "RDMSR")
+    index = integer(index, "RDMSR", InputError)
     if index == rules.MTRRCAP:
         return rules.KVM_MTRRCAP
     kind = kind_of(index)

@@ -145,12 +145,10 @@ class Vm:
     def _settled(self, vcpus: Any) -> tuple[Vcpu, ...]:
         """The vCPUs with the PAT that this release starts them with, if they have none; their MTRRs checked."""
         given = [vcpus or Vcpu()] if vcpus is None or isinstance(vcpus, Vcpu) else vcpus
-        if not isinstance(given, Iterable):
-            raise InputError(f"vcpus {arrays.shown(given)} is no sequence of Vcpu")
         from_host = self.profile.initial_pat == "host" and self.vendor == "intel"
         start = self.host_pat if from_host else Pat(rules.PAT_RESET)
         known: dict[int, Vcpu] = {}  # vCPUs alike are checked once
-        found = list(given)
+        found = list(arrays.items(given, "vcpus", "Vcpu"))
         for vcpu in found:
             if id(vcpu) in known:
                 continue
@@ -232,8 +230,9 @@ class Vm:
 
     def vcpu(self, number: int) -> Vcpu:
         """That vCPU. Raises `InputError` where there is none."""
-        if type(number) is not int:
-            number = arrays.integer(number, "vCPU", InputError)
+        if type(number) is int and 0 <= number < len(self.vcpus):
+            return self.vcpus[number]
+        number = arrays.integer(number, "vCPU", InputError)
         if not 0 <= number < len(self.vcpus):
             raise InputError(f"vCPU {number}: the VM has vCPUs 0 to {len(self.vcpus) - 1}")
         return self.vcpus[number]
@@ -463,12 +462,11 @@ def device_count(value: int | bool) -> int:
 def quirk_names(names: Iterable[str] | None) -> frozenset[str]:
     """The quirks about memory types, with or without KVM_X86_QUIRK_ before them."""
     given = [names] if isinstance(names, str) else () if names is None else names
-    if not isinstance(given, Iterable):
-        raise InputError(f"quirks {arrays.shown(names)} is no set of names")
-    plain = {str(name).upper().removeprefix("KVM_X86_QUIRK_") for name in given}
+    named = [arrays.given(name, str, "quirk") for name in arrays.items(given, "quirks", "names")]
+    plain = {name.upper().removeprefix("KVM_X86_QUIRK_") for name in named}
     unknown = plain - QUIRK_BITS.keys()
     if unknown:
-        raise InputError(f"{min(unknown):.60} is no quirk about memory types ({', '.join(QUIRK_BITS)})")
+        raise InputError(f"{arrays.shown(min(unknown))} is no quirk about memory types ({', '.join(QUIRK_BITS)})")
     return frozenset(plain)
 
 
@@ -476,19 +474,17 @@ def _paging(tdp: str | None, vendor: str) -> str:
     has = "ept" if vendor == "intel" else "npt"
     if tdp is None:
         return has
-    if str(tdp).lower() not in (has, "none", "shadow"):
+    if not isinstance(tdp, str) or tdp.lower() not in (has, "none", "shadow"):
         raise InputError(f"tdp {arrays.shown(tdp)}: {vendor} has {has} or none (shadow paging)")
-    return has if str(tdp).lower() == has else "none"
+    return has if tdp.lower() == has else "none"
 
 
 def _memory(memory: Any) -> tuple[tuple[int, int], ...]:
     """Pairs of (base, size) in bytes, as ints."""
     if memory is None:
         return ()
-    if not isinstance(memory, Iterable) or isinstance(memory, (str, bytes)):
-        raise InputError(f"memory {arrays.shown(memory)} is no list of (base, size)")
     found = []
-    for n, part in enumerate(memory):
+    for n, part in enumerate(arrays.items(memory, "memory", "(base, size)")):
         base, size = arrays.pair(part, f"memory[{n}]", "(base, size)")
         if base < 0 or size <= 0 or base + size > 1 << rules.MAX_MAXPHYADDR:
             raise InputError(f"memory[{n}]: 0x{base:x}+0x{size:x} is not within [0, 2**{rules.MAX_MAXPHYADDR})")
