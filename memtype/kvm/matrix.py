@@ -57,7 +57,7 @@ class Row:
 def honored(release: str | Profile, vendor: str, tdp: str, noncoherent_dma: bool) -> Cell:
     """What a VM of that kind honours."""
     known = profile(release)
-    everything = QUIRK_BITS if known.disable_quirks else ()
+    everything = tuple(QUIRK_BITS) if known.disable_quirks else ()
     vms = [Vm(known, vendor, tdp, noncoherent_dma, [_WB], disabled_quirks=off) for off in ((), everything)]
     return Cell(*(_answer([_uncached(vm, other) for vm in vms]) for other in (_MTRR_UC, _PAT_UC, _CD)))
 

@@ -6,7 +6,7 @@ from enum import Enum
 from typing import Final, NamedTuple
 
 from memtype import rules
-from memtype.arrays import integer
+from memtype.arrays import integer, shown
 from memtype.errors import InputError
 from memtype.kvm import policies
 from memtype.kvm.releases import Profile
@@ -121,7 +121,9 @@ def read(profile: Profile, vcpu: Vcpu, index: int) -> int:
     InputError
         For an MSR that is no MTRR of KVM's (#GP), and for 0x2f8 where it lies outside the array.
     """
-    index = integer(index, "RDMSR", InputError)
+    if isinstance(index, bool) or not hasattr(index, "__index__"):
+        raise InputError(f"RDMSR {shown(index)}: an MSR is named by its number")
+    index = integer(index, "RDMSR")
     if index == rules.MTRRCAP:
         return rules.KVM_MTRRCAP
     kind = kind_of(index)
