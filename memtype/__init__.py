@@ -133,7 +133,8 @@ else:
                 super().__setattr__(name, value)
 
         def __dir__(self):
-            return sorted({*self.__dict__, *__all__})
+            own = (name for name in self.__dict__ if name.startswith("__") and name.endswith("__"))
+            return sorted({*__all__, "__version__", *own})
 
     sys.modules[__name__].__class__ = _Package
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Container, Iterable, Mapping
-from typing import Any, TypeVar
+from typing import Any, TypeVar, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,9 @@ U8 = np.dtype(np.uint8)
 T = TypeVar("T")
 U64Array = NDArray[np.uint64]
 U8Array = NDArray[np.uint8]
+BoolArray = NDArray[np.bool_]
+Spelled = MemoryType | int | str  # one memory type, however it is written
+Many = np.ndarray[Any, Any] | list[Any] | tuple[Any, ...] | range  # what is never one value
 
 
 def uint64(values: Any, what: str = "addresses") -> U64Array:
@@ -413,6 +416,12 @@ def type_input(value: Any, legal: frozenset[int], what: str) -> U8Array:
 _NAMES = np.array([{int(kind): str(kind) for kind in MemoryType}.get(code, "") for code in range(256)])
 
 
+@overload
+def names(codes: int) -> str: ...
+@overload
+def names(codes: Many) -> NDArray[np.str_]: ...
+@overload
+def names(codes: Any) -> Any: ...
 def names(codes: Any) -> Any:
     """The short names of memory types, as `MemoryType` prints them.
 

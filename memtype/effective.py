@@ -10,7 +10,7 @@ MIXED is no PAT type, 13 and above are nothing.
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 
@@ -21,6 +21,40 @@ from memtype.pat import Pat, as_pat, check_level
 from memtype.types import MemoryType
 
 
+@overload
+def effective(
+    mtrr: arrays.Spelled,
+    pat: arrays.Spelled,
+    vendor: str = ...,
+    *,
+    cr0_cd: bool = ...,
+    cr0_pg: bool = ...,
+    out: None = ...,
+) -> MemoryType: ...
+@overload
+def effective(
+    mtrr: arrays.Spelled | arrays.Many,
+    pat: arrays.Many,
+    vendor: str = ...,
+    *,
+    cr0_cd: bool = ...,
+    cr0_pg: bool = ...,
+    out: arrays.U8Array | None = ...,
+) -> arrays.U8Array: ...
+@overload
+def effective(
+    mtrr: arrays.Many,
+    pat: arrays.Spelled | arrays.Many,
+    vendor: str = ...,
+    *,
+    cr0_cd: bool = ...,
+    cr0_pg: bool = ...,
+    out: arrays.U8Array | None = ...,
+) -> arrays.U8Array: ...
+@overload
+def effective(
+    mtrr: Any, pat: Any, vendor: str = ..., *, cr0_cd: bool = ..., cr0_pg: bool = ..., out: arrays.U8Array | None = ...
+) -> Any: ...
 def effective(
     mtrr: Any,
     pat: Any,
@@ -99,6 +133,30 @@ def effective_pcd_pwt(mtrr: Any, pcd: bool, pwt: bool, vendor: str = "intel") ->
     return arrays.KINDS[backends.active.effective_pcd_pwt(vendor_name(vendor), code, *bits)]
 
 
+@overload
+def effective_npt(
+    guest_pat: arrays.Spelled,
+    host_pat: arrays.Spelled,
+    mtrr: arrays.Spelled,
+    snp: bool = ...,
+    *,
+    cr0_cd: bool = ...,
+    out: None = ...,
+) -> MemoryType: ...
+@overload
+def effective_npt(
+    guest_pat: arrays.Many,
+    host_pat: arrays.Spelled | arrays.Many,
+    mtrr: arrays.Spelled | arrays.Many,
+    snp: bool = ...,
+    *,
+    cr0_cd: bool = ...,
+    out: arrays.U8Array | None = ...,
+) -> arrays.U8Array: ...
+@overload
+def effective_npt(
+    guest_pat: Any, host_pat: Any, mtrr: Any, snp: bool = ..., *, cr0_cd: bool = ..., out: arrays.U8Array | None = ...
+) -> Any: ...
 def effective_npt(
     guest_pat: Any,
     host_pat: Any,

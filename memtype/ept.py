@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,30 @@ from memtype.pat import Pat, as_pat, check_level
 from memtype.types import MemoryType
 
 
+@overload
+def effective_ept(
+    ept_type: arrays.Spelled,
+    ipat: bool,
+    pat: arrays.Spelled,
+    cr0_cd: bool = ...,
+    *,
+    cr0_pg: bool = ...,
+    out: None = ...,
+) -> MemoryType: ...
+@overload
+def effective_ept(
+    ept_type: arrays.Many,
+    ipat: bool | arrays.Many,
+    pat: arrays.Spelled | arrays.Many,
+    cr0_cd: bool = ...,
+    *,
+    cr0_pg: bool = ...,
+    out: arrays.U8Array | None = ...,
+) -> arrays.U8Array: ...
+@overload
+def effective_ept(
+    ept_type: Any, ipat: Any, pat: Any, cr0_cd: bool = ..., *, cr0_pg: bool = ..., out: arrays.U8Array | None = ...
+) -> Any: ...
 def effective_ept(
     ept_type: Any,
     ipat: Any,
@@ -117,6 +141,12 @@ def xen_ept_type(guest: Any, host: Any) -> MemoryType:
     return arrays.KINDS[backends.active.xen_ept_type(*codes)]
 
 
+@overload
+def ept_types(eptes: int, out: None = ...) -> MemoryType: ...
+@overload
+def ept_types(eptes: arrays.Many, out: arrays.U8Array | None = ...) -> arrays.U8Array: ...
+@overload
+def ept_types(eptes: Any, out: arrays.U8Array | None = ...) -> Any: ...
 def ept_types(eptes: Any, out: arrays.U8Array | None = None) -> Any:
     """The memory types in bits 5:3 of EPT leaves; UNDEFINED where the leaf is misconfigured (2, 3, 7).
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
-from typing import Any, Protocol
+from typing import Any, Protocol, overload
 
 import numpy as np
 
@@ -227,6 +227,12 @@ class MemoryMap(Drawn):
         end = bases[place] if place < len(bases) else 1 << self.maxphyaddr
         return self._kinds[place - 1], bases[place - 1], end
 
+    @overload
+    def types(self, addresses: int, out: None = ..., threads: int = ...) -> MemoryType: ...
+    @overload
+    def types(self, addresses: arrays.Many, out: arrays.U8Array | None = ..., threads: int = ...) -> arrays.U8Array: ...
+    @overload
+    def types(self, addresses: Any, out: arrays.U8Array | None = ..., threads: int = ...) -> Any: ...
     def types(self, addresses: Any, out: arrays.U8Array | None = None, threads: int = 1) -> Any:
         """The types of many addresses: uint64 array-like in, uint8 of the same shape out; a scalar stays one.
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
@@ -98,6 +98,20 @@ class MtrrState(Drawn):
     _map: Any = field(default=None, init=False, repr=False, compare=False)  # MemoryMap, once it was asked for
     # What `at` looks in once it was asked: where the type changes, and the type before each place; None outside.
     _steps: _Steps = field(default=_NO_STEPS, init=False, repr=False, compare=False)
+
+    if TYPE_CHECKING:  # what the constructor takes is wider than what the fields then hold
+
+        def __init__(
+            self,
+            def_type: int = 0,
+            fixed: Iterable[int] = ...,
+            variable: Iterable[Sequence[int]] = (),
+            maxphyaddr: int = rules.DEFAULT_MAXPHYADDR,
+            vendor: str = "intel",
+            syscfg: int = 0,
+            tom2: int = 0,
+            cap: int | None = None,
+        ) -> None: ...
 
     def __post_init__(self) -> None:
         # tuple() and int() take lists, iterators and numpy integers
@@ -217,6 +231,12 @@ class MtrrState(Drawn):
         _keep_map(self, resolved)
         return resolved
 
+    @overload
+    def types(self, addresses: int, out: None = ..., threads: int = ...) -> MemoryType: ...
+    @overload
+    def types(self, addresses: arrays.Many, out: arrays.U8Array | None = ..., threads: int = ...) -> arrays.U8Array: ...
+    @overload
+    def types(self, addresses: Any, out: arrays.U8Array | None = ..., threads: int = ...) -> Any: ...
     def types(self, addresses: Any, out: arrays.U8Array | None = None, threads: int = 1) -> Any:
         """The types of many addresses.
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, overload
 
 from memtype import arrays, backends, parallel, rules
 from memtype.errors import AddressError, InputError, RegisterError
@@ -158,6 +158,12 @@ class Pat:
         backends.active.pat_indexes(level, given, out)
         return out
 
+    @overload
+    def types_of(self, ptes: int, level: int = ..., out: None = ...) -> MemoryType: ...
+    @overload
+    def types_of(self, ptes: arrays.Many, level: int = ..., out: arrays.U8Array | None = ...) -> arrays.U8Array: ...
+    @overload
+    def types_of(self, ptes: Any, level: int = ..., out: arrays.U8Array | None = ...) -> Any: ...
     def types_of(self, ptes: Any, level: int = 1, out: arrays.U8Array | None = None) -> Any:
         """The PAT types that leaves choose (`index`, then the entry).
 
@@ -197,6 +203,12 @@ class Pat:
         return self._types[self.walk_index(entry, pcide)]
 
 
+@overload
+def pat_valid(values: int) -> bool: ...
+@overload
+def pat_valid(values: arrays.Many) -> arrays.BoolArray: ...
+@overload
+def pat_valid(values: Any) -> Any: ...
 def pat_valid(values: Any) -> Any:
     """Whether hardware takes values as IA32_PAT: every byte 0, 1, 4, 5, 6 or 7.
 
