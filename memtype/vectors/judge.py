@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 from memtype import explanation, rules
 from memtype.errors import InputError
@@ -197,27 +198,28 @@ def _shown(column: Column, value: Any) -> str:
     return f"0x{value:x}" if column.kind == WORD else str(value)
 
 
-_MUSEUM: Final = ("museum", "museum_effective", "museum_same")
-
-
 def _bug(section: Section, case: dict[str, Any], cell: _Cell, where: str) -> str:
     """Whose published bug gives this answer to this case."""
-    if section.name in _MUSEUM:
+    if section.name.startswith("museum"):
         return str(case["project"]) if case["wrong"] == cell.said else ""
-    for name in _MUSEUM[:2]:
-        found = next(part for part in document() if part.name == name)
-        for row in found.rows:
-            exhibit = dict(zip((column.name for column in found.columns), row, strict=True))
-            if _same(section, case, exhibit, where) and exhibit["wrong"] == cell.said:
-                return str(exhibit["project"])
+    if section.name == "mtrr":
+        return _bugs().get((case["id"], where, cell.said), "")
+    if section.name == "effective" and not case["cr0_cd"]:
+        return _bugs().get(("", f"{case['vendor']}-{case['mtrr']}-{case['pat']}", cell.said), "")
     return ""
 
 
-def _same(section: Section, case: dict[str, Any], exhibit: dict[str, Any], where: str) -> bool:
-    """Whether an exhibit is about the same registers and address, or about the same cell."""
-    if section.name == "mtrr" and "address" in exhibit:
-        named = document()[0].rows[exhibit["state"]][0] == case["id"]
-        return named and where == f" at 0x{exhibit['address']:x}"
-    if section.name == "effective" and "pat" in exhibit:
-        return not case["cr0_cd"] and all(case[key] == exhibit[key] for key in ("vendor", "mtrr", "pat"))
-    return False
+@lru_cache(maxsize=1)
+def _bugs() -> dict[tuple[str, str, int], str]:
+    """The museum by (register file, address, wrong answer), and by ("", cell, wrong answer)."""
+    found = {}
+    states = document()[0].rows
+    for section in document():
+        for row in section.rows if section.name in ("museum", "museum_effective") else ():
+            case = dict(zip((column.name for column in section.columns), row, strict=True))
+            if section.name == "museum":
+                key = states[case["state"]][0], f" at 0x{case['address']:x}", int(case["wrong"])
+            else:
+                key = "", f"{case['vendor']}-{case['mtrr']}-{case['pat']}", int(case["wrong"])
+            found[key] = str(case["project"])
+    return found
