@@ -185,19 +185,19 @@ def _ept_words(value: int) -> tuple[MemoryType, bool, str]:
 def _text(value: int, pat: Pat, readings: list[Reading]) -> str:
     flags = " ".join(name for bit, name in _FLAGS if value >> bit & 1) or "none"
     full = readings[0].mtrr is not None
-    head = ("read as", "paging", "address", "PAT PCD PWT", "entry", "type")
+    head = ("read as", "address", "PAT PCD PWT", "entry", "type")
     rows: list[tuple[Any, ...]] = [head + (("MTRR", "effective") if full else ())]
     for r in readings:
         pat_bit = "-" if r.pat_bit is None else value >> r.pat_bit & 1
         bits = f" {pat_bit}   {value >> 4 & 1}   {value >> 3 & 1}"
-        row = (r.name, r.paging, f"0x{r.base:x}", bits, f"PA{r.index}", r.type)
+        row = (r.name, f"0x{r.base:x}", bits, f"PA{r.index}", r.type)
         rows.append(row + ((r.mtrr, r.effective) if full else ()))
     lines = [f"0x{value:016x}  bits set: {flags}", f"PAT {pat_text(pat)}", "", output.columns(rows, "  "), ""]
-    lines += [f"  {r.name}: {r.note}" for r in readings if r.note]
-    lines.append("  table: the type of the access that reads the table, chosen by PCD and PWT alone")
+    lines += [f"  {r.name} ({r.paging}){f': {r.note}' if r.note else ''}" for r in readings]
+    lines.append("  table: of the access that reads the table, chosen by PCD and PWT alone")
     if any(r.type is MemoryType.UC_MINUS for r in readings):
         lines.append("  UC- is not UC: where the MTRR is WC it gives WC")
-    lines.append(f"  as an EPT leaf: {_ept_words(value)[2]}; pointing to a table: see --ept")
+    lines.append(f"  as an EPT leaf (--ept: more): {_ept_words(value)[2]}")
     lines.append("  nested and shadow leaves read like these, under the host's PAT")
     return "\n".join(lines)
 
