@@ -291,8 +291,6 @@ INLINE uint64_t run_types(const struct work *w, size_t from, size_t blocks, int 
 	__m512i seen = _mm512_setzero_si512();
 
 	for (size_t i = 0; i < blocks; i++, in += 64, types += 64) {
-		if (stream)
-			prefetch64(in);
 		store64(types, in_order(types64(&r, in, _mm512_set1_epi64(-1), f, &seen)), stream);
 	}
 	return (uint64_t)_mm512_reduce_or_epi64(seen);
@@ -340,14 +338,7 @@ INLINE uint64_t run_effective(const struct work *w, size_t from, size_t blocks, 
 	__m512i seen = _mm512_setzero_si512();
 
 	for (size_t i = 0; i < blocks; i++, in += 64, ptes += 64, types += 64) {
-		__m512i rows;
-
-		if (stream) {
-			prefetch64(in);
-			if (ptes != in)
-				prefetch64(ptes);
-		}
-		rows = _mm512_slli_epi16(types64(&r, in, page, f, &seen), 3); // types are below 16 and stay in their bytes
+		__m512i rows = _mm512_slli_epi16(types64(&r, in, page, f, &seen), 3); // types are below 16 and stay in their bytes
 		store64(types, in_order(combine64(&fold, rows, ptes)), stream);
 	}
 	return (uint64_t)_mm512_reduce_or_epi64(seen);
@@ -362,11 +353,6 @@ INLINE uint64_t run_leaves(const struct work *w, size_t from, size_t blocks, int
 	for (size_t i = 0; i < blocks; i++, in += 64, ptes += 64, types += 64) {
 		__m512i pair[PAIRS];
 
-		if (stream) {
-			prefetch64(in);
-			if (ptes != in)
-				prefetch64(ptes);
-		}
 		UNROLL
 		for (unsigned k = 0; k < PAIRS; k++) {
 			__m512i leaf[2];
@@ -508,7 +494,7 @@ INLINE size_t run_fill(const memtype_tables *t, uint64_t last, const uint64_t *g
 
 		if (_mm512_test_epi64_mask(seen, beyond))
 			return i;
-		prefetch64(gfns); // three streams are more than the processor's own prefetch keeps up with
+		prefetch64(gfns);
 		prefetch64(words);
 		merge64(bits, keep, words);
 	}

@@ -288,13 +288,11 @@ INLINE vec see(vec seen, const uint64_t *addresses)
 	return v_or(seen, more);
 }
 
-#define FETCH_AHEAD 1024u // elements: 8 KiB; from memory a twentieth faster than 3 KiB (Zen 3)
-
 // ask for what a step some way on will read
 INLINE void fetch(const uint64_t *words)
 {
 	for (unsigned line = 0; line < VEC; line += 8)
-		v_fetch(words + FETCH_AHEAD + line);
+		v_fetch(words + PREFETCH_AHEAD + line);
 }
 
 // Outputs far larger than the caches, from the first aligned element on; returns where to go on.
@@ -306,9 +304,6 @@ INLINE size_t stream_steps(const struct job *j, size_t n, uint8_t *out, enum lay
 	v_store(out, step(j, 0, layout, answer));
 	*seen = see(*seen, j->places);
 	for (; i + VEC <= n; i += VEC) {
-		fetch(j->places + i);
-		if (j->ptes != j->places)
-			fetch(j->ptes + i);
 		v_stream(out + i, step(j, i, layout, answer));
 		*seen = see(*seen, j->places + i);
 	}
@@ -413,7 +408,7 @@ static TARGET size_t KERNEL(fill)(const memtype_tables *t, uint64_t last, const 
 
 		if (v_any(v_and(see(v_zero(), gfns + from), v_splat64(~last))))
 			return from;
-		fetch(gfns + from); // three streams are more than the processor's own prefetch keeps up with: a tenth
+		fetch(gfns + from);
 		fetch(words + from);
 		fill_step(t, gfns + from, keep, words + from);
 	}
