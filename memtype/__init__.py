@@ -132,6 +132,9 @@ else:
             if not (name in _ROOM_OF and isinstance(value, ModuleType)):
                 super().__setattr__(name, value)
 
+        def __reduce__(self):  # a function that is sent to another process may name the package: Dask, Spark, Ray
+            return importlib.import_module, (self.__name__,)
+
         def __dir__(self):
             own = (name for name in self.__dict__ if name.startswith("__") and name.endswith("__"))
             return sorted({*__all__, "__version__", *own})

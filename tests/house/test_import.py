@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -37,6 +38,10 @@ def test_every_public_name_is_there_at_first_sight() -> None:
     fresh(f"{code} from memtype import *; missing = set(memtype.__all__) - set(globals()); assert not missing, missing")
     fresh("import memtype, memtype.cli.want; assert callable(memtype.want) and callable(memtype.effective)")
     fresh("import memtype; assert memtype.kvm.Vm and callable(memtype.check) and callable(memtype.check)")
+
+
+def test_a_function_that_is_sent_elsewhere_may_name_the_package() -> None:
+    assert pickle.loads(pickle.dumps(memtype)) is memtype
 
 
 def test_other_names_are_refused() -> None:
