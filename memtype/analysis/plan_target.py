@@ -31,12 +31,14 @@ def of_ram(lines: Iterable[RamRange], maxphyaddr: int) -> MemoryMap:
     Raises
     ------
     InputError
-        For a map without RAM.
+        For a map without RAM, or with RAM beyond MAXPHYADDR.
     """
     listed = [(r.base, r.base + r.size, _kind(r.kind)) for r in lines]
     ends = [end for _, end, kind in listed if kind is _WB]
     if not ends:
         raise InputError("the RAM map lists no RAM")
+    if max(ends) > 1 << maxphyaddr:
+        raise InputError(f"the RAM map lists RAM up to 0x{max(ends) - 1:x}, MAXPHYADDR is {maxphyaddr}")
     low_top = max((end for end in ends if end <= rules.GIB4), default=rules.FIXED_END) & -rules.PAGE_SIZE
     top = max(ends) & -rules.PAGE_SIZE
     made = [(0, 1 << maxphyaddr, _UC)]

@@ -10,6 +10,7 @@ from memtype import rules
 from memtype.analysis import plan_target
 from memtype.analysis.diff import Change
 from memtype.analysis.plan import Plan, plan
+from memtype.analysis.ram import spans_of
 from memtype.cli import addresses, input, output
 from memtype.cli.pages import source_of
 from memtype.emit import FORMS, emit
@@ -98,7 +99,9 @@ def _dump(args: argparse.Namespace, said: list[str]) -> tuple[MemoryMap, MtrrSta
     args.no_fixed |= machine.registers is not None and not machine.registers.has_fixed
     width = current.maxphyaddr if current is not None else args.maxphyaddr or machine.maxphyaddr
     if width is None:
-        width = machine.printed_map.maxphyaddr if machine.printed_map is not None else rules.CPUID_ABSENT_MAXPHYADDR
+        reach = max(((sum(span) - 1).bit_length() for span in spans_of(machine.e820)), default=0)
+        width = max(rules.CPUID_ABSENT_MAXPHYADDR, reach)
+        width = machine.printed_map.maxphyaddr if machine.printed_map is not None else width
         said.append(f"MAXPHYADDR not told: {width} is assumed; --maxphyaddr tells it")
     target = _target(machine, source, width, said)
     if "fixed" in machine.inferred and source == "registers":

@@ -178,3 +178,13 @@ def test_a_processor_without_fixed_ranges_gets_none(tmp_path: Path, capsys: pyte
     assert cli.main(["plan", "--set", "0xf0000-0xfffff=WP", "--json", str(path)]) == 0
     registers = json.loads(capsys.readouterr().out)["msrs"]
     assert int(registers["0x2ff"], 16) >> 10 == 0b10  # E, and no FE
+
+
+def test_ram_beyond_the_width_widens_it_or_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "e820.txt"
+    path.write_text(E820 + "BIOS-e820: [mem 0x0000001000000000-0x000000107fffffff] usable\n")
+    assert cli.main(["plan", "--json", str(path)]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert int(told["msrs"]["0x201"], 16) >> 36 == 1 and any("37 is assumed" in note for note in told["notes"])
+    assert cli.main(["plan", "--maxphyaddr", "36", str(path)]) == 2
+    assert "RAM up to 0x107fffffff, MAXPHYADDR is 36" in flat(capsys.readouterr().err)
