@@ -80,3 +80,20 @@ def damaged(text: str, rng: random.Random, most: int = 2) -> tuple[str, list[str
     for name in names:
         text = KINDS[name](text, rng) if text else text
     return text, names
+
+
+ENTRY = 16  # bytes of one entry of KVM's list: index, reserved, value
+
+
+def damaged_entries(data: bytes, rng: random.Random) -> tuple[bytes, list[str]]:
+    """A binary list of registers that lost entries, its head, or its end."""
+    entries = [data[8 + at : 8 + at + ENTRY] for at in range(0, len(data) - 8, ENTRY)]
+    name = rng.choice(("entries", "cut", "head", "swapped"))
+    if name == "entries":
+        kept = [entry for entry in entries if rng.random() < 0.8]
+        return len(kept).to_bytes(4, "little") + data[4:8] + b"".join(kept), [name]
+    if name == "swapped":
+        rng.shuffle(entries)
+        return data[:8] + b"".join(entries), [name]
+    at = rng.randrange(len(data) + 1)
+    return (data[:at] if name == "cut" else data[at:]), [name]

@@ -106,7 +106,7 @@ def _filled(told: Registers, vary: frozenset[str], kind: int, cover: int | None,
     With `cover`, one more range, of that type, covers every address: wherever the range that is not told lies.
     """
     default = told.covered.get("default") if "default" not in vary else None
-    def_type = _def_type(told, kind if default is None else default.value, fixed)
+    def_type = _def_type(told, kind if default is None else default.value, fixed, vary)
     pairs = [_known_pair(told, n) for n in range(told.listed)]
     pairs += [] if cover is None else [(cover, rules.MASK_VALID)]
     cap = told.held[rules.MTRRCAP].value if rules.MTRRCAP in told.held else None
@@ -126,14 +126,15 @@ def _filler(told: Registers, kind: int, vary: frozenset[str]) -> int:
     return RESERVED if not vary and "fixed" in told.open and "fixed" not in told.covered else 0
 
 
-def _def_type(told: Registers, kind: int, fixed: bool) -> int:
+def _def_type(told: Registers, kind: int, fixed: bool, vary: frozenset[str]) -> int:
     found = told.register(rules.DEF_TYPE_MSR)
     value = found.value
     if found.hidden & rules.DEF_TYPE_TYPE:
         value |= RESERVED
     elif not found.tells(rules.DEF_TYPE_TYPE):
         value |= kind
-    value |= 0 if found.tells(rules.DEF_TYPE_E) or told.restored else rules.DEF_TYPE_E
+    zeroed = told.restored and "enabled" in told.covered and "enabled" not in vary
+    value |= 0 if found.tells(rules.DEF_TYPE_E) or zeroed else rules.DEF_TYPE_E
     return value | (0 if found.tells(rules.DEF_TYPE_FE) or not fixed else rules.DEF_TYPE_FE)
 
 
