@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
+
 from memtype import arrays, rules
 from memtype.drawn import Drawn
 from memtype.errors import InputError
@@ -121,7 +123,11 @@ class Machine(Drawn):
 
     @property
     def mtrrs(self) -> MtrrState | None:
-        """The MTRRs of the first processor that tells them all, as far as named assumptions go."""
+        """The MTRRs of the first processor that tells them all, as far as named assumptions go (`Registers.state`).
+
+        For a program that wants a whole register file. What follows for an address `at` says: it knows what is open
+        beside the listed registers, which this fills (fixed ranges, TOP_MEM2). Of several states, those of the shown.
+        """
         return next((state for cpu in self.cpus if (state := cpu.mtrrs) is not None), None)
 
     @property
@@ -169,6 +175,8 @@ class Machine(Drawn):
     def at(self, address: int, cpu: int | None = None, strict: bool = False) -> Answer:
         """The type of one address: told, assumed by a named rule, or NOT_TOLD with what it may be.
 
+        Of a text with several states: the answer of all of them, NOT_TOLD where they differ. Ask one of `states`.
+
         Parameters
         ----------
         address : int
@@ -193,7 +201,10 @@ class Machine(Drawn):
         >>> print(machine.at(0x40000000, strict=True))
         ? (UC, WC, WT, WP or WB): the default type is not told
         """
-        told, strict = self.registers_of(cpu), arrays.flag(strict, "strict")
+        strict = arrays.flag(strict, "strict")
+        if self.parts:
+            return _over_states([part.at(address, cpu, strict) for part in self.parts])
+        told = self.registers_of(cpu)
         if told is not None:
             return told.at(address, strict)
         kind = self._without_registers().at(address)
@@ -224,8 +235,22 @@ class Machine(Drawn):
 
     def types(self, addresses: Any, cpu: int | None = None, strict: bool = False, out: Any = None) -> Any:
         """The types of many addresses: as `MtrrState.types`, and NOT_TOLD (12) where the dump leaves them open."""
-        told, strict = self.registers_of(cpu), arrays.flag(strict, "strict")
+        strict = arrays.flag(strict, "strict")
+        if self.parts:
+            return self._types_over_states(addresses, cpu, strict, out)
+        told = self.registers_of(cpu)
         return self._without_registers().types(addresses, out) if told is None else told.types(addresses, strict, out)
+
+    def _types_over_states(self, addresses: Any, cpu: int | None, strict: bool, out: Any) -> Any:
+        """The types that all states have, NOT_TOLD where they differ."""
+        if out is None and arrays.is_scalar(addresses):
+            return self.at(addresses, cpu, strict).type
+        rows = np.stack([np.asarray(part.types(addresses, cpu, strict)) for part in self.parts])
+        found = np.where((rows == rows[0]).all(axis=0), rows[0], np.uint8(MemoryType.NOT_TOLD))
+        if out is None:
+            return found
+        out[...] = found
+        return out
 
     # --- what a user supplies -----------------------------------------------------------------------------------------
 
@@ -280,3 +305,15 @@ class Machine(Drawn):
                 made[id(held)] = change(held)
             cpus.append(cpu if held is None else replace(cpu, registers=made[id(held)]))
         return replace(self, cpus=tuple(cpus))
+
+
+def _over_states(answers: list[Answer]) -> Answer:
+    """The answer that several states give."""
+    kinds = {answer.type for answer in answers}
+    assumed = tuple(dict.fromkeys(a for answer in answers for a in answer.assumed))
+    if len(kinds) == 1 and MemoryType.NOT_TOLD not in kinds:
+        return Answer(kinds.pop(), assumed=assumed)
+    possible = {kind for one in answers for kind in (one.candidates or (one.type,))}
+    which = (f"which of the {len(answers)} states (boots, dumps) is meant",) if len(kinds) > 1 else ()
+    missing = dict.fromkeys([*which, *(text for answer in answers for text in answer.missing)])
+    return Answer(MemoryType.NOT_TOLD, tuple(sorted(possible)), missing=tuple(missing))

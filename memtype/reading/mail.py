@@ -21,11 +21,11 @@ _HEADER = later(r"^Content-Transfer-Encoding:\s*quoted-printable\s*$", re.I | re
 _CODE = later(r"=(?:3D|20|09|0D|0A|2E|2D|46(?=rom)|1B|[89A-F][0-9A-F])")
 # no register prints "=3D" before a blank or 0x, "=20" as a line's end, the bytes of one sign, a soft break
 _SURE = later(
-    r"=(?:3D(?=0x|[^0-9A-Fa-f\s]|\s\S)|20$(?<![0-9A-Fa-f=]=20)|(?:C2|E2=80|E3=80|EF=BB)=[89AB][0-9A-F]"
+    r"=(?:3D(?=0x|[^0-9A-Fa-f\s]|\s\S)|20$(?<![0-9A-Fa-f=]=20)|(?:C2|E2=8[01]|E3=80|EF=BB)=[89AB][0-9A-F]|1B\["
     r"|\n(?<=[^=]=\n))",
     re.M,
 )
-_SIGNS = later(r"=(?:3D|20|\n|C2|E2|E3|EF)")
+_SIGNS = later(r"=(?:3D|20|1B|\n|C2|E2|E3|EF)")
 _MANY = 4  # so many values do not all begin with the digits 3D
 _RUN = later(r"(?:=[0-9A-F]{2})+")
 
@@ -83,12 +83,27 @@ def unquoted(text: Text) -> Text:
     """Lines without what a mail's reply put in front; the ">" of a diff's second side stays."""
     if is_classic_diff(text.lines):
         return text
-    return text.changed([_reply(line) for line in text.lines])
+    if any(line.endswith("=") for line in text.lines) and shows(str(text)):
+        return text.changed(_replies(text.lines))
+    return text.changed([line[len(_quote(line)) :] for line in text.lines])
 
 
-def _reply(line: str) -> str:
+def _replies(lines: Sequence[str]) -> list[str]:
+    """The same where soft breaks are still open: what a line goes on with is no quote, unless the line had that one."""
+    found, goes_on, mark = [], False, ""
+    for line in lines:
+        quote = _quote(line)
+        if not goes_on:
+            mark = quote
+        found.append(line[len(quote) :] if quote == mark else line)
+        goes_on = line.endswith("=") and _conforms(line)
+    return found
+
+
+def _quote(line: str) -> str:
+    """What a reply put in front; "" where there is nothing."""
     found = (_QUOTE.match(line) if ">" in line else None) or (_BAR.match(line) if "|" in line else None)
-    return line[found.end() :] if found else line
+    return found[0] if found else ""
 
 
 def is_classic_diff(lines: Sequence[str]) -> bool:

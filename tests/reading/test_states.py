@@ -124,3 +124,26 @@ def test_too_many_states_are_refused_in_one_line():
     text = "".join(f"run {n}:\n0x2ff 0x{0xC00 + n % 2:x}\n0x200 {n:#x}000\n0x201 0xfff80000800\n" for n in range(400))
     with pytest.raises(ParseError, match=r"^t:\d+: more than 256 states"):
         mt.parse(text, "t")
+
+
+@given(states(holey=False, most=4), states(holey=False, most=4), st.integers(0, (1 << 36) - 1))
+@settings(max_examples=25, deadline=None)
+def test_a_text_of_several_states_answers_what_all_of_them_have(one, other, address):
+    """No state is chosen in silence: the answer is that of every state, or NOT_TOLD with each one's."""
+    texts = []
+    for state in (one, other):
+        try:
+            texts.append(str(mt.emit(state, "dmesg")))
+        except mt.InputError:
+            return
+    told = mt.parse("\n".join(f"machine {n}:\n{text}" for n, text in enumerate(texts)))
+    if min(part.registers.maxphyaddr for part in told.states) < 36:
+        return
+    answers = [part.at(address) for part in told.states]
+    found = told.at(address)
+    assert found.type in {answer.type for answer in answers} | {mt.MemoryType.NOT_TOLD}
+    if found.type is mt.MemoryType.NOT_TOLD:
+        assert found.missing and set(found.candidates) >= {a.type for a in answers} - {mt.MemoryType.NOT_TOLD}
+    else:
+        assert {answer.type for answer in answers} == {found.type}
+    assert told.types([address])[0] == found.type

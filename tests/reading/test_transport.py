@@ -179,6 +179,16 @@ def test_two_ways_behind_one_another(name, ways):
     assert told(text) == told(SAMPLES[name])
 
 
+@pytest.mark.parametrize("name", sorted(set(SAMPLES) - {"json", "qmp"}))
+@pytest.mark.parametrize(
+    "way", ["a list of JSON strings", "initials, twice", "colours", "zero-width joiners", "quoted"]
+)
+def test_a_soft_break_before_a_sign_of_quoting(name, way):
+    """A mail may break a line before its own ">": that sign is the line's, not a reply's."""
+    text = WAYS["quoted-printable"](WAYS[way](SAMPLES[name]))
+    assert told(text) == told(SAMPLES[name])
+
+
 @pytest.mark.parametrize("name", [n for n in SAMPLES if not SAMPLES[n].startswith(("{", "[", "0000", "#", "//"))])
 def test_collapsed_blanks(name):
     collapsed = "\n".join(" ".join(line.split()) for line in SAMPLES[name].split("\n"))
