@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bench import calls, files, lookups, pipelines
+from bench import calls, files, lookups, pipelines, reading
 from bench.limits import Limits
 from bench.measure import Goal, Job, ratio
 
@@ -36,6 +36,8 @@ def jobs(quick: bool) -> Iterator[Job]:
     yield calls.building()
     yield pipelines.fleet(limits, states)
     yield files.classified(million if quick else 4 * million)
+    yield reading.texts(60_000)
+    yield reading.processors()
 
 
 def warm(limits: Limits) -> Iterator[Job]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from memtype.formats.linux_dmesg import ram, registers
 from memtype.formats.linux_dmesg.cleanup import Cleanup
 from memtype.formats.linux_dmesg.pat import PatLine
+from memtype.reading.clues import holding, words
 from memtype.reading.lines import bare, holds
 from memtype.reading.patterns import later
 from memtype.reading.registers import Remark
@@ -16,7 +17,7 @@ from memtype.reading.width import width_on
 from memtype.told import Width
 
 _BEGINS = later(r"\s*(?:$|BIOS-|e820|MTRR|x86|last_pfn|DMI|tsc|\d+ (?:base|disabled))", re.I)
-_OF_INTEREST = (
+_OF_INTEREST = words(
     "mtrr", " base ", "tom2", "e820", "pat", "phys", "linux version", "cpu", "vendor", "model name", "address size",
     "hypervisor", "last_pfn", "disabled", " ram ", "_size", "range:", "optimal", "mask", "write-", "uncach", "xen:",
     " ?",
@@ -116,8 +117,8 @@ def boots(text: str, source: str) -> list[Boot]:
 def _unwrapped(text: str) -> Iterator[tuple[int, str]]:
     """Bare lines but the hypervisor's own; a line that a mail program broke in two is one again."""
     pending: tuple[int, str] | None = None
-    for number, raw in _rows(text):
-        if (pending is None and not holds(raw, *_OF_INTEREST)) or "(XEN)" in raw:
+    for number, raw, wanted in _rows(text):
+        if (pending is None and not wanted) or "(XEN)" in raw:
             continue
         line = bare(raw)
         if pending is not None:
@@ -134,13 +135,15 @@ def _unwrapped(text: str) -> Iterator[tuple[int, str]]:
         yield pending
 
 
-def _rows(text: str) -> Iterator[tuple[int, str]]:
-    """Numbered lines; where a log was pasted on one line, its time stamps part it."""
+def _rows(text: str) -> Iterator[tuple[int, str, bool]]:
+    """(number, line, whether it is of interest); where a log was pasted on one line, its time stamps part it."""
+    wanted = {number for number, _ in holding(text, _OF_INTEREST)}
     for number, row in enumerate(text.split("\n"), 1):
         if row.count("[ ") > 1:
-            yield from ((number, part) for part in _STAMP.split(row) if part)
+            parts = (part for part in _STAMP.split(row) if part)
+            yield from ((number, part, holds(part, *_OF_INTEREST.plain)) for part in parts)
         else:
-            yield number, row
+            yield number, row, number in wanted
 
 
 def _continues(raw: str, line: str) -> bool:
