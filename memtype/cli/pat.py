@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -57,18 +58,12 @@ def _why_json(args: argparse.Namespace) -> dict[str, Any]:
 
 def _read(word: str) -> Pat:
     """A PAT from what names it, or from a dump: an existing file's name is no value."""
-    if word == "-" or _is_file(word):
+    if word == "-" or os.path.isfile(word):
         machine = input.read_machine(word)
         if machine.pat is None:
             raise InputError(f"{word}: the dump does not tell IA32_PAT")
         return machine.pat
     return Pat(word)
-
-
-def _is_file(word: str) -> bool:
-    from pathlib import Path
-
-    return Path(word).is_file()
 
 
 def missing(pat: Pat) -> list[str]:

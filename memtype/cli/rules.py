@@ -6,7 +6,7 @@ import argparse
 import textwrap
 from collections.abc import Iterable
 
-from memtype.cli.output import add_json, print_json, say
+from memtype.cli.output import add_json, print_json, say, short
 from memtype.rules import Rule
 
 EXAMPLE = "memtype rules mtrr-uc-wins kvm-pat-ept"
@@ -24,7 +24,7 @@ def run(args: argparse.Namespace) -> int:
     elif found:
         say("\n".join(_block(rule) for rule in found))
     else:
-        say(f"no rule is named {' or '.join(args.rule)}")
+        say(short(f"no rule is named {' or '.join(args.rule)}"))
     return 0 if found else 1
 
 

@@ -104,6 +104,14 @@ def test_an_argument_of_any_length_is_one_short_line(line, capsys, monkeypatch):
         told = capsys.readouterr()
         assert (status, told.out) == (2, "")
         assert told.err.count("\n") == 1 and told.err.startswith("memtype: error: ") and len(told.err) < 600
+        assert "cannot write" not in told.err
+
+
+def test_a_rule_of_any_name_is_told_in_short(capsys):
+    for word in WORDS:
+        assert cli.main(["rules", word]) == 1
+        told = capsys.readouterr().out
+        assert told.startswith("no rule is named") and len(told) < 600
 
 
 INTERRUPTED = """
