@@ -7,7 +7,7 @@
  *     fixed ranges:            top[0] = 16 + 0,  block[0][0] = 16 + 1,  block[1][page of the first 2 MiB] = its type
  *     [3.5 GiB, 4 GiB) is UC:  top[3] = 16 + 2,  block[2][0 .. 255] = WB,  block[2][256 .. 511] = UC
  */
-#include "kernels.h"
+#include "internal.h"
 
 #define FIRST_BLOCK 16u /* entries below are types */
 #define NARROW 46u      /* bits of an address of which a byte for each GiB fits `top` */
@@ -87,42 +87,18 @@ static uint8_t part_type(const memtype_granules *g, uint8_t entry, uint64_t addr
 	return entry;
 }
 
-#define STEP 8u /* addresses a step: one test tells that all their granules are of one type, as most are */
-
-// types[k] are entries of the top table: those of mixed granules become what they lead to
-static void settle(const memtype_granules *g, const uint64_t *addresses, unsigned n, uint8_t *types)
-{
-	for (unsigned k = 0; k < n; k++)
-		types[k] = types[k] < FIRST_BLOCK ? types[k] : part_type(g, types[k], addresses[k]);
-}
-
 // the OR of all addresses; `shift` is g->shift, a constant where this is compiled: a fifth
 static inline uint64_t look_up(const memtype_granules *g, const uint64_t *restrict addresses, size_t n,
 			       uint8_t *restrict types, uint32_t shift)
 {
-	const uint64_t last = low_bits(g->maxphyaddr) >> shift;
-	uint64_t seen = 0;
-	size_t i = 0;
+	uint64_t limit = low_bits(g->maxphyaddr), seen = 0;
 
-	for (; i + STEP <= n; i += STEP) {
-		unsigned entries = 0;
+	for (size_t i = 0; i < n; i++) {
+		uint64_t address = addresses[i] & limit;
 
-		UNROLL
-		for (unsigned k = 0; k < STEP; k++) {
-			uint64_t address = addresses[i + k];
-			uint8_t entry = g->top[address >> shift & last];
-
-			seen |= address;
-			entries |= entry;
-			types[i + k] = entry;
-		}
-		if (entries >= FIRST_BLOCK)
-			settle(g, addresses + i, STEP, types + i);
+		seen |= addresses[i];
+		types[i] = part_type(g, g->top[address >> shift], address);
 	}
-	seen |= or_words(addresses + i, n - i);
-	for (size_t k = i; k < n; k++)
-		types[k] = g->top[addresses[k] >> shift & last];
-	settle(g, addresses + i, (unsigned)(n - i), types + i);
 	return seen;
 }
 
