@@ -1,6 +1,7 @@
 """What other hypervisors than KVM put into an EPT leaf: one file each, rules in their order, each with its source.
 
-Hyper-V is missing: no public source tells what it does. Small hypervisors that copy the MTRRs into their EPT are
+Hyper-V is missing: what Microsoft publishes (WDK, "Hypervisor Memory Cache Control") tells what its guest gets, by its
+PAT, and nothing of leaf bits, IPAT or device pages. Small hypervisors that copy the MTRRs into their EPT are
 views (`memtype.views`).
 """
 

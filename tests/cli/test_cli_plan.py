@@ -171,11 +171,12 @@ def test_fixed_ranges_are_told_where_they_decide(tmp_path: Path, capsys: pytest.
 
 
 def test_a_processor_without_fixed_ranges_gets_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A kernel that lists its variable ranges and no fixed ones runs on such a processor (MTRRCAP.FIX = 0)."""
+    """MTRRCAP.FIX = 0, which a kernel's list without fixed ranges may mean: the user says so."""
     log = "MTRR default type: uncachable\nMTRR variable ranges enabled:\n  0 base 000000000 mask F00000000 write-back\n"
     path = tmp_path / "log.txt"
     path.write_text(log + "".join(f"  {n} disabled\n" for n in range(1, 8)) + "next line\n")
-    assert cli.main(["plan", "--set", "0xf0000-0xfffff=WP", "--json", str(path)]) == 0
+    ask = ["plan", "--assume", "fixed=absent", "--set", "0xf0000-0xfffff=WP", "--json", str(path)]
+    assert cli.main(ask) == 0
     registers = json.loads(capsys.readouterr().out)["msrs"]
     assert int(registers["0x2ff"], 16) >> 10 == 0b10  # E, and no FE
 

@@ -501,3 +501,17 @@ def test_ram_may_end_with_64_bits_and_not_behind():
     assert entry.last == (1 << 64) - 1
     with pytest.raises(mt.ParseError, match=r"^<text>:1: .*beyond 64 bits"):
         mt.parse(" BIOS-e820: 0000000000001001 @ fffffffffffff000 (reserved)\n")
+
+
+@pytest.mark.parametrize(
+    "kept", [(), ("MTRR fixed ranges enabled:", "00000-9FFFF write-back", "A0000-FFFFF uncachable")]
+)
+def test_a_list_without_fixed_ranges_may_have_lost_their_lines(kept):
+    lines = ["MTRR default type: uncachable", *kept, "MTRR variable ranges enabled:"]
+    lines += ["  0 base 0000000000 mask 7F80000000 write-back", *(f"  {n} disabled" for n in range(1, 8)), "next line"]
+    machine = mt.parse("\n".join(lines) + "\n")
+    answer = machine.at(0xA0000)
+    assert str(answer.type) == ("UC" if kept else "?")
+    assert kept or "the fixed ranges are not told" in answer.missing
+    if not kept:
+        assert str(machine.assume(fixed="absent").at(0xA0000).type) == "WB"

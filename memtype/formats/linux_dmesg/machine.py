@@ -164,9 +164,10 @@ class Reading:
             made.on = "ranges are listed"
         if listing.listed and listing.tom2 is None:
             made.absent |= TOM2_MSRS
-        if self._without_fixed():
-            self.notes.append("the kernel lists no fixed ranges: there are none (MTRRCAP.FIX = 0)")
-            made.absent |= frozenset(rules.FIXED_MSRS)
+        if self._without_fixed() and listing.variable_on:
+            self.notes.append(
+                "no fixed ranges in the list: the processor has none (--assume fixed=absent), or their lines are lost"
+            )
         return made
 
     def _holes(self) -> set[int]:
@@ -174,7 +175,8 @@ class Reading:
         return set(range(max(self.listing.variable, default=-1) + 1)) - held
 
     def _without_fixed(self) -> bool:
-        """The kernel prints headlines for the default type, the fixed and the variable ranges, in this order."""
+        """The kernel prints headlines for the default type, the fixed and the variable ranges, in this order. A log
+        without the second is that of a processor without fixed ranges, or of one whose lines were left out."""
         listing = self.listing
         between = listing.fixed_on is None and not listing.fixed
         return between and listing.default is not None and listing.variable_on is not None
