@@ -29,7 +29,10 @@ def main(first: str, second: str) -> int:
 
 
 def _load(path: str) -> dict[str, Any]:
-    found = json.loads(Path(path).read_text())
+    try:
+        found = json.loads(Path(path).read_text())
+    except ValueError as error:
+        raise ValueError(f"{path} is no JSON: {error}") from None
     if not isinstance(found, dict) or not isinstance(found.get("jobs"), list):
         raise ValueError(f"{path} is no document of python -m bench --json")
     return {**found, "jobs": {job["job"]: job for job in found["jobs"]}}
