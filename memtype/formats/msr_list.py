@@ -150,10 +150,10 @@ def parse(text: str, source: str = "<text>") -> Machine:
     remark = reg.read_remark(text, source)
     for number, line in squeezed(text):
         _take(reader, number, line)
-    if remark.counts and "#" not in text[text.rfind("\n") + 1 :]:  # where the comment stands, the value does
-        _forget(reader, text.count("\n") + 1)
     _spread_sets(reader)
     _take_writes(reader)
+    if remark.counts and "#" not in text[text.rfind("\n") + 1 :]:  # where the comment stands, the value does
+        _forget(reader, text.count("\n") + 1)
     bits = sorted({width.bits for width in reader.widths})
     if len(bits) > 1:
         reader.notes.append(f"processors tell different MAXPHYADDR: {bits}; the least is used")

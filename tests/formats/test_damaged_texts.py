@@ -79,6 +79,20 @@ def test_a_damaged_text_never_gives_another_type(block):
     assert not found, "\n".join(found)
 
 
+@pytest.mark.parametrize("form", ["wrmsr", "c", "rust", "kvm", "edk2", "dmesg"])
+def test_a_list_cut_anywhere_in_its_last_lines_gives_no_other_type(form):
+    """The last value may lack digits: 0x2ff 0x000000000 of 0x2ff 0x0000000000000c06."""
+    state = machine(random.Random(3350))
+    text = str(mt.emit(state, form))
+    for end in range(len(text) - 90, len(text) + 1):
+        try:
+            told = mt.parse(text[:end])
+        except mt.MemtypeError:
+            continue
+        found = [_wrongly(told, at, state.at(at)) for at in (0, 0x9000, 0xA0000, 1 << 20, 1 << 31, 1 << 45)]
+        assert not any(found), (form, text[end - 30 : end], found)
+
+
 def _forgetful(parse, silent: bool):
     """A reader that forgets a pair; `silent`: it says that it has understood the pair's line."""
 
