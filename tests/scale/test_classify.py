@@ -11,7 +11,8 @@ from tables import AMD, KINDS, STATE, addresses, table, types_in, write
 
 import memtype as mt
 from memtype import scale
-from memtype.scale import files
+from memtype.scale import files, outputs
+from memtype.scale.asked import Asked
 
 pa = pytest.importorskip("pyarrow", reason="pip install memtype[arrow]")
 pytest.importorskip("pyarrow.parquet")
@@ -24,6 +25,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Batches and units that small files are cut into."""
     monkeypatch.setattr(files, "BATCH", 256)
     monkeypatch.setattr(files, "UNIT", 1000)
+    monkeypatch.setattr(outputs, "UNIT", 700)
 
 
 def counts_of(codes: Any) -> dict[mt.MemoryType, int]:
@@ -151,6 +153,20 @@ def test_what_no_machine_that_fits_disagrees_on_is_an_answer(tmp_path: Path) -> 
     unknown_maker = mt.parse(text).strict()
     scale.classify(tmp_path / "in.parquet", unknown_maker, tmp_path / "out.npy", pte="pte", pat="linux")
     assert mt.names(types_in(tmp_path / "out.npy")).tolist()[1] == "?"
+
+
+def test_where_the_maker_is_not_told_both_must_agree() -> None:
+    text = "reg00: base=0x080000000 ( 2048MB), size= 2048MB, count=1: {}\n"
+    ptes = np.array([0, 8, 16, 24, 128, 136, 144, 152], np.uint64)
+    gpas, differ = np.full(8, 0x80000000, np.uint64), 0
+    for word in ("uncachable", "write-combining", "write-through", "write-protect", "write-back"):
+        asked = Asked.of(mt.parse(text.format(word)), "linux")
+        assert asked.vendor is None
+        kind = asked.codes(gpas)
+        a, b = (mt.effective(kind, mt.Pat("linux").types_of(ptes), vendor) for vendor in ("intel", "amd"))
+        assert asked.effective(kind, ptes, 1).tolist() == np.where(a == b, a, 12).tolist()
+        differ += int((a != b).sum())
+    assert differ
 
 
 def test_nulls_and_addresses_beyond(tmp_path: Path) -> None:
