@@ -89,7 +89,7 @@ def _dump_registers(told: Registers) -> dict[str, Any]:
         "ranges": ranges,
         "list": {
             "whole": told.whole, "count": told.count, "cut": told.cut, "listing": told.listing, "on": told.on,
-            "restored": told.restored,
+            "tom2_off": told.tom2_off, "restored": told.restored,
             "default": None if told.default is None else list(told.default), "reach": told.reach,
             "encrypted": told.encrypted, "lost": [f"0x{i:x}" for i in sorted(told.lost)],
             "absent": [f"0x{i:x}" for i in sorted(told.absent)],
@@ -197,7 +197,7 @@ def _fields(told: dict[str, Any], source: str, where: str) -> dict[str, Any]:
     """How the list of ranges was told (`Registers`)."""
     plain = {
         key: told[key]
-        for key in ("whole", "count", "cut", "listing", "on", "restored", "reach", "encrypted")
+        for key in ("whole", "count", "cut", "listing", "on", "tom2_off", "restored", "reach", "encrypted")
         if key in told
     }
     for key, value in plain.items():

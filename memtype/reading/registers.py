@@ -131,6 +131,7 @@ class Listing:
     absent: frozenset[int] = frozenset()
     listing: str | None = None
     on: str = ""
+    tom2_off: str = ""
     restored: bool = False
     reach: int = 0
     encrypted: int | None = None
@@ -138,7 +139,8 @@ class Listing:
     def fields(self) -> dict[str, Any]:
         return {
             "whole": self.whole, "count": self.count, "cut": self.cut, "lost": frozenset(self.lost),
-            "absent": self.absent, "listing": self.listing, "on": self.on, "restored": self.restored,
+            "absent": self.absent, "listing": self.listing, "on": self.on, "tom2_off": self.tom2_off,
+            "restored": self.restored,
             "reach": self.reach, "encrypted": self.encrypted,
         }  # fmt: skip
 

@@ -149,6 +149,8 @@ def _listed(told: Registers) -> Assumption | None:
 
 
 def _vendor(told: Registers) -> Assumption | None:
+    if told.tom2_off:
+        return Assumption("tom2", 0, "assume-tom2-off", f"TOP_MEM2 assumed off: {told.tom2_off}")
     if told.vendor is not None:
         return None
     return Assumption("vendor", 0, "assume-vendor-intel", "vendor assumed: intel, without TOP_MEM2")

@@ -44,6 +44,8 @@ class Registers:
         The text is a list of ranges by this program, which never prints a default type.
     on : str
         Why the MTRRs are assumed to be on where the text does not tell; "" where nothing speaks for it.
+    tom2_off : str
+        Why TOP_MEM2 is assumed off where the text does not tell it; "" where nothing speaks for it.
     default : (int, str), optional
         What stands in for a default type that a `listing` does not tell, and why: from the RAM map.
     restored : bool
@@ -67,6 +69,7 @@ class Registers:
     absent: frozenset[int] = frozenset()
     listing: str | None = None
     on: str = ""
+    tom2_off: str = ""
     default: tuple[int, str] | None = None
     restored: bool = False
     reach: int = 0
@@ -346,7 +349,8 @@ class Registers:
             self, held=held, ranges=ranges, width=self.width or other.width, vendor=self.vendor or other.vendor,
             whole=list_of.whole, count=list_of.count, cut=list_of.cut, listing=self.listing and other.listing,
             lost=frozenset((self.lost | other.lost) - named_now), absent=(self.absent | other.absent) - set(held),
-            on=self.on or other.on, default=self.default or other.default, reach=max(self.reach, other.reach),
+            on=self.on or other.on, tom2_off=self.tom2_off or other.tom2_off,
+            default=self.default or other.default, reach=max(self.reach, other.reach),
             encrypted=self.encrypted if self.encrypted is not None else other.encrypted,
         )  # fmt: skip
 

@@ -515,3 +515,19 @@ def test_a_list_without_fixed_ranges_may_have_lost_their_lines(kept):
     assert kept or "the fixed ranges are not told" in answer.missing
     if not kept:
         assert str(machine.assume(fixed="absent").at(0xA0000).type) == "WB"
+
+
+@pytest.mark.parametrize("processor", ["AMD Opteron(tm) Processor 6136", "Intel(R) Core(TM) i7-2600 CPU @ 3.40GHz", ""])
+def test_a_list_without_tom2_may_have_lost_the_line(processor):
+    """Linux prints TOM2 where it forces WB above 4 GiB: a log of a processor without it and a damaged one are alike."""
+    lines = [f"smpboot: CPU0: {processor} (family: 0x6, model: 0x2a)" if processor else "first line"]
+    lines += ["MTRR default type: uncachable", "MTRR fixed ranges enabled:", "  00000-FFFFF write-back"]
+    lines += ["MTRR variable ranges enabled:", "  0 base 000000000000 mask FFFF80000000 write-back"]
+    machine = mt.parse("\n".join([*lines, *(f"  {n} disabled" for n in range(1, 8)), "next line"]) + "\n")
+    answer = machine.at(4 << 30)
+    assert str(answer.type) == "UC" and machine.at(1 << 20).assumed == ()
+    if processor.startswith("Intel"):
+        assert machine.vendor == "intel" and not answer.assumed
+    else:
+        assert "TOP_MEM2 assumed off" in str(answer)
+        assert str(machine.at(4 << 30, strict=True).type) == "?"

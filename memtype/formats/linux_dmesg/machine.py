@@ -163,7 +163,10 @@ class Reading:
         if listing.variable and not made.on:
             made.on = "ranges are listed"
         if listing.listed and listing.tom2 is None:
-            made.absent |= TOM2_MSRS
+            if made.count is None:
+                made.tom2_off = "the log prints no TOM2"  # nor does one that lost the line
+            else:
+                made.absent |= TOM2_MSRS
         if self._without_fixed() and listing.variable_on:
             self.notes.append(
                 "no fixed ranges in the list: the processor has none (--assume fixed=absent), or their lines are lost"
