@@ -51,8 +51,9 @@ def test_a_closed_pipe_is_no_error(line):
 
 @pytest.mark.parametrize("verb", sorted(verbs.HELP))
 def test_the_example_of_every_verb_runs_as_printed(verb, tmp_path):
-    if verb == "classify":
-        pytest.importorskip("pyarrow", reason="pip install memtype[arrow]")
+    needs = {"classify": "pyarrow", "plot": "matplotlib"}
+    if verb in needs:
+        pytest.importorskip(needs[verb], reason=f"{needs[verb]} is not installed")
     (tmp_path / "dmesg").write_text("#!/bin/sh\nprintf '%s' '" + LOG + "'\n")
     (tmp_path / "memtype").write_text(f'#!/bin/sh\nexec {sys.executable} -m memtype "$@"\n')
     for tool in tmp_path.iterdir():
