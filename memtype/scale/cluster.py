@@ -40,11 +40,11 @@ def connected(where: str) -> Iterator[Any]:
         cluster = distributed.LocalCluster(
             n_workers=len(os.sched_getaffinity(0)), threads_per_worker=1, processes=True, dashboard_address=None
         )
-        with cluster, distributed.Client(cluster) as client:
+        with cluster, distributed.Client(cluster, set_as_default=False) as client:
             yield client
         return
     try:
-        client = distributed.Client(where, timeout="10s")
+        client = distributed.Client(where, timeout="10s", set_as_default=False)
     except (OSError, ValueError, TypeError) as error:
         raise InputError(f"--dask {where}: no scheduler answers: {str(error).splitlines()[0]:.80}") from None
     with client:
@@ -59,12 +59,19 @@ def runner(client: Any) -> Any:
         todo = iter(waiting)
         shared = client.submit(_same, task, pure=False)  # sent once; made anew where the worker that held it died
         ahead = _AHEAD * max(1, sum(client.nthreads().values()))
-        pending = distributed.as_completed(_submitted(client, shared, todo, ahead), client.loop, with_results=True)
-        for future, result in pending:
-            future.release()
-            for more in _submitted(client, shared, todo, 1):
-                pending.add(more)
-            yield result
+        flying = set(_submitted(client, shared, todo, ahead))
+        pending = distributed.as_completed(flying, client.loop, with_results=True)
+        try:
+            for future, result in pending:
+                flying.discard(future)
+                future.release()
+                for more in _submitted(client, shared, todo, 1):
+                    flying.add(more)
+                    pending.add(more)
+                yield result
+        finally:
+            # After an error too, wait for all: a part that is written later would outlive its folder.
+            client.gather(list(flying), errors="skip")
 
     return run
 
