@@ -97,7 +97,8 @@ class Diff(Drawn):
         counted = "registers not compared" if self.registers is None else _count(len(self.registers))
         counted += " (order only)" if self.order_only else ""
         told = f"memory map differs in {_segments(len(self.changes))}" if self.changes else "memory map identical"
-        told += f", not told in {_segments(len(self.untold))}" if self.untold else ""
+        where = "" if self.changes else " where both tell it"
+        told += f"{where}, not told in {_segments(len(self.untold))}" if self.untold else ""
         return f"{counted}, {told}" + (f", PAT differs in {_entries(len(self.pat))}" if self.pat else "")
 
 

@@ -30,6 +30,14 @@ def test_other_registers_with_the_same_map_are_no_difference():
     assert found.summary == "registers differ in 4 places, memory map identical"
 
 
+def test_a_map_that_is_not_told_is_not_called_identical():
+    machine = mt.parse("# rdmsr -a 0x2ff\nc06\nc06\n# rdmsr 0x200\ne0000000\n# rdmsr 0x201\n7fe0000800\n")
+    first, second = (mt.Machine((cpu,)) for cpu in machine.cpus)
+    found = mt.diff(first, second)
+    assert not found and found.untold
+    assert "memory map identical where both tell it, not told in " in found.summary
+
+
 def test_a_lost_range_is_named_with_both_types():
     (change,) = mt.diff(ONE, LESS)
     assert (change.base, change.size, change.last) == (0xC0000000, 1 << 30, 0xFFFFFFFF)
