@@ -129,6 +129,7 @@ def _entries(text: str, source: str) -> Machine:
     remark = reg.read_remark(text, source)
     registers: dict[int, dict[int, Register]] = {}
     cpu, line, at = 0, 1, 0
+    braced = "{" in text or "}" in text  # then no entry ends with its value
     for match in _TOKEN.finditer(text):
         line, at = line + text.count("\n", at, match.start()), match.start()
         if match["vcpu"]:
@@ -140,7 +141,7 @@ def _entries(text: str, source: str) -> Machine:
         name = rules.msr_name(index)
         if match["alone"]:
             raise values.refusal(source, line, f"{name} (0x{index:x}) has no data")
-        if match.end() == len(text) and remark.counts:
+        if match.end() == len(text) and (remark.counts or braced):
             continue  # the text breaks off in this value
         cpu += index in registers.get(cpu, ())  # named again: the next processor's list begins
         registers.setdefault(cpu, {})[index] = reg.told(match["data"], source, line, index, base=10)

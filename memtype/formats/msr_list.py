@@ -54,6 +54,7 @@ _VALUE = later(
     r"(?:\s*[(,;#/].*|\s+\[.*\])?$",
     re.I,
 )
+_DIGITS = later(r"0x([0-9a-f]+)", re.I)
 _SET = later(r"^\{(?P<values>[^{}]*)\}$")
 _TRIPLE = later(rf"^\s*(?P<cpu>\d{{1,9}})\s*[,;\s]\s*(?P<index>{_HEX})\s*[,;\s]\s*(?P<rest>{_HEX})$", re.I)
 _HEADING = later(r"^\W*(?:cpu|core|processor|thread)\s*[#:]?\s*(\d+)(?:\W|msrs?|mtrrs?|registers?)*$", re.I)
@@ -152,7 +153,9 @@ def parse(text: str, source: str = "<text>") -> Machine:
         _take(reader, number, line)
     _spread_sets(reader)
     _take_writes(reader)
-    if remark.counts and "#" not in text[text.rfind("\n") + 1 :]:  # where the comment stands, the value does
+    end = text.rfind("\n") + 1
+    commented = "#" in text[end:]  # where the comment stands, the value does
+    if (remark.counts and not commented) or _falls_short(text[:end], text[end:]):
         _forget(reader, text.count("\n") + 1)
     bits = sorted({width.bits for width in reader.widths})
     if len(bits) > 1:
@@ -166,8 +169,17 @@ def parse(text: str, source: str = "<text>") -> Machine:
     return reg.machine_of(registers, NAME, source, reader.all_notes(), width, vendor, listing, taken=taken)
 
 
+def _falls_short(above: str, last: str) -> bool:
+    """Whether the last line, which no line feed ends, holds fewer digits than the 16 of each value above."""
+    found = _DIGITS.findall(last)
+    if not found or len(found[-1]) >= 16:
+        return False
+    values = [of[-1] for line in above.splitlines() if (of := _DIGITS.findall(line))]
+    return bool(values) and all(len(value) == 16 for value in values)
+
+
 def _forget(reader: _Reader, line: int) -> None:
-    """A list of ours that ends without a line feed breaks off: its last value may lack digits."""
+    """A list that ends without a line feed may break off: its last value may lack digits."""
     for held in reader.registers.values():
         for index in [index for index, register in held.items() if register.line == line]:
             del held[index]

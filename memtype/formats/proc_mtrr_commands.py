@@ -65,7 +65,8 @@ def parse(text: str, source: str = "<text>") -> Machine:
     short = remark.registers is not None and added < remark.registers
     held = {} if remark.def_type is None else {rules.DEF_TYPE_MSR: remark.def_type}
     held |= {} if remark.cap is None else {rules.MTRRCAP: remark.cap}
-    listing = Listing(whole=not short, cut=short, listing="proc-mtrr-commands")
+    whole = remark.registers is not None and not short  # else a command may be missing: they carry no number
+    listing = Listing(whole=whole, cut=short, listing="proc-mtrr-commands")
     held = held or def_type(None, True, None)
     return machine_of({0: held}, NAME, source, (), remark.width, remark.vendor, listing, ranges)
 

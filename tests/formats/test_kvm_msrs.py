@@ -66,3 +66,9 @@ def test_kvms_structure_is_known_by_its_entries():
     assert not kvm_msrs.sniff_bytes(kvm_structure([(0x10, 5), (0x8B, 1)]))  # none that is ours
     broken = struct.pack("<IIIIQ", 1, 0, 0x2FF, 1, 0xC06)  # reserved is not 0
     assert not kvm_msrs.sniff_bytes(broken)
+
+
+def test_an_entry_without_its_brace_at_the_end_is_not_told():
+    entries = "{ .index = 0x200, .data = 0x6 },\n{ .index = 0x2ff, .data = 0xc"
+    assert 0x2FF not in mt.parse(entries).registers.held and 0x2FF in mt.parse(entries + "06 }").registers.held
+    assert mt.parse("index: 0x200, data: 0x6\nindex: 0x2ff, data: 0xc06").registers.held[0x2FF].value == 0xC06

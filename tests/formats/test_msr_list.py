@@ -227,3 +227,11 @@ def test_width_from_cpuid_in_the_list():
 def test_refusals_name_file_line_value_and_limit(text, message):
     with pytest.raises(mt.ParseError, match=f"^{message}"):
         mt.parse(text, "dump")
+
+
+def test_a_last_value_with_fewer_digits_than_all_others_is_not_told():
+    lines = "0x26f 0x0606060606060606\n0x2ff 0x0000000000000c06"
+    for end in range(len(lines) - 15, len(lines)):
+        assert 0x2FF not in mt.parse(lines[:end]).registers.held
+    for whole in (lines, lines[:-16] + "c06\n", "0x26f 0x606060606060606\n0x2ff 0xc06"):
+        assert mt.parse(whole).registers.held[0x2FF].value == 0xC06

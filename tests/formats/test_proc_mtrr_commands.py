@@ -61,3 +61,14 @@ def test_what_the_kernel_would_not_take_is_refused_by_line(line, words):
 def test_a_script_that_does_more_is_none():
     assert proc_mtrr_commands.sniff("# comment\n\n" + add(0, 1 << 20))
     assert not proc_mtrr_commands.sniff(add(0, 1 << 20) + "modprobe nvidia\n")
+
+
+def test_commands_that_nobody_counted_may_be_some_of_them():
+    lines = ['echo "base=0x0 size=0x80000000 type=write-back" > /proc/mtrr',
+             'echo "base=0xc0000000 size=0x10000000 type=uncachable" > /proc/mtrr']  # fmt: skip
+    told = mt.parse("\n".join(lines) + "\n")
+    assert "no further variable range assumed" in str(told.at(1 << 30)) and str(told.at(0xC0000000)) == "UC"
+    counted = mt.parse(
+        "\n".join(["# memtype/1: registers=2 maxphyaddr=36 vendor=intel def_type=0x800 end", *lines]) + "\n"
+    )
+    assert str(counted.at(1 << 30)) == "WB"
