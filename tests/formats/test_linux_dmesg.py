@@ -531,3 +531,12 @@ def test_a_list_without_tom2_may_have_lost_the_line(processor):
     else:
         assert "TOP_MEM2 assumed off" in str(answer)
         assert str(machine.at(4 << 30, strict=True).type) == "?"
+
+
+def test_a_log_of_ours_that_lost_its_tom2_line_does_not_answer_for_it():
+    state = mt.MtrrState(0xC00, [6 * 0x0101010101010101] * 11, [(6, 0xFFFF80000800)], 48, "amd", 0x600000, 0x230000000)
+    text = str(mt.emit(state, "dmesg"))
+    assert str(mt.parse(text).at(4 << 30)) == "WB"
+    lost = mt.parse("\n".join(line for line in text.split("\n") if not line.startswith("TOM2")))
+    assert "TOP_MEM2 assumed off" in str(lost.at(4 << 30))
+    assert str(lost.at(4 << 30, strict=True).type) == "?"

@@ -13,7 +13,7 @@ from memtype.machine import Cpu, Machine
 from memtype.memory_map import MemoryMap
 from memtype.mtrr import infer_maxphyaddr
 from memtype.reading.notes import differed, not_told, settled
-from memtype.reading.registers import TOM2_MSRS, Listing, def_type
+from memtype.reading.registers import Listing, def_type
 from memtype.reading.values import type_register
 from memtype.told import Range, Register, Registers, Width, pair_numbers
 from memtype.types import MemoryType
@@ -163,10 +163,7 @@ class Reading:
         if listing.variable and not made.on:
             made.on = "ranges are listed"
         if listing.listed and listing.tom2 is None:
-            if made.count is None:
-                made.tom2_off = "the log prints no TOM2"  # nor does one that lost the line
-            else:
-                made.absent |= TOM2_MSRS
+            made.tom2_off = "the log prints no TOM2"  # nor does one that lost the line; no remark counts it
         if self._without_fixed() and listing.variable_on:
             self.notes.append(
                 "no fixed ranges in the list: the processor has none (--assume fixed=absent), or their lines are lost"
