@@ -1,4 +1,7 @@
-"""What can be looked at: a picture by ``.plot()``, SVG in a notebook. The one way down from results to pictures."""
+"""What can be looked at: text by ``str()``, a picture by ``.plot()``, SVG in a notebook.
+
+The one way down from results to what shows them.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,15 @@ from typing import Any
 
 
 class Drawn:
-    """A result that the `plot` room knows to draw."""
+    """A result that the rooms `cli` and `plot` know to show."""
 
     __slots__ = ()
+
+    def __str__(self) -> str:
+        """As the command line prints it."""
+        from memtype.cli import printed
+
+        return printed.text(self) or repr(self)
 
     def plot(self, ax: Any = None) -> Any:
         """Draw with matplotlib (extra ``plot``).

@@ -13,6 +13,7 @@ from memtype import arrays, backends, parallel, rules
 from memtype.effective import paging_off, same_shape
 from memtype.errors import InputError
 from memtype.pat import Pat, as_pat, check_level
+from memtype.readable import readable
 from memtype.types import MemoryType
 
 
@@ -97,6 +98,7 @@ def effective_ept(
     return arrays.combined(backends.active.effective_ept_array, inputs, out, cd)
 
 
+@readable
 @dataclass(frozen=True, slots=True)
 class EptLeaf:
     """The memory-type part of an EPT leaf."""

@@ -8,9 +8,11 @@ from memtype import rules
 from memtype.backends import reference
 from memtype.backends.reference import Registers
 from memtype.drawn import Drawn
+from memtype.readable import readable
 from memtype.types import MemoryType
 
 
+@readable
 @dataclass(frozen=True, slots=True)
 class Step:
     """One rule that spoke: what it says here, which registers it read, where it stands."""
@@ -25,6 +27,7 @@ class Step:
         return f"{self.text}  [{self.rule}: {self.source}]"
 
 
+@readable
 @dataclass(frozen=True, slots=True)
 class Explanation(Drawn):
     """The answer and its reasons; ``str()`` reads as a short list."""

@@ -74,6 +74,9 @@ class StateArray:
         put(self, "maxphyaddr", _widths(_each(self.maxphyaddr, count), count))
         put(self, "vendor", _vendors(self.vendor, count))
 
+    def __repr__(self) -> str:
+        return f"<StateArray of {len(self)} register files, {self.base.shape[1]} pairs each>"
+
     def __len__(self) -> int:
         return int(self.def_type.size)
 

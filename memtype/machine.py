@@ -14,6 +14,7 @@ from memtype.errors import InputError
 from memtype.memory_map import MemoryMap
 from memtype.mtrr import MtrrState
 from memtype.pat import Pat
+from memtype.readable import readable
 from memtype.told import TYPES, Answer, Registers, Width
 from memtype.types import MemoryType
 
@@ -47,6 +48,7 @@ def note_on(notes: Iterable[str], id: str) -> str | None:
     return next((str(note) for note in notes if isinstance(note, Note) and note.id == id), None)
 
 
+@readable
 @dataclass(frozen=True, slots=True, init=False)
 class Cpu:
     """One logical processor. `registers` or `pat` is None where the dump does not tell.
@@ -70,6 +72,7 @@ class Cpu:
         return None if self.registers is None else self.registers.state
 
 
+@readable
 @dataclass(frozen=True, slots=True)
 class RamRange:
     """One line of a firmware memory map: bytes [base, base + size), `kind` in the dump's own words."""
@@ -120,6 +123,15 @@ class Machine(Drawn):
     parts: tuple[Machine, ...] = ()
     label: str = ""
     line: int = 0
+
+    def __repr__(self) -> str:
+        told = self.registers
+        mtrrs = "not told" if told is None else "told in part" if told.untold else "told"
+        count = f"{len(self.cpus)} processor{'s' * (len(self.cpus) > 1)}"
+        states = f"{len(self.parts)} states" if self.parts else ""
+        width = "" if self.maxphyaddr is None else f"MAXPHYADDR {self.maxphyaddr}"
+        parts = (self.format, states, count, f"MTRRs {mtrrs}", width, self.vendor)
+        return f"<Machine {self.source}: {', '.join(part for part in parts if part)}>"
 
     @property
     def mtrrs(self) -> MtrrState | None:

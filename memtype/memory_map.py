@@ -17,9 +17,11 @@ from memtype.diagrams import Diagram
 from memtype.drawn import Drawn
 from memtype.errors import InputError
 from memtype.parallel import ONE
+from memtype.readable import readable
 from memtype.types import MemoryType
 
 
+@readable
 @dataclass(frozen=True, slots=True)
 class Segment:
     """An interval of a map, of one type: bytes [base, base + size)."""
@@ -67,6 +69,7 @@ def answers(source: Any, what: str) -> Answers:
 
 _put = object.__setattr__
 _NOTHING = (None,)  # no backend's handle
+_MOST_SPELLED = 64  # segments that `repr` spells out
 
 
 class MemoryMap(Drawn):
@@ -206,7 +209,10 @@ class MemoryMap(Drawn):
         return hash((self.maxphyaddr, tuple(self._bases), tuple(self._types)))
 
     def __repr__(self) -> str:
-        return f"<MemoryMap of {len(self)} segments, MAXPHYADDR {self.maxphyaddr}>"
+        if len(self) > _MOST_SPELLED:
+            return f"<MemoryMap of {len(self)} segments, MAXPHYADDR {self.maxphyaddr}>"
+        parts = [f"(0x{s.base:x}, 0x{s.size:x}, '{s.type}')" for s in self.segments]
+        return f"MemoryMap.from_segments([{', '.join(parts)}], maxphyaddr={self.maxphyaddr})"
 
     def at(self, address: int) -> MemoryType:
         """The type of one address. Raises `AddressError` outside [0, 2**maxphyaddr)."""

@@ -19,6 +19,7 @@ from memtype.errors import RegisterError, ShatteredMapError
 from memtype.memory_map import MemoryMap, packed_map
 from memtype.parallel import ONE
 from memtype.periodic_map import PeriodicMap
+from memtype.readable import readable
 from memtype.types import MemoryType
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ _Steps = tuple[Sequence[int], Sequence["MemoryType | None"]]
 _NO_STEPS: _Steps = ((), (None,))
 
 
+@readable
 @dataclass(frozen=True, slots=True)
 class Problem:
     """A raw value that hardware would refuse to take: the register, why, and the value."""
@@ -51,6 +53,7 @@ class Problem:
         return f"{self.register} = 0x{self.value:x}: {self.text}"
 
 
+@readable
 @dataclass(frozen=True, slots=True)
 class MtrrState(Drawn):
     """One processor's MTRRs: raw values, also such as hardware would refuse (`problems` names them).

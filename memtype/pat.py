@@ -71,6 +71,9 @@ class Pat:
     def __getitem__(self, index: int) -> MemoryType:
         return self._types[index]
 
+    def __repr__(self) -> str:
+        return f"Pat(0x{self.value:016x})"
+
     def __str__(self) -> str:
         return " ".join(map(str, self._types))
 

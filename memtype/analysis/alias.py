@@ -7,11 +7,13 @@ from typing import Any
 
 from memtype import arrays, rules
 from memtype.mtrr import vendor_name
+from memtype.readable import readable
 from memtype.types import MemoryType
 
 _UNCACHED = frozenset({MemoryType.UC, MemoryType.CD})
 
 
+@readable
 @dataclass(frozen=True, slots=True)
 class Alias:
     """The verdict on a pair: "ok", "warn" or "error", and the rule. True where it is "ok"."""

@@ -12,6 +12,7 @@ from memtype.analysis.system_ranges import system_ranges
 from memtype.errors import InputError, ShatteredMapError
 from memtype.machine import Machine
 from memtype.memory_map import Answers, MemoryMap
+from memtype.readable import readable
 from memtype.types import MemoryType
 
 REQUIREMENTS = ("snp",)
@@ -22,6 +23,7 @@ _MOST = 64  # findings of one rule; the last then says how many more there are
 Span = ram_terms.Span
 
 
+@readable
 @dataclass(frozen=True, slots=True)
 class Finding:
     """One thing that is wrong ("error", "warning") or worth knowing ("note"), and the rule that says so.
@@ -50,6 +52,7 @@ class Finding:
         return f"{self.severity}: {place}{self.text}  [{self.rule}: {self.source}]"
 
 
+@readable
 @dataclass(frozen=True, slots=True)
 class Report:
     """The findings, worst first. True where none is an error or a warning."""

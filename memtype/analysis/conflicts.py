@@ -13,11 +13,13 @@ from memtype.errors import InputError, ShatteredMapError
 from memtype.machine import Machine
 from memtype.memory_map import MemoryMap
 from memtype.mtrr import vendor_name
+from memtype.readable import readable
 from memtype.types import MemoryType
 
 _NO_TYPE = (MemoryType.MIXED, MemoryType.UNDEFINED, MemoryType.NOT_TOLD)
 
 
+@readable
 @dataclass(frozen=True, slots=True)
 class Conflict:
     """Bytes [base, base + size), wanted in one type and held in another.

@@ -15,10 +15,12 @@ from memtype.memory_map import Answers, MemoryMap, answers
 from memtype.mtrr import MtrrState
 from memtype.pat import Pat
 from memtype.periodic_map import PeriodicMap
+from memtype.readable import readable
 from memtype.told import ALL, NOTHING, Register, Registers, agreed, named, pair_numbers
 from memtype.types import MemoryType
 
 
+@readable
 @dataclass(frozen=True, slots=True)
 class Change:
     """Bytes [base, base + size) that are `old` in the first and `new` in the second."""
@@ -37,6 +39,7 @@ class Change:
         return f"[mem 0x{self.base:016x}-0x{self.last:016x}] {self.old} -> {self.new}"
 
 
+@readable
 @dataclass(frozen=True, slots=True)
 class RegisterChange:
     """A register that differs, in the bits that both sides tell.
@@ -51,6 +54,7 @@ class RegisterChange:
     new_known: int = ALL
 
 
+@readable
 @dataclass(frozen=True, slots=True)
 class PatChange:
     """An entry of IA32_PAT that differs."""
@@ -60,6 +64,7 @@ class PatChange:
     new: MemoryType
 
 
+@readable
 @dataclass(frozen=True, slots=True)
 class Diff(Drawn):
     """What differs between two register files, and what that means. False where they are equal in effect.
@@ -232,6 +237,9 @@ class PeriodicChanges:
         width = min(a.maxphyaddr, b.maxphyaddr) - rules.PAGE_SHIFT
         self._both = overlay([memory.diagram.lower(width) for memory in (a, b)], _pair)
         self._window = start >> rules.PAGE_SHIFT, 1 << width
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} changes>"
 
     def __bool__(self) -> bool:
         return self._both.values(*self._window) != {0}

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from memtype import arrays, rules
 from memtype.effective import effective
 from memtype.memory_map import Answers, Segment, answers
+from memtype.readable import readable
 from memtype.types import MemoryType
 
 SIZES = (1 << 12, 1 << 21, 1 << 22, 1 << 30)
@@ -17,6 +18,7 @@ _CONSERVATIVE = (
 )  # fmt: skip
 
 
+@readable
 @dataclass(frozen=True, slots=True)
 class PageType:
     """The MTRR types inside one page.

@@ -16,6 +16,7 @@ from memtype.errors import InputError, ShatteredMapError
 from memtype.memory_map import MemoryMap, answers
 from memtype.mtrr import MtrrState
 from memtype.periodic_map import PeriodicMap, exact
+from memtype.readable import readable
 from memtype.types import MemoryType
 
 LEVELS = {"1": 1, "2": 2, "3": 3, "4K": 1, "2M": 2, "1G": 3}
@@ -26,6 +27,7 @@ _TABLE = 512  # entries of a table
 T = TypeVar("T")
 
 
+@readable
 @dataclass(frozen=True, slots=True)
 class PageRun:
     """`count` leaves of one level and one type, one behind the other: bytes [base, base + size).
@@ -45,6 +47,7 @@ class PageRun:
         return self.base + self.size - 1
 
 
+@readable
 @dataclass(frozen=True, slots=True)
 class Split:
     """Where a type ends inside a page of the largest size: the page falls into smaller ones.
@@ -75,6 +78,9 @@ class Listed(Sequence[T]):
     def __init__(self, length: int, walk: Callable[[], Iterator[T]]) -> None:
         self._length, self._walk = length, walk
 
+    def __repr__(self) -> str:
+        return f"<{self._length} of them>"
+
     def __len__(self) -> int:
         return self._length
 
@@ -95,6 +101,7 @@ class Listed(Sequence[T]):
         return next(islice(self._walk(), place, None))
 
 
+@readable
 @dataclass(frozen=True, slots=True, eq=False)
 class Pages(Drawn):
     """The leaves that map [0, top), as few as can be.

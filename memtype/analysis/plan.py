@@ -27,6 +27,7 @@ from memtype.backends import reference
 from memtype.errors import InputError, MemtypeError
 from memtype.memory_map import MemoryMap
 from memtype.mtrr import MtrrState, range_registers, vendor_name
+from memtype.readable import readable
 from memtype.types import MemoryType
 
 MOST_SEGMENTS = 8192  # of a target
@@ -34,6 +35,7 @@ _MOST_BLOCKS = 4096  # of a pinned range with a holey mask
 _NO_PAIR = 0, 0
 
 
+@readable
 @dataclass(frozen=True, slots=True)
 class Plan:
     """Registers that give a wanted map. True where nothing of it is lost.

@@ -9,6 +9,7 @@ from typing import Any
 from memtype import arrays, rules
 from memtype.errors import InputError
 from memtype.machine import Machine
+from memtype.readable import readable
 from memtype.types import MemoryType
 
 CALLERS = ("ioremap", "remap", "remap-strict", "set_memory")
@@ -16,6 +17,7 @@ PLACES = ("device", "ram", "mixed")
 _ASKED = tuple(MemoryType(code) for code in sorted(rules.PAT_TYPES))
 
 
+@readable
 @dataclass(frozen=True, slots=True)
 class Grant:
     """What a request gets. True where it is granted for certain.

@@ -11,11 +11,13 @@ from dataclasses import dataclass
 from memtype import rules
 from memtype.machine import Machine
 from memtype.memory_map import Segment
+from memtype.readable import readable
 from memtype.types import MemoryType
 
 _ADDRESS = (1 << rules.MAX_MAXPHYADDR) - 1
 
 
+@readable
 @dataclass(frozen=True, slots=True)
 class SystemRange:
     """One such range.

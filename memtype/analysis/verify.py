@@ -15,6 +15,7 @@ from memtype.errors import InputError, ShatteredMapError
 from memtype.memory_map import MemoryMap, answers
 from memtype.mtrr import MtrrState
 from memtype.periodic_map import PeriodicMap, exact
+from memtype.readable import readable
 from memtype.types import MemoryType
 
 KINDS = ("wrong", "misconfigured", "ipat", "spanning")
@@ -22,6 +23,7 @@ _NOT_TOLD = "not told"
 _AT_ONCE = 1 << 15  # entries of a chunk
 
 
+@readable
 @dataclass(frozen=True, slots=True)
 class LeafFault:
     """Leaves alike, one behind the other, with one fault: bytes [base, base + size).
@@ -57,6 +59,7 @@ class LeafFault:
         return f"[mem 0x{self.base:016x}-0x{self.last:016x}] {self.kind}: {self.reason} ({pages})"
 
 
+@readable
 @dataclass(frozen=True, slots=True)
 class Verification:
     """What `verify` finds. True where no leaf has a fault; iterating gives the faults by address.

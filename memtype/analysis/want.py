@@ -13,6 +13,7 @@ from memtype.errors import InputError
 from memtype.memory_map import Answers, answers
 from memtype.mtrr import vendor_name
 from memtype.pat import Pat, as_pat, check_level, pte_bits
+from memtype.readable import readable
 from memtype.types import MemoryType
 
 _ORDER = (
@@ -20,6 +21,7 @@ _ORDER = (
 )  # fmt: skip
 
 
+@readable
 @dataclass(frozen=True, slots=True)
 class Want:
     """The answer of `want`. It is true where the type can be had.

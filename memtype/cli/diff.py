@@ -163,7 +163,13 @@ def _notes(compared: list[Comparison]) -> list[str]:
 
 
 def _text(first: str, second: str, difference: Diff, memory: list[Span]) -> list[str]:
-    found = [f"{first} -> {second}: {difference.summary}"]
+    head, *rest = lines(difference, memory)
+    return [f"{first} -> {second}: {head}", *rest]
+
+
+def lines(difference: Diff, memory: list[Span]) -> list[str]:
+    """The summary, then registers, PAT and map; in terms of RAM where `memory` is known."""
+    found = [difference.summary]
     found += _register_lines(difference.registers)
     if difference.pat:
         found += output.columns([(f"PA{p.entry}", p.old, "->", p.new) for p in difference.pat], "  ").splitlines()

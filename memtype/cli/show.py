@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from memtype import rules
@@ -26,6 +26,7 @@ from memtype.types import MemoryType
 
 EXAMPLE = "dmesg | memtype show -"
 _MOST_ROWS = 512  # of a map: what holey masks shatter is nothing to read
+_MOST_REPEATED = 16  # of one that repeats too often to be listed
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -47,16 +48,16 @@ def run(args: argparse.Namespace) -> int:
         print_json("show", as_json(machine) | ({"states": parts} if parts else {}))
         return 0
     for number, state in enumerate(machine.states, 1):
-        _show(state, f"state {number}: {state_name(state)}" if machine.parts else "", number, args.raw)
+        said = [*state.notes]
+        say("\n".join(state_lines(state, machine, number, said, args.raw)))
+        notes(said)
     return 0
 
 
-def _show(machine: Machine, heading: str, number: int, raw: bool) -> None:
-    """One state: its lines, its notes; of several states, each below its heading."""
-    said = [*machine.notes]
-    lines = text(machine, said, raw)
-    say("\n".join([*([""] if number > 1 else []), *([heading] if heading else []), *lines]))
-    notes(said)
+def state_lines(state: Machine, machine: Machine, number: int, said: list[str], raw: bool = False) -> list[str]:
+    """One state's lines; of several states of a machine, each below its heading."""
+    heading = [f"state {number}: {state_name(state)}"] if machine.parts else []
+    return [*([""] if number > 1 else []), *heading, *text(state, said, raw)]
 
 
 def _emit(machine: Machine, form: str) -> int:
@@ -105,6 +106,9 @@ def _first_minute(machine: Machine) -> list[str]:
 
 
 def _origin(machine: Machine) -> list[str]:
+    """Where it was read; nothing of what a program made."""
+    if not machine.format:
+        return []
     kernel = f", Linux {machine.kernel}" if machine.kernel else ""
     return [f"{os.path.basename(machine.source)} ({machine.format}{kernel})"]
 
@@ -184,15 +188,32 @@ def _printed_differs(machine: Machine) -> list[str]:
 def _map_lines(memory: MemoryMap, machine: Machine) -> list[str]:
     segments, repeated = registers.without_repeats(memory)
     decided = _deciders(machine)
-    rows = columns(
-        [(mem(s.base, s.size), size_text(s.size), s.type, decided(s)) for s in segments[:_MOST_ROWS]]
-    ).splitlines()
-    left = len(segments) - _MOST_ROWS
-    rows += [f"and {left} more segments (--json lists them all)"] if left > 0 else []
+    rows = _segment_rows(segments[:_MOST_ROWS], len(segments) - _MOST_ROWS, decided)
     return [*rows, repeated] if repeated else rows
 
 
-def _deciders(machine: Machine) -> Callable[[Segment], str]:
+def lines_of_map(memory: MemoryMap) -> list[str]:
+    """A map alone, without the registers that made it: the ribbon and the segments."""
+    try:
+        segments, repeated = registers.without_repeats(memory)
+    except ShatteredMapError:
+        return [f"{len(memory)} segments: masks have holes", *_segment_rows(memory.first(_MOST_REPEATED))]
+    drawn = picture.lines(Machine(), memory)
+    rows = _segment_rows(segments[:_MOST_ROWS], len(segments) - _MOST_ROWS)
+    return [*(drawn[1:] + [""] if drawn else []), *rows, *([repeated] if repeated else [])]
+
+
+Words = Callable[[Segment], str]
+
+
+def _segment_rows(segments: Sequence[Segment], left: int = 0, decided: Words | None = None) -> list[str]:
+    """One row each; with `decided` who decides it. `left` are not listed."""
+    found = [(mem(s.base, s.size), size_text(s.size), s.type, *([decided(s)] if decided else [])) for s in segments]
+    more = [f"and {left} more segments (--json lists them all)"] if left > 0 else []
+    return columns(found).splitlines() + more
+
+
+def _deciders(machine: Machine) -> Words:
     """Who decides a segment, in a few words."""
     told = machine.registers
     if told is None:

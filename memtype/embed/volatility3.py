@@ -13,11 +13,13 @@ from typing import Any
 
 from memtype import rules
 from memtype.errors import InputError
+from memtype.readable import readable
 
 _PRESENT = 1 << 0
 _LARGE = 1 << 7  # PS
 
 
+@readable
 @dataclass(frozen=True, slots=True)
 class Leaf:
     """The entry that maps a page: raw, its level (1: 4 KiB, 2: 2 or 4 MiB, 3: 1 GiB), and where it maps to.

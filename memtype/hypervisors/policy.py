@@ -9,12 +9,14 @@ from typing import Any
 from memtype import arrays
 from memtype.ept import ept_leaf
 from memtype.errors import InputError
+from memtype.readable import readable
 from memtype.rules import EPT_TYPES, Rule
 from memtype.types import MemoryType
 
 PARTS = ("all", "some", "none")
 
 
+@readable
 @dataclass(frozen=True, slots=True)
 class Page:
     """What a hypervisor knows of the page that it maps; of a large page, of all of it.
@@ -42,6 +44,7 @@ class Page:
     pinned: MemoryType | None = None
 
 
+@readable
 @dataclass(frozen=True, slots=True)
 class EptLeaf:
     """Type and IPAT of the leaf, and the rule that decided. `type` is None where the page must be split first."""

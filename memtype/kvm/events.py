@@ -16,10 +16,12 @@ from memtype.kvm.vcpu import Vcpu, as_guest, with_cd, with_g_pat, with_msr
 from memtype.kvm.vm import Vm, device_count, quirk_names
 from memtype.kvm.zap import EVERYTHING, EVERYTHING_CD, Event, Outcome
 from memtype.mtrr import MtrrState
+from memtype.readable import readable
 
 _REFUSED = ("kvm-refused",)
 
 
+@readable
 @dataclass(frozen=True, slots=True)
 class WriteMsr(Event):
     """WRMSR of an MTRR or of the PAT by one vCPU, or by userspace (KVM_SET_MSRS)."""
@@ -89,6 +91,7 @@ def _mtrr_calls(vm: Vm, vcpu: Vcpu, index: int, kind: str) -> tuple[tuple[Range,
     return ((start >> rules.PAGE_SHIFT, end >> rules.PAGE_SHIFT),), False
 
 
+@readable
 @dataclass(frozen=True, slots=True)
 class SetMtrrs(Event):
     """A whole new MTRR state, written register by register in index order: of one vCPU, or (None) of all."""
@@ -149,6 +152,7 @@ def _write_all(vm: Vm, vcpu: Vcpu, registers: Mapping[int, int]) -> _Written:
     return _Written(vcpu, tuple(calls), warned)
 
 
+@readable
 @dataclass(frozen=True, slots=True)
 class SetCr0Cd(Event):
     """A vCPU sets or clears CR0.CD."""
@@ -170,6 +174,7 @@ class SetCr0Cd(Event):
         return Outcome(after, (EVERYTHING_CD,) if policies.ZAP_CD[p.zap_cd](vm) else (), rule)
 
 
+@readable
 @dataclass(frozen=True, slots=True)
 class NoncoherentDma(Event):
     """The count of non-coherent DMA devices becomes `count` (True is 1, False is 0)."""
@@ -188,6 +193,7 @@ class NoncoherentDma(Event):
         return Outcome(after, (EVERYTHING,) if zaps else (), (f"kvm-zap-nc-{policy}",))
 
 
+@readable
 @dataclass(frozen=True, slots=True)
 class DisableQuirks(Event):
     """Userspace disables quirks.
@@ -220,6 +226,7 @@ class DisableQuirks(Event):
         return Outcome(vm._with(disabled_quirks=kept | asked), (), ("kvm-zap-quirk", rule))
 
 
+@readable
 @dataclass(frozen=True, slots=True)
 class InitVmcb(Event):
     """AMD: KVM initialises a vCPU's VMCB again, as at a reset; its registers stay."""

@@ -13,6 +13,7 @@ from memtype import rules
 from memtype.diagrams import Diagram
 from memtype.diagrams import overlay as overlay_diagrams
 from memtype.errors import ShatteredMapError
+from memtype.readable import words
 
 Range = tuple[int, int]  # [first gfn, first gfn behind it)
 T = TypeVar("T")
@@ -73,6 +74,9 @@ class Ranges(list[Range]):
     """Sorted, disjoint half-open gfn ranges: a list, with the questions that a `GfnSet` answers too."""
 
     __slots__ = ()
+
+    def __repr__(self) -> str:
+        return words(list(self))
 
     def contains(self, gfn: int) -> bool:
         """Whether the page is in the set."""

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
+from memtype.readable import readable
 from memtype.types import MemoryType
 from memtype.views import kvm_list
 
@@ -28,6 +29,7 @@ class Commit:
         return f'{self.id} ("{self.subject}")'
 
 
+@readable
 @dataclass(frozen=True, slots=True)
 class Fixed:
     """A memory type and IPAT that do not depend on the guest's MTRRs."""

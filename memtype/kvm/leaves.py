@@ -34,6 +34,7 @@ from memtype.kvm.gfns import (
 from memtype.kvm.history import CD_NW_CLEARED, UC_PAT, WB_IPAT, WB_PAT, Fixed
 from memtype.kvm.rules import KVM_RULES
 from memtype.pat import Pat
+from memtype.readable import readable
 from memtype.types import MemoryType
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ EPT_FIELD: Final = rules.EPT_TYPE_FIELD | rules.EPT_IPAT  # bits 6:3 of an EPT l
 UNDEFINED_BITS: Final = 2 << rules.EPT_TYPE_SHIFT
 
 
+@readable
 @dataclass(frozen=True, slots=True)
 class Leaf:
     """What KVM puts into a leaf: the type, IPAT, the bits to OR into the SPTE, and which rule says so."""

@@ -14,6 +14,7 @@ from memtype.kvm.rules import KVM_RULES
 from memtype.kvm.vcpu import with_pat
 from memtype.kvm.vm import Vm
 from memtype.pat import Pat, as_pat
+from memtype.readable import readable
 from memtype.types import MemoryType
 
 
@@ -44,6 +45,7 @@ def nested_leaf(vm: Vm, l1_gpa: int, l1_entry: int, mmio: bool = False, vcpu: in
 # --- Intel ------------------------------------------------------------------------------------------------------
 
 
+@readable
 @dataclass(frozen=True, slots=True)
 class Vmcs12:
     """What L1 tells about the PAT in the VMCS that it runs L2 with.
@@ -69,6 +71,7 @@ class Vmcs12:
             object.__setattr__(self, name, flag(getattr(self, name), name))
 
 
+@readable
 @dataclass(frozen=True, slots=True)
 class RoundTrip:
     """L1 enters L2 and comes back.

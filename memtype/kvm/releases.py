@@ -115,6 +115,9 @@ class Profile:
             if getattr(self, knob) not in names:
                 raise InputError(f"{knob} {getattr(self, knob)!r} is no policy ({', '.join(sorted(names))})")
 
+    def __repr__(self) -> str:
+        return f"profile({self.release or self.name!r})"
+
     def __str__(self) -> str:
         vendor = "Linux " if self.release[:1].isdigit() else ""
         return f"{vendor}{self.release} ({self.name})" if self.release else self.name

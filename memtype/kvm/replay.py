@@ -10,6 +10,7 @@ from memtype import arrays, rules
 from memtype.kvm.gfns import Gfns, Range, intersect, union
 from memtype.kvm.vm import Vm
 from memtype.kvm.zap import Event, Zap
+from memtype.readable import readable
 
 
 class Step(NamedTuple):
@@ -25,6 +26,7 @@ class Step(NamedTuple):
         return self.vm.stale()
 
 
+@readable
 @dataclass(frozen=True, slots=True)
 class Replay:
     """A sequence of events as one release goes through it.

@@ -10,12 +10,14 @@ from memtype.arrays import check_maxphyaddr, flag, integer, items
 from memtype.errors import RegisterError
 from memtype.mtrr import MtrrState
 from memtype.pat import Pat, as_pat
+from memtype.readable import readable
 from memtype.views import kvm_list
 
 Pairs = tuple[tuple[int, int], ...]
 _put = object.__setattr__
 
 
+@readable
 @dataclass(frozen=True, slots=True, init=False, eq=False)
 class Vcpu:
     """One vCPU; without `mtrrs` and `pat` as KVM creates it (all MTRRs 0).

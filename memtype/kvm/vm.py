@@ -22,6 +22,7 @@ from memtype.kvm.zap import Event, Zap
 from memtype.memory_map import MemoryMap
 from memtype.mtrr import vendor_name
 from memtype.pat import Pat, as_pat
+from memtype.readable import readable
 from memtype.types import MemoryType
 
 VM_TYPES: Final = ("normal", "tdx", "sev-es", "sev-snp")
@@ -39,6 +40,7 @@ class Wbinvd:
     rule: str
 
 
+@readable
 @dataclass(frozen=True, slots=True, init=False)
 class Vm:
     """A VM as one release of KVM runs it. Immutable: `apply` gives a new one.

@@ -31,6 +31,7 @@ from memtype.kvm.gfns import (
     union,
 )
 from memtype.kvm.rules import KVM_RULES
+from memtype.readable import readable, words
 
 if TYPE_CHECKING:
     from memtype.kvm.msrs import Refusal
@@ -64,6 +65,7 @@ class Outcome(NamedTuple):
     reasons: tuple[str, ...] = ()
 
 
+@readable
 class LeafChange(NamedTuple):
     """Pages whose freshly made leaf differs: bits before and after, for a fault of `vcpu`."""
 
@@ -100,7 +102,7 @@ class Zap:
         self._before, self._outcome = before, outcome
 
     def __repr__(self) -> str:
-        return f"<Zap of {list(self.calls)}>" if self.accepted else f"<Zap refused: {self.refusal}>"
+        return f"<Zap of {words(list(self.calls))}>" if self.accepted else f"<Zap refused: {self.refusal}>"
 
     @property
     def accepted(self) -> bool:

@@ -9,9 +9,11 @@ import numpy as np
 
 from memtype import arrays
 from memtype.memory_map import MemoryMap
+from memtype.readable import readable
 from memtype.types import MemoryType
 
 
+@readable
 @dataclass(frozen=True, slots=True)
 class Assumption:
     """A named rule that stands in for what was not told; `text` is printed on the answer's own line."""
@@ -22,6 +24,7 @@ class Assumption:
     text: str
 
 
+@readable
 @dataclass(frozen=True, slots=True)
 class Gap:
     """What is not told, of which registers, and what would tell it."""
@@ -32,6 +35,7 @@ class Gap:
     hint: str
 
 
+@readable
 @dataclass(frozen=True, slots=True)
 class Answer:
     """The type of one address, or `NOT_TOLD` and what it may be.

@@ -6,10 +6,12 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from memtype import rules
+from memtype.readable import readable
 
 ALL: Final = (1 << 64) - 1
 
 
+@readable
 @dataclass(frozen=True, slots=True)
 class Register:
     """One MSR as a text holds it.
@@ -53,6 +55,7 @@ class Register:
 NOTHING: Final = Register(0, 0)
 
 
+@readable
 @dataclass(frozen=True, slots=True)
 class Range:
     """A variable range by its size, as /proc/mtrr prints it: no register, since its mask depends on the width.
@@ -71,6 +74,7 @@ class Range:
         return replace(low, hidden=self.kind.hidden), Register(mask, line=self.kind.line)
 
 
+@readable
 @dataclass(frozen=True, slots=True)
 class Width:
     """A physical address width that was told.

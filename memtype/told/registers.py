@@ -13,12 +13,14 @@ from memtype import arrays, rules
 from memtype.errors import AddressError, InputError, ShatteredMapError
 from memtype.memory_map import MemoryMap
 from memtype.mtrr import MtrrState, Problem, vendor_name
+from memtype.readable import readable
 from memtype.told import completions, gaps, inference
 from memtype.told.answer import Answer, Assumption, Gap, agreed
 from memtype.told.asking import ask, typed
 from memtype.told.register import NOTHING, Range, Register, Width, named, pair_numbers, pair_of
 
 
+@readable
 @dataclass(frozen=True, slots=True, eq=False)
 class Registers:
     """One processor's MTRRs as a text tells them. Kept as read: nothing widens, fills or changes a value.

@@ -9,6 +9,7 @@ from memtype import arrays, rules
 from memtype.backends import reference
 from memtype.backends.reference import Registers
 from memtype.errors import InputError, ShatteredMapError
+from memtype.readable import readable
 from memtype.types import MemoryType
 from memtype.views import linux
 from memtype.views.decide import tom2_end
@@ -19,6 +20,7 @@ from memtype.views.sweep import active_pairs, indexes
 _PROGRAM = PROGRAMS["linux-6.5"]
 
 
+@readable
 class Entry(NamedTuple):
     """One entry of the kernel's map: bytes [base, last], a raw encoding; `fixed` ones take no change."""
 
