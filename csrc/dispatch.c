@@ -92,13 +92,13 @@ const struct kernels *kernels_of(uint32_t isa)
 	return sets[isa];
 }
 
-const fleet_match *fleet_match_of(uint32_t isa)
+const struct fleet_set *fleet_set_of(uint32_t isa)
 {
 #ifdef MEMTYPE_X86
 	if (isa >= MEMTYPE_AVX2)
-		return isa == MEMTYPE_AVX512 ? avx512_fleet_match : avx2_fleet_match;
+		return isa == MEMTYPE_AVX512 ? &avx512_fleet : &avx2_fleet;
 #else
 	(void)isa;
 #endif
-	return NULL;
+	return &plain_fleet;
 }

@@ -11,57 +11,65 @@
 #include <xmmintrin.h>
 #endif
 
-// The answers of these functions: how many states before the first that has a refused address. One by one, for any
-// processor:
-static size_t match_each(const memtype_fleet *f, const uint64_t *addresses, size_t step, size_t n, uint8_t *types)
-{
-	memtype_mtrrs m;
+// Addresses a state that pay for making it ready: three take 45 ns one by one, 39 with AVX2, 70 in plain C (Zen 4).
+#define FEW 4u
 
+uint8_t fleet_type(const memtype_fleet *f, size_t i, uint64_t address)
+{
+	const uint64_t *base = f->base + i * f->pairs, *mask = f->mask + i * f->pairs;
+	size_t pairs = fleet_row_pairs(f, i);
+	uint64_t compared = page_bits(f->maxphyaddr[i]);
+	uint8_t code = address >= GIB4 && address < fleet_tom2(f, i) ? CODE_TOM2 : CODE_NONE, final_type[16];
+
+	if (address < FIXED_END && fixed_ranges_on(f->def_type[i], f->cap[i]))
+		return fixed_type(f->fixed + i * FIXED_MSRS, f->vendor[i], fixed_index(address));
+	for (size_t k = 0; k < pairs; k++) {
+		if ((mask[k] & MASK_VALID) && ((address ^ base[k]) & mask[k] & compared) == 0)
+			code |= code_of(base[k] & BASE_TYPE);
+	}
+	fill_final(final_type, plain_type(f->def_type[i]));
+	if (code == CODE_UC || code == CODE_TOM2)
+		return code == CODE_UC ? MEMTYPE_UC : MEMTYPE_WB;
+	return final_type[code & 15];
+}
+
+// The answers of these two: how many states before the first that has a refused address.
+static size_t match_few(const memtype_fleet *f, const uint64_t *addresses, size_t step, size_t n, uint8_t *types)
+{
 	for (size_t i = 0; i < f->states; i++, addresses += step, types += n) {
-		if (or_words(addresses, n) > low_bits(f->maxphyaddr[i]))
-			return i;
-		load_state(f, i, &m);
-		for (size_t j = 0; j < n; j++)
-			types[j] = (uint8_t)memtype_at(&m, addresses[j]);
+		for (size_t j = 0; j < n; j++) {
+			uint64_t address = addresses[j];
+
+			if (address > low_bits(f->maxphyaddr[i]))
+				return i;
+			types[j] = fleet_type(f, i, address);
+		}
 	}
 	return f->states;
 }
 
-#ifdef MEMTYPE_X86
-static size_t match_blocks(const memtype_fleet *f, const fleet_match match[FLEET_KEYS], const uint64_t *addresses,
-			   size_t step, size_t n, uint8_t *types)
+static size_t match_states(const memtype_fleet *f, uint32_t isa, const uint64_t *addresses, size_t step, size_t n,
+			   uint8_t *types)
 {
+	const struct fleet_set *set = fleet_set_of(isa);
 	int stream = f->states * n >= STREAM_MIN && ((uintptr_t)types | n) % KERNEL_BLOCK == 0;
 	size_t room = f->pairs * FLEET_ROWS > FLEET_PAIRS ? FLEET_PAIRS / f->pairs : FLEET_ROWS, i = 0;
 	struct fleet_block block;
 
 	for (int fit = 1; i < f->states && fit;) {
-		fleet_load(f, i, (uint32_t)(f->states - i < room ? f->states - i : room), &block);
+		set->load(f, i, (uint32_t)(f->states - i < room ? f->states - i : room), &block);
 		for (uint32_t r = 0; r < block.rows && fit; r++) {
 			const struct fleet_row *row = &block.row[r];
 
-			fit = match[row->keys](&block, row, addresses + i * step, n, types + i * n, stream);
+			fit = set->match[row->keys](&block, row, addresses + i * step, n, types + i * n, stream);
 			i += (size_t)fit;
 		}
 	}
+#ifdef MEMTYPE_X86
 	if (stream)
 		_mm_sfence();
+#endif
 	return i;
-}
-#endif
-
-static size_t match_states(const memtype_fleet *f, uint32_t isa, const uint64_t *addresses, size_t step, size_t n,
-			   uint8_t *types)
-{
-#ifdef MEMTYPE_X86
-	const fleet_match *match = fleet_match_of(isa);
-
-	if (match)
-		return match_blocks(f, match, addresses, step, n, types);
-#else
-	(void)isa;
-#endif
-	return match_each(f, addresses, step, n, types);
 }
 
 // the first state that is out of bounds, or f->states
@@ -117,7 +125,7 @@ int memtype_fleet_types(const memtype_fleet *f, uint32_t isa, const uint64_t *ad
 	if (bytes <= MEMTYPE_CHECKED_FIRST)
 		i = unfit_row(f, isa, addresses, step, n);
 	if (i == f->states)
-		i = match_states(f, isa, addresses, step, n, types);
+		i = n < FEW ? match_few(f, addresses, step, n, types) : match_states(f, isa, addresses, step, n, types);
 	if (i == f->states)
 		return MEMTYPE_OK;
 	place = first_above(addresses + i * step, 0, n, low_bits(f->maxphyaddr[i]));

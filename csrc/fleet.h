@@ -49,16 +49,69 @@ struct fleet_block {
 typedef int (*fleet_match)(const struct fleet_block *block, const struct fleet_row *row, const uint64_t *addresses,
 			   size_t n, uint8_t *types, int stream);
 
-extern const fleet_match avx2_fleet_match[FLEET_KEYS], avx512_fleet_match[FLEET_KEYS]; // by fleet_row.keys
+struct fleet_set {
+	// make `rows` states from `first` ready: at most FLEET_ROWS, of at most FLEET_PAIRS pairs together
+	void (*load)(const memtype_fleet *f, size_t first, uint32_t rows, struct fleet_block *block);
+	fleet_match match[FLEET_KEYS]; // by fleet_row.keys
+};
+
+extern const struct fleet_set plain_fleet, avx2_fleet, avx512_fleet;
 
 // whether a column is not aligned, or shares a byte with the output
 int fleet_misfit(const memtype_fleet *f, const uint8_t *types, size_t bytes);
 
-// the matchers for `isa`, NULL where there are none (dispatch.c)
-const fleet_match *fleet_match_of(uint32_t isa);
+// the type of one fit address in state i (fleet.c)
+uint8_t fleet_type(const memtype_fleet *f, size_t i, uint64_t address);
 
-// make `rows` states from `first` ready: at most FLEET_ROWS, of at most FLEET_PAIRS pairs together. Needs AVX2.
+// the one for `isa` (dispatch.c)
+const struct fleet_set *fleet_set_of(uint32_t isa);
+
+// AVX2's load, AVX-512's too
 void fleet_load(const memtype_fleet *f, size_t first, uint32_t rows, struct fleet_block *block);
+
+// --- what all of them load alike ---
+
+// how many pairs of state i count
+static inline size_t fleet_row_pairs(const memtype_fleet *f, size_t i)
+{
+	return f->def_type[i] & DEF_TYPE_E ? f->pairs : 0;
+}
+
+// only what the state needs is read of the columns: they are most of what must come from memory
+static inline uint64_t fleet_tom2(const memtype_fleet *f, size_t i)
+{
+	if (f->vendor[i] != MEMTYPE_AMD || !(f->def_type[i] & DEF_TYPE_E))
+		return 0;
+	return tom2_limit(MEMTYPE_AMD, f->maxphyaddr[i], f->syscfg[i], f->tom2[i]);
+}
+
+// The narrowest keys that tell apart what the ranges do: bits of `looked` are those that some range looks at. With
+// MAXPHYADDR = 46, 16-bit keys are bits 45:30, 32-bit keys 45:14; with 44 or less 32-bit keys lose nothing.
+static inline void fleet_choose_keys(uint32_t maxphyaddr, uint64_t looked, struct fleet_row *row)
+{
+	uint32_t shift = maxphyaddr < 32 + PAGE_SHIFT ? PAGE_SHIFT : maxphyaddr - 32;
+
+	row->keys = FLEET_KEYS_16;
+	row->shift = maxphyaddr - 16;
+	if (looked & low_bits(row->shift)) {
+		row->keys = looked & low_bits(shift) ? FLEET_KEYS_64 : FLEET_KEYS_32;
+		row->shift = looked & low_bits(shift) ? FIXED_END_BIT : shift; // TOM2 is compared in keys of 32 bits even then
+	}
+}
+
+// All of a row but its pairs. `valid` is the OR of the valid masks.
+static inline void fleet_row_of(const memtype_fleet *f, size_t i, uint64_t valid, struct fleet_row *row)
+{
+	uint64_t tom2 = fleet_tom2(f, i), looked = valid & page_bits(f->maxphyaddr[i]);
+
+	row->beyond = ~low_bits(f->maxphyaddr[i]);
+	row->fixed = fixed_ranges_on(f->def_type[i], f->cap[i]) ? f->fixed + i * FIXED_MSRS : NULL;
+	row->vendor = f->vendor[i];
+	fill_final(row->final_type, plain_type(f->def_type[i]));
+	fleet_choose_keys(f->maxphyaddr[i], tom2 > GIB4 ? looked | tom2 | GIB4 : looked, row);
+	row->tom2_from = (uint32_t)(GIB4 >> row->shift);
+	row->tom2_count = tom2 > GIB4 ? (uint32_t)((tom2 - GIB4) >> row->shift) : 0;
+}
 
 // types[j] = what the fixed ranges say of addresses[j], which was below 1 MiB, for each bit j of `low`
 static inline void fleet_low(const struct fleet_row *row, const uint64_t *addresses, uint64_t low, uint8_t *types)

@@ -207,6 +207,6 @@ MATCH(match_row16, FLEET_KEYS_16)
 MATCH(match_row32, FLEET_KEYS_32)
 MATCH(match_row64, FLEET_KEYS_64)
 
-const fleet_match avx512_fleet_match[FLEET_KEYS] = {match_row16, match_row32, match_row64};
+const struct fleet_set avx512_fleet = {fleet_load, {match_row16, match_row32, match_row64}};
 
 #endif

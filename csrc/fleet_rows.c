@@ -82,47 +82,12 @@ INLINE uint32_t load_pairs(const uint64_t *base, const uint64_t *mask, size_t pa
 	return place;
 }
 
-// The narrowest keys that tell apart what the ranges do: bits of `looked` are those that some range looks at. With
-// MAXPHYADDR = 46, 16-bit keys are bits 45:30, 32-bit keys 45:14; with 44 or less 32-bit keys lose nothing.
-INLINE void choose_keys(uint32_t maxphyaddr, uint64_t looked, struct fleet_row *row)
-{
-	uint32_t shift = maxphyaddr < 32 + PAGE_SHIFT ? PAGE_SHIFT : maxphyaddr - 32;
-
-	row->keys = FLEET_KEYS_16;
-	row->shift = maxphyaddr - 16;
-	if (looked & low_bits(row->shift)) {
-		row->keys = looked & low_bits(shift) ? FLEET_KEYS_64 : FLEET_KEYS_32;
-		row->shift = looked & low_bits(shift) ? FIXED_END_BIT : shift; // TOM2 is compared in keys of 32 bits even then
-	}
-}
-
-// only what the state needs is read of the columns: they are most of what must come from memory
-INLINE uint64_t load_tom2(const memtype_fleet *f, size_t i)
-{
-	if (f->vendor[i] != MEMTYPE_AMD || !(f->def_type[i] & DEF_TYPE_E))
-		return 0;
-	return tom2_limit(MEMTYPE_AMD, f->maxphyaddr[i], f->syscfg[i], f->tom2[i]);
-}
-
-INLINE const uint64_t *load_fixed(const memtype_fleet *f, size_t i)
-{
-	return fixed_ranges_on(f->def_type[i], f->cap[i]) ? f->fixed + i * FIXED_MSRS : NULL;
-}
-
 INLINE void load_row(const memtype_fleet *f, size_t i, struct fleet_block *block, struct fleet_row *row)
 {
 	const uint64_t *base = f->base + i * f->pairs, *mask = f->mask + i * f->pairs;
-	size_t pairs = f->def_type[i] & DEF_TYPE_E ? f->pairs : 0;
-	uint64_t tom2 = load_tom2(f, i), looked;
+	size_t pairs = fleet_row_pairs(f, i);
 
-	row->beyond = ~low_bits(f->maxphyaddr[i]);
-	row->fixed = load_fixed(f, i);
-	row->vendor = f->vendor[i];
-	fill_final(row->final_type, plain_type(f->def_type[i]));
-	looked = valid_bits(mask, pairs) & ~row->beyond & ~(PAGE_SIZE - 1);
-	choose_keys(f->maxphyaddr[i], tom2 > GIB4 ? looked | tom2 | GIB4 : looked, row);
-	row->tom2_from = (uint32_t)(GIB4 >> row->shift);
-	row->tom2_count = tom2 > GIB4 ? (uint32_t)((tom2 - GIB4) >> row->shift) : 0;
+	fleet_row_of(f, i, valid_bits(mask, pairs), row);
 	row->count = load_pairs(base, mask, pairs, row, block) - row->first;
 }
 

@@ -33,14 +33,6 @@ int memtype_fleet_maps(const memtype_fleet *f, memtype_map *maps)
 	return MEMTYPE_OK;
 }
 
-static uint8_t type_in_state(const memtype_fleet *f, size_t state, uint64_t address)
-{
-	memtype_mtrrs m;
-
-	load_state(f, state, &m);
-	return (uint8_t)memtype_at(&m, address & low_bits(m.maxphyaddr));
-}
-
 // OK where the address has a type in the state
 static int check(const memtype_fleet *f, uint32_t id, uint64_t address)
 {
@@ -91,7 +83,8 @@ int memtype_types_by(const memtype_fleet *f, const memtype_map *maps, const uint
 		uint32_t id = ids[i] < f->states ? ids[i] : 0; // read again: it may have changed since
 		const memtype_map *map = maps ? &maps[id] : NULL;
 
-		types[i] = map && map->count ? type_in_map(map, step, addresses[i]) : type_in_state(f, id, addresses[i]);
+		types[i] = map && map->count ? type_in_map(map, step, addresses[i]) :
+						  fleet_type(f, id, addresses[i] & low_bits(f->maxphyaddr[id]));
 	}
 	return MEMTYPE_OK;
 }
