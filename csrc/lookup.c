@@ -20,46 +20,6 @@ int memtype_types(const memtype_tables *t, const uint64_t *addresses, size_t n, 
 	return MEMTYPE_OK;
 }
 
-#define LANES 8u /* counters of their own: one type many times over is no chain of additions to one place */
-
-static void count_types(const uint8_t *types, size_t n, uint64_t total[16])
-{
-	uint32_t seen[LANES][16] = {{0}};
-	size_t i = 0;
-
-	for (; i + LANES <= n; i += LANES) {
-		UNROLL
-		for (unsigned k = 0; k < LANES; k++)
-			seen[k][types[i + k] & 15]++;
-	}
-	for (; i < n; i++)
-		total[types[i] & 15]++;
-	for (unsigned k = 0; k < LANES; k++) {
-		for (unsigned type = 0; type < 16; type++)
-			total[type] += seen[k][type];
-	}
-}
-
-int memtype_histogram(const memtype_tables *t, const uint64_t *addresses, size_t n, uint64_t counts[16], size_t *index)
-{
-	uint64_t total[16] = {0};
-	uint8_t types[MEMTYPE_CHECKED_FIRST];
-
-	if (misfit_words(addresses, n, counts, sizeof(total)) || misfit_words(counts, 16, NULL, 0))
-		return MEMTYPE_EBUFFER;
-	for (size_t done = 0; done < n;) {
-		size_t part = n - done < sizeof(types) ? n - done : sizeof(types), place;
-		int status = memtype_types(t, addresses + done, part, types, &place);
-
-		if (status != MEMTYPE_OK)
-			return refuse(status, place < part ? done + place : n, index);
-		count_types(types, part, total);
-		done += part;
-	}
-	memcpy(counts, total, sizeof(total));
-	return MEMTYPE_OK;
-}
-
 static uint64_t search_map(const uint64_t *bases, const uint8_t *kinds, size_t count, const uint64_t *addresses,
 			   size_t n, uint8_t *types)
 {

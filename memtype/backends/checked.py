@@ -76,7 +76,7 @@ def _compared(function: str, found: Any, careful: Callable[..., Any], *args: Any
     """What a short way of the C core found, after `careful(*args, out)` of the other has found the same."""
     if found is None:
         return None
-    expected = np.empty(found.shape, arrays.U8)
+    expected = np.zeros(found.shape, found.dtype)
     failure = _outcome(careful, (*args, expected))
     if failure is not None or not np.array_equal(found, expected):
         message = f"{function}: native gave {found}, python gave {failure or expected}"
@@ -90,6 +90,10 @@ def prepare(s: Any) -> Any:
 
 def types_at_once(s: Any, addresses: Any, out: Any) -> Any:
     return _compared("types_at_once", native.types_at_once(s, addresses, out), python.types, s, addresses)
+
+
+def histogram_at_once(s: Any, addresses: Any) -> Any:
+    return _compared("histogram_at_once", native.histogram_at_once(s, addresses), python.histogram, s, addresses)
 
 
 def map_types_at_once(found: Any, addresses: Any, out: Any) -> Any:

@@ -72,6 +72,7 @@ _GRANULES = ffi.typeof("memtype_granules *")
 _SIZE = ffi.typeof("size_t *")
 _HEAD = struct.Struct("=15Q4I")  # memtype_mtrrs up to base[], as mtrr.c asserts
 _BASE, _MASK = (ffi.offsetof("memtype_mtrrs", member) for member in ("base", "mask"))
+_histogram = lib.memtype_histogram
 _map_types, _granules_types = lib.memtype_map_types, lib.memtype_granules_types
 _NOTHING = (None,)  # the handle of what keeps none
 _UNFIT = ValueError, BufferError  # how an array says that it is not contiguous, or read-only
@@ -271,6 +272,20 @@ def types_at_once(s: Any, addresses: Any, out: Any) -> arrays.U8Array | None:
     held = s._held
     built = held[2] if held[0] is _READY else tables(s)
     return None if _types(built, given, addresses.size, written, _NULL) else out
+
+
+def histogram_at_once(s: Any, addresses: Any) -> arrays.U64Array | None:
+    """`MtrrState.histogram`."""
+    if type(addresses) is not _Array or addresses.dtype is not _U64:
+        return None
+    counts: Any = _empty(16, _U64)
+    try:
+        given = _from(_U64S, addresses)
+    except _UNFIT:
+        return None
+    held = s._held
+    built = held[2] if held[0] is _READY else tables(s)
+    return None if _histogram(built, given, addresses.size, _from(_U64S, counts), _NULL) else counts
 
 
 def page_types(s: Registers, first_gfn: int, out: arrays.U8Array) -> None:

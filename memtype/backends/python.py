@@ -16,8 +16,8 @@ from memtype.backends.reference import Registers, msr_fault, pat_index, pat_vali
 __all__ = [
     "at", "effective", "effective_array", "effective_ept", "effective_ept_array", "effective_ept_types",
     "effective_npt", "effective_npt_array", "effective_pcd_pwt", "effective_types", "ept_types", "fleet_types",
-    "histogram", "isa", "leaf_bits", "leaf_fill", "map_types", "map_types_at_once", "msr_fault", "name", "page_types",
-    "pages_at_once",
+    "histogram", "histogram_at_once", "isa", "leaf_bits", "leaf_fill", "map_types", "map_types_at_once",
+    "msr_fault", "name", "page_types", "pages_at_once",
     "pat_index", "pat_indexes", "pat_types", "pat_valid", "pat_valids", "prepare", "resolve", "resolve_packed",
     "types", "types_at_once", "types_by", "xen_ept_type",
 ]  # fmt: skip
@@ -33,6 +33,11 @@ def prepare(s: Registers) -> tuple[Any, ...]:
 
 def types_at_once(s: Registers, addresses: Any, out: Any) -> arrays.U8Array | None:
     """The short way for plain arrays, which this backend has not: None, and nothing written."""
+    return None
+
+
+def histogram_at_once(s: Registers, addresses: Any) -> arrays.U64Array | None:
+    """Likewise for `MtrrState.histogram`."""
     return None
 
 
