@@ -9,9 +9,11 @@ from memtype import rules
 from memtype.analysis.page_type import page_type
 from memtype.analysis.system_ranges import system_notes, system_ranges
 from memtype.cli.addresses import mem, size_text
+from memtype.cli.layout import columns
 from memtype.effective import effective
 from memtype.ept import ept_walk_type, eptp_valid
 from memtype.errors import InputError
+from memtype.host import HOW_TO_TELL
 from memtype.machine import Machine
 from memtype.pat import Pat
 from memtype.types import MemoryType
@@ -35,11 +37,16 @@ def lines(machine: Machine) -> list[str]:
 
 
 def _kernel(told: dict[str, Any], machine: Machine) -> list[str]:
-    """The counts of its map, RAM, and what it trimmed: all that such a log tells, without a type."""
+    """The counts of its map, what it trimmed, the firmware's RAM map: all that such a log tells, without a type."""
     found = _counts(told) if "map_entries" in told else []
-    ram = [held for held in machine.e820 if held.kind.lower() in rules.E820_RAM]
-    found += [f"RAM {mem(held.base, held.size)}  {size_text(held.size)}" for held in ram[:_MOST_RAM]]
-    found += [f"and {len(ram) - _MOST_RAM} more ranges of RAM"] if len(ram) > _MOST_RAM else []
+    trimmed = [(mem(base, end - base), size_text(end - base)) for base, end in told.get("mtrr_trim_e820_updates", ())]
+    found += ["trimmed, RAM that no range makes WB:", *columns(trimmed, "  ").splitlines()] if trimmed else []
+    if machine.e820:
+        rows = [(mem(held.base, held.size), size_text(held.size), held.kind) for held in machine.e820[:_MOST_RAM]]
+        found += ["RAM map:", *columns(rows, "  ").splitlines()]
+        found += [f"  and {len(machine.e820) - _MOST_RAM} more"] if len(machine.e820) > _MOST_RAM else []
+    if found and machine.registers is None and machine.printed_map is None:
+        found += ["", f"the registers are told by: {HOW_TO_TELL}"]
     return found
 
 

@@ -16,7 +16,6 @@ from memtype.cli.output import add_json, columns, notes, print_json, say
 from memtype.emit import FORMS, emit
 from memtype.errors import ShatteredMapError
 from memtype.formats import own_json
-from memtype.host import HOW_TO_TELL
 from memtype.machine import Machine
 from memtype.memory_map import MemoryMap, Segment
 from memtype.plot.ram import overlap, usable
@@ -86,23 +85,7 @@ def text(machine: Machine, said: list[str], raw: bool = False) -> list[str]:
         said += _printed_differs(machine)
     if memory is not None:
         found += ["", *_map_lines(memory, machine)]
-    elif told is None:
-        found += _first_minute(machine)
     return found + _cpu_lines(machine) + facts.lines(machine)
-
-
-def _first_minute(machine: Machine) -> list[str]:
-    """What a log without registers tells, as those of Linux from 6.5 on are."""
-    told: dict[str, Any] = dict(machine.facts or {})
-    found = []
-    if "map_entries" in told:
-        counts = f"{told['map_entries']} entries: {told['fixed']} fixed + {told['variable']} variable"
-        found.append(f"map of the kernel: {counts}, from {told['built_from']} registers; types not told")
-    for base, end in told.get("mtrr_trim_e820_updates", ()):
-        found.append(f"{mem(base, end - base)}  {size_text(end - base)}  RAM that no range makes WB, trimmed")
-    rows = [(mem(r.base, r.size), size_text(r.size), r.kind) for r in machine.e820[:_MOST_ROWS]]
-    found += ["RAM map:", *columns(rows).splitlines()] if rows else []
-    return ["", *found, "", f"the registers are told by: {HOW_TO_TELL}"] if found else []
 
 
 def _origin(machine: Machine) -> list[str]:

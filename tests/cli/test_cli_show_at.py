@@ -165,6 +165,16 @@ def test_problems_are_in_the_notes(cli, monkeypatch):
     assert "note: problem: IA32_MTRR_DEF_TYPE = 0xf0c06" in cli("show", "x")[2]
 
 
+def test_a_log_without_registers_is_told_once(cli, dump):
+    ram = [f"BIOS-e820: [mem 0x{n << 32:016x}-0x{(n << 32) + 0xFFFF:016x}] usable" for n in range(3)]
+    trim = "e820: update [mem 0xe0000000-0xffffffff] usable ==> reserved"
+    status, out, _ = cli("show", dump(*ram, COUNTS, PAT, trim))
+    assert status == 0 and out.count("MTRR map: 2 entries") == 1 and out.count("RAM map:") == 1
+    spans = [line.split("]")[0] for line in out.splitlines() if "[mem" in line]
+    assert len(spans) == 4 and len(set(spans)) == 4
+    assert out.splitlines()[-1].startswith("the registers are told by: ")
+
+
 def test_json_has_hex_strings_and_inclusive_ends(cli, dump):
     found = json.loads(cli("show", "--json", dump(*register_lines(STATE), PAT))[1])
     assert found["schema"] == "memtype/1" and found["verb"] == "show" and found["format"] == "linux-dmesg"
