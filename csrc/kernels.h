@@ -5,7 +5,7 @@
 #include "windows.h"
 
 #if (defined(__GNUC__) || defined(__clang__)) && !defined(MEMTYPE_PLAIN)
-#ifdef __x86_64__
+#if defined(__x86_64__) && !defined(_MSC_VER) // clang-cl has the intrinsics of the compiled-for set alone
 #define MEMTYPE_X86 1
 #elif defined(__aarch64__) && !defined(__AARCH64EB__)
 #define MEMTYPE_ARM64 1

@@ -8,8 +8,8 @@
  * or the number of all where another thread has changed it meanwhile; `index` may be NULL.
  *
  * Needed of the compiler: C11 with 8-bit bytes and uint64_t, of any byte order and pointer width. gcc and clang also
- * build the kernels of x86-64 (chosen when it runs) and arm64 (NEON, always there); others get plain C, with no builtins
- * and no pragmas. Nothing of the C library but <stddef.h>, <stdint.h> and memcpy, memset, memcmp, memchr.
+ * build the kernels of x86-64 (chosen when it runs) and arm64 (NEON, always there); others, and clang-cl on x86, get plain
+ * C with no builtins, attributes or pragmas. Nothing of the C library but <stddef.h>, <stdint.h> and memcpy, memset, memcmp, memchr.
  *
  * What stands between the two marks is read by cffi as it is: no preprocessor beyond plain #define.
  */

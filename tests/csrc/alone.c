@@ -94,6 +94,8 @@ static void draw_addresses(size_t n)
 			addresses[i] = ((m.base[k] & m.mask[k]) + (draw() & ~m.mask[k] & 0x3FFFFF) - below(3)) & (end - 1);
 		} else if (below(3) == 0) {
 			addresses[i] &= 0x1FFFFF;
+		} else if (below(3) == 0) { // around TOM2's last byte
+			addresses[i] = ((m.tom2 & ~UINT64_C(0x7FFFFF)) - below(3)) & (end - 1);
 		}
 		ptes[i] = draw();
 		want[i] = (uint8_t)memtype_at(&m, addresses[i]);
@@ -194,6 +196,42 @@ static void try_fleet(uint32_t isa, size_t n)
 	must_equal("types_by", isa, n);
 }
 
+// Fleets of register files that differ in all: more than are made ready at a time, each with its own addresses.
+#define FLEET 19u
+#define FLEET_PAIRS 60u
+static void try_fleets(uint32_t isa, size_t n)
+{
+	static uint64_t def_type[FLEET], fixed[FLEET * MEMTYPE_FIXED_MSRS], cap[FLEET], syscfg[FLEET], tom2[FLEET];
+	static uint64_t base[FLEET * FLEET_PAIRS], mask[FLEET * FLEET_PAIRS], own[MOST];
+	static uint32_t vendor[FLEET], maxphyaddr[FLEET];
+	static uint8_t right[MOST];
+	size_t pairs = 1 + (size_t)below(FLEET_PAIRS), bad = 0, place;
+	memtype_fleet fleet = {FLEET, pairs, def_type, fixed, base, mask, cap, syscfg, tom2, vendor, maxphyaddr};
+
+	n = 1 + n % (MOST / FLEET);
+	place = (size_t)below(FLEET * n);
+	for (size_t i = 0; i < FLEET; i++) {
+		draw_registers();
+		m.variable_count = m.variable_count < pairs ? m.variable_count : (uint32_t)pairs;
+		for (size_t k = m.variable_count; k < pairs; k++)
+			m.mask[k] = 0;
+		def_type[i] = m.def_type, cap[i] = m.cap, syscfg[i] = m.syscfg, tom2[i] = m.tom2;
+		vendor[i] = m.vendor, maxphyaddr[i] = m.maxphyaddr;
+		memcpy(fixed + i * MEMTYPE_FIXED_MSRS, m.fixed, sizeof(m.fixed));
+		memcpy(base + i * pairs, m.base, pairs * sizeof(*base));
+		memcpy(mask + i * pairs, m.mask, pairs * sizeof(*mask));
+		draw_addresses(n);
+		memcpy(own + i * n, addresses, n * sizeof(*own));
+		memcpy(right + i * n, want, n);
+	}
+	memcpy(want, right, FLEET * n);
+	must(memtype_fleet_types(&fleet, isa, own, n, n, got, NULL) == MEMTYPE_OK, "fleet_types of many", isa, n);
+	must_equal("fleet_types of many", isa, FLEET * n);
+	own[place] |= UINT64_C(1) << maxphyaddr[place / n];
+	must(memtype_fleet_types(&fleet, isa, own, n, n, got, &bad) == MEMTYPE_EADDRESS && bad == place, "fleet refusal", isa,
+	     place);
+}
+
 int main(int count, char **arguments)
 {
 	static const size_t sizes[] = {1, 15, 16, 17, 63, 64, 65, 200, 777, 1024, MOST};
@@ -212,6 +250,10 @@ int main(int count, char **arguments)
 			try_leaves(isa, n);
 			try_fill(isa, n);
 			try_fleet(isa, n);
+		}
+		for (uint32_t isa = 0; isa <= MEMTYPE_NEON; isa++) {
+			if (memtype_isa_supported(isa))
+				try_fleets(isa, n);
 		}
 	}
 	printf("%llu answers, best set %u\n", (unsigned long long)compared, (unsigned)memtype_isa_best());
