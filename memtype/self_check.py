@@ -19,6 +19,7 @@ import numpy as np
 from memtype import arrays, backends, rules
 from memtype.backends import reference
 from memtype.embed.kvm import DEVICE, HostVm
+from memtype.embed.kvm_guest import GuestVm
 from memtype.errors import InputError, LiveReadRefused, MemtypeError
 from memtype.mtrr import MtrrState
 from memtype.vectors.addresses import chosen
@@ -113,7 +114,7 @@ def verify(
     --------
     >>> found = verify(0.1, device="/nonexistent")
     >>> [part.name for part in found.parts], found.differs
-    (['tables', 'registers', 'addresses', 'kvm'], False)
+    (['tables', 'registers', 'addresses', 'kvm', 'guest'], False)
     """
     if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not 0.1 <= seconds <= 86_400:
         raise InputError(f"seconds {arrays.shown(seconds)}: from 0.1 to 86400")
@@ -128,7 +129,9 @@ def verify(
         _timed(Part("addresses", "the types of 64 addresses of random register files, by each instruction set"),
                lambda part: _addresses(part, seed, seconds * 0.55, tell)),
         _timed(Part("kvm", "KVM_SET_MSRS and KVM_GET_MSRS of a virtual machine: what is taken, what is read back"),
-               lambda part: _kvm(part, seed, seconds / 3, tell, device)),
+               lambda part: _kvm(part, HostVm, seed, seconds / 6, tell, device)),
+        _timed(Part("guest", "WRMSR by a guest that runs in it: what raises #GP, what is read back"),
+               lambda part: _kvm(part, GuestVm, seed, seconds / 6, tell, device)),
     )  # fmt: skip
     return Report(seed, kernel(), kvm_modules(), _processor(), asked.name, tuple(_isas()), parts)
 
@@ -299,13 +302,15 @@ def _compare(part: Part, way: str, s: MtrrState, asked: tuple[int, ...], said: l
 # --- the KVM of this host -----------------------------------------------------------------------------------------
 
 
-def _kvm(part: Part, seed: int, seconds: float, tell: Callable[[Part, float], None], device: str) -> None:
+def _kvm(
+    part: Part, kind: type[HostVm], seed: int, seconds: float, tell: Callable[[Part, float], None], device: str
+) -> None:
     """Values of every register at several widths. The guest's registers are KVM's: 8 pairs, no AMD extensions."""
     began = time.monotonic()
     values = _values(seed)
     try:
         for number in count():
-            with HostVm(WIDTHS[(number * 5 + seed) % len(WIDTHS)], device) as vm:
+            with kind(WIDTHS[(number * 5 + seed) % len(WIDTHS)], device) as vm:
                 for index, value, _, _ in islice(values, _FIRST_PLAIN):
                     _ask(part, vm, index, value)
             tell(part, began)
@@ -316,15 +321,17 @@ def _kvm(part: Part, seed: int, seconds: float, tell: Callable[[Part, float], No
 
 
 def _ask(part: Part, vm: HostVm, index: int, value: int) -> None:
-    """One write by user space. MTRRCAP is constant: KVM may take it as a feature, so only its value is asked."""
+    """One write, by the guest where it runs, else by user space. MTRRCAP is constant: KVM may take it from user space
+    as a feature, so only its value is asked there."""
     part.count += 1
     name, where = rules.msr_name(index), f"MSR 0x{index:x} = 0x{value:x} at {vm.maxphyaddr} bits"
-    if index == rules.MTRRCAP:
+    write = vm.wrmsr if isinstance(vm, GuestVm) else vm.set_msr
+    if index == rules.MTRRCAP and not isinstance(vm, GuestVm):
         if vm.get_msr(index) != rules.KVM_MTRRCAP:
             part.differ(f"{name} reads", f"{name} is {vm.get_msr(index)}, not 0x{rules.KVM_MTRRCAP:x}")
         return
     taken, right = (
-        vm.set_msr(index, value),
+        write(index, value),
         _has(index) and reference.msr_fault(index, value, vm.maxphyaddr, "intel") is None,
     )
     if taken != right:

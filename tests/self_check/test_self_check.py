@@ -26,7 +26,8 @@ def test_nothing_differs_here(backend: Any) -> None:
     assert not found.differs and found.backend == backend.name
     assert part(found, "tables").count > 5000
     assert all(part.count >= 64 and part.rate > 0 for part in found.parts[:3])
-    assert part(found, "kvm").skipped.startswith(NOWHERE) and part(found, "kvm").count == 0
+    for name in ("kvm", "guest"):
+        assert part(found, name).skipped.startswith(NOWHERE) and part(found, name).count == 0
 
 
 def test_a_wrong_cell_is_found(backend: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -79,7 +80,7 @@ class FakeVm:
 
 def test_what_a_kvm_does_wrong_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(self_check, "HostVm", FakeVm)
-    found = part(self_check.verify(1, device="fake"), "kvm")
+    found = part(self_check.verify(2, device="fake"), "kvm")
     assert {"IA32_PAT taken", "IA32_MTRR_PHYSMASK0 reads", "IA32_MTRRCAP reads"} <= set(found.kinds)
     assert "IA32_MTRR_PHYSMASK1 reads" not in found.kinds
     assert not any("refused: " in kind for kind in found.kinds)
@@ -88,9 +89,21 @@ def test_what_a_kvm_does_wrong_is_found(monkeypatch: pytest.MonkeyPatch) -> None
 @pytest.mark.skipif(not os.access(self_check.DEVICE, os.R_OK | os.W_OK), reason=f"no {self_check.DEVICE}")
 def test_the_kvm_of_this_host_follows_the_rules_of_mtrrs() -> None:
     """PAT is left out: a KVM that takes any value is told of, but no fault of ours."""
-    found = part(self_check.verify(1, seed=3), "kvm")
-    assert found.count > 100 and not found.skipped
-    assert [kind for kind in found.kinds if "MTRR" in kind] == []
+    found = self_check.verify(1, seed=3)
+    for name in ("kvm", "guest"):
+        asked = part(found, name)
+        assert asked.count > 100 or (name == "guest" and "does not run the guest" in asked.skipped)
+        assert [kind for kind in asked.kinds if "MTRR" in kind] == []
+
+
+@pytest.mark.skipif(not os.access(self_check.DEVICE, os.R_OK | os.W_OK), reason=f"no {self_check.DEVICE}")
+def test_a_guest_that_writes_is_told_what_raises_gp(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The guest really writes: a rule that takes everything differs from it, MTRRCAP too."""
+    monkeypatch.setattr(reference, "msr_fault", lambda *given: None)
+    found = part(self_check.verify(1, seed=3), "guest")
+    if found.skipped:
+        pytest.skip(found.skipped)
+    assert {"IA32_MTRR_DEF_TYPE refused", "IA32_MTRR_PHYSMASK0 refused", "IA32_MTRRCAP refused"} <= set(found.kinds)
 
 
 def test_the_same_seed_asks_the_same() -> None:
