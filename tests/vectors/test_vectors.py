@@ -6,6 +6,7 @@ import hashlib
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -222,22 +223,71 @@ def test_one_wrong_answer_in_every_section_is_found() -> None:
             value = right[row[0]]
             if section.name == "mtrr" and MemoryType.UNDEFINED in value:
                 continue
-            column = section.answer[0]
-            if isinstance(value, list) and not value:
-                changed: Any = [[0, 1]]
-            elif column.length == 0:
-                changed = []
-            elif column.length > 1:
-                changed = [*value[:-1], 0 if value[-1] else 6]
-            elif isinstance(value, list):
-                changed = [1 - value[0] if column.kind == "flag" else 0 if value[0] else 6, *value[1:]]
-            else:
-                changed = 1 - value if column.kind == "flag" else 0 if value else 6
-            found = vectors.judge(answers(**{row[0]: changed}))
+            found = vectors.judge(answers(**{row[0]: broken(section, value)}))
             assert len(found.wrong) == 1 and found.wrong[0].case == row[0], section.name
             break
         else:
             raise AssertionError(section.name)
+
+
+def broken(section: Section, value: Any) -> Any:
+    """A wrong answer of the same form; of several answers one is wrong."""
+    column = section.answer[0]
+    if isinstance(value, list) and not value:
+        return [[0, 1]]
+    if column.length == 0:
+        return []
+    if column.length > 1:
+        return [*value[:-1], 0 if value[-1] else 6]
+    if isinstance(value, list):
+        return [1 - value[0] if column.kind == "flag" else 0 if value[0] else 6, *value[1:]]
+    return 1 - value if column.kind == "flag" else 0 if value else 6
+
+
+def test_every_rule_that_is_broken_alone_is_named() -> None:
+    """One wrong answer for each rule of each section: just that rule is named, with its source."""
+    right, asked = all_right(), set()
+    for section in document():
+        for row in section.rows:
+            case = dict(zip((column.name for column in section.columns), row, strict=True))
+            if section.name == "mtrr" or (section.name, case["rule"]) in asked:
+                continue
+            if section.name == "views" and right[row[0]][-1] == MemoryType.UNDEFINED:
+                continue
+            asked.add((section.name, case["rule"]))
+            found = vectors.judge(answers(**{row[0]: broken(section, right[row[0]])}))
+            assert [(rule, wrong[0].source) for rule, wrong in found.rules.items()] == [(case["rule"], case["source"])]
+    assert len(asked) > 50
+
+
+# Each a program with one fault, and the rules that it breaks.
+FAULTS: dict[str, tuple[str, Any, set[str]]] = {
+    "E is not looked at": (
+        "at", lambda s, a: reference.at(replace(s, def_type=s.def_type | 0x800), a), {"mtrr-disabled"}),
+    "fixed ranges are not looked at": ("fixed_decides", lambda s, a: False, {"mtrr-fixed", "mtrr-fixed-amd"}),
+    "RdMem and WrMem belong to the type": (
+        "fixed_type", lambda s, a: rules.type_of(s.fixed[(r := rules.FIXED_RANGES[reference.fixed_slot(a)]).register]
+                                                 >> 8 * r.byte & 0xFF), {"mtrr-fixed-amd"}),
+    "UC does not win": ("combine", lambda kinds: rules.type_of(max(kinds)), {"mtrr-uc-wins", "mtrr-wt-wb"}),
+    "WT does not win over WB": (
+        "combine", lambda kinds: MemoryType.WB if {*kinds} == {4, 6} else COMBINE(kinds), {"mtrr-wt-wb"}),
+    "the default is always WB": ("default_type", lambda s, a: MemoryType.WB, {"mtrr-default", "mtrr-reserved"}),
+    "TOP_MEM2 is not looked at": ("tom2_limit", lambda s: 0, {"mtrr-tom2"}),
+}  # fmt: skip
+COMBINE = reference.combine
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_program_with_one_fault_is_told_the_rule_that_it_breaks(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    function, wrong, broken_rules = FAULTS[name]
+    cases = [case for case in rows("mtrr") if int(hashlib.sha256(case["id"].encode()).hexdigest(), 16) % 17 == 0]
+    ask = wrong if function == "at" else reference.at
+    if function != "at":
+        monkeypatch.setattr(reference, function, wrong)
+    given = {case["id"]: [int(ask(state(case), address)) for address in case["addresses"]] for case in cases}
+    monkeypatch.undo()
+    found = set(vectors.judge(answers(**given)).rules)
+    assert found and found <= broken_rules
 
 
 def test_the_rule_of_each_address_is_named() -> None:
