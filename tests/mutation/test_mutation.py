@@ -1,0 +1,109 @@
+"""The mutation tool itself: what it changes, that a fork runs the change, that named survivors still are there."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from pathlib import Path
+from types import FunctionType
+
+import operators
+import pytest
+import warm
+from covering import ROOT, bound_names
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import mutants
+
+SOURCE = '''
+"""A module."""
+TABLE = {"first": 1, "second": 2}
+GRID = """
+    UC  WC  WT
+    WB  WP  UC
+"""
+WORD = re.compile(r"^(\\d+)x?$")
+
+
+def inside(base: int, size: int, address: int, on: bool = True) -> bool:
+    """Whether it is inside."""
+    if not on:
+        raise ValueError("it is off")
+    return base <= address < base + size and (address & 0xFFF or True)
+'''
+
+
+def made(kind: str) -> list[operators.Change]:
+    return [change for change in operators.changes(ast.parse(SOURCE)) if change.kind == kind]
+
+
+def test_each_kind_is_made_and_prose_is_left_alone() -> None:
+    kinds = {change.kind for change in operators.changes(ast.parse(SOURCE))}
+    assert kinds == {"constant", "string", "cells", "cell", "pattern", "comparison", "operator", "and/or", "return",
+                     "deleted"}  # fmt: skip
+    texts = [change.text for change in operators.changes(ast.parse(SOURCE))]
+    assert not any("Whether" in text or "A module" in text or "it is offX" in text for text in texts)
+    assert len({(change.scope, change.text) for change in operators.changes(ast.parse(SOURCE))}) == len(texts)
+
+
+def test_a_change_changes_what_the_function_says() -> None:
+    found = []
+    for number, change in enumerate(operators.changes(ast.parse(SOURCE))):
+        if change.kind == "comparison":
+            tree = ast.parse(SOURCE)
+            operators.changes(tree)[number].make()
+            space: dict[str, object] = {"re": __import__("re")}
+            exec(compile(tree, "x", "exec"), space)
+            function = space["inside"]
+            assert isinstance(function, FunctionType)
+            found.append([bool(function(4, 4, address)) for address in (3, 4, 7, 8)])
+    assert found == [[False, False, True, False], [False, True, True, True]]
+
+
+def test_patterns_stay_patterns() -> None:
+    assert set(operators.patterns(r"^(\d+)x?$")) == {r"(\d+)x?$", r"^(\w+)x?$", r"^(\d*)x?$", r"^(\d+)x$", r"^(\d+)x?"}
+
+
+def judged(tests: dict[str, bool]) -> warm.Mutant:
+    """A verdict for a mutant whose tests pass or fail as told."""
+    change = operators.changes(ast.parse(SOURCE))[0]
+    mutant = warm.Mutant("m.py", 0, change, list(tests), False)
+
+    def start(mutant: warm.Mutant, names: list[str], pipe: int) -> None:
+        red = next((name for name in names if not tests[name]), None)
+        if red == "hangs":
+            judge.limit(red)
+            while True:
+                pass
+        if red:
+            warm.os.write(pipe, f"killer {red}".encode())
+
+    judge = warm.Judge(dict.fromkeys(tests, 0.005), grace=0)
+    judge.judge([mutant], start)
+    return mutant
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_verdict_is_what_the_tests_say() -> None:
+    assert judged({"one": True, "two": True}).verdict == warm.SURVIVED
+    red = judged({"one": True, "two": False})
+    assert (red.verdict, red.killer) == (warm.KILLED, "two")
+    assert judged({}).verdict == warm.UNSEEN
+    assert judged({"hangs": False}).verdict == warm.HUNG
+
+
+def test_a_change_at_module_level_knows_the_names_that_it_binds() -> None:
+    tree = ast.parse(SOURCE)
+    assert [bound_names(tree, line) for line in (3, 5, 8)] == [{"TABLE"}, {"GRID"}, {"WORD"}]
+
+
+def test_every_named_survivor_is_there_with_a_reason() -> None:
+    known = mutants.named()
+    texts = dict[str, set[str]]()
+    for key, reason in known.items():
+        module = key.partition(":")[0]
+        if module not in texts:
+            found = operators.changes(ast.parse((ROOT / module).read_text()))
+            texts[module] = {f"{module}:{change.scope}: {change.text}" for change in found}
+        assert key in texts[module] and len(reason) > 10, key

@@ -1,0 +1,334 @@
+"""A warm interpreter that has collected the tests once; each mutant is a fork of it.
+
+In a fork the mutated function's code is put in place of the function's own, and the tests that run the line are run,
+those that killed a neighbour first, until one is red. What runs at import (tables, defaults, decorators) cannot be
+put in place afterwards: for it the fork is made before the package is imported, and the module is loaded from the
+mutated source.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import gc
+import importlib.abc
+import importlib.util
+import os
+import resource
+import select
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import CodeType, FunctionType
+from typing import Any
+
+import pytest
+from _pytest import runner
+from covering import ROOT, quiet_hypothesis
+from operators import Change, changes
+
+KILLED, SURVIVED, HUNG, UNSEEN = "killed", "survived", "hung", "unseen"
+
+
+@dataclass(slots=True)
+class Mutant:
+    """One change of one module, the tests that can see it, and what became of it."""
+
+    module: str
+    number: int  # in the module's list of changes
+    change: Change
+    tests: list[str]
+    at_import: bool
+    verdict: str = ""
+    killer: str = ""
+
+    @property
+    def key(self) -> str:
+        return f"{self.module}:{self.change.scope}: {self.change.text}"
+
+
+@dataclass(slots=True)
+class _Run:
+    """A fork that judges a mutant."""
+
+    mutant: Mutant
+    pipe: int
+    began: float
+    said: bytes = b""
+
+
+@dataclass(slots=True)
+class Judge:
+    """Gives each mutant its verdict, `jobs` at a time.
+
+    Attributes
+    ----------
+    seconds : of the processor that each test takes without a mutant
+    budget : seconds of the tests that one mutant meets at most
+    patience, grace : a test that takes this many times as long, and so many seconds, hangs
+    """
+
+    seconds: dict[str, float]
+    budget: float = 30.0
+    patience: float = 10.0
+    grace: float = 3.0
+    jobs: int = 2
+    say: Callable[[Mutant], None] = lambda mutant: None
+    killers: dict[tuple[str, str], list[str]] = field(default_factory=dict)
+
+    def chosen(self, mutant: Mutant) -> list[str]:
+        """The tests in the order in which they run: recent killers of this function, then the quick before the slow."""
+        first = self.killers.get((mutant.module, mutant.change.scope), [])
+        able = set(mutant.tests)
+        order = [test for test in reversed(first) if test in able][:8]
+        order += sorted(able.difference(order), key=lambda test: self.seconds[test])
+        spent, found = 0.0, []
+        for test in order:
+            spent += self.seconds[test]
+            if spent > self.budget and found:
+                break
+            found.append(test)
+        return found
+
+    def judge(self, mutants: list[Mutant], start: Callable[[Mutant, list[str], int], None]) -> None:
+        """A verdict for each; what hangs is looked at twice, the second time with ten times the patience."""
+        self._judge(mutants, start)
+        hung = [mutant for mutant in mutants if mutant.verdict == HUNG]
+        self.patience *= 10
+        self._judge(hung, start)
+        self.patience /= 10
+
+    def _judge(self, mutants: list[Mutant], start: Callable[[Mutant, list[str], int], None]) -> None:
+        """Fork for each; `start` runs in the fork and writes the killer's name to the pipe."""
+        running: dict[int, _Run] = {}
+        todo = iter(mutants)
+        while True:
+            while len(running) < self.jobs and (mutant := next(todo, None)):
+                if mutant.tests:
+                    pid, run = self._forked(mutant, start)
+                    running[pid] = run
+                else:
+                    mutant.verdict = UNSEEN
+                    self.say(mutant)
+            if not running:
+                return
+            self._wait(running)
+
+    def _forked(self, mutant: Mutant, start: Callable[[Mutant, list[str], int], None]) -> tuple[int, _Run]:
+        tests = self.chosen(mutant)
+        read, write = os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            try:
+                os.close(read)
+                os.setpgid(0, 0)
+                silent = os.open(os.devnull, os.O_RDWR)
+                for stream in (0, 1, 2):
+                    os.dup2(silent, stream)
+                soft = 6 << 30
+                resource.setrlimit(resource.RLIMIT_AS, (soft, soft))
+                signal.signal(signal.SIGPROF, signal.SIG_DFL)
+                start(mutant, tests, write)
+            except BaseException as error:
+                os.write(write, f"error {type(error).__name__}: {error}"[:300].encode())
+            finally:
+                os._exit(0)
+        os.close(write)
+        return pid, _Run(mutant, read, time.monotonic())
+
+    def _wait(self, running: dict[int, _Run]) -> None:
+        pipes = {run.pipe: pid for pid, run in running.items()}
+        ready, _, _ = select.select(list(pipes), [], [], 1.0)
+        for pipe in ready:
+            run = running[pipes[pipe]]
+            piece = os.read(pipe, 4096)
+            run.said += piece
+            if not piece:
+                self._ended(running, pipes[pipe])
+        for pid, run in running.items():
+            if time.monotonic() - run.began > 60 + 40 * self.budget:  # sleeps: no time of the processor goes by
+                os.killpg(pid, signal.SIGKILL)
+
+    def _ended(self, running: dict[int, _Run], pid: int) -> None:
+        run = running.pop(pid)
+        os.close(run.pipe)
+        _, status = os.waitpid(pid, 0)
+        mutant, said = run.mutant, run.said.decode()
+        if os.WIFSIGNALED(status) and os.WTERMSIG(status) in (signal.SIGPROF, signal.SIGKILL):
+            mutant.verdict, mutant.killer = HUNG, said.rpartition("\n")[2]
+        elif os.WIFSIGNALED(status) or "killer " in said or said.startswith("error"):
+            mutant.verdict, mutant.killer = KILLED, said.partition("killer ")[2].strip() or said
+            known = self.killers.setdefault((mutant.module, mutant.change.scope), [])
+            if mutant.killer in known:
+                known.remove(mutant.killer)
+            known.append(mutant.killer)
+        else:
+            mutant.verdict = SURVIVED
+        self.say(mutant)
+
+    def limit(self, test: str) -> None:
+        """From now on the fork may use so much time of the processor."""
+        signal.setitimer(signal.ITIMER_PROF, self.grace + self.patience * self.seconds.get(test, 1.0))
+
+
+# --- code in place -------------------------------------------------------------------------------------------------
+
+
+class Collected:
+    """A pytest plugin: when all is collected, judge the mutants of functions."""
+
+    def __init__(self, judge: Judge, mutants: list[Mutant]) -> None:
+        self.judge, self.mutants = judge, mutants
+        self.items: dict[str, pytest.Item] = {}
+
+    def pytest_configure(self) -> None:
+        quiet_hypothesis()
+
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        self.items = {item.nodeid: item for item in session.items}
+        for mutant in self.mutants:
+            mutant.tests = [test for test in mutant.tests if test in self.items]
+        trees = {mutant.module: ast.parse((ROOT / mutant.module).read_text()) for mutant in self.mutants}
+        made = {module: changes(tree) for module, tree in trees.items()}
+        functions, caches = _functions(), _caches()
+        gc.collect()
+        gc.freeze()
+
+        def start(mutant: Mutant, tests: list[str], pipe: int) -> None:
+            change = made[mutant.module][mutant.number]
+            assert change.text == mutant.change.text, "the source changed under the run"
+            change.make()
+            code = compile(trees[mutant.module], str(ROOT / mutant.module), "exec")
+            _put(code, change, str(ROOT / mutant.module), functions)
+            for cache in caches:
+                cache.cache_clear()
+            self._run(tests, pipe)
+
+        self.judge.judge(self.mutants, start)
+        return True
+
+    def _run(self, tests: list[str], pipe: int) -> None:
+        for test, after in zip(tests, [*tests[1:], None]):
+            self.judge.limit(test)
+            item = self.items[test]
+            reports = runner.runtestprotocol(item, log=False, nextitem=self.items[after] if after else None)
+            if any(report.failed for report in reports):
+                os.write(pipe, f"killer {test}".encode())
+                return
+
+
+def _functions() -> dict[tuple[str, int, str], list[FunctionType]]:
+    found: dict[tuple[str, int, str], list[FunctionType]] = {}
+    for one in gc.get_objects():
+        if isinstance(one, FunctionType) and "memtype" in one.__code__.co_filename:
+            code = one.__code__
+            found.setdefault((os.path.abspath(code.co_filename), code.co_firstlineno, code.co_name), []).append(one)
+    return found
+
+
+def _caches() -> list[Any]:
+    """What the package remembers of its answers."""
+    kind = type(functools.lru_cache(len))
+    return [one for one in gc.get_objects() if isinstance(one, kind) and (one.__module__ or "").startswith("memtype")]
+
+
+def _put(code: CodeType, change: Change, file: str, functions: dict[tuple[str, int, str], list[FunctionType]]) -> None:
+    for inner in _codes(code):
+        if inner.co_firstlineno == change.start and inner.co_name == change.scope.rpartition(".")[2]:
+            targets = functions.get((file, inner.co_firstlineno, inner.co_name), [])
+            assert targets, f"no function {change.scope} is loaded"
+            for target in targets:
+                target.__code__ = inner
+            return
+    raise AssertionError(f"no code of {change.scope}")
+
+
+def _codes(code: CodeType) -> Iterator[CodeType]:
+    for one in code.co_consts:
+        if isinstance(one, CodeType):
+            yield one
+            yield from _codes(one)
+
+
+# --- the module anew -----------------------------------------------------------------------------------------------
+
+
+class _Mutated(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    """Loads one module from a tree."""
+
+    def __init__(self, name: str, file: Path, tree: ast.Module) -> None:
+        self.name, self.file, self.tree = name, file, tree
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
+        if name != self.name:
+            return None
+        package = self.file.name == "__init__.py"
+        locations = [str(self.file.parent)] if package else None
+        return importlib.util.spec_from_file_location(
+            name, self.file, loader=self, submodule_search_locations=locations
+        )
+
+    def create_module(self, spec: Any) -> None:
+        return None
+
+    def exec_module(self, module: Any) -> None:
+        exec(compile(self.tree, str(self.file), "exec"), module.__dict__)
+
+
+class _Only:
+    """A pytest plugin: run these tests in this order, stop at the first that is red."""
+
+    def __init__(self, judge: Judge, tests: list[str], pipe: int) -> None:
+        self.judge, self.pipe = judge, pipe
+        self.order = {test: place for place, test in enumerate(tests)}
+
+    def pytest_configure(self) -> None:
+        quiet_hypothesis()
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        found = [item for item in items if item.nodeid in self.order]
+        lost = len(self.order) - len(found)
+        items[:] = sorted(found, key=lambda item: self.order[item.nodeid])
+        if lost:  # names of parameters come from what was mutated: the collection itself is another
+            os.write(self.pipe, b"killer collection")
+            os._exit(0)
+
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        self.judge.limit(item.nodeid)
+
+    def pytest_runtest_logreport(self, report: Any) -> None:
+        if report.failed:
+            os.write(self.pipe, f"killer {report.nodeid}".encode())
+            os._exit(0)
+
+    def pytest_collectreport(self, report: Any) -> None:
+        if report.failed:
+            os.write(self.pipe, b"killer import")
+            os._exit(0)
+
+
+def anew(judge: Judge, hide_native: Callable[[Mutant], bool]) -> Callable[[Mutant, list[str], int], None]:
+    """What a fork does whose module is loaded from the mutated source."""
+
+    def start(mutant: Mutant, tests: list[str], pipe: int) -> None:
+        file = ROOT / mutant.module
+        tree = ast.parse(file.read_text())
+        changes(tree)[mutant.number].make()
+        name = mutant.module.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+        sys.meta_path.insert(0, _Mutated(name, file, tree))
+        if hide_native(mutant):
+            sys.modules["memtype._native"] = None  # type: ignore[assignment]
+        signal.setitimer(signal.ITIMER_PROF, 60)
+        files = list(dict.fromkeys(test.partition("::")[0] for test in tests))
+        try:
+            code = pytest.main([*files, "-q", "-p", "no:cacheprovider"], plugins=[_Only(judge, tests, pipe)])
+        except BaseException as error:
+            os.write(pipe, f"killer {type(error).__name__} at import".encode())
+            return
+        if code not in (0, 5):
+            os.write(pipe, f"killer pytest ended with {code}".encode())
+
+    return start
