@@ -26,7 +26,11 @@ def builder() -> FFI:
     ffi.set_source(
         "memtype._native",
         '#include "memtype.h"',
-        sources=[str(relative / path.name) for path in sorted(HERE.glob("*.c")) if path.name != "_native.c"],
+        # a second module, memtype._quick, in the same file: it calls the core as native.py does, only sooner
+        sources=[
+            *(str(relative / path.name) for path in sorted(HERE.glob("*.c")) if path.name != "_native.c"),
+            "memtype/backends/quick.c",
+        ],
         depends=[str(relative / path.name) for path in sorted([*HERE.glob("*.h"), *HERE.glob("*.py")])],
         include_dirs=[str(relative)],
         extra_compile_args=["-std=c11", "-O2", *(told or ["-g0"])],

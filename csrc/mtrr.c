@@ -3,7 +3,7 @@
 
 #include "internal.h"
 
-// packed by hand elsewhere: 15 words, 4 half words, then the pairs
+// without gaps: 15 words, 4 half words, then the pairs
 _Static_assert(offsetof(memtype_mtrrs, fixed) == 8 && offsetof(memtype_mtrrs, cap) == 96, "a layout without gaps");
 _Static_assert(offsetof(memtype_mtrrs, vendor) == 120 && offsetof(memtype_mtrrs, variable_count) == 128, "likewise");
 _Static_assert(offsetof(memtype_mtrrs, base) == 136 && sizeof(memtype_mtrrs) == 136 + 16 * MAX_VARIABLE, "likewise");

@@ -84,15 +84,16 @@ class MemoryMap(Drawn):
     (<MemoryType.UC: 0>, <MemoryType.MIXED: 11>)
     """
 
-    __slots__ = ("_arrays", "_bases", "_held", "_kinds", "_segments", "_types", "maxphyaddr")
+    __slots__ = ("_arrays", "_bases", "_held", "_kinds", "_segments", "_types", "maxphyaddr", "steps")
 
     maxphyaddr: int
     _held: tuple[Any, ...]  # a backend's handle
-    _bases: Sequence[int]
-    _types: Sequence[int]
+    _bases: tuple[int, ...]
+    _types: tuple[int, ...]
     _kinds: tuple[MemoryType, ...]
     _segments: tuple[Segment, ...]
     _arrays: tuple[arrays.U64Array, arrays.U8Array]
+    steps: Any  # what single addresses are looked up in (`backends.contract`)
 
     def __init__(self, bases: Sequence[int], types: Sequence[int], maxphyaddr: int) -> None:
         """From parallel lists as a backend's `resolve` gives them; `from_segments` is the public way."""
@@ -123,6 +124,8 @@ class MemoryMap(Drawn):
             _put(self, "_types", tuple(types))
         elif name == "_kinds":
             _put(self, "_kinds", tuple(map(MemoryType, self._types)))
+        elif name == "steps":
+            _put(self, "steps", backends.active.steps(self._bases, self._kinds, self.maxphyaddr))
         elif name == "_segments":
             _put(self, "_segments", self._make_segments())
         elif name == "_arrays":
@@ -216,13 +219,8 @@ class MemoryMap(Drawn):
 
     def at(self, address: int) -> MemoryType:
         """The type of one address. Raises `AddressError` outside [0, 2**maxphyaddr)."""
-        if type(address) is not int or not 0 <= address < 1 << self.maxphyaddr:
-            address = arrays.address(address, self.maxphyaddr)
-        return self._kinds[bisect_right(self._bases, address) - 1]
-
-    def steps(self) -> tuple[list[int], list[MemoryType | None]]:
-        """(places where the type changes, the type before each and behind the last); None stands for "outside"."""
-        return [*self._bases, 1 << self.maxphyaddr], [None, *self._kinds, None]
+        kind: MemoryType | None = self.steps.at(address)
+        return self.steps.at(arrays.address(address, self.maxphyaddr)) if kind is None else kind
 
     def around(self, address: int) -> tuple[MemoryType, int, int]:
         """(type, first byte, first byte behind) of the segment around an address."""

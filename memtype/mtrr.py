@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -36,8 +35,21 @@ _STATE_MSRS = frozenset(
         *range(rules.PHYSBASE0, rules.PHYSBASE0 + 2 * rules.NUMBERED_PAIRS),
     )
 )  # fmt: skip
-_Steps = tuple[Sequence[int], Sequence["MemoryType | None"]]
-_NO_STEPS: _Steps = ((), (None,))
+
+
+class _Unasked:
+    """The steps of a state that nobody has asked yet: they answer nothing."""
+
+    __slots__ = ()
+
+    def at(self, address: Any) -> None:
+        return None
+
+
+_UNASKED = _Unasked()
+
+
+_put = object.__setattr__
 
 
 @readable
@@ -99,8 +111,7 @@ class MtrrState(Drawn):
     cap: int | None = None
     _held: tuple[Any, ...] = field(default=(None,), init=False, repr=False, compare=False)  # the backend's handle
     _map: Any = field(default=None, init=False, repr=False, compare=False)  # MemoryMap, once it was asked for
-    # What `at` looks in once it was asked: where the type changes, and the type before each place; None outside.
-    _steps: _Steps = field(default=_NO_STEPS, init=False, repr=False, compare=False)
+    _steps: Any = field(default=_UNASKED, init=False, repr=False, compare=False)  # its map's, once `at` was asked
 
     if TYPE_CHECKING:  # what the constructor takes is wider than what the fields then hold
 
@@ -117,8 +128,20 @@ class MtrrState(Drawn):
         ) -> None: ...
 
     def __post_init__(self) -> None:
+        _put(self, "vendor", vendor_name(self.vendor))
+        held = backends.active.prepare_at_once(self)
+        if held is None:
+            self._look_at_registers()
+            held = backends.active.prepare(self)
+        if type(self.fixed) is not tuple:
+            _put(self, "fixed", tuple(self.fixed))
+        _put(self, "variable", tuple(map(tuple, self.variable)))
+        _put(self, "_held", held)
+
+    def _look_at_registers(self) -> None:
+        """One by one, to name the first that is not as it must be; numpy's numbers and the like become plain ones."""
         # tuple() and int() take lists, iterators and numpy integers
-        put = object.__setattr__
+        put = _put
         put(self, "fixed", _fixed(self.fixed))
         put(self, "variable", _pairs(self.variable))
         if not arrays.are_words((self.def_type, self.syscfg, self.tom2, 0 if self.cap is None else self.cap)):
@@ -127,11 +150,9 @@ class MtrrState(Drawn):
             put(self, "tom2", arrays.word(self.tom2, rules.msr_name(rules.TOP_MEM2_MSR)))
             if self.cap is not None:
                 put(self, "cap", arrays.word(self.cap, rules.msr_name(rules.MTRRCAP)))
-        put(self, "vendor", vendor_name(self.vendor))
         put(self, "maxphyaddr", check_maxphyaddr(self.maxphyaddr))
         if len(self.variable) > rules.MAX_VARIABLE:
             raise RegisterError(f"{len(self.variable)} variable ranges; MTRRCAP.VCNT allows {rules.MAX_VARIABLE}")
-        put(self, "_held", backends.active.prepare(self))
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Caches stay behind: a pickled state is its registers.
@@ -207,12 +228,8 @@ class MtrrState(Drawn):
         AddressError
             When `address` is not in [0, 2**maxphyaddr).
         """
-        if type(address) is int:
-            bases, kinds = self._steps
-            kind = kinds[bisect_right(bases, address)]
-            if kind is not None:
-                return kind
-        return self._at_slowly(address)
+        kind: MemoryType | None = self._steps.at(address)
+        return self._at_slowly(address) if kind is None else kind
 
     def _at_slowly(self, address: Any) -> MemoryType:
         """The first question; or no address at all, or one of numpy's."""
@@ -221,8 +238,8 @@ class MtrrState(Drawn):
         found = self.map
         if type(found) is not MemoryMap:
             return MemoryType(backends.active.at(self, address))
-        if self._steps is _NO_STEPS:
-            _keep_steps(self, found.steps())
+        if self._steps is _UNASKED:
+            _keep_steps(self, found.steps)
         return found.at(address)
 
     def _resolve(self) -> MemoryMap:

@@ -88,6 +88,23 @@ def prepare(s: Any) -> Any:
     return native.prepare(s)
 
 
+def prepare_at_once(s: Any) -> Any:
+    return native.prepare_at_once(s)
+
+
+class steps:
+    """Both implementations' steps, each answer compared."""
+
+    def __init__(self, *args: Any) -> None:
+        self._pair = native.steps(*args), python.steps(*args)
+
+    def at(self, address: Any) -> Any:
+        first, second = (each.at(address) for each in self._pair)
+        if first is not second:
+            raise BackendMismatch(f"steps: native gave {first!r}, python gave {second!r}", (first, address), (second,))
+        return first
+
+
 def types_at_once(s: Any, addresses: Any, out: Any) -> Any:
     return _compared("types_at_once", native.types_at_once(s, addresses, out), python.types, s, addresses)
 

@@ -47,6 +47,13 @@ class Backend(Protocol):
     def prepare(self, s: Registers, /) -> tuple[Any, ...]:
         """The handle of a new state."""
 
+    def prepare_at_once(self, s: Any, /) -> tuple[Any, ...] | None:
+        """The same before anybody has looked at the state's registers: None where one of them is odd."""
+
+    def steps(self, bases: tuple[int, ...], kinds: tuple[Any, ...], maxphyaddr: int, /) -> Any:
+        """A map's segments as an object: its ``at(address)`` is one of `kinds`, or None for what is no plain ``int`` in
+        [0, 2**maxphyaddr)."""
+
     def at(self, s: Registers, address: int, /) -> int: ...
     def types(self, s: Registers, addresses: arrays.U64Array, out: arrays.U8Array, /) -> None: ...
     def types_at_once(self, s: Registers, addresses: Any, out: Any, /) -> arrays.U8Array | None: ...

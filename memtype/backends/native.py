@@ -1,13 +1,15 @@
 """The C core behind the same functions; the only module that imports the extension.
 
-Each wrapper is: make the pointers, call, translate the status. Nothing else touches `lib`.
+Each wrapper is: make the pointers, call, translate the status. Nothing else touches `lib`. Where cffi's conversions
+would take longer than the answer, `quick.c`, a module in the same file, looks at the arguments itself.
 """
 
 from __future__ import annotations
 
 import os
-import struct
-from functools import cache
+import sys
+from importlib.machinery import ExtensionFileLoader
+from importlib.util import module_from_spec, spec_from_loader
 from typing import Any
 
 import numpy as np
@@ -25,6 +27,19 @@ _ABI = 5  # MEMTYPE_ABI of csrc/memtype.h
 if getattr(lib, "MEMTYPE_ABI", None) != _ABI:
     found = getattr(lib, "MEMTYPE_ABI", "none")
     raise ImportError(f"memtype._native was built from other sources: its MEMTYPE_ABI is {found}, not {_ABI}")
+
+
+def _load_quick() -> Any:
+    """`quick.c`, which the file of memtype._native holds as a second module."""
+    name = "memtype._quick"
+    if name not in sys.modules:
+        loader = ExtensionFileLoader(name, sys.modules["memtype._native"].__file__ or "")
+        spec = spec_from_loader(name, loader)
+        assert spec
+        sys.modules[name] = module_from_spec(spec)
+        loader.exec_module(sys.modules[name])
+    return sys.modules[name]
+
 
 _FAULTS = {
     lib.MEMTYPE_MSR_UNKNOWN: "unknown",
@@ -62,7 +77,6 @@ _isa = _ISAS[isa]
 
 # Structs that C fills come from here: what C does not write, nobody reads.
 _new = ffi.new_allocator(should_clear_after_alloc=False)
-_types, _resolve_map, _pages = lib.memtype_types, lib.memtype_resolve_map, lib.memtype_map_page_types
 _from, _NULL, _empty, _Array = ffi.from_buffer, ffi.NULL, np.empty, np.ndarray
 _U64, _U8 = arrays.U64, arrays.U8
 _U64S, _U8S = ffi.typeof("uint64_t[]"), ffi.typeof("uint8_t[]")
@@ -70,10 +84,13 @@ _MTRRS = ffi.typeof("memtype_mtrrs *")
 _TABLES, _MAP = ffi.typeof("memtype_tables *"), ffi.typeof("memtype_map *")
 _GRANULES = ffi.typeof("memtype_granules *")
 _SIZE = ffi.typeof("size_t *")
-_HEAD = struct.Struct("=15Q4I")  # memtype_mtrrs up to base[], as mtrr.c asserts
-_BASE, _MASK = (ffi.offsetof("memtype_mtrrs", member) for member in ("base", "mask"))
 _histogram = lib.memtype_histogram
-_map_types, _granules_types = lib.memtype_map_types, lib.memtype_granules_types
+_ADDRESS = ffi.typeof("uintptr_t")
+_TYPES, _GRANULES_TYPES = (
+    int(ffi.cast(_ADDRESS, ffi.addressof(lib, function))) for function in ("memtype_types", "memtype_granules_types")
+)
+_quick = _load_quick()
+_pages, _resolve = _quick.pages, _quick.resolve
 _NOTHING = (None,)  # the handle of what keeps none
 _UNFIT = ValueError, BufferError  # how an array says that it is not contiguous, or read-only
 _MAPS_FOR = 8  # addresses a state that pay for its map
@@ -87,58 +104,70 @@ _map_granules_from = 2 if isa == "portable" else 65  # segments: tables of a map
 
 # --- handles: the first element tells whose and what kind, and is another in another copy of the core ----------------
 
-_BARE, _READY = object(), object()  # of a state: (_BARE, registers), later (_READY, registers, tables)
+# Of a state: (_BARE, registers), later (_READY, registers, tables, what looks addresses up in them). Registers are
+# bytes that hold the C struct.
+_BARE, _READY = object(), object()
 
 
 def prepare(s: Registers) -> tuple[Any, ...]:
     """The handle of a state; the tables of the array kernels come when they are first needed."""
-    return _BARE, _registers(s)
+    held = _packed(s)
+    assert held, "registers that were looked at"
+    return _BARE, held
 
 
-def _registers(s: Registers) -> Any:
-    """The C struct of a register file."""
-    made = ffi.new(_MTRRS)
-    raw, count = ffi.buffer(made), len(s.variable)
-    _HEAD.pack_into(
-        raw, 0, s.def_type, *s.fixed, rules.MTRRCAP_FIX if s.has_fixed else 0, s.syscfg, s.tom2,
-        _vendor(s.vendor), s.maxphyaddr, count, 0,
-    )  # fmt: skip
-    if count:
-        bases, masks = zip(*s.variable)
-        words = _words(count)
-        words.pack_into(raw, _BASE, *bases)
-        words.pack_into(raw, _MASK, *masks)
-    return made
+def prepare_at_once(s: Any) -> tuple[Any, ...] | None:
+    """`prepare` of registers that are plain, which C sees when it takes them."""
+    held = _packed(s)
+    return None if held is None or s.maxphyaddr < rules.MIN_MAXPHYADDR else (_BARE, held)
 
 
-@cache
-def _words(count: int) -> struct.Struct:
-    return struct.Struct(f"={count}Q")
+def _packed(s: Any) -> bytes | None:
+    held: bytes | None = _quick.registers(
+        s.def_type, s.fixed, s.variable, s.maxphyaddr, _AMD if s.vendor == "amd" else _INTEL, s.syscfg, s.tom2, s.cap
+    )
+    return held
 
 
 def registers(s: Registers) -> Any:
     """The C struct of a register file; an immutable state keeps it."""
-    return _handle(s)[1]
+    return _struct(_handle(s)[1])
+
+
+def _struct(packed: bytes) -> Any:
+    return _from(_MTRRS, packed)
 
 
 def tables(s: Registers) -> Any:
     """The tables of the array kernels (csrc/windows.c), kept likewise."""
+    return _ready(s)[2]
+
+
+def _ready(s: Registers) -> tuple[Any, ...]:
+    """The handle of a state with its tables."""
     held = _handle(s)
     if held[0] is _READY:
-        return held[2]
-    made = _new(_TABLES)
-    lib.memtype_tables_build(held[1], _isa, made)
+        return held
+    made, mtrrs = _new(_TABLES), _struct(held[1])
+    lib.memtype_tables_build(mtrrs, _isa, made)
     if made.groups > 1:
-        made = _of_fewer_groups(made, held[1])
+        made = _of_fewer_groups(made, mtrrs)
     if made.groups >= _granules_from:
-        made = _with_granules(made, held[1])
-    return _keep(s, (_READY, held[1], made))[2]
+        made = _with_granules(made, mtrrs)
+    return _keep(s, (_READY, held[1], made, _looked_up(_TYPES, made)))
+
+
+def _looked_up(function: int, made: Any) -> Any:
+    """`made` as short ways look addresses up in it, by the core's function at that address."""
+    return _quick.tables(function, int(ffi.cast(_ADDRESS, made)), made)
 
 
 def _of_fewer_groups(made: Any, mtrrs: Any) -> Any:
     """The tables of the state's map where they have fewer groups: ten ranges that overlap may make seven segments."""
     found, other = _new(_MAP), _new(_TABLES)
-    if _resolve_map(mtrrs, found) or lib.memtype_map_tables(found, made.maxphyaddr, made.vendor, _isa, other):
+    if lib.memtype_resolve_map(mtrrs, found) or lib.memtype_map_tables(
+        found, made.maxphyaddr, made.vendor, _isa, other
+    ):
         return made
     return other if other.groups < made.groups else made
 
@@ -208,11 +237,11 @@ def resolve(s: Registers) -> tuple[list[int], list[int]]:
 
 def resolve_packed(s: Registers) -> tuple[Any, ...]:
     """The map as C wrote it: most maps are never taken apart in Python."""
-    made = _new(_MAP)
-    held: tuple[Any, ...] = getattr(s, "_held", _NOTHING)
-    mtrrs = held[1] if held[0] is _BARE or held[0] is _READY else _handle(s)[1]  # one frame less: a twentieth
-    if _resolve_map(mtrrs, made) == 0:
+    packed = _handle(s)[1]
+    made = _resolve(packed)
+    if made is not None:
         return _unpack_struct, made, None, None
+    mtrrs = _struct(packed)
     for capacity in (_LARGE_MAP, rules.MAP_SEGMENT_LIMIT):
         bases, kinds, count = _new(_U64S, capacity), _new(_U8S, capacity), ffi.new(_SIZE)
         if lib.memtype_resolve(mtrrs, bases, kinds, capacity, count) == lib.MEMTYPE_OK:
@@ -220,12 +249,14 @@ def resolve_packed(s: Registers) -> tuple[Any, ...]:
     raise reference.shattered()
 
 
-# The handle of a map: (how it is taken apart, struct or None, lists or None, pointers or None).
+# The handle of a map: (how it is taken apart, bytes that hold the C struct or None, lists or None, what looks addresses
+# up in it: None as long as nobody asked, _SEARCHED where it has none).
+_SEARCHED = object()
 
 
 def _unpack_struct(held: tuple[Any, ...]) -> tuple[list[int], list[int]]:
     """(bases, types) where the struct holds them."""
-    packed = held[1]
+    packed = _from(_MAP, held[1])
     return ffi.unpack(packed.bases, packed.count), ffi.unpack(packed.types, packed.count)
 
 
@@ -233,6 +264,11 @@ def _unpack_lists(held: tuple[Any, ...]) -> tuple[list[int], list[int]]:
     """(bases, types) where the lists do: too many for the struct, or a map that was made in Python."""
     lists: tuple[list[int], list[int]] = held[2]
     return lists
+
+
+def steps(bases: tuple[int, ...], kinds: tuple[Any, ...], maxphyaddr: int) -> Any:
+    """A map as single addresses are looked up in it."""
+    return _quick.steps(bases, kinds, maxphyaddr)
 
 
 def types(s: Registers, addresses: arrays.U64Array, out: arrays.U8Array) -> None:
@@ -259,19 +295,16 @@ def histogram(s: Registers, addresses: arrays.U64Array, counts: arrays.U64Array)
 
 def types_at_once(s: Any, addresses: Any, out: Any) -> arrays.U8Array | None:
     """`MtrrState.types` where nothing is odd, in as few steps as there are."""
-    if type(addresses) is not _Array or addresses.dtype is not _U64:
+    if type(addresses) is not _Array:
         return None
     if out is None:
+        if addresses.dtype is not _U64:
+            return None
         out = _empty(addresses.shape, _U8)
-    elif type(out) is not _Array or out.dtype is not _U8 or out.shape != addresses.shape:
-        return None
-    try:
-        given, written = _from(_U64S, addresses), _from(_U8S, out, True)
-    except _UNFIT:
-        return None
     held = s._held
-    built = held[2] if held[0] is _READY else tables(s)
-    return None if _types(built, given, addresses.size, written, _NULL) else out
+    if held[0] is not _READY:
+        held = _ready(s)
+    return out if held[3].types(addresses, out) else None
 
 
 def histogram_at_once(s: Any, addresses: Any) -> arrays.U64Array | None:
@@ -291,61 +324,66 @@ def histogram_at_once(s: Any, addresses: Any) -> arrays.U64Array | None:
 def page_types(s: Registers, first_gfn: int, out: arrays.U8Array) -> None:
     """The types of `out.size` pages from `first_gfn` on. Raises `AddressError` where they leave the address space."""
     arrays.refuse_pages(first_gfn, out.size, s.maxphyaddr)
-    made = _new(_MAP)
-    if _resolve_map(registers(s), made) == 0:  # one fill for each segment
-        _pages(made, s.maxphyaddr, first_gfn, out.size, _out(out))
+    made = _resolve(_handle(s)[1])
+    if made is not None:  # one fill for each segment
+        lib.memtype_map_page_types(_from(_MAP, made), s.maxphyaddr, first_gfn, out.size, _out(out))
     else:
         lib.memtype_page_types(tables(s), first_gfn, out.size, _out(out))
 
 
 def pages_at_once(found: Map, first_gfn: Any, count: Any, out: Any) -> arrays.U8Array | None:
-    """`MemoryMap.page_types` of a map that is still packed, for numbers that C can hold."""
+    """`MemoryMap.page_types` of a map that is still packed."""
     held = found._held
-    if held[0] is not _unpack_struct or type(first_gfn) is not int or type(count) is not int or first_gfn >> 40:
+    if held[0] is not _unpack_struct or type(count) is not int:
         return None
     if out is None:
         if count >> 24:  # negative, or so much that the careful way costs nothing more
             return None
         out = _empty(count, _U8)
-    elif type(out) is not _Array or out.dtype is not _U8 or out.shape != (count,):
+    elif type(out) is not _Array or out.shape != (count,):
         return None
-    try:
-        written = _from(_U8S, out, True)
-    except _UNFIT:
-        return None
-    return None if _pages(held[1], found.maxphyaddr, first_gfn, count, written) else out
+    return out if _pages(held[1], found.maxphyaddr, first_gfn, out) else None
 
 
 def map_types_at_once(found: Map, addresses: Any, out: Any) -> arrays.U8Array | None:
     """`MemoryMap.types`."""
-    if type(addresses) is not _Array or addresses.dtype is not _U64:
+    if type(addresses) is not _Array:
         return None
     if out is None:
+        if addresses.dtype is not _U64:
+            return None
         out = _empty(addresses.shape, _U8)
-    elif type(out) is not _Array or out.dtype is not _U8 or out.shape != addresses.shape:
-        return None
-    try:
-        given, written = _from(_U64S, addresses), _from(_U8S, out, True)
-    except _UNFIT:
-        return None
     held = found._held
     own = held[0] is _unpack_struct or held[0] is _unpack_lists
-    bases, kinds, count, granules = (own and held[3]) or _map_pointers(found)
-    if granules:
-        status = _granules_types(granules, given, addresses.size, written, _NULL)
-    else:
-        status = _map_types(bases, kinds, count, found.maxphyaddr, _isa, given, addresses.size, written, _NULL)
-    return None if status else out
+    ready = held[3] if own and held[3] else _ready_map(found)
+    return out if ready is not _SEARCHED and ready.types(addresses, out) else None
 
 
-def _map_pointers(found: Map) -> tuple[Any, Any, int, Any]:
-    """A map's arrays as C takes them, and its granules or None, for the map to keep."""
+def _ready_map(found: Map) -> Any:
+    """What looks addresses up in a map, for the map to keep."""
     pointers = _pointers(*found.as_arrays())
-    made = *pointers, _granules(*pointers, found.maxphyaddr) if pointers[2] >= _map_granules_from else None
+    granules, made = None, _map_tables(*pointers, found.maxphyaddr)
+    if made is None or made.groups >= _granules_from:
+        granules = _granules(*pointers, found.maxphyaddr)
+    if granules is not None:
+        ready = _looked_up(_GRANULES_TYPES, granules)
+    else:
+        ready = _SEARCHED if made is None else _looked_up(_TYPES, made)
     held = found._held
     own = held[0] is _unpack_struct or held[0] is _unpack_lists
-    _keep(found, (*held[:3], made) if own else (_unpack_lists, None, None, made))
-    return made
+    _keep(found, (*held[:3], ready) if own else (_unpack_lists, None, None, ready))
+    return ready
+
+
+def _map_tables(bases: Any, kinds: Any, count: int, maxphyaddr: int) -> Any:
+    """The tables of a map, or None where it has too many segments, or one that begins inside a page."""
+    if count > lib.MEMTYPE_MAP_CAPACITY:
+        return None
+    found, made = _new(_MAP), _new(_TABLES)
+    found.count = count
+    ffi.memmove(found.bases, bases, count * ffi.sizeof("uint64_t"))
+    ffi.memmove(found.types, kinds, count)
+    return None if lib.memtype_map_tables(found, maxphyaddr, _INTEL, _isa, made) else made
 
 
 def _pointers(bases: arrays.U64Array, kinds: arrays.U8Array) -> tuple[Any, Any, int]:
@@ -407,9 +445,9 @@ def map_types(
     if addresses.size >= _BUILD_FOR and bases.size >= _map_granules_from:
         granules = _granules(*pointers, maxphyaddr)
     if granules:
-        status = _granules_types(granules, given, addresses.size, written, index)
+        status = lib.memtype_granules_types(granules, given, addresses.size, written, index)
     else:
-        status = _map_types(*pointers, maxphyaddr, _isa, given, addresses.size, written, index)
+        status = lib.memtype_map_types(*pointers, maxphyaddr, _isa, given, addresses.size, written, index)
     if _fit(status):
         raise _refused(addresses, index[0], maxphyaddr)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -18,8 +19,8 @@ __all__ = [
     "effective_npt", "effective_npt_array", "effective_pcd_pwt", "effective_types", "ept_types", "fleet_types",
     "histogram", "histogram_at_once", "isa", "leaf_bits", "leaf_fill", "map_types", "map_types_at_once",
     "msr_fault", "name", "page_types", "pages_at_once",
-    "pat_index", "pat_indexes", "pat_types", "pat_valid", "pat_valids", "prepare", "resolve", "resolve_packed",
-    "types", "types_at_once", "types_by", "xen_ept_type",
+    "pat_index", "pat_indexes", "pat_types", "pat_valid", "pat_valids", "prepare", "prepare_at_once", "resolve",
+    "resolve_packed", "steps", "types", "types_at_once", "types_by", "xen_ept_type",
 ]  # fmt: skip
 
 name = "python"
@@ -29,6 +30,26 @@ isa = "none"  # no instruction set but the interpreter's
 def prepare(s: Registers) -> tuple[Any, ...]:
     """A state keeps nothing for this backend."""
     return (None,)
+
+
+def prepare_at_once(s: Any) -> tuple[Any, ...] | None:
+    """No short way: registers are looked at one by one."""
+    return None
+
+
+class Steps:
+    """Where the type of a map changes, and the type before each such place and behind the last; None is "outside"."""
+
+    __slots__ = ("_bases", "_kinds")
+
+    def __init__(self, bases: tuple[int, ...], kinds: tuple[Any, ...], maxphyaddr: int) -> None:
+        self._bases, self._kinds = [*bases, 1 << maxphyaddr], [None, *kinds, None]
+
+    def at(self, address: Any) -> Any:
+        return self._kinds[bisect_right(self._bases, address)] if type(address) is int else None
+
+
+steps = Steps
 
 
 def types_at_once(s: Registers, addresses: Any, out: Any) -> arrays.U8Array | None:
