@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import os
 import re
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import chain, islice
 from typing import Any
@@ -280,15 +281,43 @@ def _text(answer: _Answer, pats: list[MemoryType], lookup: _Lookup) -> list[str]
     found += [] if one else [f"  {_where(held)}: {held.text}" for held in answer.taken]
     for assumption in answer.told.assumed if answer.why else ():
         found.append(f"  {assumption.text}  [{assumption.rule}]")
-    indent = "    " if len(answer.why) > 1 else "  "
-    for piece, explanation in answer.why[:_MOST]:
-        found += [f"  {mem(piece.base, piece.size)} {piece.type}:"] if len(answer.why) > 1 else []
-        found += [f"{indent}{step}" for step in explanation.steps]
-    found += [f"  and {len(answer.why) - _MOST} more pieces: --json has them"] if len(answer.why) > _MOST else []
+    found += _why_lines(answer.why)
     found += [f"  {rules.RULES[held.rule]}" for held in answer.taken] if answer.why else []
     if pats and (len(pats) > 1 or answer.why):
         found += [f"  {line}" for line in _effective_lines(answer.type, pats, lookup.vendor)]
     return found
+
+
+def _why_lines(pieces: Sequence[_Piece]) -> list[str]:
+    """A block for each piece; the bytes of fixed ranges that say the same, one behind the other, are one."""
+    blocks: list[list[_Piece]] = []
+    for piece in pieces:
+        if blocks and _goes_on(blocks[-1][-1], piece):
+            blocks[-1].append(piece)
+        else:
+            blocks.append([piece])
+    indent = "    " if len(blocks) > 1 else "  "
+    found = []
+    for block in blocks[:_MOST]:
+        (first, explanation), (last, _) = block[0], block[-1]
+        found += [f"  {mem(first.base, last.end - first.base)} {first.type}:"] if len(blocks) > 1 else []
+        steps = explanation.steps if len(block) == 1 else [replace(explanation.steps[0], text=_all_bytes(block))]
+        found += [f"{indent}{step}" for step in steps]
+    return found + ([f"  and {len(blocks) - _MOST} more pieces: --json has them"] if len(blocks) > _MOST else [])
+
+
+def _goes_on(one: _Piece, other: _Piece) -> bool:
+    """Whether two pieces are neighbours that bytes of fixed ranges give the same type."""
+    (before, why), (after, too) = one, other
+    fixed = all([step.rule for step in explanation.steps] == ["mtrr-fixed"] for explanation in (why, too))
+    return fixed and before.end == after.base and before.type is after.type
+
+
+def _all_bytes(block: list[_Piece]) -> str:
+    """``IA32_MTRR_FIX4K_C0000 to IA32_MTRR_FIX4K_F8000: 64 bytes, each WP``."""
+    first, last = (explanation.registers[0] for _, explanation in (block[0], block[-1]))
+    named = first if first == last else f"{first} to {last}"
+    return f"{named}: {len(block)} bytes, each {block[0][0].type}"
 
 
 def _beside(answer: _Answer, lookup: _Lookup) -> str:

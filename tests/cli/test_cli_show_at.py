@@ -5,9 +5,11 @@ from __future__ import annotations
 import io
 import json
 import random
+import re
 import subprocess
 import sys
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 from linux_log import register_lines
@@ -253,6 +255,21 @@ def test_why_prints_rules_and_sources(cli, dump):
     assert "[mtrr-uc-wins: SDM 3A 12.11.4.1]" in out and "PHYSBASE1/PHYSMASK1" in out
     for step in STATE.explain(0xE0000000).steps:
         assert flat(str(step)) in out
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_reasons_of_a_range_cover_it_in_few_blocks(cli, dump, seed):
+    rng = random.Random(seed)
+    kinds = rng.sample([0, 1, 4, 5, 6], 2)
+    fixed = [int.from_bytes(bytes(rng.choices(kinds, [1, 12], k=8)), "little") for _ in range(11)]
+    state = replace(STATE, fixed=tuple(fixed))
+    status, out, _ = cli("at", "0+2M", "--why", dump(*register_lines(state)))
+    assert status == 0
+    found = re.findall(r"^  \[mem 0x(\w+)-0x(\w+)\] (\S+):$", out, re.M)
+    spans = [(int(base, 16), int(last, 16) + 1, kind) for base, last, kind in found]
+    assert spans[0][0] == 0 and spans[-1][1] == 2 << 20
+    assert all(one[1] == other[0] and (one[2] != other[2] or one[1] == 1 << 20) for one, other in pairwise(spans))
+    assert all(str(state.at(page << 12)) == kind for base, end, kind in spans for page in range(base >> 12, end >> 12))
 
 
 def test_pat_gives_the_effective_type(cli, dump):
