@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import argparse
 import sys
-import textwrap
 from collections.abc import Iterable
 from typing import Any
 
 from memtype import rules
-from memtype.cli import addresses, input, output, ram
+from memtype.cli import addresses, input, layout, output, ram
 from memtype.errors import InputError
 from memtype.kvm import KVM_RULES, Profile, Vcpu, Vm, leaves, profile
 from memtype.kvm.releases import NEWEST
@@ -151,9 +150,8 @@ def rule_text(rule: str) -> str:
 
 
 def wrapped(text: str, indent: str = "") -> list[str]:
-    """The text in lines of at most 100 columns."""
-    return textwrap.wrap(text, 100, initial_indent=indent, subsequent_indent=indent + "  ",
-                         break_long_words=False, break_on_hyphens=False)  # fmt: skip
+    """The text in lines that fit."""
+    return layout.fit(indent + text)
 
 
 def sources(rule_ids: Iterable[str]) -> list[str]:
