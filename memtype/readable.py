@@ -1,4 +1,4 @@
-"""``repr()`` as a kernel engineer reads it: addresses and registers hexadecimal, defaults left out."""
+"""Objects and sizes as a kernel engineer reads them: registers hexadecimal, defaults left out, binary units."""
 
 from __future__ import annotations
 
@@ -94,3 +94,30 @@ def _listed(items: Iterable[Any], name: str) -> str:
     held = list(items)
     shown = [words(item, name) for item in islice(held, _MOST)]
     return ", ".join([*shown, f"<and {len(held) - _MOST} more>"] if len(held) > _MOST else shown)
+
+
+# --- sizes ----------------------------------------------------------------------------------------------------------
+
+_UNITS = ((1 << 40, "TiB"), (1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB"))
+
+
+def binary_size(size: int) -> str:
+    """Binary units, four digits, at least two behind the point; a size that is no round one never looks like one.
+
+    >>> [binary_size(size) for size in (3 << 29, (1 << 48) - (4 << 30), 3583 << 20, (1 << 40) + 4096, 8)]
+    ['1.5 GiB', '255.99 TiB', '3.499 GiB', '1.000 TiB', '8 B']
+    """
+    scale, unit = next((each for each in _UNITS if size >= each[0]), (1, "B"))
+    return f"{_digits(size, scale)} {unit}"
+
+
+def _digits(size: int, scale: int) -> str:
+    """size / scale in four digits: rounded, but down where it would become the next whole number."""
+    places = max(2, 4 - len(str(size // scale)))
+    power: int = 10**places
+    exact, rest = divmod(size * power, scale)
+    if not rest:
+        return f"{size / scale:.{places}f}".rstrip("0").rstrip(".")
+    rounded = exact + (2 * rest >= scale)
+    shown = exact if rounded % power == 0 else rounded
+    return f"{shown // power}.{shown % power:0{places}d}"

@@ -7,6 +7,7 @@ import re
 from memtype import rules
 from memtype.cli import layout, output
 from memtype.errors import InputError
+from memtype.readable import binary_size
 
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40, "P": 1 << 50}
 
@@ -43,30 +44,8 @@ def hexadecimal(value: int, digits: int = 0) -> str:
 
 
 def size_text(size: int) -> str:
-    """Binary units, four digits, at least two behind the point; a size that is no round one never looks like one.
-
-    >>> [size_text(size) for size in (3 << 29, (1 << 48) - (4 << 30), 3583 << 20, (1 << 40) + 4096)]
-    ['1.5 GiB', '255.99 TiB', '3.499 GiB', '1.000 TiB']
-    """
-    if layout.style.exact:
-        return f"{size} B"
-    for unit in ("TiB", "GiB", "MiB", "KiB"):
-        scale = _UNITS[unit[0]]
-        if size >= scale:
-            return f"{_digits(size, scale)} {unit}"
-    return f"{size} B"
-
-
-def _digits(size: int, scale: int) -> str:
-    """size / scale in four digits: rounded, but down where it would become the next whole number."""
-    places = max(2, 4 - len(str(size // scale)))
-    power: int = 10**places
-    exact, rest = divmod(size * power, scale)
-    if not rest:
-        return f"{size / scale:.{places}f}".rstrip("0").rstrip(".")
-    rounded = exact + (2 * rest >= scale)
-    shown = exact if rounded % power == 0 else rounded
-    return f"{shown // power}.{shown % power:0{places}d}"
+    """As `binary_size` gives it; bytes where ``--exact`` asks for them."""
+    return f"{size} B" if layout.style.exact else binary_size(size)
 
 
 def mem(base: int, size: int) -> str:

@@ -15,7 +15,7 @@ EXAMPLE = "memtype sample | memtype plot ribbon -"
 PICTURES: Final = {
     "ribbon": "the address space of a dump, RAM beside types",
     "diff": "before and after: two dumps, or the first two states of one",
-    "pages": "the page plan: runs of 1 GiB, 2 MiB and 4 KiB pages, and what splits them",
+    "pages": "the page plan: runs of 1 GiB, 2 MiB, 4 KiB pages, and what splits them",
     "cpus": "processors by registers, coloured by the effect of what differs",
     "table": "MTRR with PAT, Intel beside AMD, differing cells boxed",
     "kvm": "what changed in KVM, release by release",
@@ -26,8 +26,9 @@ _FORMS: Final = ("svg", "png")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    words = "; ".join(f"{name}: {text}" for name, text in PICTURES.items())
-    parser.add_argument("picture", choices=list(PICTURES), metavar="PICTURE", help=words)
+    listed = "\n".join(f"  {name:<8}{text}" for name, text in PICTURES.items())
+    parser.description = f"{parser.description}\n\n{listed}"
+    parser.add_argument("picture", choices=list(PICTURES), metavar="PICTURE", help="one of those above")
     parser.add_argument("inputs", nargs="*", metavar="DUMP", help="file, or - for standard input")
     words = "where to write: .svg or .png (default: SVG on standard output)"
     parser.add_argument("-o", "--output", metavar="FILE", default="-", help=words)

@@ -11,14 +11,16 @@ from memtype.analysis.pages import Pages
 from memtype.errors import InputError, MissingExtra
 from memtype.machine import Cpu, Machine
 from memtype.memory_map import MemoryMap
-from memtype.plot.axis import Axis, short
+from memtype.plot.axis import Axis
 from memtype.plot.cells import cells
 from memtype.plot.colours import COLOURS
 from memtype.plot.ram import Span, top_of
+from memtype.readable import binary_size
 from memtype.types import MemoryType
 
 _LEAST_CELL, _LEAST_TYPE = 0.012, 0.032  # shares of the width: of anything drawn, and of a cell with its letters
 _OPEN: Final = {MemoryType.NOT_TOLD: "xx", MemoryType.UNDEFINED: "..", MemoryType.MIXED: "//"}
+_WORD = 0.0075  # the width of a small letter, as a share of the axis
 _RAM, _DIFFERS = "#009e73", "#d55e00"
 
 
@@ -110,8 +112,7 @@ def before_after(
     axis = Axis.of(before, after, top=top_of(list(ram), limit), least=_LEAST_TYPE)
     _band(ax, axis, before, 1.15, 0.6)
     _band(ax, axis, after, 0.0, 0.6)
-    for change in map_changes(before, after):
-        _between(ax, axis, change)
+    _between(ax, axis, map_changes(before, after))
     for y, name in zip((1.45, 0.3), names):
         ax.text(-0.008, y, name, ha="right", va="center", fontsize=9)
     if ram:
@@ -123,22 +124,28 @@ def before_after(
     return ax
 
 
-def _between(ax: Any, axis: Axis, change: Change) -> None:
-    """The mark of one change; of one where a side is not told a grey one, since it may be none."""
-    told = MemoryType.NOT_TOLD not in (change.old, change.new)
-    left, right = axis.place(change.base), axis.place(change.base + change.size)
-    colour = _DIFFERS if told else "#999999"
-    ax.broken_barh([(left, right - left)], (0.66, 0.43), facecolor="none", edgecolor=colour, hatch="////")
-    text = f"{change.old}→{change.new}\n{_size(change.size)}"
-    ax.text(
-        (left + right) / 2, 0.875, text, ha="center", va="center", fontsize=7, linespacing=1.0,
-        bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.6},
-    )  # fmt: skip
+def _between(ax: Any, axis: Axis, listed: Iterable[Change]) -> None:
+    """The marks of changes; of one where a side is not told a grey one, since it may be none.
 
-
-def _size(size: int) -> str:
-    text = short(size).replace("~", "≈")
-    return f"{text[:-1]} {text[-1]}iB" if text[-1].isalpha() else f"{text} B"
+    Words go upright, turned where another one's are too near, and are left out where not even these have room.
+    """
+    free = 0.0  # where the words before end
+    for change in sorted(listed, key=lambda change: change.base):
+        told = MemoryType.NOT_TOLD not in (change.old, change.new)
+        left, right = axis.place(change.base), axis.place(change.base + change.size)
+        colour = _DIFFERS if told else "#999999"
+        ax.broken_barh([(left, right - left)], (0.66, 0.43), facecolor="none", edgecolor=colour, hatch="////")
+        kinds, size = f"{change.old}→{change.new}", binary_size(change.size)
+        middle, wide, narrow = (left + right) / 2, _WORD * max(len(kinds), len(size)), _WORD * 4
+        turned = middle - wide / 2 < free or wide > right - left
+        half = (narrow if turned else wide) / 2
+        if middle - half < free:
+            continue
+        free = middle + half
+        ax.text(
+            middle, 0.875, f"{kinds}\n{size}", ha="center", va="center", fontsize=7 - turned, linespacing=1.0,
+            rotation=90 if turned else 0, bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.6},
+        )  # fmt: skip
 
 
 def changes(found: Diff, ax: Any = None) -> Any:
@@ -157,7 +164,7 @@ def changes(found: Diff, ax: Any = None) -> Any:
         left, right = axis.place(change.base), axis.place(change.base + change.size)
         _box(ax, left, 1.15, right - left, 0.6, change.old, str(change.old))
         _box(ax, left, 0.0, right - left, 0.6, change.new, str(change.new))
-        _between(ax, axis, change)
+    _between(ax, axis, listed)
     for y, name in ((1.45, "before"), (0.3, "after")):
         ax.text(-0.008, y, name, ha="right", va="center", fontsize=9)
     ax.set_ylim(-0.35, 2.0)

@@ -14,6 +14,7 @@ from memtype.memory_map import MemoryMap, Segment
 from memtype.pat import pte_bits
 from memtype.plot.ram import overlap, top_of, usable
 from memtype.plot.svg import ribbons
+from memtype.readable import binary_size
 from memtype.report import html
 from memtype.report.html import Safe, paragraph, section, table, type_mark
 from memtype.report.summary import header
@@ -96,8 +97,8 @@ def _pictured(machine: Machine) -> list[Safe]:
 
 def _segment(machine: Machine, s: Segment, ram: list[tuple[int, int]]) -> tuple[str, ...]:
     held = overlap(ram, s.base, s.end)
-    share = "" if not held else "all" if held == s.size else size_text(held)
-    return html.address(s.base, s.last), size_text(s.size), type_mark(s.type), share, _why(machine, s)
+    share = "" if not held else "all" if held == s.size else binary_size(held)
+    return html.address(s.base, s.last), binary_size(s.size), type_mark(s.type), share, _why(machine, s)
 
 
 def _why(machine: Machine, s: Segment) -> Safe:
@@ -111,14 +112,6 @@ def _why(machine: Machine, s: Segment) -> Safe:
     steps = told.completions()[0].explain(s.base).steps
     cited = [Safe(f"{html.safe(step.text)}<small>{html.safe(f'{step.rule}: {step.source}')}</small>") for step in steps]
     return Safe("".join([*(f"{html.safe(line)}<br>" for line in lines), *cited]))
-
-
-def size_text(size: int) -> str:
-    """Exact, in the largest unit that divides it."""
-    for shift, unit in ((40, "TiB"), (30, "GiB"), (20, "MiB"), (10, "KiB")):
-        if size >> shift and not size & ((1 << shift) - 1):
-            return f"{size >> shift} {unit}"
-    return f"{size} B"
 
 
 # --- comparing ------------------------------------------------------------------------------------------------------
@@ -142,13 +135,13 @@ def _change_tables(found: Diff) -> Iterator[Safe]:
     changes = found.changes[:_MOST_ROWS]
     yield table(
         ("range", "size", "before", "after"),
-        [(html.address(c.base, c.last), size_text(c.size), type_mark(c.old), type_mark(c.new)) for c in changes],
+        [(html.address(c.base, c.last), binary_size(c.size), type_mark(c.old), type_mark(c.new)) for c in changes],
     )
     if len(found.changes) > _MOST_ROWS:
         yield paragraph(f"and {len(found.changes) - _MOST_ROWS} more ranges")
     yield table(
         ("not compared: not told on one side", "size"),
-        [(html.address(c.base, c.last), size_text(c.size)) for c in found.untold[:_MOST_ROWS]],
+        [(html.address(c.base, c.last), binary_size(c.size)) for c in found.untold[:_MOST_ROWS]],
     )
     registers = (found.registers or ())[:_MOST_ROWS]
     yield table(("register", "before", "after"), [(r.name, _value(r.old), _value(r.new)) for r in registers])

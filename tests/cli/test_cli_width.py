@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from memtype import cli
-from memtype.cli import addresses, layout
+from memtype.cli import addresses, layout, verbs
 
 SAMPLE = 8
 VERBS = [
@@ -63,6 +63,11 @@ def test_verbs_without_a_dump_fit(line: str, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr("sys.stdin", io.StringIO())
     assert not too_wide(printed(line), 80)
     assert line == "--help" or not too_wide(printed(f"{line} --plain"), 75)
+
+
+@pytest.mark.parametrize("verb", verbs.HELP)
+def test_the_help_of_a_verb_fits(verb: str) -> None:
+    assert not too_wide(printed(f"help {verb}"), 80)
 
 
 def test_a_note_is_one_line_for_programs_and_fits_on_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
