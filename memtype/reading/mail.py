@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 from memtype.reading import characters
 from memtype.reading.marks import front_of, mark_of
+from memtype.reading.once import Once
 from memtype.reading.openings import opens
 from memtype.reading.patterns import later
 from memtype.reading.text import Text
@@ -85,7 +86,8 @@ def unquoted(text: Text) -> Text:
         return text
     if any(line.endswith("=") for line in text.lines) and shows(str(text)):
         return text.changed(_replies(text.lines))
-    return text.changed([line[len(_quote(line)) :] for line in text.lines])
+    behind = Once(lambda line: line[len(_quote(line)) :])
+    return text.changed([behind[line] for line in text.lines])
 
 
 def _replies(lines: Sequence[str]) -> list[str]:
@@ -108,4 +110,4 @@ def _quote(line: str) -> str:
 
 def is_classic_diff(lines: Sequence[str]) -> bool:
     """Whether lines behind "<" and lines behind ">" are two sides of one comparison."""
-    return all(any(line.startswith(side) and opens(line[1:]) for line in lines) for side in "<>")
+    return all(any(opens(line[1:]) for line in lines if line[:1] == side) for side in "<>")

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from itertools import groupby
 
+from memtype.reading.once import Once
 from memtype.reading.openings import opens
 from memtype.reading.patterns import later
 from memtype.reading.text import Text, is_hex_row
@@ -34,8 +35,9 @@ def bold(text: Text) -> Text:
 
 def tables(text: Text) -> Text:
     """Rows as their cells, two blanks between them; the rule below a head goes."""
-    ruled = any(_RULE.match(line) for line in text.lines)
-    return text.changed([_cells(line, ruled) for line in text.lines])
+    ruled = any(map(_RULE.match, set(text.lines)))
+    cells = Once(lambda line: _cells(line, ruled))
+    return text.changed([cells[line] for line in text.lines])
 
 
 def _cells(line: str, ruled: bool) -> str:
@@ -55,15 +57,21 @@ def marks(text: Text) -> Text:
 
     A script's remark, "version line" and prose keep theirs. The two signs of a diff are no marks.
     """
-    whole = _all_marked(text.lines)
+    mark_on, rest_of = Once(mark_of), Once(_behind_mark)
+    whole = len({mark_on[line] for line in set(text.lines) if line and not line.isspace()}) == 1
     signs = diff_signs(text.lines)
     found: list[str] = []
-    for mark, run in groupby(text.lines, key=mark_of):
+    for mark, run in groupby(text.lines, key=mark_on.__getitem__):
         lines = list(run)
-        rests = [line[len(front_of(line)) :] for line in lines]
-        undone = mark and mark not in signs and (whole or any(opens(rest) for rest in rests))
-        found += rests if undone else lines
+        if mark and mark not in signs:
+            rests = [rest_of[line] for line in lines]
+            lines = rests if whole or any(map(opens, dict.fromkeys(rests))) else lines
+        found += lines
     return text.changed(found)
+
+
+def _behind_mark(line: str) -> str:
+    return line[len(front_of(line)) :]
 
 
 def front_of(line: str) -> str:
@@ -78,16 +86,11 @@ def mark_of(line: str) -> str:
     return "" if not found else "1." if found[1][0].isdigit() else found[1]
 
 
-def _all_marked(lines: Sequence[str]) -> bool:
-    """Whether every line that is not empty has the same mark."""
-    marks = {mark_of(line) for line in lines if line and not line.isspace()}
-    return len(marks) == 1
-
-
 def diff_signs(lines: Sequence[str]) -> frozenset[str]:
     """The signs that part the two sides of a unified diff, where the text is one; none otherwise."""
-    sides = {found[1] for line in lines if line[:1] in "+-" and (found := _DIFF_LINE.match(line)) and opens(found[2])}
-    hunk = any(line.startswith("@@ -") for line in lines)
+    signed = {line for line in lines if line[:1] in ("+", "-")}
+    sides = {found[1] for line in signed if (found := _DIFF_LINE.match(line)) and opens(found[2])}
+    hunk = sides and any(line.startswith("@@ -") for line in lines)
     return frozenset("+-") if len(sides) == 2 or (sides and hunk) else frozenset()
 
 

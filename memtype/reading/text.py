@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from memtype.reading.once import Once
 from memtype.reading.patterns import later
 
 _HEX_ROW = later(r"[0-9a-fA-F]{7,8}:?\s+[0-9a-fA-F]{2}[0-9a-fA-F ]{6,}")
@@ -48,12 +49,14 @@ class Text:
 
     def each(self, change: Callable[[str], str], *signs: str) -> Text:
         """Line by line, those with one of the signs changed. Hex dumps, which show any sign in a column, are not."""
-        return self.changed(
-            [
-                change(line) if any(sign in line for sign in signs) and not is_hex_row(line) else line
-                for line in self.lines
-            ]
-        )
+
+        def undone(line: str) -> str:
+            for sign in signs:
+                if sign in line:
+                    return line if is_hex_row(line) else change(line)
+            return line
+
+        return self.changed(list(map(Once(undone).__getitem__, self.lines)))
 
 
 def is_hex_row(line: str) -> bool:

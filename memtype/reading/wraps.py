@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from itertools import takewhile
 
 from memtype.reading.lines import is_bare
+from memtype.reading.once import Once
 from memtype.reading.openings import opens, opens_code
 from memtype.reading.patterns import later
 from memtype.reading.text import Text
@@ -62,54 +63,71 @@ _MARGIN = 70, 82  # a line is broken where its next word would end beyond the ma
 
 def joined(text: Text) -> Text:
     """The lines, broken messages joined, each with the number of the line that it began on."""
-    lines, numbers = text.lines, text.numbers
-    found: list[str] = []
-    kept: list[int] = []
-    at = 0
-    while at < len(lines):
-        whole, used = _message(lines, at)
-        found.append(whole)
-        kept.append(numbers[at])
-        at += 1 + used
-    return text if len(found) == len(lines) else Text(found, kept)
+    return _Joiner(text.lines).joined(text)
 
 
-def _message(lines: Sequence[str], at: int) -> tuple[str, int]:
-    """The message that begins on this line, and how many lines below belong to it."""
-    line = lines[at]
-    if at + 1 == len(lines) or not _may_continue(lines[at + 1]) or not _may_begin(line):
+class _Joiner:
+    """What the lines of one text may begin and continue, each line asked once."""
+
+    def __init__(self, lines: Sequence[str]) -> None:
+        self.lines = lines
+        self.begins = Once(_may_begin)
+        self.continues = Once(_may_continue)
+        self.ends = Once(_ends)
+
+    def joined(self, text: Text) -> Text:
+        """The lines from one that may begin a message to the next."""
+        lines, begins = self.lines, self.begins
+        found: list[str] = []
+        kept: list[int] = []
+        done = 0  # lines so far that are in `found`, or belong to the last one there
+        for at in [at for at, line in enumerate(lines) if begins[line]]:
+            if at < done:
+                continue
+            whole, used = self._message(at)
+            if used:
+                found += (*lines[done:at], whole)
+                kept += text.numbers[done : at + 1]
+                done = at + 1 + used
+        return Text([*found, *lines[done:]], [*kept, *text.numbers[done:]]) if done else text
+
+    def _message(self, at: int) -> tuple[str, int]:
+        """The message that begins on this line, and how many lines below belong to it."""
+        line = self.lines[at]
+        if at + 1 == len(self.lines) or not self.continues[self.lines[at + 1]]:
+            return line, 0
+        below = self.lines[at + 1]
+        if _MORE.match(below) and _OPEN_END.search(line.rstrip()):
+            return _glued(line, below), 1
+        if ends := self.ends[line]:
+            return self._until(ends, at)
+        if _STAMPED.match(line) and _explained(line, below):
+            return _glued(line, below), 1
         return line, 0
-    below = lines[at + 1]
-    if _MORE.match(below) and _OPEN_END.search(line.rstrip()):
-        return _glued(line, below), 1
-    if ends := _ends(line):
-        return (line, 0) if _is_whole(line, ends) else _until(ends, lines, at)
-    if _STAMPED.match(line) and _explained(line, below):
-        return _glued(line, below), 1
-    return line, 0
+
+    def _until(self, ends: tuple[re.Pattern[str], ...], at: int) -> tuple[str, int]:
+        """The line with as many below as make it whole; alone where it is so, or where none do."""
+        whole = self.lines[at]
+        if _is_whole(whole, ends):
+            return whole, 0
+        below = takewhile(self.continues.__getitem__, self.lines[at + 1 : at + 1 + _MOST_LINES])
+        for used, more in enumerate(below, 1):
+            if self.ends[more]:
+                break
+            whole = _glued(whole, more)
+            if _is_whole(whole, ends):
+                return whole, used
+        return self.lines[at], 0
 
 
-def _ends(line: str) -> list[re.Pattern[str]]:
+def _ends(line: str) -> tuple[re.Pattern[str], ...]:
     """How the messages end that begin on this line."""
     lower = line.lower()
-    return [ends for word, begins, ends in _MESSAGES if word in lower and begins.search(line)]
+    return tuple(ends for word, begins, ends in _MESSAGES if word in lower and begins.search(line))
 
 
-def _is_whole(line: str, ends: list[re.Pattern[str]]) -> bool:
+def _is_whole(line: str, ends: tuple[re.Pattern[str], ...]) -> bool:
     return any(end.search(line) for end in ends)
-
-
-def _until(ends: list[re.Pattern[str]], lines: Sequence[str], at: int) -> tuple[str, int]:
-    """The line with as many below as make it whole; alone where none do."""
-    whole = lines[at]
-    below = takewhile(_may_continue, lines[at + 1 : at + 1 + _MOST_LINES])
-    for used, more in enumerate(below, 1):
-        if _ends(more):
-            break
-        whole = _glued(whole, more)
-        if _is_whole(whole, ends):
-            return whole, used
-    return lines[at], 0
 
 
 def _may_begin(line: str) -> bool:
