@@ -13,7 +13,6 @@ from collections.abc import Sequence
 
 from memtype.reading import characters
 from memtype.reading.marks import front_of, mark_of
-from memtype.reading.once import Once
 from memtype.reading.openings import opens
 from memtype.reading.patterns import later
 from memtype.reading.text import Text
@@ -84,10 +83,9 @@ def unquoted(text: Text) -> Text:
     """Lines without what a mail's reply put in front; the ">" of a diff's second side stays."""
     if is_classic_diff(text.lines):
         return text
-    if any(line.endswith("=") for line in text.lines) and shows(str(text)):
+    if any(line.endswith("=") for _, line in text.holding("=")) and shows(str(text)):
         return text.changed(_replies(text.lines))
-    behind = Once(lambda line: line[len(_quote(line)) :])
-    return text.changed([behind[line] for line in text.lines])
+    return text.each(lambda line: line[len(_quote(line)) :], ">", "|", rows=True)
 
 
 def _replies(lines: Sequence[str]) -> list[str]:

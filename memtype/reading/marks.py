@@ -35,9 +35,9 @@ def bold(text: Text) -> Text:
 
 def tables(text: Text) -> Text:
     """Rows as their cells, two blanks between them; the rule below a head goes."""
-    ruled = any(map(_RULE.match, set(text.lines)))
-    cells = Once(lambda line: _cells(line, ruled))
-    return text.changed([cells[line] for line in text.lines])
+    rule = Once(lambda line: _RULE.match(line) is not None)
+    ruled = any(rule[line] for _, line in text.holding("|", "+"))
+    return text.each(lambda line: _cells(line, ruled), "|", "+", rows=True)
 
 
 def _cells(line: str, ruled: bool) -> str:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 
+from memtype.reading.clues import holding, words
 from memtype.reading.once import Once
 from memtype.reading.patterns import later
 
@@ -17,14 +18,19 @@ class Text:
 
     lines: Sequence[str]
     numbers: Sequence[int]
+    _whole: list[str] = field(default_factory=list, init=False, repr=False, compare=False)  # joined once
 
     @classmethod
     def of(cls, text: str) -> Text:
         lines = text.split("\n")
-        return cls(lines, range(1, len(lines) + 1))
+        found = cls(lines, range(1, len(lines) + 1))
+        found._whole.append(text)
+        return found
 
     def __str__(self) -> str:
-        return "\n".join(self.lines)
+        if not self._whole:
+            self._whole.append("\n".join(self.lines))
+        return self._whole[0]
 
     @property
     def moved(self) -> bool:
@@ -47,16 +53,24 @@ class Text:
         parts = [(part, number) for line, number in zip(lines, self.numbers) for part in line.split("\n")]
         return Text([part for part, _ in parts], [number for _, number in parts])
 
-    def each(self, change: Callable[[str], str], *signs: str) -> Text:
-        """Line by line, those with one of the signs changed. Hex dumps, which show any sign in a column, are not."""
+    def holding(self, *signs: str) -> Iterator[tuple[int, str]]:
+        """(place from 0, line) of the lines that hold one of the signs, which are no capital letters."""
+        for number, line in holding(str(self), words(*signs)):
+            yield number - 1, line
 
-        def undone(line: str) -> str:
-            for sign in signs:
-                if sign in line:
-                    return line if is_hex_row(line) else change(line)
-            return line
+    def each(self, change: Callable[[str], str], *signs: str, rows: bool = False) -> Text:
+        """Line by line, those with one of the signs changed.
 
-        return self.changed(list(map(Once(undone).__getitem__, self.lines)))
+        Hex dumps show any sign in a column: unless `rows`, their rows are not changed.
+        """
+        undone = Once(lambda line: line if not rows and is_hex_row(line) else change(line))
+        found = {place: undone[line] for place, line in self.holding(*signs)}
+        if all(self.lines[place] == line for place, line in found.items()):
+            return self
+        lines = list(self.lines)
+        for place, line in found.items():
+            lines[place] = line
+        return self.changed(lines)
 
 
 def is_hex_row(line: str) -> bool:

@@ -29,12 +29,14 @@ def undo(text: str) -> Text:
     """
     found = Text.of(text)
     for step in _CHARACTER_STEPS:
-        text, found = step.take(text, found)
+        found = step.take(found)
+    stays: dict[_Step, Text] = {}  # the text in which each step found nothing
     for _ in range(_ROUNDS):
-        before = text
+        before = found
         for step in _STEPS:
-            text, found = step.take(text, found)
-        if text == before:
+            if stays.get(step) is not found:
+                stays[step], found = found, step.take(found)
+        if found is before:
             break
     return wraps.joined(found)
 
@@ -47,12 +49,13 @@ class _Step:
     undone: Callable[[Text], Text]
     spares_documents: bool = True  # JSON documents are left alone
 
-    def take(self, text: str, lines: Text) -> tuple[str, Text]:
-        """The text, whole and as lines, with this undone."""
-        if not self.shows(text) or (self.spares_documents and _DOCUMENT.match(text)):
-            return text, lines
-        undone = self.undone(lines)
-        return str(undone), undone
+    def take(self, text: Text) -> Text:
+        """The text with this undone; itself where nothing is."""
+        whole = str(text)
+        if not self.shows(whole) or (self.spares_documents and _DOCUMENT.match(whole)):
+            return text
+        undone = self.undone(text)
+        return text if str(undone) == whole else undone
 
 
 _DOCUMENT = later(r"\s*(?:\{\s*[\"}]|\[\s*[\[{])(?![^\n]*<br ?/?>)")

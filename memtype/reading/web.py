@@ -6,6 +6,7 @@ import html
 import re
 
 from memtype.reading import characters
+from memtype.reading.once import Once
 from memtype.reading.patterns import later
 from memtype.reading.text import Text
 
@@ -53,20 +54,23 @@ _ESCAPES = {"n": "\n", "t": " ", "r": "", "b": "", "f": " "}
 
 def strings(text: Text) -> Text:
     """Lines that are strings of a list ("…",) as what they hold; the list's own brackets go."""
-    lines = [_string(line) if '"' in line or "'" in line else line for line in text.lines]
-    if all(line is old for line, old in zip(lines, text.lines)):
+    string = Once(_string)
+    found = {place: held for place, line in text.holding('"', "'") if (held := string[line]) is not None}
+    if not found:
         return text
-    kept = zip(lines, text.lines)
-    return text.changed(["" if line is old and _BRACKET.match(line) else line for line, old in kept])
+    lines = ["" if _BRACKET.match(line) else line for line in text.lines]
+    for place, held in found.items():
+        lines[place] = held
+    return text.changed(lines)
 
 
-def _string(line: str) -> str:
-    """The content of a line that is one string, or a list of them."""
+def _string(line: str) -> str | None:
+    """The content of a line that is one string, or a list of them; None of any other."""
     row = line.rstrip()
     if _STRINGS.match(row):
         return "\n".join(_plain(word[1:-1]) for word in re.findall(_QUOTED, row))
     found = _STRING.match(row)
-    return _plain(found[1][1:-1]) if found else line
+    return _plain(found[1][1:-1]) if found else None
 
 
 def _plain(word: str) -> str:
