@@ -30,7 +30,7 @@ def test_size_at_base(tmp_path, capsys):
     path = tmp_path / "log"
     path.write_text(log)
     assert main(["show", str(path)]) == 0
-    assert "RAM [mem 0x0000000100000000-0x00000001efffffff]  3.75 GiB" in capsys.readouterr().out
+    assert "[mem 0x0000000100000000-0x00000001efffffff]  3.75 GiB  usable" in capsys.readouterr().out
     with pytest.raises(mt.ParseError, match=r"^<text>:1: .*beyond 64 bits"):
         mt.parse("BIOS-e820: ffffffffffffffff @ 0000000100000000 (usable)")
 
