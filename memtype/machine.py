@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -15,8 +15,11 @@ from memtype.memory_map import MemoryMap
 from memtype.mtrr import MtrrState
 from memtype.pat import Pat
 from memtype.readable import readable
-from memtype.told import TYPES, Answer, Registers, Width
+from memtype.told import TYPES, Answer, Registers, Width, agreed
 from memtype.types import MemoryType
+
+T = TypeVar("T")
+_NAMED = 8  # states that an error names
 
 
 class Note(str):
@@ -138,24 +141,62 @@ class Machine(Drawn):
         """The MTRRs of the first processor that tells them all, as far as named assumptions go (`Registers.state`).
 
         For a program that wants a whole register file. What follows for an address `at` says: it knows what is open
-        beside the listed registers, which this fills (fixed ranges, TOP_MEM2). Of several states, those of the shown.
+        beside the listed registers, which this fills (fixed ranges, TOP_MEM2).
+
+        Raises
+        ------
+        InputError
+            For a text of several states that differ in them: ask one of `states`.
         """
+        if self.parts:
+            return self._alike("MTRRs", [part.mtrrs for part in self.parts])
         return next((state for cpu in self.cpus if (state := cpu.mtrrs) is not None), None)
 
     @property
     def pat(self) -> Pat | None:
-        """The PAT of the first processor that has one."""
+        """The PAT of the first processor that has one.
+
+        Raises
+        ------
+        InputError
+            For a text of several states that differ in it: ask one of `states`.
+        """
+        if self.parts:
+            return self._alike("PAT", [part.pat for part in self.parts])
         return next((cpu.pat for cpu in self.cpus if cpu.pat is not None), None)
 
     @property
     def registers(self) -> Registers | None:
-        """The registers of the first processor that tells any."""
+        """The registers of the first processor that tells any. Of several states, those that all of them hold."""
         return self.registers_of(None)
 
     @property
     def states(self) -> tuple[Machine, ...]:
-        """The states that the text holds; of a text with one state the machine itself."""
+        """The states that the text holds; of a text with one state the machine itself.
+
+        The machine of a text with several states holds what all of them tell alike, and answers as all of them do.
+        """
         return self.parts or (self,)
+
+    def _alike(self, what: str, values: list[T]) -> T:
+        """What all states hold alike."""
+        if any(value != values[0] for value in values):
+            raise InputError(f"{self.source}: its {len(values)} states differ in their {what}: ask one of .states")
+        return values[0]
+
+    def one_state(self) -> Machine:
+        """The machine itself, where the text holds one state.
+
+        Raises
+        ------
+        InputError
+            For a text of several states: which of them is meant is not told.
+        """
+        if not self.parts:
+            return self
+        named = "; ".join(f"{n}: {part.label}, line {part.line}" for n, part in enumerate(self.parts[:_NAMED], 1))
+        more = "; …" if len(self.parts) > _NAMED else ""
+        raise InputError(f"{self.source}: {len(self.parts)} states ({named}{more}): ask one of .states")
 
     @property
     def inferred(self) -> tuple[str, ...]:
@@ -233,8 +274,18 @@ class Machine(Drawn):
     def map(self) -> MemoryMap:
         """The address space of the first processor that tells registers, else the printed map.
 
-        Segments of type NOT_TOLD are those where machines that fit the dump differ.
+        Segments of type NOT_TOLD are those where machines that fit the dump differ, or the states of a text with
+        several of them.
+
+        Raises
+        ------
+        InputError
+            For a text of several states whose address spaces are not of one size.
         """
+        if self.parts:
+            maps = [part.map for part in self.parts]
+            self._alike("MAXPHYADDR", [each.maxphyaddr for each in maps])
+            return agreed(maps)
         told = self.registers
         return self._without_registers() if told is None else told.map()
 

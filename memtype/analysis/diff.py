@@ -284,7 +284,7 @@ def _registers(told: Registers) -> dict[str, Register]:
 def as_machine(given: Answers | Machine, what: str) -> Machine:
     """A dump as it is; registers as those of its one processor; what else answers as a map."""
     if isinstance(given, Machine):
-        return given
+        return given.one_state()
     if isinstance(given, MtrrState):
         return Machine(cpus=(Cpu(0, given),), vendor=given.vendor, maxphyaddr=given.maxphyaddr)
     return Machine(printed_map=answers(given, what).map)

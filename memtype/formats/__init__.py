@@ -11,6 +11,9 @@ A family has
 
 A family whose lines look like another's has ``owns(text) -> set of line numbers`` too: no other family sees those.
 
+A family whose texts may hold a list twice, of two moments or two machines, has ``TELLS`` (`Tells`): which of its lines
+tell something, so that each list becomes a state of its own.
+
 A family of binary input has ``sniff_bytes(head: bytes) -> bool`` (the first 4 KiB) and
 ``parse_bytes(data: bytes, source: str) -> Machine`` too; it is asked before the bytes are taken for text.
 `text_of` turns bytes that such a family unpacked into checked text.
@@ -35,6 +38,7 @@ from memtype.reading.clues import Clues
 from memtype.reading.merge import merge
 from memtype.reading.renumber import renumbered, renumbered_error
 from memtype.reading.states import split, together
+from memtype.reading.tellings import Tells
 from memtype.reading.text import Text
 from memtype.reading.transport import undo
 
@@ -129,16 +133,36 @@ def parse(text: str | bytes, source: str = "<text>") -> Machine:
         return _parse_bytes(bytes(text), source)
     if not isinstance(text, str):
         raise ParseError(f"{source}: a dump is text or bytes, not {type(text).__name__}")
-    states = split(undo(checked_text(text, source)), source)
+    undone = undo(checked_text(text, source))
+    found = _finders(str(undone))
+    states = split(
+        undone,
+        source,
+        _tells(found),
+        {line: _tells([name]) for name, lines in _owned(found, str(undone)).items() for line in lines},
+    )
     if len(states) == 1:
-        return _read(states[0].text, source)
-    return together([replace(_read(s.text, source), label=s.label, line=s.line) for s in states])
+        return _read(states[0].text, source, found if states[0].text is undone else None)
+    return together([replace(_read(s.text, source, line=s.line), label=s.label, line=s.line) for s in states])
 
 
-def _readers(text: str) -> Iterator[tuple[ModuleType, str]]:
+def _finders(text: str) -> list[str]:
+    """The families that find something in a text."""
+    return [name for name in possible(text) if family(name).sniff(text)]
+
+
+def _tells(names: list[str]) -> list[Tells]:
+    return [family(name).TELLS for name in names if hasattr(family(name), "TELLS")]
+
+
+def _owned(names: list[str], text: str) -> dict[str, set[int]]:
+    """The lines that are a family's alone."""
+    return {name: family(name).owns(text) for name in names if hasattr(family(name), "owns")}
+
+
+def _readers(text: str, found: list[str]) -> Iterator[tuple[ModuleType, str]]:
     """Each family that finds something, with what it may read: lines that another owns are empty, so numbers stay."""
-    found = [name for name in possible(text) if family(name).sniff(text)]
-    owned = {name: family(name).owns(text) for name in found if hasattr(family(name), "owns")}
+    owned = _owned(found, text)
     if not any(owned.values()):
         yield from ((family(name), text) for name in found)
         return
@@ -176,17 +200,21 @@ def _parse_bytes(data: bytes, source: str) -> Machine:
     return parse(text_of(data, source), source)
 
 
-def _read(undone: Text, source: str) -> Machine:
-    """What every family that finds something says of one text; lines are numbered as in the user's own."""
+def _read(undone: Text, source: str, found: list[str] | None = None, line: int = 0) -> Machine:
+    """What every family that finds something says of one text; lines are numbered as in the user's own.
+
+    `line` is where it begins, of one of several states.
+    """
     text = str(undone)
     machines, refusals = [], []
-    for reader, seen in _readers(text):
+    for reader, seen in _readers(text, _finders(text) if found is None else found):
         try:
             machines.append(reader.parse(seen, source))
         except MemtypeError as error:
             refusals.append(renumbered_error(error, undone, source))
     if not machines:
-        raise refusals[0] if refusals else _unknown(text, source)
+        where = f"{source}:{line}: the state from here on" if line else source
+        raise refusals[0] if refusals else _unknown(text, where)
     refused = tuple(Note(f"not used: {error}", "refused") for error in refusals)
     merged = renumbered(accounted(merge(machines), undone), undone)
     return replace(merged, source=source, notes=merged.notes + refused)

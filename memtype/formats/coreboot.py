@@ -8,7 +8,7 @@
     MTRR: UC selected as default type.
     MTRR: 0 base 0x0000000000000000 mask 0x0000000f80000000 type 6
 
-A log may hold several solutions, temporary ones first; the last that is not temporary is the machine's.
+A log may hold several solutions, each a state of its own; temporary ones, which firmware replaces, are none.
 Registers are printed without what `commit` adds: the base without its type, the mask without V. The end of
 a range is inclusive since 2022 and exclusive before: the printed size decides.
 """
@@ -27,7 +27,8 @@ from memtype.reading.clues import holding, words
 from memtype.reading.lines import squeezed
 from memtype.reading.names import msr_index
 from memtype.reading.patterns import later
-from memtype.reading.registers import Listing, bytes_registers, def_type, machine_of, told
+from memtype.reading.registers import Listing, bytes_registers, def_type, machine_of, put, told
+from memtype.reading.tellings import tells
 from memtype.reading.values import refusal
 from memtype.reading.width import width_on
 from memtype.told import Range, Register, Width, pair_numbers
@@ -58,6 +59,13 @@ _SNIFF = later(
     "|".join(f"(?:{p.pattern.replace('(?P<cpu>', '(?:').replace('(?P<temporary>', '(?:')})"
              for p in (_START, _FIXED, _PAIR, _DEFAULT, _OLD)), re.I,
 )  # fmt: skip
+TELLS = tells(
+    NAME, "mtrr: ", "setting variable mtrr", "setting fixed mtrr", ": ia32_mtrr", ": phy",
+    pattern=r"MTRR: (?:(?P<plan>TEMPORARY) Physical address space:|(?P<head>Physical address space:)"
+            r"|(?P<row1>Fixed MSR 0x[0-9a-f]+) |(?P<row2>\d+) base )"
+            r"|Setting variable MTRR (?P<row3>\d+), base|Setting fixed MTRRs\((?P<row4>\d+-\d+)\)"
+            r"|^0x[0-9a-f]+: (?P<row5>IA32_MTRR(?:CAP|_DEF_TYPE|_FIX\w+)|PHY(?:BASE|MASK)\d+)",
+)  # fmt: skip
 _WORDS = words("mtrr: ", "setting variable mtrr", ": ia32_mtrr", ": phybase")
 _SNIFF_SHOWN = later(rf"{_HEX}: (?:IA32_MTRR(?:CAP|_DEF_TYPE):|PHYBASE\d+)", re.I)
 
@@ -78,6 +86,7 @@ class _Solution:
     no_wc: bool = False
     painted: dict[int, Register] = field(default_factory=dict)  # number of a fixed range: its byte
     wet: bool = False  # `fixed` does not have what is painted
+    twice: dict[int, tuple[int, int]] = field(default_factory=dict)  # pairs told differently, and on which lines
 
     def dried(self) -> _Solution:
         """Itself, what was painted in `fixed`."""
@@ -91,35 +100,26 @@ def sniff(text: str) -> bool:
 
 
 def parse(text: str, source: str = "<text>") -> Machine:
-    """The registers of the last solution, its ranges in `facts`; excerpts may lack either."""
+    """The registers of the solution, its ranges in `facts`; excerpts may lack either."""
     solutions = [_Solution()]
-    taken = set()  # lines of the other solutions too: what they tell is of another moment
+    taken = set()  # lines of temporary solutions too: what they tell is of another moment
     for number, line in squeezed(text):
-        taken |= {number} if _CUT.search(line) or _OLD.search(line) or _SHOWN.match(line) else set()
         start = _START.search(line)
         if start:
             solutions.append(_Solution(temporary=bool(start["temporary"])))
-        elif _restarts(line, solutions[-1]):
-            solutions.append(_Solution(solutions[-1].temporary))
+        taken |= {number} if _CUT.search(line) or _OLD.search(line) or _SHOWN.match(line) else set()
         _take(solutions[-1], line, number, source)
     whole = [s.dried() for s in solutions if s.pairs or s.ranges or s.shown or s.fixed or s.wet]
     if not whole:
         raise refusal(source, 0, "no whole MTRR line of coreboot in it")
-    final = next((s for s in reversed(whole) if not s.temporary and (s.pairs or s.shown)), whole[-1])
-    notes = [f"{len(whole)} MTRR solutions in it, one after the other: the last is used"] if len(whole) > 1 else []
+    made = [s for s in whole if not s.temporary] or whole
+    final = next((s for s in reversed(made) if s.pairs or s.shown), made[-1])
+    replaced = len(whole) - len(made)
+    several = "s" if replaced > 1 else ""
+    notes = [f"{replaced} temporary MTRR solution{several} in it, which firmware replaced"] if replaced else []
+    if any(s.pairs and s.pairs != final.pairs for s in made):
+        raise refusal(source, 0, f"{len(made)} MTRR solutions with different registers: which one stayed is not told")
     return replace(_machine(final, notes, source), taken=frozenset(taken))
-
-
-def _restarts(line: str, solution: _Solution) -> bool:
-    """Whether another solution begins here without a headline: a register again, with other values.
-
-    The same values again are another processor's copy.
-    """
-    pair = _PAIR.search(line)
-    if not pair or not solution.pairs:
-        return False
-    known = solution.pairs.get(int(pair[2][:4]))
-    return known is not None and known[:2] != tuple(int(pair[i][:20], 16) for i in (3, 4))
 
 
 def _take(found: _Solution, line: str, number: int, source: str) -> None:
@@ -131,19 +131,19 @@ def _take(found: _Solution, line: str, number: int, source: str) -> None:
         if index not in rules.FIXED_MSRS:
             raise refusal(source, number, f"0x{index:x} is no fixed-range register")
         cpu = values.cpu_number(match["cpu"] or "0", source, number)
-        found.dried().fixed.setdefault(cpu, {})[index] = told(match[3], source, number, index)
+        put(found.dried().fixed.setdefault(cpu, {}), index, told(match[3], source, number, index))
     elif match := _PAIR.search(line):
         n = _pair_number(match[2], source, number)
         base, mask = (values.number(match[i], source, number, what) for i, what in ((3, "base"), (4, "mask")))
         kind = Register(_type(match[5], source, number), rules.BASE_TYPE, number)
-        _put(found, n, (base, mask, kind), number, source)
+        _put(found, n, (base, mask, kind))
     elif match := _OLD.search(line):
         n = _pair_number(match[1], source, number)
         base, size = (values.number(match[i], source, number, "megabytes", 44, base=10) << 20 for i in (2, 3))
         if size < rules.PAGE_SIZE or size & (size - 1) or base + size > 1 << rules.MAX_MAXPHYADDR:
             raise refusal(source, number, f"base 0x{base:x} range 0x{size:x}: no register holds this")
         kind = Register(MemoryType.parse(match[4]), rules.BASE_TYPE, number)
-        _put(found, n, (base, -size, kind), number, source)
+        _put(found, n, (base, -size, kind))
     elif match := _SHOWN.match(line):
         _shown(found, match, number, source)
     elif match := _OLD_FIXED.search(line):
@@ -180,7 +180,7 @@ def _shown(found: _Solution, match: re.Match[str], number: int, source: str) -> 
     else:
         index = 2 * _pair_number(match[3] or match[4], source, number)
         index += rules.PHYSBASE0 if match[3] else rules.PHYSMASK0
-    found.shown[index] = told(match[1], source, number, index)
+    put(found.shown, index, told(match[1], source, number, index))
 
 
 def _paint(found: _Solution, match: re.Match[str], number: int, source: str) -> None:
@@ -196,9 +196,11 @@ def _paint(found: _Solution, match: re.Match[str], number: int, source: str) -> 
     found.wet = True
 
 
-def _put(found: _Solution, n: int, entry: tuple[int, int, Register], number: int, source: str) -> None:
-    if found.pairs.setdefault(n, entry) != entry:
-        raise refusal(source, number, f"MTRR {n} is printed twice in one solution, with different values")
+def _put(found: _Solution, n: int, entry: tuple[int, int, Register]) -> None:
+    """Put a pair; one that a solution prints twice, differently, is not told."""
+    known = found.pairs.setdefault(n, entry)
+    if known != entry:
+        found.twice.setdefault(n, (known[2].line, entry[2].line))
 
 
 def _pair_number(text: str, source: str, line: int) -> int:
@@ -220,7 +222,11 @@ def _type(text: str, source: str, line: int) -> int:
 
 def _machine(found: _Solution, notes: list[str], source: str) -> Machine:
     facts = _facts(found)
-    if not (found.pairs or found.shown):
+    for n, lines in sorted(found.twice.items()):
+        del found.pairs[n]
+        text = f"line {lines[0]} and line {lines[1]} tell MTRR {n} differently: it is not told"
+        notes.append(Note(text, "contradiction", lines))
+    if not (found.pairs or found.shown or found.twice):
         notes.append("the excerpt holds no variable range registers: the map is the one that coreboot planned for")
         planned = _map(found, source)
         bits = None if found.width is None else found.width.bits
@@ -244,8 +250,9 @@ def _holes(found: _Solution) -> set[int]:
     counted = 0
     if found.counts is not None and found.default is not None:
         counted = found.counts[0 if found.default == "WB" else 1]
-    end = max(counted, max(found.pairs, default=-1) + 1)
-    return {index for n in range(end) if n not in found.pairs for index in pair_numbers(n)} if found.pairs else set()
+    end = max(counted, max((*found.pairs, *found.twice), default=-1) + 1)
+    lost = {index for n in range(end) if n not in found.pairs for index in pair_numbers(n)}
+    return lost if found.pairs or found.twice else set()
 
 
 def _registers(found: _Solution, fixed: dict[int, Register]) -> dict[int, Register]:

@@ -23,10 +23,15 @@ from memtype.reading import values
 from memtype.reading.lines import holds, lines
 from memtype.reading.names import msr_index
 from memtype.reading.patterns import later
+from memtype.reading.tellings import tells
 from memtype.told import Register
 
 NAME = "dbvm"
 
+TELLS = tells(
+    NAME, "ia32_mtrrcap", "fix", "mtrr",
+    pattern=r"^IA32_(?P<head>MTRRCAP) ?=|^(?:IA32_)?(?:MTRR_)?(?P<row>FIX(?:64|16|4)K_[0-9a-f]{5}|DEF_?TYPE|PAT) ?=",
+)  # fmt: skip
 _CAP = later(r"^\s*IA32_MTRRCAP\s*=\s*(?:0x)?([0-9a-f]{1,40})\s*$", re.I)
 _PAIR = later(r"^\s*(?:0x)?([0-9a-f]{16}) - (?:0x)?([0-9a-f]{16})\s*$", re.I)
 _NAMED = later(
@@ -54,9 +59,9 @@ def parse(text: str, source: str = "<text>") -> Machine:
             found |= _pair(match, pairs, source, number)
             pairs += 1
         elif kind == "cap":
-            found[rules.MTRRCAP] = reg.told(match[1], source, number, rules.MTRRCAP)
+            reg.put(found, rules.MTRRCAP, reg.told(match[1], source, number, rules.MTRRCAP))
         elif (index := msr_index(match[1])) is not None:
-            found[index] = reg.told(match[2], source, number, index)
+            reg.put(found, index, reg.told(match[2], source, number, index))
         count = found[rules.MTRRCAP].value & rules.MTRRCAP_VCNT
         if pairs > count:
             raise values.refusal(source, number, f"pair {pairs} of {count} that MTRRCAP names")

@@ -7,13 +7,13 @@
     WB:0000000000000000-000000007FFFFFFF
     UC:0000000080000000-00000000FFFFFFFF
 
-The registers count; the ranges that the program made of them are a fact.
+The registers count; the ranges that the program made of them are a fact. A boot log holds a printing per phase.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from memtype import rules
 from memtype.errors import InputError
@@ -23,7 +23,8 @@ from memtype.reading import values
 from memtype.reading.clues import holding, words
 from memtype.reading.lines import squeezed
 from memtype.reading.patterns import later
-from memtype.reading.registers import Listing, machine_of
+from memtype.reading.registers import Listing, machine_of, put
+from memtype.reading.tellings import tells
 from memtype.reading.values import refusal
 from memtype.reading.width import told_width, width_on
 from memtype.told import Register, Width, pair_numbers
@@ -40,14 +41,17 @@ _RANGES = later(r"(?:Memory|MTRR) Ranges:?\s*$", re.I)
 _START = later(r"(?:MTRR Def(?:ault|ine)? Type\s*:|Fixed MTRR\[|Variable MTRR\[)", re.I)
 _SNIFF = later(r"MTRR Def(?:ault|ine)? Type\s*:\s*(?:0x)?[0-9a-f]{4,}\s*$|(?:Fixed|Variable) MTRR\[\d+\]", re.I)
 _WORDS = words("mtrr def", "mtrr[")
+TELLS = tells(
+    NAME, "mtrr def", "mtrr[", by_cpu=True,
+    pattern=r"MTRR (?P<head>Def(?:ault|ine)? Type)\s*:|(?P<row>(?:Fixed|Variable) MTRR\[\d+\])",
+)  # fmt: skip
 _CPU = later(r"^\W*(?:CPU|AP|Processor|Thread)\s*[#:\[]?\s*(\d+)\W*(?:MTRRs?\W*)?$", re.I)
 
 
 @dataclass(slots=True)
 class _Dump:
-    """One printing: of one processor at one moment."""
+    """What is printed of one processor."""
 
-    cpu: int
     msrs: dict[int, Register] = field(default_factory=dict)
     ranges: list[tuple[int, int, str]] = field(default_factory=list)
     in_ranges: bool = False
@@ -58,52 +62,42 @@ def sniff(text: str) -> bool:
 
 
 def parse(text: str, source: str = "<text>") -> Machine:
-    """The last printing of each processor: a boot log holds one per phase."""
-    dumps: list[_Dump] = []
+    """What is printed of each processor at one moment: each phase of a boot log is a state of its own."""
+    dumps: dict[int, _Dump] = {}
     cpu = 0
     width: Width | None = None
-    taken = set()  # lines of earlier printings too
     for number, line in squeezed(text):
-        taken |= {number} if _START.search(line) else set()
         width = width_on(line, source, number) or width
         heading = _CPU.match(line)
         if heading:
             cpu = values.cpu_number(heading[1], source, number)
-            continue
-        if _RANGES.search(line) and dumps:
-            dumps[-1].in_ranges = True
-        if _begins(line, dumps, cpu):
-            dumps.append(_Dump(cpu))
-        if dumps:
-            _take(dumps[-1], line, number, source)
-    return replace(_machine(dumps, width, source), taken=frozenset(taken))
-
-
-def _begins(line: str, dumps: list[_Dump], cpu: int) -> bool:
-    """A printing begins at its default type; an excerpt may lack that line."""
-    if _START.search(line) is None:
-        return False
-    return not dumps or dumps[-1].cpu != cpu or _DEFAULT.search(line) is not None or dumps[-1].in_ranges
+        elif _RANGES.search(line) and cpu in dumps:
+            dumps[cpu].in_ranges = True
+        elif _START.search(line):
+            dumps.setdefault(cpu, _Dump()).in_ranges = False
+            _take(dumps[cpu], line, number, source)
+        elif cpu in dumps:
+            _take(dumps[cpu], line, number, source)
+    return _machine(dumps, width, source)
 
 
 def _take(dump: _Dump, line: str, number: int, source: str) -> None:
     if match := _DEFAULT.search(line):
-        dump.msrs[rules.DEF_TYPE_MSR] = Register(
-            values.number(match[1], source, number, "MTRR default type"), line=number
-        )
+        value = values.number(match[1], source, number, "MTRR default type")
+        put(dump.msrs, rules.DEF_TYPE_MSR, Register(value, line=number))
     elif match := _FIXED.search(line):
         n = values.number(match[1], source, number, "fixed-range number", base=10)
         if n >= len(rules.FIXED_MSRS):
             raise refusal(source, number, f"Fixed MTRR[{n}]: there are {len(rules.FIXED_MSRS)}")
         value = values.number(match[2], source, number, f"Fixed MTRR[{n:02}]")
-        dump.msrs[rules.FIXED_MSRS[n]] = Register(value, line=number)
+        put(dump.msrs, rules.FIXED_MSRS[n], Register(value, line=number))
     elif match := _VARIABLE.search(line):
         n = values.number(match[1], source, number, "range number", base=10)
         if n >= rules.NUMBERED_PAIRS:
             raise refusal(source, number, f"Variable MTRR[{n}]: only {rules.NUMBERED_PAIRS} pairs have MSR numbers")
         for index, half, what in zip(pair_numbers(n), match.groups()[1:], ("base", "mask"), strict=True):
             value = values.number(half, source, number, f"{what} of Variable MTRR[{n:02}]")
-            dump.msrs[index] = Register(value, line=number)
+            put(dump.msrs, index, Register(value, line=number))
     elif _START.search(line):
         raise refusal(source, number, f"not a line of EDK2's MTRR dump: {values.quoted(line.strip())}")
     elif dump.in_ranges and (match := _RANGE.match(line)):
@@ -111,19 +105,17 @@ def _take(dump: _Dump, line: str, number: int, source: str) -> None:
         last = values.number(match[3], source, number, "last byte of a range")
         if last < first:
             raise refusal(source, number, f"range 0x{first:x}-0x{last:x} ends before it begins")
-        dump.ranges.append((first, last, match[1].upper()))
+        entry = first, last, match[1].upper()
+        dump.ranges += [entry] if entry not in dump.ranges[-1:] else []
 
 
-def _machine(dumps: list[_Dump], width: Width | None, source: str) -> Machine:
-    final = {dump.cpu: dump for dump in dumps}
-    if not final:
+def _machine(dumps: dict[int, _Dump], width: Width | None, source: str) -> Machine:
+    if not dumps:
         raise refusal(source, 0, "no whole line of EDK2's MTRR dump in it")
-    registers = {cpu: dump.msrs for cpu, dump in final.items()}
+    registers = {cpu: dump.msrs for cpu, dump in dumps.items()}
     notes = ["only valid variable ranges are printed: how many registers there are is not told"]
-    if len(dumps) > len(final):
-        notes.append(f"{len(dumps)} dumps in it, of several boot phases: the last is used")
-    facts: dict[str, object] = {"dumps": len(dumps)}
-    printed = next((dump.ranges for dump in final.values() if dump.ranges), [])
+    facts: dict[str, object] = {}
+    printed = next((dump.ranges for dump in dumps.values() if dump.ranges), [])
     if printed:
         end = max(last for _, last, _ in printed) + 1
         facts["segments"] = [[a, b + 1, _type(t).linux_name if t != "R*" else "?"] for a, b, t in printed]
@@ -133,7 +125,7 @@ def _machine(dumps: list[_Dump], width: Width | None, source: str) -> Machine:
         facts["phys_bits"] = width.bits
     machine_map = _map(printed, None if width is None else width.bits, source)
     return machine_of(
-        registers, NAME, source, notes, width, None, Listing(whole=True), facts=facts,
+        registers, NAME, source, notes, width, None, Listing(whole=True), facts=facts or None,
         printed_map=machine_map, printed_view=None if machine_map is None else "edk2-dump",
     )  # fmt: skip
 

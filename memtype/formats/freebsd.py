@@ -17,7 +17,8 @@ from memtype.machine import Machine
 from memtype.reading import values
 from memtype.reading.lines import squeezed
 from memtype.reading.patterns import later
-from memtype.reading.registers import Listing, bytes_registers, def_type, machine_of, once
+from memtype.reading.registers import Listing, bytes_registers, def_type, machine_of, once, put
+from memtype.reading.tellings import tells
 from memtype.told import Range, Register
 from memtype.types import MemoryType
 
@@ -32,6 +33,7 @@ _LINE = later(
     rf"(?P<words>(?:\s+(?:{_WORDS}))*)\s*$",
     re.I,
 )
+TELLS = tells(NAME, "/0x", pattern=r"^(?P<row>0x[0-9a-f]+/0x0*[1-9a-f][0-9a-f]*) \S")
 _SLOTS = {(part.base, part.size): n for n, part in enumerate(rules.FIXED_RANGES)}
 _SNIFF = later(rf"^[ \t]*0x[0-9a-f]+/0x[0-9a-f]+\s+\S{{1,8}}\s+(?:{_WORDS})\b", re.I | re.M)
 
@@ -57,7 +59,7 @@ def parse(text: str, source: str = "<text>") -> Machine:
         words = match["words"].lower().split()
         kind = _type(words, number, source, notes)
         if "fixed-base" in words and base < rules.FIXED_END:
-            fixed[_slot(base, size, f"{source}:{number}")] = kind
+            put(fixed, _slot(base, size, f"{source}:{number}"), kind)
         elif "active" not in words:
             variable.append(None)
         else:

@@ -18,6 +18,7 @@ from memtype.reading.lines import squeezed
 from memtype.reading.notes import differed
 from memtype.reading.patterns import later
 from memtype.reading.registers import Listing, def_type, machine_of
+from memtype.reading.tellings import tells
 from memtype.reading.values import type_register
 from memtype.told import Range, Register
 
@@ -31,6 +32,7 @@ _ROW = later(
 )
 _OFF = later(r"^\s*(?:mtrr\s*:?\s+)?Reg (?P<n>\d+):?\s+disabled", re.I)
 _SNIFF = later(r"\bReg \d+: 0x[0-9a-f]+ - 0x[0-9a-f]+ \(", re.I)
+TELLS = tells(NAME, "reg ", pattern=r"^(?:mtrr ?:? )?Reg (?P<row>\d+):? (?:0x|disabled)")
 _WORDS = words("reg ")
 _INCONSISTENT = later(
     r"CPUs with inconsistent (?P<what>variable|fixed) MTRR|inconsistent MTRR(?P<deftype>deftype)", re.I

@@ -22,11 +22,13 @@ from memtype.reading.clues import holding, words
 from memtype.reading.lines import bare
 from memtype.reading.notes import not_told
 from memtype.reading.patterns import later
+from memtype.reading.tellings import tells
 
 NAME = "gdb-pt-dump"
 
 _START = later(r"(?:^|\sin\s)\s*(0x[0-9a-f]+) :\s+(0x[0-9a-f]+)(?: :\s+(0x[0-9a-f]+))? \| ", re.I)
 _WORDS = words(" uc:")
+TELLS = tells(NAME, " uc:", pattern=r"^(?P<row>0x[0-9a-f]+) : 0x[0-9a-f]+ [:|].*\bUC:")
 _BITS = later(r"\bUC:([01]) WB:([01])\b")
 
 

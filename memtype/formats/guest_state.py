@@ -31,6 +31,7 @@ from memtype.reading import values
 from memtype.reading.lines import bare, holds
 from memtype.reading.notes import not_told
 from memtype.reading.patterns import later
+from memtype.reading.tellings import tells
 
 NAME = "guest-state"
 
@@ -43,6 +44,10 @@ _SECTION = later(r"\*\*\* (?P<name>Guest|Host|Control) State \*\*\*", re.I)
 _VMCB_START = later(r"\bVMCB Control Area:|\bDumping guest's current state|\bnp_ctrl\s*=", re.I)
 _VMCB_SAVE = later(r"\bVMCB State Save Area:", re.I)
 _VCPU = later(r"^\W*(?:VCPU|vcpu)\s*[#:]?\s*(\d{1,5})\b")
+TELLS = tells(
+    NAME, "guest state ***", "vmcb control area", "np_ctrl", by_cpu=True,
+    pattern=r"\*\*\* (?P<head1>Guest) State \*\*\*|\b(?P<head2>VMCB Control Area):|\b(?P<head3>np_ctrl) =",
+)  # fmt: skip
 _VMCS_PAT = later(rf"\bPAT\s*=\s*{_HEX}", re.I)
 _VMCS_CR0 = later(rf"\bCR0: actual={_HEX}", re.I)
 _VMCS_EPTP = later(rf"\bEPT pointer\s*=\s*{_HEX}", re.I)

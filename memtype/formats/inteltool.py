@@ -20,6 +20,7 @@ from memtype.reading import registers as reg
 from memtype.reading import values
 from memtype.reading.lines import squeezed
 from memtype.reading.patterns import later
+from memtype.reading.tellings import tells
 from memtype.told import Register
 
 NAME = "inteltool"
@@ -28,6 +29,7 @@ _START = later(r"^\s*(?P<failed>\(\*\)\s*)?MSR 0x(?P<index>[0-9A-F]+) = ", re.I)
 _LINE = later(_START.pattern + r"0x(?P<high>[0-9A-F]+):0x(?P<low>[0-9A-F]+)(?:\s+\(.*)?$", re.I)
 _SNIFF = later(r"^[ \t]*(?:\(\*\)\s*)?MSR 0x[0-9A-F]{8} = 0x[0-9A-F]{8}:0x[0-9A-F]{8}(?:\s|$)", re.M | re.I)
 _SECTION = later(r"=+ (?:(?P<shared>SHARED) MSRs|UNIQUE MSRs\s+\(core (?P<core>\d+)\))", re.I)
+TELLS = tells(NAME, "cpu: id", "shared", pattern=r"^CPU: (?P<head1>ID) 0x|^=+ (?P<head2>SHARED) MSRs")
 _CPU = later(r"^\s*CPU: ID (?P<id>0x[0-9a-f]+)", re.I)
 
 
@@ -56,8 +58,10 @@ def parse(text: str, source: str = "<text>") -> Machine:
     silent = [core for core in own if core not in told]
     if silent:
         notes.append(f"nothing is printed of {len(silent)} further cores")
-    registers = {core: shared | msrs for core, msrs in told.items()}
-    return reg.machine_of(registers, NAME, source, notes, None, "intel", reg.Listing(lost=lost), facts=facts or None)
+    for index, register in shared.items():
+        for msrs in told.values():
+            reg.put(msrs, index, register)
+    return reg.machine_of(told, NAME, source, notes, None, "intel", reg.Listing(lost=lost), facts=facts or None)
 
 
 def _register(line: str, number: int, source: str, into: dict[int, Register], notes: list[str], lost: set[int]) -> None:
@@ -73,4 +77,4 @@ def _register(line: str, number: int, source: str, into: dict[int, Register], no
         lost.add(index)
         return
     high, low = (values.number(match[half], source, number, name, 32) for half in ("high", "low"))
-    into[index] = Register(high << 32 | low, line=number)
+    reg.put(into, index, Register(high << 32 | low, line=number))

@@ -21,6 +21,7 @@ from memtype.machine import Machine
 from memtype.reading import registers as reg
 from memtype.reading import values
 from memtype.reading.patterns import later
+from memtype.reading.tellings import tells
 from memtype.told import Register
 
 NAME = "kvm-msrs"
@@ -34,6 +35,11 @@ _GAP = r"\s{0,40}"
 _INDEX = rf"\bindex{_GAP}[=:]?{_GAP}(?P<index>{_NUMBER}){_GAP},?{_GAP}"
 _RESERVED = rf"(?:\.?\breserved{_GAP}[=:]?{_GAP}\w{{1,20}}{_GAP},?{_GAP})?"
 _TEXT = later(rf"{_INDEX}{_RESERVED}\.?\bdata{_GAP}[=:]?{_GAP}(?P<data>{_NUMBER})(?![^\s,;}})\]])")
+TELLS = tells(
+    NAME, "index", "0000000", by_cpu=True,
+    pattern=r"\bindex ?[=:]? ?(?P<list>0x[0-9a-f]+|\d+),? ?(?:\.?\breserved ?[=:]? ?\w+,? ?)?\.?\bdata\b"
+            r"|^(?P<head>0{7,8}):? [0-9a-f]{2}",
+)  # fmt: skip
 _TOKEN = later(
     rf"{_TEXT.pattern}|\bindex{_GAP}[=:]?{_GAP}(?P<alone>{_NUMBER}){_GAP}[,}}]"
     r"|\bvcpu\s{0,9}#?(?P<vcpu>\d{1,40})",
@@ -128,12 +134,12 @@ def _entries(text: str, source: str) -> Machine:
     """Entries as text; a remark tells what they cannot hold, a line ``vcpu N`` the processor."""
     remark = reg.read_remark(text, source)
     registers: dict[int, dict[int, Register]] = {}
-    cpu, line, at = 0, 1, 0
+    cpu, named, line, at = 0, False, 1, 0
     braced = "{" in text or "}" in text  # then no entry ends with its value
     for match in _TOKEN.finditer(text):
         line, at = line + text.count("\n", at, match.start()), match.start()
         if match["vcpu"]:
-            cpu = values.cpu_number(match["vcpu"], source, line)
+            cpu, named = values.cpu_number(match["vcpu"], source, line), True
             continue
         index = values.number(match["index"] or match["alone"], source, line, "MSR index", 32, base=10)
         if index not in reg.READ_MSRS:
@@ -143,8 +149,11 @@ def _entries(text: str, source: str) -> Machine:
             raise values.refusal(source, line, f"{name} (0x{index:x}) has no data")
         if match.end() == len(text) and (remark.counts or braced):
             continue  # the text breaks off in this value
-        cpu += index in registers.get(cpu, ())  # named again: the next processor's list begins
-        registers.setdefault(cpu, {})[index] = reg.told(match["data"], source, line, index, base=10)
+        mine = registers.setdefault(cpu, {})
+        if not named and len(mine) > 1 and index == next(iter(mine)):  # the next processor's list begins
+            cpu += 1
+        reg.put(registers.setdefault(cpu, {}), index, reg.told(match["data"], source, line, index, base=10))
+    registers = {number: msrs for number, msrs in registers.items() if msrs}
     return reg.machine_of(
         reg.with_cap(registers, remark), NAME, source, (), remark.width, remark.vendor, guest(registers, remark)
     )

@@ -86,7 +86,7 @@ def _list(items: Any, source: str) -> dict[int, Register]:
             continue
         number = values.integer(index, source, "MSR index", 32)
         if number in reg.READ_MSRS:
-            found[number] = Register(_data(data, source, rules.msr_name(number)))
+            reg.put(found, number, Register(_data(data, source, rules.msr_name(number))))
     return found
 
 
@@ -109,7 +109,7 @@ def _mapping(item: dict[str, Any], source: str) -> dict[int, Register]:
     for key, value in item.items():
         index = _key(key, source)
         if index in reg.READ_MSRS and not isinstance(value, (dict, list)):
-            found[index] = Register(values.integer(value, source, rules.msr_name(index)))
+            reg.put(found, index, Register(values.integer(value, source, rules.msr_name(index))))
     return found
 
 

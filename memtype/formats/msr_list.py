@@ -25,6 +25,7 @@ from memtype.reading.lines import LONGEST_LINE, squeeze, squeezed
 from memtype.reading.names import msr_index
 from memtype.reading.notes import MOST
 from memtype.reading.patterns import later
+from memtype.reading.tellings import Found, Tells
 from memtype.reading.width import encrypted_on, narrowest, width_on
 from memtype.told import Register, Width
 
@@ -88,6 +89,17 @@ def _is_register(line: str) -> bool:
     return found is not None and (found.index in reg.KNOWN_MSRS or found.index >> 32 > 0)
 
 
+def _tells(line: str) -> Found | None:
+    """The register of a line."""
+    found = _split(line)
+    if found is None or found.index not in reg.READ_MSRS:
+        return None
+    return Found("row", found.index, found.cpu)
+
+
+TELLS = Tells("msr", _WORDS.plain, _tells, by_cpu=True)
+
+
 @dataclass(slots=True)
 class _Line:
     """One line: which processor and register, and what stands behind."""
@@ -118,11 +130,7 @@ class _Reader:
     def put(self, cpu: int, index: int, value: int, line: int) -> None:
         mine = self.registers.setdefault(cpu, {})
         self.taken.add(line)
-        if index in mine and mine[index].value != value:
-            what = f"{rules.msr_name(index)} of CPU {cpu}"
-            note = f"line {line}: {what} again, with another value: the last is used"
-            self.say("told again, with another value", note)
-        mine[index] = Register(value, line=line)
+        reg.put(mine, index, Register(value, line=line))
 
     def say(self, kind: str, note: str) -> None:
         """A note on a line: the first of each kind; the others are counted."""
@@ -267,7 +275,9 @@ def _register(reader: _Reader, number: int, found: _Line) -> None:
         held = [values.number(word, reader.source, number, name) for word in words if word]
         if not held:
             raise values.refusal(reader.source, number, f"{name} (0x{found.index:x}) has no value")
-        reader.sets[found.index] = held
+        if reader.sets.setdefault(found.index, held) != held:
+            reader.lost.add(found.index)
+            reader.say("told again", f"line {number}: {name} again, with other values: it is not told")
         return
     value = _VALUE.match(found.rest)
     if value is None:
@@ -389,4 +399,6 @@ def _spread_sets(reader: _Reader) -> None:
         reader.notes.append("the list gives sets of values: which processor holds which is not told")
     for cpu in range(count):
         for index, held in known.items():
+            if index in reader.lost:
+                continue
             reader.put(cpu, index, held[min(cpu, len(held) - 1)], 0)

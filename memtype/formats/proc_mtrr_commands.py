@@ -18,6 +18,7 @@ from memtype.reading import values
 from memtype.reading.lines import squeezed
 from memtype.reading.patterns import later
 from memtype.reading.registers import Listing, def_type, machine_of, read_remark
+from memtype.reading.tellings import tells
 from memtype.reading.values import type_register
 from memtype.told import Range
 
@@ -30,6 +31,7 @@ _ADD = later(
     re.I,
 )
 _DISABLE = later(r"echo\s+(?:-n\s+)?[\"']?disable\s*=\s*(?P<n>\d+)[\"']?\s*(?:>\|?|\|)")
+TELLS = tells(NAME, "memtype/1:", "#!", pattern=r"^(?P<head1>#! ?/)|\bmemtype/(?P<head2>1): registers=")
 _SNIFF = later(_START.pattern + r".{0,200}\b(?:base|disable)\s*=.{0,200}/proc/mtrr", re.M)
 
 

@@ -24,6 +24,7 @@ from memtype.reading.lines import squeezed
 from memtype.reading.names import msr_index
 from memtype.reading.notes import not_told
 from memtype.reading.patterns import later
+from memtype.reading.tellings import tells
 from memtype.reading.width import told_width
 from memtype.told import Register, Width
 
@@ -33,6 +34,7 @@ _CPU = later(r"^\s*CPU#(\d+)\s*$")
 _CR0 = later(r"\bCR0=([0-9a-f]+)\b", re.I)
 _NAMED = later(r"\b((?:MTRR|IA32_|MSR_)\w*|PAT)=([0-9a-z]+)\b", re.I)
 _HMP = later(r"\bCR0=[0-9a-f]{8,16}\b.{0,99}\bCR[24]=", re.I)
+TELLS = tells(NAME, "cr0=", pattern=r"\b(?P<row>CR0)=[0-9a-f]", by_cpu=True)
 _WORDS = words("cr0=")
 _QMP = later(r'"(?:QMP|return|execute)"\s*:')
 _BITS = later(r'"(?:phys-bits|host-phys-bits-limit)"\s*:\s*(\d{1,9})')
@@ -69,7 +71,7 @@ def parse(text: str, source: str = "<text>") -> Machine:
         for match in _NAMED.finditer(line):
             index = msr_index(match[1])
             if index is not None:
-                registers.setdefault(cpu, {})[index] = reg.told(match[2], source, number, index)
+                reg.put(registers.setdefault(cpu, {}), index, reg.told(match[2], source, number, index))
     facts: dict[str, object] = {}
     if cr0:
         facts["cr0"] = cr0

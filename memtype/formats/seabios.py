@@ -5,7 +5,7 @@
       0: 0000000000000000 - 000000000009fc00 = 1 RAM
       1: 000000000009fc00 - 00000000000a0000 = 2 RESERVED
 
-The last map in a log counts.
+Another map is of another start: a state of its own.
 """
 
 from __future__ import annotations
@@ -18,10 +18,12 @@ from memtype.reading import values
 from memtype.reading.lines import squeezed
 from memtype.reading.notes import not_told
 from memtype.reading.patterns import later
+from memtype.reading.tellings import tells
 
 NAME = "seabios"
 
 _SNIFF = later(r"^SeaBIOS \(version |^e820 map has \d+ items:", re.M)
+TELLS = tells(NAME, "e820 map has ", pattern=r"\b(?P<head>e820 map) has \d+ items:")
 _HEAD = later(r"\be820 map has (\d+) items:")
 _ITEM = later(r"^\s*\d+: ([0-9a-f]{16}) - ([0-9a-f]{16}) = (\d+) (\S+)\s*$")
 _KINDS = {"RAM": "usable", "RESERVED": "reserved", "ACPI": "ACPI data", "NVS": "ACPI NVS", "UNUSABLE": "unusable"}
@@ -32,7 +34,7 @@ def sniff(text: str) -> bool:
 
 
 def parse(text: str, source: str = "<text>") -> Machine:
-    """The last RAM map in the log, its kinds in Linux's words."""
+    """The RAM map, its kinds in Linux's words; another one is a state of its own."""
     found: list[RamRange] = []
     told = 0
     for number, line in squeezed(text):

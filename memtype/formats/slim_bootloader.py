@@ -21,6 +21,7 @@ from memtype.reading import registers as reg
 from memtype.reading import values
 from memtype.reading.lines import holds, lines
 from memtype.reading.patterns import later
+from memtype.reading.tellings import tells
 from memtype.told import Register
 
 NAME = "slim-bootloader"
@@ -29,6 +30,11 @@ _ENABLED = later(r"^\s*MTRRs\.*:\s*(\w+)\s*$", re.I)
 _FIXED = later(r"^\s*Fixed MTRRs\.*:\s*(\w+)\s*$", re.I)
 _DEFAULT = later(r"^\s*Default\.+:\s*(\S[\w /-]{0,40}?)\s*$", re.I)
 _PAIR = later(r"^\s*IA32_MTRR_PHYS(?:BASE|MASK)_?\d+ \((0x[0-9a-f]+)\):\s*(\S*)\s*$", re.I)
+TELLS = tells(
+    NAME, "mtrrs.", "fixed mtrrs:", "default.", "ia32_mtrr_phys",
+    pattern=r"^(?P<head>MTRRs)\.*:|^(?P<row1>Fixed MTRRs)\.*:|^(?P<row2>Default)\.+:"
+            r"|^IA32_MTRR_(?P<row3>PHYS(?:BASE|MASK)_?\d+) \(",
+)  # fmt: skip
 _HEAD = later(r"^\s*Variable MTRRs\s*$", re.I)
 _WORDS = ("enabled", "disabled")
 
@@ -58,7 +64,7 @@ def parse(text: str, source: str = "<text>") -> Machine:
             index = values.number(pair[1], source, number, "register", 32)
             if index not in reg.PAIR_MSRS:
                 raise values.refusal(source, number, f"0x{index:x} is no register of a variable range")
-            found[index] = reg.told(pair[2], source, number, index)
+            reg.put(found, index, reg.told(pair[2], source, number, index))
         elif _HEAD.match(line):
             listed = True
         else:

@@ -21,6 +21,7 @@ from memtype.reading import registers as reg
 from memtype.reading import values
 from memtype.reading.clues import lowered
 from memtype.reading.patterns import later
+from memtype.reading.tellings import tells
 from memtype.told import Register
 
 NAME = "structures"
@@ -36,6 +37,7 @@ _GROUPS = later(  # { { fixed } }, { { base, mask }, … }, default
 _LENGTH = later(r"\[\s*\(\s*u32\s*,\s*u64\s*\)\s*;\s*(\d{1,9})\s*\]")
 _END = later(r"\}\s{0,99};")
 _LITERAL = later(rf"({_NUMBER}?){_SUFFIX}\b")
+TELLS = tells(NAME, "mtrr", pattern=r"\b(?P<head1>MTRR_SETTINGS) \w+ ?=|\w*(?P<head2>mtrr)\w* ?(?:\[\d*\]|: ?\[)[^=]*=")
 _MAY_DECLARE = later(r"mtrr(?:_settings\s|\w{0,40}\s{0,9}(?:\[\d{0,9}\]|:\s{0,9}\[))")
 _AHEAD, _BEHIND = 40, 300  # characters around it that `_DECLARED` looks at
 _DECLARED = later(
@@ -89,7 +91,7 @@ def _entries(text: str, source: str) -> dict[int, Register]:
         line, at = line + text.count("\n", at, entry.start()), entry.start()
         index = values.number(entry[1], source, line, "register", 32)
         if index in reg.READ_MSRS:
-            msrs[index] = reg.told(entry[2], source, line, index)
+            reg.put(msrs, index, reg.told(entry[2], source, line, index))
     return msrs
 
 

@@ -5,7 +5,7 @@
     0   Y     Back         0000000000000000 0000000f80000000 0000000080000000
     1   N     Uncacheable  0000000000000000 0000000000000000 0000001000000000
 
-The last table of a processor is the one that counts.
+Another table of the same processor is of another moment: a state of its own.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from memtype.reading import registers as reg
 from memtype.reading import values
 from memtype.reading.lines import squeezed
 from memtype.reading.patterns import later
+from memtype.reading.tellings import tells
 from memtype.reading.values import mtrr_type
 from memtype.told import Register, Width
 
@@ -31,6 +32,7 @@ _ROW = later(
     r"(?P<base>[0-9a-f]+)\s+(?P<mask>[0-9a-f]+)\s+(?P<size>[0-9a-f]+)\s*$",
     re.I,
 )
+TELLS = tells(NAME, "write-type", pattern=r"^Reg Valid Write-(?P<head>type) Base\b", by_cpu=True)
 _SNIFF = later(r"^[ \t]*Reg\s+Valid\s+Write-type\s+Base\b", re.I | re.M)
 
 
@@ -39,30 +41,26 @@ def sniff(text: str) -> bool:
 
 
 def parse(text: str, source: str = "<text>") -> Machine:
-    """Every table; a later one of the same processor replaces the earlier. MAXPHYADDR follows from mask and size."""
-    tables: list[tuple[int, dict[int, Register]]] = []
-    cpu, widths = 0, set()
+    """The table of each processor. MAXPHYADDR follows from mask and size."""
+    tables: dict[int, dict[int, Register]] = {}
+    cpu, widths, open_ = 0, set(), False
     for number, line in squeezed(text):
         heading = _CPU.match(line)
         if heading:
-            cpu = values.cpu_number(heading[1], source, number)
+            cpu, open_ = values.cpu_number(heading[1], source, number), False
         elif _HEADER.match(line):
-            tables.append((cpu, {}))
-        elif tables and (match := _ROW.match(line)):
-            widths.add(_row(match, tables[-1][1], number, source))
-        elif tables and _START.match(line):
+            open_ = True
+        elif open_ and (match := _ROW.match(line)):
+            widths.add(_row(match, tables.setdefault(cpu, {}), number, source))
+        elif open_ and _START.match(line):
             raise values.refusal(source, number, f"not a row of U-Boot's MTRR table: {values.quoted(line.strip())}")
-    registers = {cpu: msrs for cpu, msrs in tables if msrs}
-    if not registers:
+    if not tables:
         raise values.refusal(source, 0, "no whole row of U-Boot's MTRR table in it")
-    notes: list[str] = []
-    if len(tables) > len(registers):
-        notes.append(f"{len(tables)} tables in it, one after the other: the last of each processor is used")
     bits = widths.pop() if len(widths) == 1 else None
     width = None if bits is None else Width(bits, "mask and size", reduced=True)
     facts: dict[str, object] | None = None if bits is None else {"phys_bits": bits}
     listing = reg.Listing(listing="u-boot", on="the table lists ranges")
-    return reg.machine_of(registers, NAME, source, notes, width, None, listing, facts=facts)
+    return reg.machine_of(tables, NAME, source, (), width, None, listing, facts=facts)
 
 
 def _row(match: re.Match[str], msrs: dict[int, Register], number: int, source: str) -> int | None:
@@ -74,9 +72,8 @@ def _row(match: re.Match[str], msrs: dict[int, Register], number: int, source: s
     base, mask, size = (values.number(match[name], source, number, name) for name in ("base", "mask", "size"))
     valid = rules.MASK_VALID if match["valid"].upper() == "Y" else 0
     index = rules.PHYSBASE0 + 2 * n
-    if index in msrs:
-        raise values.refusal(source, number, f"register {n} is listed twice in one table")
-    msrs |= {index: Register(base | kind, line=number), index + 1: Register(mask | valid, line=number)}
+    reg.put(msrs, index, Register(base | kind, line=number))
+    reg.put(msrs, index + 1, Register(mask | valid, line=number))
     width = max((mask + size).bit_length() - 1, 0)
     if mask + size != 1 << width or not rules.MIN_MAXPHYADDR <= width <= rules.MAX_MAXPHYADDR:
         return None

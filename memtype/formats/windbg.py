@@ -5,7 +5,7 @@
       0.   UC: 00000000:c0000000  000003ff:c0000000  00000000:40000000
       1.
 
-Slots that are off are printed blank; the last ``!mtrr`` of a log counts.
+Slots that are off are printed blank.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from memtype.reading import values
 from memtype.reading.lines import squeezed
 from memtype.reading.patterns import later
 from memtype.reading.registers import bytes_registers
+from memtype.reading.tellings import tells
 from memtype.reading.values import mtrr_type, type_register
 from memtype.told import Register
 
@@ -34,6 +35,7 @@ _PAIR = later(
     rf"^\s*(?P<n>\d+)\.\s+(?P<type>\S+?):\s+(?P<base>{_HALVES})\s+(?P<mask>{_HALVES})\s+(?P<size>{_HALVES})\s*$", re.I
 )
 _OFF = later(r"^\s*(?P<n>\d+)\.\s*$")
+TELLS = tells(NAME, "mtrr:", pattern=r"(?P<head>MTRR): Var \d+ ?,")
 _SLOTS = {(span.base, span.base + span.size - 1): n for n, span in enumerate(rules.FIXED_RANGES)}
 _START = later(r"^\s*\d+\.\s+\S+:\s")
 
@@ -43,21 +45,23 @@ def sniff(text: str) -> bool:
 
 
 def parse(text: str, source: str = "<text>") -> Machine:
-    """The last ``!mtrr`` in the text. Disabled slots are printed blank."""
+    """One ``!mtrr``: another one is a state of its own. Disabled slots are printed blank."""
     head: tuple[re.Match[str], int] | None = None
     fixed: dict[int, Register] = {}
     msrs: dict[int, Register] = {}
     for number, line in squeezed(text):
         found = _HEAD.search(line)
         if found:
-            head, fixed, msrs = (found, number), {}, {}
+            head, again = (found, number), head
+            if again is not None and again[0].groups() != found.groups():
+                raise values.refusal(source, number, f"the headline of line {again[1]} again, with other words")
         elif head is None:
             continue
         elif match := _PAIR.match(line):
             _pair(msrs, match, number, source)
         elif match := _OFF.match(line):
             n = _number(match["n"], source, number)
-            msrs[rules.PHYSMASK0 + 2 * n] = Register(0, rules.MASK_VALID, number)
+            reg.put(msrs, rules.PHYSMASK0 + 2 * n, Register(0, rules.MASK_VALID, number))
         elif _START.match(line):
             raise values.refusal(source, number, f"not a line of !mtrr: {values.quoted(line.strip())}")
         else:
@@ -73,7 +77,8 @@ def _pair(msrs: dict[int, Register], match: re.Match[str], number: int, source: 
     base, mask = (values.number(re.sub("[:`]", "", match[name]), source, number, name) for name in ("base", "mask"))
     index = rules.PHYSBASE0 + 2 * n
     low = Register(base | mtrr_type(match["type"], f"{source}:{number}"), line=number)
-    msrs |= {index: low, index + 1: Register(mask | rules.MASK_VALID, line=number)}
+    reg.put(msrs, index, low)
+    reg.put(msrs, index + 1, Register(mask | rules.MASK_VALID, line=number))
 
 
 def _number(text: str, source: str, line: int) -> int:
@@ -90,7 +95,7 @@ def _put_fixed(fixed: dict[int, Register], part: re.Match[str], source: str, num
         raise ParseError(f"{source}:{number}: {first:05x}-{last:05x} is no fixed range")
     word = part["type"].replace("??", "?")
     raw = Register(int(word, 16), rules.BASE_TYPE, number) if word[0].isdigit() else None
-    fixed[n] = raw or type_register(word, source, number)
+    reg.put(fixed, n, raw or type_register(word, source, number))
 
 
 def _machine(

@@ -23,11 +23,13 @@ from memtype.reading import values
 from memtype.reading.lines import LONGEST_LINE, bare, squeezed
 from memtype.reading.notes import differed, not_told
 from memtype.reading.patterns import later
+from memtype.reading.tellings import tells
 from memtype.reading.values import refusal, type_register
 from memtype.told import ALL, Register
 
 NAME = "xen"
 
+TELLS = tells(NAME, "mtrr: pat 0x", "entry 0: type", pattern=r"^MTRR: (?P<list>PAT) 0x|^Entry (?P<head>0): type")
 _PREFIX = "(XEN)"
 _CONSOLE = later(r"\(XEN\).{0,40}?(?:MTRR default type:|MTRR (?:fixed|variable) ranges |\smtrr: your CPUs had)")
 _DEFAULT = later(r"MTRR default type: (?P<type>\S+)")
@@ -63,7 +65,7 @@ class _Console:
     source: str
     msrs: dict[int, Register] = field(default_factory=dict)
     inconsistent: list[str] = field(default_factory=list)
-    enabled: dict[str, bool] = field(default_factory=dict)
+    enabled: dict[str, bool | None] = field(default_factory=dict)
     fixed: dict[int, Register] = field(default_factory=dict)
     kind: Register | None = None
     last_pair: int = 0  # line of the last pair
@@ -74,9 +76,11 @@ class _Console:
         if match := _INCONSISTENT.search(line):
             self.inconsistent.append((match[1] or match[2]).lower())
         elif match := _DEFAULT.search(line):
-            self.kind = type_register(match["type"], self.source, number)
+            kind = type_register(match["type"], self.source, number)
+            self.kind = kind if self.kind is None else self.kind.beside(kind)
         elif match := _SECTION.search(line):
-            self.enabled[match["what"]] = match["on"] == "enabled"
+            on = match["on"] == "enabled"
+            self.enabled[match["what"]] = on if self.enabled.get(match["what"], on) is on else None
         elif match := _FIXED.match(line):
             kind = type_register(match["type"], self.source, number)
             _paint(self.fixed, int(match["first"], 16), int(match["last"], 16), kind, where)
@@ -84,13 +88,13 @@ class _Console:
             self._pair(match, number)
         elif match := _OFF.match(line):
             n = _pair_number(match["n"], self.source, number)
-            self.msrs[rules.PHYSMASK0 + 2 * n] = Register(0, rules.MASK_VALID, number)
+            reg.put(self.msrs, rules.PHYSMASK0 + 2 * n, Register(0, rules.MASK_VALID, number))
             self.last_pair = number
         elif match := _TOM2.search(line):
             tom2 = values.number(match["tom2"], self.source, number, "TOM2")
             forced = rules.SYSCFG_TOM2_EN | rules.SYSCFG_TOM2_FORCE_WB
-            self.msrs[rules.SYSCFG_MSR] = Register(forced, forced, number)
-            self.msrs[rules.TOP_MEM2_MSR] = Register(tom2, line=number)
+            reg.put(self.msrs, rules.SYSCFG_MSR, Register(forced, forced, number))
+            reg.put(self.msrs, rules.TOP_MEM2_MSR, Register(tom2, line=number))
 
     def _pair(self, match: re.Match[str], number: int) -> None:
         n = _pair_number(match["n"], self.source, number)
@@ -98,8 +102,8 @@ class _Console:
         base, mask = halves
         kind = type_register(match["type"], self.source, number)
         low = Register(base | kind.value, kind.known | ~rules.BASE_TYPE & ALL, number, kind.hidden)
-        self.msrs |= {rules.PHYSBASE0 + 2 * n: low}
-        self.msrs |= {rules.PHYSMASK0 + 2 * n: Register(mask | rules.MASK_VALID, line=number)}
+        reg.put(self.msrs, rules.PHYSBASE0 + 2 * n, low)
+        reg.put(self.msrs, rules.PHYSMASK0 + 2 * n, Register(mask | rules.MASK_VALID, line=number))
         self.last_pair = number
 
 
@@ -144,7 +148,8 @@ def _paint(fixed: dict[int, Register], first: int, last: int, kind: Register, wh
     covered = sum(rules.FIXED_RANGES[n].size for n in spans)
     if covered != last - first + 1:
         raise ParseError(f"{where}: {first:05x}-{last:05x} does not end at borders of fixed ranges")
-    fixed.update(dict.fromkeys(spans, kind))
+    for n in spans:
+        reg.put(fixed, n, kind)
 
 
 def _pair_number(text: str, source: str, line: int) -> int:
@@ -163,7 +168,7 @@ def _records(text: str, source: str) -> Machine:
         if head:
             msrs = registers.setdefault(len(registers), {})
             for index, name in ((rules.PAT_MSR, "pat"), (rules.MTRRCAP, "cap"), (rules.DEF_TYPE_MSR, "default")):
-                msrs[index] = reg.told(head[name], source, number, index)
+                reg.put(msrs, index, reg.told(head[name], source, number, index))
             continue
         body = _RECORD_LINE.match(line)
         if not body or not registers:
@@ -171,13 +176,13 @@ def _records(text: str, source: str) -> Machine:
         if body["var"]:
             n = _pair_number(body["var"], source, number)
             for index, name in ((rules.PHYSBASE0 + 2 * n, "base"), (rules.PHYSMASK0 + 2 * n, "mask")):
-                msrs[index] = reg.told(body[name], source, number, index)
+                reg.put(msrs, index, reg.told(body[name], source, number, index))
         else:
             n = values.number(body["fixed"], source, number, "fixed-range number", base=10)
             if n >= len(rules.FIXED_MSRS):
                 raise refusal(source, number, f"fixed-range register {n} is not below {len(rules.FIXED_MSRS)}")
             index = rules.FIXED_MSRS[n]
-            msrs[index] = reg.told(body["value"], source, number, index)
+            reg.put(msrs, index, reg.told(body["value"], source, number, index))
     for cpu, msrs in registers.items():
         pairs = {(msrs.get(rules.PHYSBASE0 + 2 * n), msrs.get(rules.PHYSMASK0 + 2 * n)) for n in range(_SAVED_PAIRS)}
         mask = pairs.copy().pop()[1]

@@ -124,7 +124,7 @@ def _unnumbered(line: str) -> frozenset[int] | None:
 def accounted(machine: Machine, text: Text) -> Machine:
     """The machine, read from the undone `text`, with what lost lines name not told, and a note on each."""
     known = _lines_of(machine)
-    losses = list(naming(text, known))
+    losses = _without_copies(list(naming(text, known)), known, text)
     if not losses:
         return machine
     named_there = frozenset(index for loss in losses for index in loss.registers)
@@ -135,12 +135,24 @@ def accounted(machine: Machine, text: Text) -> Machine:
     return settled(replace(machine, cpus=cpus, notes=(*machine.notes, *_notes(losses))))
 
 
+def _without_copies(losses: list[Loss], known: Container[int], text: Text) -> list[Loss]:
+    """The losses without lines that say, word by word, what a line says that was understood."""
+    if not losses:
+        return losses
+    said = {_said(line) for number, line in enumerate(text.lines, 1) if number in known}
+    return [loss for loss in losses if _said(loss.text) not in said]
+
+
+def _said(line: str) -> str:
+    return " ".join(bare(line).split())
+
+
 def _lines_of(machine: Machine) -> set[int]:
     """The lines that a machine's registers and notes come from."""
     found = set(machine.taken)
     for cpu in machine.cpus:
         if cpu.registers is not None:
-            found |= {register.line for register in cpu.registers.held.values()}
+            found |= {line for held in cpu.registers.held.values() for line in (held.line, held.against)}
             found |= {span.kind.line for span in cpu.registers.ranges.values()}
     return found | {line for note in machine.notes if isinstance(note, Note) for line in note.lines}
 

@@ -12,6 +12,7 @@ from memtype.reading import values
 from memtype.reading.patterns import later
 
 _CPU_KEYS = ("cpu", "vcpu", "number", "vcpu_id", "cpu_id")
+_SOLID = later(r"\S")
 _CPU_KEY = later(r"(?:v?cpu[ _-]?)?([0-9]{1,6})", re.I)
 
 
@@ -34,6 +35,46 @@ def _line(line: str, number: int, source: str) -> Any:
         return json.loads(line)
     except (ValueError, RecursionError) as error:
         raise values.refusal(source, number, f"not JSON: {values.quoted(error)}") from None
+
+
+def documents(text: str) -> list[tuple[int, int]]:
+    """Where each of several JSON values begins and ends that stand one behind the other.
+
+    Nothing where there is one, where a piece is no JSON, and where they are parts of one: a monitor's session, or
+    objects that name the processors that they are about.
+
+    Examples
+    --------
+    >>> documents('{"0x2ff": "0xc06"} {"0x2ff": "0xc00"}')
+    [(0, 18), (19, 37)]
+    >>> documents('{"cpu": 0, "0x2ff": "0xc06"} {"cpu": 1, "0x2ff": "0xc00"}')
+    []
+    """
+    if text.lstrip()[:1] not in ("{", "["):
+        return []
+    decoder = json.JSONDecoder()
+    spans: list[tuple[int, int]] = []
+    found: list[Any] = []
+    begun = _SOLID.search(text)
+    while begun:
+        try:
+            value, end = decoder.raw_decode(text, begun.start())
+        except (ValueError, RecursionError):
+            return []
+        spans.append((begun.start(), end))
+        found.append(value)
+        begun = _SOLID.search(text, end)
+    return [] if len(spans) < 2 or _session(found) or _processors(found) else spans
+
+
+def _session(found: list[Any]) -> bool:
+    return any(isinstance(value, dict) and value.keys() & {"QMP", "return", "execute", "event"} for value in found)
+
+
+def _processors(found: list[Any]) -> bool:
+    numbers = [next((value[key] for key in _CPU_KEYS if _is_cpu(value.get(key))), None) if isinstance(value, dict)
+               else None for value in found]  # fmt: skip
+    return None not in numbers and len(set(numbers)) == len(numbers)
 
 
 def objects(value: Any) -> Iterator[tuple[int | None, dict[str, Any]]]:

@@ -106,6 +106,13 @@ def _quote(line: str) -> str:
     return found[0] if found else ""
 
 
+_CLASSIC = later(r"[<>](?: |$)|---$|\d+(?:,\d+)?[acd]\d+(?:,\d+)?$")
+
+
 def is_classic_diff(lines: Sequence[str]) -> bool:
     """Whether lines behind "<" and lines behind ">" are two sides of one comparison."""
+    if not all(any(line[:1] == side for line in lines) for side in "<>"):
+        return False
+    if all(_CLASSIC.match(line) for line in lines if line and not line.isspace()):
+        return True
     return all(any(opens(line[1:]) for line in lines if line[:1] == side) for side in "<>")

@@ -49,6 +49,7 @@ def _cells(line: str, ruled: bool) -> str:
 
 
 MARK = later(r" *(//+|#+|\*|--?|\+|;+|%+|[•◦‣·]|REM|\d{1,4}[.)])(?: (?= *\S)| *$)")
+_HUNK = later(r"@@ -\d+(?:,\d+)? \+\d+(?:,\d+)? @@")
 _DIFF_LINE = later(r"([-+])(?![-+]{2} )(.*)$")
 
 
@@ -89,9 +90,10 @@ def mark_of(line: str) -> str:
 def diff_signs(lines: Sequence[str]) -> frozenset[str]:
     """The signs that part the two sides of a unified diff, where the text is one; none otherwise."""
     signed = {line for line in lines if line[:1] in ("+", "-")}
-    sides = {found[1] for line in signed if (found := _DIFF_LINE.match(line)) and opens(found[2])}
-    hunk = sides and any(line.startswith("@@ -") for line in lines)
-    return frozenset("+-") if len(sides) == 2 or (sides and hunk) else frozenset()
+    changed = [found for line in signed if (found := _DIFF_LINE.match(line))]
+    if changed and any(line.startswith("@@ -") and _HUNK.match(line) for line in lines):
+        return frozenset("+-")
+    return frozenset("+-") if len({found[1] for found in changed if opens(found[2])}) == 2 else frozenset()
 
 
 _ITEM = r"(?:0x[0-9a-fA-F]{1,8}|(?:MSR_|IA32_|MTRR)\w{1,32}) ?[=:] ?(?:0x)?[0-9a-fA-F]+"

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from memtype import rules
 from memtype.errors import InputError
-from memtype.machine import Cpu, Machine
+from memtype.machine import Cpu, Machine, Note
 from memtype.mtrr import vendor_name
 from memtype.pat import Pat
-from memtype.reading.notes import not_told, settled
+from memtype.reading.notes import MOST, not_told, settled
 from memtype.reading.patterns import later
 from memtype.reading.values import MAX_CPUS, number, refusal
 from memtype.reading.width import told_width
@@ -37,6 +37,11 @@ def told(text: str, source: str, line: int, index: int, bits: int = 64, base: in
     return Register(number(text, source, line, named(index), bits, base), line=line)
 
 
+def put(held: dict[int, Register], index: int, register: Register) -> None:
+    """Put a register that a line tells into a list's; where another line told it otherwise, it is not told."""
+    held[index] = held[index].beside(register) if index in held else register
+
+
 def bytes_registers(parts: Mapping[int, Register]) -> dict[int, Register]:
     """The fixed-range registers from their bytes, by number of the fixed range (0 to 87): as far as there are any."""
     found: dict[int, Register] = {}
@@ -44,7 +49,7 @@ def bytes_registers(parts: Mapping[int, Register]) -> dict[int, Register]:
         place = rules.FIXED_RANGES[slot]
         value, known, hidden = (field << 8 * place.byte for field in (part.value, part.known & 0xFF, part.hidden))
         index = rules.FIXED_MSRS[place.register]
-        byte = Register(value, known, part.line, hidden)
+        byte = Register(value, known, part.line, hidden, part.against)
         found[index] = found[index].joined(byte) if index in found else byte
     return found
 
@@ -91,7 +96,7 @@ class Remark:
 
 
 def read_remark(text: str, source: str) -> Remark:
-    """What the first remark tells, with the counts of all; nothing where there is none."""
+    """What the remarks tell, one for each processor, with the counts of all; nothing where there is none."""
     found = [match for match in _REMARK.finditer(text) if match[2] or "registers=" not in match[1]]
     remarks, line, at = [], 1, 0
     for match in found:
@@ -99,7 +104,12 @@ def read_remark(text: str, source: str) -> Remark:
         remarks.append(_remark(match, line, source))
     if not remarks:
         return Remark()
-    return replace(remarks[0], counts=tuple(r.registers for r in remarks if r.registers is not None))
+    same = {
+        name: getattr(remarks[0], name)
+        for name in ("registers", "width", "vendor", "cap", "def_type")
+        if all(getattr(other, name) == getattr(remarks[0], name) for other in remarks)
+    }  # where remarks contradict each other, they tell nothing
+    return Remark(**same, counts=tuple(r.registers for r in remarks if r.registers is not None))
 
 
 def _remark(found: re.Match[str], line: int, source: str) -> Remark:
@@ -191,12 +201,13 @@ def machine_of(
     for cpu, msrs in registers.items():
         twin = alike.get(key := frozenset(msrs.items()))
         if twin is None:
-            pat = Pat(msrs[rules.PAT_MSR].value) if rules.PAT_MSR in msrs else None
+            pat = Pat(msrs[rules.PAT_MSR].value) if rules.PAT_MSR in msrs and msrs[rules.PAT_MSR].told else None
             made = registers_of(msrs, width, maker, listing or Listing(), ranges or {})
             alike[key] = twin = Cpu(cpu, made and seen.setdefault(made, made), pat)
         cpus.append(Cpu(cpu, twin.registers, twin.pat))
     if all(cpu.registers is None for cpu in cpus):
         said.append(not_told("registers", "no MTRR is in the dump"))
+    said += contradictions(registers)
     said += differing({cpu: {i: r.value for i, r in msrs.items()} for cpu, msrs in registers.items()})
     machine = Machine(
         tuple(cpus), name, vendor=maker, maxphyaddr=None if width is None else width.bits, width=width,
@@ -210,7 +221,8 @@ def _system(registers: Iterable[Held]) -> dict[str, str]:
     found: dict[int, int] = {}
     for msrs in registers:
         for index in msrs.keys() & (rules.SYSTEM_MSRS | {rules.SYSCFG_MSR}):
-            found.setdefault(index, msrs[index].value)
+            if not msrs[index].against:
+                found.setdefault(index, msrs[index].value)
     return {f"0x{index:x}": f"0x{found[index]:x}" for index in sorted(found)}
 
 
@@ -236,6 +248,23 @@ def differing(registers: Mapping[int, Mapping[int, int]]) -> list[str]:
         return []
     names = ", ".join(rules.msr_name(index) for index in different[:3]) + (", …" if len(different) > 3 else "")
     return [f"the {len(registers)} processors differ in {len(different)} registers: {names}"]
+
+
+def contradictions(registers: Mapping[int, Held]) -> list[Note]:
+    """A note on each register that two lines of one list tell differently; of many, how many more."""
+    found: dict[tuple[int, int], Note] = {}
+    for cpu, msrs in registers.items():
+        for index, register in sorted(msrs.items()):
+            if register.against and (index, register.against) not in found:
+                of = f" of CPU {cpu}" if len(registers) > 1 else ""
+                lines = tuple(line for line in (register.line, register.against) if line > 0)
+                who = f"line {lines[0]} and line {lines[-1]} tell {named(index)}{of} differently"
+                text = who if lines else f"{named(index)}{of} is there twice, differently"
+                found[index, register.against] = Note(f"{text}: it is not told", "contradiction", lines)
+    told = list(found.values())
+    more = [line for note in told[MOST:] for line in note.lines]
+    count = f"{len(told) - MOST} more registers are told twice, differently: they are not told"
+    return [*told[:MOST], *([Note(count, "contradiction", more)] if more else [])]
 
 
 def once(notes: list[str], note: str) -> None:

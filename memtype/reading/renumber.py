@@ -35,7 +35,10 @@ def renumbered(machine: Machine, text: Text) -> Machine:
 
 
 def _registers(told: Registers, text: Text) -> Registers:
-    held = {index: replace(register, line=text.original(register.line)) for index, register in told.held.items()}
+    held = {
+        index: replace(register, line=text.original(register.line), against=text.original(register.against))
+        for index, register in told.held.items()
+    }
     ranges = {
         n: replace(span, kind=replace(span.kind, line=text.original(span.kind.line))) for n, span in told.ranges.items()
     }

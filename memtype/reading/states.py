@@ -7,48 +7,27 @@ list, differently, is a contradiction, which the family that reads the list name
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 from memtype.errors import ParseError
-from memtype.machine import Machine, Note
-from memtype.reading.accounting import register_row
-from memtype.reading.clues import holding, words
+from memtype.machine import Cpu, Machine, Note
+from memtype.reading.json import documents
 from memtype.reading.lines import bare
 from memtype.reading.mail import is_classic_diff
 from memtype.reading.marks import diff_signs
 from memtype.reading.openings import opens_code
 from memtype.reading.patterns import later
+from memtype.reading.tellings import BOOT, Telling, Tells, tellings
 from memtype.reading.text import Text
 from memtype.told import Registers
 
 MOST = 256  # states in one text
 _SHOWN = 8  # states that a note lists
 
-_WORDS = words("linux version", "mtrr", "e820", "base", "msr", "0x", "cpu", "core", "proc", pattern=r"reg\d")
-_BOOT = later(r"\s*Linux version (\S+)")
-_BOOTS_ON = later(r"Command line:|BIOS-|e820|x86/fpu|KERNEL supported|MTRR|DMI")
-_KINDS = (  # of what a log tells: by which words, and under which key
-    ("log", r"MTRR (default type):\s*[a-z?]"),
-    ("log", r"MTRR (fixed|variable) ranges (?:en|dis)abled"),
-    ("log", r"([0-9a-f]{5}-[0-9a-f]{5})\s+[a-z]"),
-    ("log", r"(TOM2):"),
-    ("log", r"(\d{1,3}) (?:base [0-9a-f]+ mask|disabled\s*$)"),
-    ("log", r"(MTRR map): \d+ entries"),
-    ("ram", r"(?:BIOS-e820|efi-e820):\s+(?:\[mem )?(?:0x)?([0-9a-f]+)"),
-    ("proc", r"reg(\d{1,3})\s*:\s*base\s*="),
-    ("inteltool", r"CPU: (ID) 0x"),
-    ("inteltool", r"=+ (SHARED) MSRs"),
-)
-_LOG = later(rf"\s*(?:{'|'.join(pattern for _, pattern in _KINDS)})", re.I)
-_COMMAND = later(r"(?:^|[\s$#>])rdmsr((?:\s+-\w+(?:\s+\d+(?=\s))?)*\s+(?:0x[0-9a-f]+|\d+))\s*(?:[|;#].*)?$", re.I)
-_WRITE = later(r"(?:^|[\s$#>])wrmsr((?:\s+-\w+(?:\s+\d+(?=\s))?)*\s+(?:0x[0-9a-f]+|\d+))\s+\w", re.I)
-_CPU = later(r"(?:^|[\s\[(])(?:v?cpu|core|processor|thread|lcpu)(?:\s*[#:])?\s*(\d{1,6})\b", re.I)
-_CPUS = later("cpu|core|proc|thread")
-_FIRST = later(r"\s*(\d{1,6})\s*[,;\s]\s*0x[0-9a-f]+\s*[,;\s]\s*0x[0-9a-f]+\s*$", re.I)
 _STAMP = later(r"\s*(?:<\d+>)?\[\s*(\d{1,7}\.\d+)\]")
+_DIFF_COMMAND = later(r"\d+(?:,\d+)?[acd]\d+(?:,\d+)?$|\\ No newline at end of file$")
 _COMMENT = later(r"\s*(?:#|//|/\*)")
 _DRESS = later(r"^[\s#=*\[\-:>$]+|[\s#=*\]\-:]+$")
 _LABEL = 40  # characters
@@ -65,25 +44,50 @@ class State:
     line: int
 
 
-def split(text: Text, source: str) -> list[State]:
-    """The states that a text holds, in its order; at least one."""
+def split(
+    text: Text, source: str, families: Sequence[Tells] = (), owned: Mapping[int, Sequence[Tells]] | None = None
+) -> list[State]:
+    """The states that a text holds, in its order; at least one.
+
+    `families` say which lines tell something, `owned` of which lines one of them alone does.
+    """
     sides = _sides(text)
     if sides:
         return sides
-    tellings = list(_tellings(text))
-    if any(telling.kind == "msr" for telling in tellings):  # beside reads, a write is an attempt
-        tellings = [telling for telling in tellings if telling.kind != "wrmsr"]
-    begins = _begins(tellings, text.lines)
+    listed = _documents(text, source)
+    if listed:
+        return listed
+    told = tellings(text, families, owned or {})
+    begins = _begins(told, text.lines)
     if len(begins) < 2:
         return [State(text, "", text.numbers[0] if text.numbers else 0)]
-    found = _parts(text, begins)
+    found = _parts(text, begins, {telling.place for telling in told})
+    return _bounded(found, source)
+
+
+def _bounded(found: list[State], source: str) -> list[State]:
     if len(found) > MOST:
         raise ParseError(f"{source}:{found[MOST].line}: more than {MOST} states (boots, dumps) in one text")
     return found
 
 
-def _parts(text: Text, begins: Sequence[int]) -> list[State]:
-    """The states from where each begins. What stands above a first heading is about all of them."""
+def _documents(text: Text, source: str) -> list[State]:
+    """The JSON documents that stand one behind the other; none where there are no two."""
+    whole = str(text)
+    found, line, at = [], 0, 0
+    for number, (begin, end) in enumerate(documents(whole), 1):
+        line, at = line + whole.count("\n", at, begin), begin
+        lines = whole[begin:end].split("\n")
+        numbers = [text.numbers[line + n] for n in range(len(lines))]
+        found.append(State(Text(lines, numbers), f"document {number}", numbers[0]))
+    return _bounded(found, source)
+
+
+def _parts(text: Text, begins: Sequence[int], told: set[int]) -> list[State]:
+    """The states from where each begins. What stands above a first heading is about all of them.
+
+    `told` are the places of lines that tell something: a heading that is one of them is no mere name.
+    """
     ends = [*begins[1:], len(text.lines)]
     labels = [_label(text, begin) for begin in begins]
     above = range(begins[0]) if labels[0] else range(0)
@@ -92,7 +96,8 @@ def _parts(text: Text, begins: Sequence[int]) -> list[State]:
     for begin, end, label in zip([first, *begins[1:]], ends, labels):
         number = text.numbers[begin]
         state = State(text.part([*above, *range(begin, end)]), label or f"line {number}", number)
-        copy = tuple(" ".join(line.split()) for line in text.lines[begin + bool(label) : end] if line.strip())
+        body = text.lines[begin + (bool(label) and begin not in told) : end]
+        copy = tuple(" ".join(line.split()) for line in body if line.strip())
         found.setdefault(copy, state)  # copies, word by word, are one
     return list(found.values())
 
@@ -114,58 +119,16 @@ def _sides(text: Text) -> list[State]:
 
 def _side(text: Text, own: str, other: str, label: str) -> State:
     head = ("--- ", "+++ ", "@@", "diff ", "index ")
-    places = [n for n, line in enumerate(text.lines) if not line.startswith((other, *head)) and line != "---"]
+    places = [
+        n for n, line in enumerate(text.lines)
+        if not line.startswith((other, *head)) and line != "---" and not _DIFF_COMMAND.match(line)
+    ]  # fmt: skip
     kept = text.part(places)
     begins = next((kept.numbers[n] for n, line in enumerate(kept.lines) if line.startswith(own)), 0)
     return State(kept.changed([line[1:] if line[:1] in (own, " ") else line for line in kept.lines]), label, begins)
 
 
 # --- where something is told again ------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class _Telling:
-    """A line that tells something: what (a register of a processor, a range of a list), and in which words."""
-
-    place: int
-    kind: str
-    key: object
-    words: str
-
-    def repeats(self, words: str) -> bool:
-        """Whether it says the same, or as much of it as a console that broke off left."""
-        return self.words.startswith(words) or words.startswith(self.words)
-
-
-def _tellings(text: Text) -> Iterator[_Telling]:
-    cpu, lines = "0", text.lines
-    for number, raw in holding(str(text), _WORDS):
-        line, place = bare(raw), number - 1
-        lower = line.lower()
-        stream = "xen " if "(XEN)" in raw else ""
-        if _BOOT.match(line) and (line != raw.rstrip() or any(map(_BOOTS_ON.search, lines[place + 1 : place + 13]))):
-            yield _Telling(place, "boot", "boot", "")
-        elif found := _log(line):
-            cpu = "0" if found[0] == "inteltool" else cpu  # its list begins with what all cores share
-            yield _Telling(place, stream + found[0], found[1], " ".join(line.split()))
-        elif "rdmsr" in lower and (command := _COMMAND.search(line)):
-            yield _Telling(place, "msr", ("rdmsr", *command[1].split()), f"line {place}")  # its answer stands below
-        elif "wrmsr" in lower and (command := _WRITE.search(line)):
-            yield _Telling(place, "wrmsr", tuple(command[1].split()), " ".join(line.split()))
-        else:
-            of = _FIRST.match(line) or (_CPUS.search(lower) and _CPU.search(line))
-            index = register_row(line)
-            if index is not None:
-                yield _Telling(place, "msr", (of[1] if of else cpu, index), " ".join(line.split()))
-            elif of:
-                cpu = of[1]
-
-
-def _log(line: str) -> tuple[str, str] | None:
-    found = _LOG.match(line)
-    if found is None or found.lastindex is None:
-        return None
-    return _KINDS[found.lastindex - 1][0], found[found.lastindex].lower()
 
 
 @dataclass(slots=True)
@@ -175,10 +138,12 @@ class _Current:
     told: dict[tuple[str, object], str] = field(default_factory=dict)
     first: dict[str, object] = field(default_factory=dict)  # of each kind, the key that was told first
     count: dict[str, int] = field(default_factory=dict)
-    copies: list[_Telling] = field(default_factory=list)  # what was told again in the same words
+    copies: list[Telling] = field(default_factory=list)  # what was told again in the same words
     before: int = -1  # place of the last telling above the copies
+    last: tuple[int, str, object] = (-1, "", "")  # the last telling: place, kind, key
 
-    def put(self, telling: _Telling) -> None:
+    def put(self, telling: Telling) -> None:
+        self.last = telling.place, telling.kind, telling.key
         words = self.told.setdefault((telling.kind, telling.key), telling.words)
         if words is telling.words:
             self.first.setdefault(telling.kind, telling.key)
@@ -189,11 +154,17 @@ class _Current:
         if not self.copies:
             self.before = telling.place
 
-    def restart(self, telling: _Telling) -> _Telling | None:
+    def restart(self, telling: Telling, lines: Sequence[str]) -> Telling | None:
         """The telling that a new state begins with, if this one shows that there is one."""
         if telling.kind == "boot":
             return telling if self.told else None
         words = self.told.get((telling.kind, telling.key))
+        if telling.role == "head":  # next to each other, they are one line twice, or contradict each other
+            twice = self.last == (telling.place - 1, telling.kind, telling.key)
+            return telling if words is not None and not twice else None
+        if telling.role == "list":
+            headed = any(_is_title(line) for line in lines[self.last[0] + 1 : telling.place])
+            return telling if words is not None and headed else None
         again = words is not None and telling.repeats(words)
         # a list of registers that goes on otherwise is another one; a RAM map in pieces is no other machine's
         copied = telling.kind != "ram" and any(copy.kind == telling.kind for copy in self.copies[-1:])
@@ -207,30 +178,32 @@ class _Current:
         return begins if apart or anew else None
 
 
-def _begins(tellings: Sequence[_Telling], lines: Sequence[str]) -> list[int]:
+def _begins(found: Sequence[Telling], lines: Sequence[str]) -> list[int]:
     """The places where states begin, the first one's included."""
     begins: list[int] = []
     now, first = _Current(), 0  # the state that is gone through, and which telling it begins with
-    for at, telling in enumerate(tellings):
+    for at, telling in enumerate(found):
         if not begins:
             begins.append(_above(telling.place, -1, lines))
-        begun = now.restart(telling)
+        begun = now.restart(telling, lines)
         if begun is not None:
-            first = _list_begins(tellings, tellings.index(begun, first, at + 1), first, lines)
-            begins.append(_above(tellings[first].place, tellings[first - 1].place, lines))
+            first = _list_begins(found, found.index(begun, first, at + 1), first, lines)
+            begins.append(_above(found[first].place, found[first - 1].place, lines))
             now = _Current()
-            for earlier in tellings[first:at]:
+            for earlier in found[first:at]:
                 now.put(earlier)
         now.put(telling)
     return begins or [0]
 
 
-def _list_begins(tellings: Sequence[_Telling], at: int, first: int, lines: Sequence[str]) -> int:
+def _list_begins(found: Sequence[Telling], at: int, first: int, lines: Sequence[str]) -> int:
     """The telling that begins the list in which the one `at` stands: the first behind a heading or an empty line."""
     for n in range(at, first, -1):
-        if tellings[n - 1].kind != tellings[at].kind:
+        if found[n].role == "head":
+            return n
+        if found[n - 1].kind != found[at].kind:
             break
-        if any(_parts_lists(line) for line in lines[tellings[n - 1].place + 1 : tellings[n].place]):
+        if any(_parts_lists(line) for line in lines[found[n - 1].place + 1 : found[n].place]):
             return n
     return at
 
@@ -258,24 +231,29 @@ def _above(place: int, before: int, lines: Sequence[str]) -> int:
 
 
 def _is_heading(line: str) -> bool:
-    words = line.strip()
+    words = bare(line).strip()
     return 0 < len(words) <= 2 * _LABEL and not _STAMP.match(line) and (words[-1] in ":#=-" or words[0] in "#=*$[")
+
+
+def _is_title(line: str) -> bool:
+    """Whether a line is a heading in words: "before:", "machine 1:"."""
+    return _is_heading(line) and line.strip()[-1] == ":" and line.strip()[0].isalpha()
 
 
 def _label(text: Text, begin: int) -> str:
     """What a heading says, or the kernel of a boot."""
     line = text.lines[begin]
-    boot = next((found[1] for n in text.lines[begin : begin + _NEAR] if (found := _BOOT.match(bare(n)))), None)
+    boot = next((found[1] for n in text.lines[begin : begin + _NEAR] if (found := BOOT.match(bare(n)))), None)
     if boot is not None:
         return f"Linux {boot[:_LABEL]}"
-    return _DRESS.sub("", line)[:_LABEL] if _is_heading(line) else ""
+    return _DRESS.sub("", bare(line))[:_LABEL] if _is_heading(line) else ""
 
 
 # --- the states as machines -------------------------------------------------------------------------------------------
 
 
 def together(machines: Sequence[Machine]) -> Machine:
-    """One machine that holds all states as `parts`; it answers as the last of those that tell the most.
+    """One machine that holds all states as `parts`, and itself what all of them tell alike.
 
     States that tell the same are one; a piece of one, without ranges and without contradiction, belongs to it.
     """
@@ -284,28 +262,77 @@ def together(machines: Sequence[Machine]) -> Machine:
         twin = next((n for n, other in enumerate(states) if _alike(machine, other)), None)
         if twin is None:
             states.append(machine)
-        elif _worth(machine) > _worth(states[twin]):
-            states[twin] = replace(machine, label=states[twin].label, line=states[twin].line)
+        else:
+            states[twin] = _both(states[twin], machine)
     if len(states) == 1:
         return replace(states[0], label="", line=0)
-    shown = max(reversed(states), key=_worth)
     listed = ", ".join(f"{n}: {part.label}, line {part.line}" for n, part in enumerate(states[:_SHOWN], 1))
     more = ", …" if len(states) > _SHOWN else ""
-    text = f"{len(states)} states (boots, dumps) in the text ({listed}{more}); shown is {states.index(shown) + 1}"
-    return replace(shown, parts=tuple(states), notes=(*shown.notes, Note(text, "states", [s.line for s in states])))
+    text = f"{len(states)} states (boots, dumps) in the text ({listed}{more}): which is meant is not told"
+    return _shared(states, Note(text, "states", [state.line for state in states]))
+
+
+def _both(state: Machine, piece: Machine) -> Machine:
+    """Two that tell the same, or one of which is a piece of the other, as one that tells what any of them does."""
+    better, other = (piece, state) if _worth(piece) > _worth(state) else (state, piece)
+    facts = {**(other.facts or {}), **(better.facts or {})}
+    told = {name: getattr(better, name) or getattr(other, name) for name in ("kernel", "e820", "printed_map")}
+    return replace(better, facts=facts or None, label=state.label, line=state.line, **told)
+
+
+def _shared(states: Sequence[Machine], note: Note) -> Machine:
+    """What all states tell alike, and nothing else."""
+    first, others = states[0], states[1:]
+    same = {
+        name: getattr(first, name)
+        for name in ("e820", "kernel", "vendor", "maxphyaddr", "printed_map", "printed_view", "width")
+        if all(getattr(first, name) == getattr(other, name) for other in others)
+    }
+    facts = {
+        key: fact for key, fact in (first.facts or {}).items()
+        if all(key in (o.facts or {}) and _bare_fact((o.facts or {})[key]) == _bare_fact(fact) for o in others)
+    }  # fmt: skip
+    cpus = [{cpu.number: cpu for cpu in state.cpus} for state in states]
+    numbers = [number for number in cpus[0] if all(number in held for held in cpus)]
+    alike = tuple(_alike_cpu([held[number] for held in cpus]) for number in numbers) or (Cpu(),)
+    notes = tuple(text for text in first.notes if all(text in other.notes for other in others))
+    formats = "+".join(dict.fromkeys(name for state in states for name in state.format.split("+")))
+    return Machine(alike, formats, facts=facts or None, notes=(*notes, note), source=first.source,
+                   parts=tuple(states), **same)  # fmt: skip
+
+
+def _alike_cpu(cpus: Sequence[Cpu]) -> Cpu:
+    """A processor as all states tell it; None for what they do not tell alike."""
+    first = cpus[0]
+    registers = first.registers if all(cpu.registers == first.registers for cpu in cpus) else None
+    return Cpu(first.number, registers, first.pat if all(cpu.pat == first.pat for cpu in cpus) else None)
 
 
 def _alike(one: Machine, other: Machine) -> bool:
     """Whether two states tell the same, or one of them is a piece of the other."""
-    if not (_agree(one.kernel, other.kernel) and _agree(one.e820, other.e820) and _agree(one.pat, other.pat)):
+    names = ("kernel", "e820", "printed_map")
+    if not all(_agree(getattr(one, name), getattr(other, name)) for name in names) or not _same_facts(one, other):
         return False
-    mine, theirs = ({cpu.number: cpu.registers for cpu in machine.cpus} for machine in (one, other))
+    mine, theirs = ({cpu.number: cpu for cpu in machine.cpus} for machine in (one, other))
     pieces = mine.keys() == theirs.keys() or one.registers is None or other.registers is None
-    return pieces and all(_fit(mine.get(number), told) for number, told in theirs.items())
+    both = [(mine[number], theirs[number]) for number in mine.keys() & theirs.keys()]
+    return pieces and all(_agree(a.pat, b.pat) and _fit(a.registers, b.registers) for a, b in both)
 
 
 def _agree(one: object, other: object) -> bool:
     return one == other or not one or not other
+
+
+def _same_facts(one: Machine, other: Machine) -> bool:
+    mine, theirs = one.facts or {}, other.facts or {}
+    return all(_bare_fact(mine[name]) == _bare_fact(theirs[name]) for name in mine.keys() & theirs.keys())
+
+
+def _bare_fact(fact: object) -> object:
+    """What was printed, wherever it stood."""
+    if isinstance(fact, dict):
+        return {key: _bare_fact(value) for key, value in fact.items() if key not in ("line", "lines")}
+    return [_bare_fact(item) for item in fact] if isinstance(fact, (list, tuple)) else fact
 
 
 def _fit(one: Registers | None, other: Registers | None) -> bool:

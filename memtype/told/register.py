@@ -26,12 +26,16 @@ class Register:
         The line that told it; 0 where there are no lines.
     hidden : int
         Mask of type fields that the text prints as "?": a reserved encoding, but not which. Not in `known`.
+    against : int
+        The line that tells some of the bits otherwise, which are therefore not known; 0 where none does, -1 where
+        there are no lines.
     """
 
     value: int
     known: int = ALL
     line: int = field(default=0, compare=False)
     hidden: int = 0
+    against: int = field(default=0, compare=False)
 
     @property
     def told(self) -> bool:
@@ -46,7 +50,24 @@ class Register:
         """This register with the bits that only `other` knows."""
         more = other.known & ~(self.known | self.hidden)
         hidden = self.hidden | other.hidden & ~self.known
-        return Register(self.value | other.value & more, self.known | more, self.line or other.line, hidden)
+        against = self.against or other.against
+        return Register(self.value | other.value & more, self.known | more, self.line or other.line, hidden, against)
+
+    def beside(self, other: Register) -> Register:
+        """The register that two lines of one list tell: bits in which they contradict each other are not told.
+
+        Examples
+        --------
+        >>> told = Register(0xC06, line=1).beside(Register(0xC00, line=9))
+        >>> hex(told.value), told.tells(0xC00), told.tells(6), told.against
+        ('0xc00', True, False, 9)
+        """
+        differ = (self.value ^ other.value) & self.known & other.known
+        differ |= (self.hidden & other.known) | (other.hidden & self.known)
+        if not differ:
+            return self.joined(other)
+        value, known = self.value & ~differ, self.known & ~differ & ALL
+        return Register(value, known, self.line, self.hidden & ~differ, other.line or self.line or -1)
 
     def contradicts(self, other: Register) -> bool:
         return bool((self.value ^ other.value) & self.known & other.known)

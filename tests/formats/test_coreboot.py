@@ -1,4 +1,4 @@
-"""coreboot's console: the last solution counts, ends of both ages, raw values of `display_mtrrs`."""
+"""coreboot's console: temporary solutions and those that stay, ends of both ages, raw values of `display_mtrrs`."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ def test_coreboot_registers_give_the_planned_types(corpus):
     assert compared > 35
 
 
-def test_coreboot_takes_the_last_solution_and_says_so():
+def test_a_temporary_solution_is_no_state_and_a_note_says_so():
     machine = mt.parse(COREBOOT)
     assert machine.mtrrs.variable == ((0x80000000, 0xF80000800),)
     assert (machine.mtrrs.def_type, machine.mtrrs.maxphyaddr) == (0x806, 36)
     assert machine.facts["ranges_end"] == "exclusive as printed and inclusive as printed"
     assert machine.facts["ranges"] == [[0, 0x80000000, 6], [0x80000000, 0x100000000, 0]]
-    assert any("2 MTRR solutions" in note for note in machine.notes)
+    assert any("1 temporary MTRR solution" in note for note in machine.notes)
 
 
 def test_coreboot_range_that_fits_neither_end_is_refused():
@@ -72,11 +72,12 @@ def test_other_processors_copies_are_no_other_solution():
     assert (machine.mtrrs, machine.facts, machine.notes) == (one.mtrrs, one.facts, one.notes)
 
 
-def test_another_value_begins_another_solution():
+def test_another_value_is_a_contradiction_and_another_solution_a_state():
     more = COREBOOT + "[DEBUG]  MTRR: 0 base 0x0000000040000000 mask 0x0000000fc0000000 type 0\n"
-    machine = mt.parse(more)
-    assert machine.mtrrs.variable == ((0x40000000, 0xFC0000800),)
-    assert any("3 MTRR solutions" in note for note in machine.notes)
+    (only,) = mt.parse(more).states  # inside one list: a contradiction
+    assert only.mtrrs is None and any("line 12 and line 13 tell MTRR 0 differently" in note for note in only.notes)
+    old, new = mt.parse(COREBOOT + COREBOOT.replace("f80000000 type 0", "f80000000 type 1")).states
+    assert [state.mtrrs.variable[0][0] & 0xFF for state in (old, new)] == [0, 1]
 
 
 def test_old_coreboot_paints_the_fixed_ranges():

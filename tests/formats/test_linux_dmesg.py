@@ -395,12 +395,14 @@ def test_lost_ram_and_trimmed_ranges_are_facts():
     assert facts["mtrr_trim_e820_updates"] == [[0xC0000000, 1 << 32]]
 
 
-def test_of_several_boots_the_last_is_shown():
+def test_boots_are_states_and_a_log_without_registers_belongs_to_one_that_has_them():
     older = register_lines(replace(SERVER, def_type=0xC06))
     text = "\n".join(["Linux version 5.1 (a)", *older, "Linux version 5.2 (b)", *LINES, "Linux version 5.3 (c)"])
     machine = mt.parse(text)
-    assert machine.mtrrs == SERVER and machine.kernel == "5.2"
+    assert [state.kernel for state in machine.states][:2] == ["5.1", "5.2"] and machine.states[1].mtrrs == SERVER
     assert any("boots" in note for note in machine.notes)
+    with pytest.raises(mt.InputError, match=r"its \d states differ in their MTRRs: ask one of \.states"):
+        _ = machine.mtrrs
 
 
 def test_a_hypervisors_own_lines_are_not_its_guests():

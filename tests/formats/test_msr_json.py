@@ -60,8 +60,8 @@ def test_json_lines_give_a_state_each(corpus):
     for path in sorted((corpus / "linux-maps").glob("*.jsonl")):
         rows = [json.loads(line) for line in path.read_text().splitlines()]
         machine = mt.load(path)
-        assert "msr-json" in machine.format.split("+") and len(machine.cpus) == len(rows)
-        for row, cpu in zip(rows, machine.cpus):
+        assert "msr-json" in machine.format.split("+") and len(machine.states) == len(rows)
+        for row, cpu in zip(rows, (state.cpus[0] for state in machine.states)):
             registers = {int(index, 16): int(value, 16) for index, value in row["regs"].items()}
             held = cpu.mtrrs.msrs()
             assert all(held.get(index, value) == value for index, value in registers.items())

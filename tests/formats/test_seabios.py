@@ -13,11 +13,11 @@ def test_seabios_prints_addresses_in_hexadecimal():
     assert (ram.base, ram.size) == (0x100000, 0xFF00000)
 
 
-def test_the_last_map_counts_and_one_that_is_cut_off_is_refused():
+def test_each_map_is_a_state_and_one_that_is_cut_off_is_refused():
     first = "e820 map has 1 items:\n  0: 0000000000000000 - 0000000000001000 = 1 RAM\n"
     last = "e820 map has 2 items:\n  0: 0000000000000000 - 000000000009fc00 = 1 RAM\n"
     more = "  1: 000000000009fc00 - 00000000000a0000 = 4 NVS\n"
-    ranges = [(r.base, r.last, r.kind) for r in mt.parse(first + last + more).e820]
+    ranges = [(r.base, r.last, r.kind) for r in mt.parse(first + last + more).states[1].e820]
     assert ranges == [(0, 0x9FBFF, "usable"), (0x9FC00, 0x9FFFF, "ACPI NVS")]
     with pytest.raises(mt.ParseError, match="1 of the 2 items of the RAM map: cut off"):
         mt.parse(first + last)
