@@ -23,10 +23,10 @@ Row = tuple[str, int, int]  # whose, their count, ours
 def compared(path: Path) -> list[Row]:
     """What the dump tells of other planners."""
     try:
-        machine = mt.load(path)
+        states = mt.load(path).states
     except mt.MemtypeError:
         return []
-    return [*_coreboot(machine), *_cleanup(machine), *_firmware(machine)]
+    return [row for state in states for row in (*_coreboot(state), *_cleanup(state), *_firmware(state))]
 
 
 def _coreboot(machine: Machine) -> Iterator[Row]:
