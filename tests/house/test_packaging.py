@@ -122,11 +122,15 @@ def test_auto_without_a_fit_compiler_is_pure_and_says_why(sdist: Path, tmp_path:
 
 
 def test_auto_with_a_compiler_is_native_and_small(sdist: Path, tmp_path: Path) -> None:
-    """The C core takes a fifth of the wheel: no symbols, no debug information (with both it took 600 KB)."""
+    """Nothing but what runs: no symbols, no debug information (with both the C core took 600 KB), no tests."""
     made = wheel(sdist, tmp_path, "auto")
     assert modules(made) == ["memtype/_native.abi3.so"]
     with zipfile.ZipFile(made) as archive:
+        rest = {entry.filename for entry in archive.infolist() if not entry.filename.endswith(".py")}
         assert archive.getinfo("memtype/_native.abi3.so").compress_size < 120_000
+    data = {"memtype/_native.abi3.so", "memtype/py.typed", "memtype/cli/memtype-1.schema.json"}
+    assert {name for name in rest if ".dist-info/" not in name} == data
+    assert made.stat().st_size < 800_000
 
 
 def test_require_without_a_compiler_fails_loudly(sdist: Path, tmp_path: Path) -> None:

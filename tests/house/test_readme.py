@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 from conftest import ROOT
 
@@ -20,19 +23,25 @@ COMMANDS = sorted(
 SAMPLES = re.findall(r"^    \$ (memtype .+)\n((?:    .+\n)+)", README, re.M)
 
 
+# Each makes a file that other commands read.
+MADE = re.findall(r"^    ((?:memtype|echo) .+ > \S+|memtype pages --leaves .+)$", README, re.M)
+
+
+@pytest.fixture(scope="module")
+def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty folder in which the README's own lines made all files that its commands read."""
+    place = tmp_path_factory.mktemp("readme")
+    memtype = f"{shlex.quote(sys.executable)} -m memtype "
+    made = "\n".join(re.sub("^memtype ", memtype.replace("\\", "\\\\"), line) for line in MADE)
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    subprocess.run(["bash", "-euc", made], cwd=place, env=environment, check=True, stderr=subprocess.PIPE)
+    return place
+
+
 @pytest.fixture
-def dump(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    state = mt.MtrrState(
-        0xC00, [0x0606060606060606] * 3 + [0x0505050505050505] * 8,
-        [mt.range_registers(0, 1 << 32, "WB", 40), mt.range_registers(3 << 30, 1 << 30, "UC", 40)], maxphyaddr=40,
-    )  # fmt: skip
-    path = tmp_path / "dump.txt"
-    path.write_text(mt.emit(state, "dmesg"))
-    for name in ("before.json", "after.json"):
-        (tmp_path / name).write_text(mt.emit(state, "json"))
-    np.save(tmp_path / "ept.npy", mt.pages(state).leaves())
+def dump(shelf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(shelf, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
-    return path
 
 
 def test_there_are_commands() -> None:
@@ -41,7 +50,7 @@ def test_there_are_commands() -> None:
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_commands_run(command: str, dump: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_commands_run(command: str, dump: None, capsys: pytest.CaptureFixture[str]) -> None:
     command = command.replace("|wrmsr|proc-mtrr|dmesg", "").replace("json|c|rust|edk2|kvm", "kvm")
     command, _, file = command.partition(" > ")
     if " classify " in command:
@@ -58,12 +67,12 @@ def test_commands_run(command: str, dump: Path, capsys: pytest.CaptureFixture[st
 
 
 @pytest.mark.parametrize(("command", "output"), SAMPLES)
-def test_samples_are_what_is_printed(command: str, output: str, dump: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_samples_are_what_is_printed(command: str, output: str, dump: None, capsys: pytest.CaptureFixture[str]) -> None:
     cli.main(shlex.split(command)[1:])
     assert capsys.readouterr().out == re.sub(r"^    ", "", output, flags=re.M)
 
 
-def test_the_python_runs(dump: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_python_runs(dump: None, capsys: pytest.CaptureFixture[str]) -> None:
     block = next(code for code in re.findall(r"```python\n(.+?)```", README, re.S) if "mt.MtrrState(" in code)
     names: dict[str, object] = {}
     for line in block.splitlines():
