@@ -113,6 +113,19 @@ class Diagram:
 
     # --- asking -------------------------------------------------------------------------------------------------
 
+    @property
+    def key(self) -> tuple[int, int, bytes, bytes]:
+        """Equal for diagrams that are equal at every number: nodes are shared, so each function has one form.
+
+        Examples
+        --------
+        >>> one = Diagram.of_steps([0, 4, 8], [6, 0, 6], 40)
+        >>> one.key == Diagram.of_cubes([Cube(~3 & (1 << 40) - 1, 4, 1)], 40, lambda tags: 0 if tags else 6).key
+        True
+        """
+        places, bits, branches = _flattened(self.root)
+        return self.width, places[self.root], bits.tobytes(), branches.tobytes()
+
     def at(self, number: int) -> int:
         tree = self.root
         while type(tree) is Node:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Hashable
 from dataclasses import replace
 from typing import Any
 
@@ -67,7 +68,7 @@ def _ask(
 ) -> Asked[zap_answer.Outcome]:
     """What happens, over every VM that fits the dump, and every state that fits the new one beside it."""
 
-    known: dict[str, zap_answer.Outcome] = {}
+    known: dict[Hashable, zap_answer.Outcome] = {}
 
     def happens(vm: Vm, states: States) -> zap_answer.Outcome:
         begun, done, said = _replayed(vm, words, states, source)

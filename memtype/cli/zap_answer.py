@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, field
 from functools import reduce
+from itertools import islice
 from typing import Any
 
 from memtype import rules
 from memtype.analysis.ram import Span, totals
 from memtype.cli import addresses, guest, output, ram
 from memtype.kvm import KVM_RULES, Replay, Vm, Zap
-from memtype.kvm.gfns import Gfns, Ranges, intersect, pages, union
+from memtype.kvm.gfns import Gfns, Ranges, intersect, pages, set_key, union
 from memtype.kvm.replay import Step
 
 _SHOWN = 8  # ranges of one kind that are printed
+_LISTED = 1024  # ranges in JSON of a set that is too long to be a list
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +26,7 @@ class Outcome:
     How many calls it took may hang on registers that change nothing: `costs` collects (zaps, pages) of equal outcomes.
     """
 
-    key: str
+    key: Hashable
     costs: set[tuple[int, int]] = field(compare=False)
     vm: Vm = field(compare=False)
     done: Replay = field(compare=False)
@@ -33,10 +34,11 @@ class Outcome:
     memory: tuple[Span, ...] = field(compare=False)
 
 
-def outcome(vm: Vm, done: Replay, words: list[str], memory: list[Span], known: dict[str, Outcome]) -> Outcome:
+def outcome(vm: Vm, done: Replay, words: list[str], memory: list[Span], known: dict[Hashable, Outcome]) -> Outcome:
     """The outcome; that of `known` which is told alike."""
-    payload = _payload(vm, done, words, memory)
-    key = json.dumps(payload, default=str, sort_keys=True)
+    states = (vm, *(step.vm for step in done.steps))
+    steps = tuple((step.zap.key, _manual_key(state, step)) for state, step in zip(states, done.steps))
+    key = steps, set_key(done.stale)
     made = known.setdefault(key, Outcome(key, set(), vm, done, tuple(words), tuple(memory)))
     made.costs.add((done.zaps, done.pages))
     return made
@@ -168,6 +170,11 @@ def _manual_answer(vm: Vm, step: Step) -> tuple[Zap, list[guest.Deviation]] | No
     return right, list(dict.fromkeys(one for one in found if one is not None))
 
 
+def _manual_key(vm: Vm, step: Step) -> Hashable:
+    found = _manual_answer(vm, step)
+    return None if found is None else (set_key(found[0].needed), tuple(found[1]))
+
+
 def _runs_on_entry_0(vm: Vm, zap: Zap, after: Vm) -> list[str]:
     """Intel without EPT: no leaf names the PAT, yet its entry 0 is what every page gets."""
     entries = [state.hardware_pat(n)[0] for state in (vm, after) for n in range(len(vm.vcpus))]
@@ -198,13 +205,18 @@ def _listed(ranges: Gfns) -> list[str]:
 
 def _changes(vm: Vm, zap: Zap) -> list[str]:
     """What becomes what; vCPUs with the same change share a line."""
-    who = _by_change(zap)
+    if isinstance(zap.needed, Ranges):
+        who = _by_change(zap)
+        more = len(who) - _SHOWN
+    else:  # too many to be put together
+        who = {change[:4]: vcpus for change, vcpus in zap.first_changes(_SHOWN)}
+        more = zap.needed.ranges - _SHOWN
     lines = []
     for (first, end, before, after), vcpus in list(who.items())[:_SHOWN]:
         some = "" if len(vcpus) == len(vm.vcpus) else f"  vCPU {', '.join(map(str, vcpus[:_SHOWN]))}"
         was, now = guest.leaf_text(vm, before), guest.leaf_text(vm, after)
         lines.append(f"  {guest.range_text(first, end)}  {was} -> {now}{some}")
-    return lines + ([f"  and {len(who) - _SHOWN} more"] if len(who) > _SHOWN else [])
+    return lines + ([f"  and {more} more"] if more > 0 else [])
 
 
 def _by_change(zap: Zap) -> dict[tuple[int, int, int, int], list[int]]:
@@ -220,7 +232,7 @@ def _totals(vm: Vm, zap: Zap, memory: list[Span]) -> dict[str, tuple[int, int]]:
 
     Nothing where no RAM is known, or where holey masks make too many ranges to be listed.
     """
-    if not memory or len(zap.changes) >= rules.MAP_SEGMENT_LIMIT or not isinstance(zap.needed, Ranges):
+    if not memory or not isinstance(zap.needed, Ranges) or len(zap.changes) >= rules.MAP_SEGMENT_LIMIT:
         return {}
     by_change = _by_change(zap)
     if any(len(vcpus) < len(vm.vcpus) for vcpus in by_change.values()):
@@ -258,10 +270,11 @@ def _zap_json(vm: Vm, zap: Zap) -> dict[str, Any]:
     ranges = {name: _spans_json(found) for name, found in named.items()}
     long = {name: {"ranges": found.ranges, "pages": found.count()} for name, found in named.items()
             if found.ranges > rules.MAP_SEGMENT_LIMIT}  # fmt: skip
+    listed = zap.changes if isinstance(zap.needed, Ranges) else islice(zap.each_change(), _LISTED)
     changes = [
         {**guest.range_json(change.first, change.end), "vcpu": change.vcpu,
          "before": guest.leaf_json(vm, change.before), "after": guest.leaf_json(vm, change.after)}
-        for change in zap.changes
+        for change in listed
     ]  # fmt: skip
     why = output.why(KVM_RULES[rule] for rule in zap.reasons + zap.rules)
     verdict = {"accepted": zap.accepted, "refusal": zap.refusal, "warned": zap.warned}
@@ -290,4 +303,7 @@ def _manual_json(vm: Vm, step: Step) -> dict[str, Any]:
 
 def _spans_json(found: Gfns) -> list[dict[str, str]]:
     """The ranges; of a set that is too long to be listed the first of them, and `counts` tells the rest."""
-    return [guest.range_json(*span) for span in found.first(rules.MAP_SEGMENT_LIMIT)]
+    return [
+        guest.range_json(*span)
+        for span in found.first(rules.MAP_SEGMENT_LIMIT if isinstance(found, Ranges) else _LISTED)
+    ]

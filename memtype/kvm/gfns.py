@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from functools import reduce
 from itertools import islice
 from typing import Any, Generic, TypeVar
@@ -146,6 +146,11 @@ class GfnSet:
         return isinstance(item, int) and self.contains(item)
 
     @property
+    def key(self) -> Hashable:
+        """Equal for equal sets within the same window."""
+        return tuple(self._window), self._diagram.key
+
+    @property
     def ranges(self) -> int:
         """How many ranges."""
         total = 0
@@ -273,6 +278,16 @@ class Periodic:
 
 
 Ints = Pieces[int] | Periodic
+
+
+def key(layer: Ints, width: int) -> Hashable:
+    """Equal for layers that are equal below 2**width, and 0 behind their ends, listed or not."""
+    return _diagram(layer, width, 0).key
+
+
+def set_key(found: Gfns) -> Hashable:
+    """Equal for equal sets of one window: a set is a list wherever it is short enough."""
+    return tuple(found) if isinstance(found, Ranges) else found.key
 
 
 def combine(layers: Sequence[Ints], end: int, value: Callable[..., int], absent: int = 0) -> Ints:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import operator
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from functools import cached_property
-from itertools import chain
+from itertools import chain, islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from memtype import arrays, rules
@@ -24,6 +24,7 @@ from memtype.kvm.gfns import (
     Ranges,
     combine,
     intersect,
+    key,
     marked,
     merge_sets,
     subtract,
@@ -184,15 +185,44 @@ class Zap:
     def _done(self) -> Pieces[int]:
         return marked(self.done, self._before.gfn_end)
 
+    @cached_property
+    def _became(self) -> list[tuple[list[int], Ints]]:
+        """(vCPUs, what becomes what for a fault of theirs): ``before << 8 | after``, 0 where nothing changes."""
+        together: dict[tuple[int, int], tuple[list[int], Ints, Ints]] = {}
+        for vcpu, old, new in self._changed:
+            together.setdefault((id(old), id(new)), ([], old, new))[0].append(vcpu)
+        end = self._before.gfn_end
+        inside = marked(self._before._windows, end) if self._before._windows else None
+        found = []
+        for vcpus, old, new in together.values():
+            both = combine([old, new], old.end, lambda was, now: was << 8 | now if was != now else 0)
+            if inside is not None:
+                both = combine([both, inside], end, lambda pair, held: pair if held else 0)
+            found.append((vcpus, both))
+        return found
+
     def each_change(self) -> Iterator[LeafChange]:
         """What changes to what, one after the other, by vCPU and rising gfn."""
-        windows = self._before._windows or ((0, self._before.gfn_end),)
-        for vcpu, old, new in self._changed:
-            both = combine([old, new], old.end, lambda was, now: was << 8 | now)
-            for window in windows:
-                for first, end, pair in both.within(*window):
-                    if pair >> 8 != pair & 0xFF:
-                        yield LeafChange(first, end, pair >> 8, pair & 0xFF, vcpu)
+        layers = {vcpu: both for vcpus, both in self._became for vcpu in vcpus}
+        for vcpu in sorted(layers):
+            yield from self._of(vcpu, layers[vcpu])
+
+    def _of(self, vcpu: int, both: Ints) -> Iterator[LeafChange]:
+        return (LeafChange(first, end, pair >> 8, pair & 0xFF, vcpu) for first, end, pair in both if pair)
+
+    def first_changes(self, count: int) -> list[tuple[LeafChange, list[int]]]:
+        """The first changes, at most `count`, each with the vCPUs that share all of theirs."""
+        every = ((change, vcpus) for vcpus, both in self._became for change in self._of(vcpus[0], both))
+        return list(islice(every, count))
+
+    @property
+    def key(self) -> Hashable:
+        """Equal for zaps with the same verdict, rules, zapped ranges and changes of leaves, however these are held."""
+        width = (self._before.gfn_end - 1).bit_length()
+        layers = [(vcpus, key(both, width)) for vcpus, both in self._became]
+        nothing = key(Pieces([(0, 0)], self._before.gfn_end), width)
+        changes = frozenset((vcpu, layer) for vcpus, layer in layers if layer != nothing for vcpu in vcpus)
+        return self.accepted, self.refusal, self.warned, self.reasons, self.rules, tuple(self.done), changes
 
     @cached_property
     def changes(self) -> tuple[LeafChange, ...]:

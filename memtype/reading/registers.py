@@ -258,8 +258,9 @@ def contradictions(registers: Mapping[int, Held]) -> list[Note]:
             if register.against and (index, register.against) not in found:
                 of = f" of CPU {cpu}" if len(registers) > 1 else ""
                 lines = tuple(line for line in (register.line, register.against) if line > 0)
-                who = f"line {lines[0]} and line {lines[-1]} tell {named(index)}{of} differently"
-                text = who if lines else f"{named(index)}{of} is there twice, differently"
+                text = f"{named(index)}{of} is there twice, differently"
+                if lines:
+                    text = f"line {lines[0]} and line {lines[-1]} tell {named(index)}{of} differently"
                 found[index, register.against] = Note(f"{text}: it is not told", "contradiction", lines)
     told = list(found.values())
     more = [line for note in told[MOST:] for line in note.lines]

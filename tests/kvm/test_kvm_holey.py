@@ -118,3 +118,34 @@ def test_the_map_of_a_guest_says_how_many_pieces_it_has():
     with pytest.raises(mt.ShatteredMapError, match=r"\d+ pieces"):
         holey().guest_map()
     assert len(holey("4.4").guest_map()) == 2  # later releases see one interval
+
+
+def told(zap: mt.kvm.Zap) -> tuple[object, ...]:
+    """All that a zap says, its sets as lists."""
+    verdict = zap.accepted, zap.refusal, zap.warned, zap.reasons, zap.rules, tuple(zap.done)
+    return (*verdict, tuple(zap.needed), tuple(zap.excess), frozenset(zap.each_change()))
+
+
+@pytest.mark.parametrize("release", ["4.1", "6.4"])
+def test_keys_are_equal_exactly_where_zaps_are_told_alike(release):
+    """Registers that differ where it does not show, masks with few holes and with many, one and two processors."""
+    rng = random.Random(31)
+    masks = [0xFF80000800, 0xFFC0000800, 0xFF55500800, 0xFFFF000800, 0]
+    zaps = []
+    for _ in range(40):
+        pairs = [(rng.choice((0, 0x40000000)) | rng.choice((0, 1, 6)), rng.choice(masks)) for _ in range(2)]
+        state = mt.MtrrState(0x800 | rng.choice((0, 6)), variable=pairs, maxphyaddr=40)
+        vcpus = [Vcpu(state)] * rng.choice((1, 2))
+        vm = Vm(release, noncoherent_dma=True, vcpus=vcpus, memory=rng.choice((None, [(0, 1 << 31)])))
+        event = WriteMsr(0x200, rng.choice((0, 1, 6)), vcpu=rng.randrange(len(vcpus)))
+        zaps.append(vm.apply(event)[1])
+    pairs = list(itertools.combinations(zaps, 2))
+    alike = [told(one) == told(other) for one, other in pairs]
+    assert [one.key == other.key for one, other in pairs] == alike and True in alike and False in alike
+
+
+def test_the_first_changes_are_those_that_are_gone_through_first():
+    zap = holey().apply(WriteMsr(0x200, 1))[1]
+    first = zap.first_changes(5)
+    assert [change for change, _ in first] == list(itertools.islice(zap.each_change(), 5))
+    assert all(vcpus == [0] for _, vcpus in first)
