@@ -211,7 +211,15 @@ class Zap:
         return (LeafChange(first, end, pair >> 8, pair & 0xFF, vcpu) for first, end, pair in both if pair)
 
     def first_changes(self, count: int) -> list[tuple[LeafChange, list[int]]]:
-        """The first changes, at most `count`, each with the vCPUs that share all of theirs."""
+        """The first changes, at most `count`, each with the vCPUs that share all of theirs.
+
+        Raises
+        ------
+        InputError
+            For a count that is negative or no integer.
+        """
+        if not 0 <= arrays.integer(count, "count") <= rules.MAP_SEGMENT_LIMIT:
+            raise InputError(f"count = {arrays.shown(count)}: 0 to {rules.MAP_SEGMENT_LIMIT} can be listed")
         every = ((change, vcpus) for vcpus, both in self._became for change in self._of(vcpus[0], both))
         return list(islice(every, count))
 
