@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bench import calls, files, lookups, pipelines, reading
+from bench import calls, files, instructions, lookups, pipelines, reading
 from bench.limits import Limits
 from bench.measure import Goal, Job, ratio
 
@@ -38,6 +38,7 @@ def jobs(quick: bool) -> Iterator[Job]:
     yield files.classified(million if quick else 4 * million)
     yield reading.texts(60_000)
     yield reading.processors()
+    yield instructions.neon()
 
 
 def warm(limits: Limits) -> Iterator[Job]:

@@ -51,7 +51,7 @@ def measure(job: Job, rounds: int) -> dict[str, float]:
     best: dict[str, float] = {}
     names = list(job.candidates)
     for number in range(rounds + 1):
-        first = number % len(names)  # nobody always runs behind the same neighbour
+        first = number % max(len(names), 1)  # nobody always runs behind the same neighbour
         for name in names[first:] + names[:first]:
             call, elements = job.candidates[name]
             call()  # not timed: the neighbour has left its own data in the caches
