@@ -513,7 +513,7 @@ static void add_pair(uint64_t base, uint64_t size, uint64_t type)
 static void many_pairs(unsigned count, unsigned low)
 {
 	for (unsigned k = 0; k < count; k++) {
-		static const uint8_t types[] = {6, 4, 0, 1, 5, 6, 2};
+		static const uint8_t types[] = {6, 4, 0, 1, 5, 0x1E, 2};
 		uint64_t size = (uint64_t)1 << (low + below(m.maxphyaddr - low));
 
 		add_pair((any() & (((uint64_t)1 << m.maxphyaddr) - 1)) & -size, size, types[k % 7]);
@@ -790,6 +790,64 @@ static void check_own_maps(uint32_t isa)
 	MUST(mapped.maxphyaddr == 36, isa, 0, 0);
 	small.bases[1] = 0x1800;
 	small.bases[2] = 0x5001;
+}
+
+// the arrays of a map share no byte with the output, and are aligned
+static void check_map_overlaps(uint32_t isa)
+{
+	static uint64_t room[64], apart[64], zero[8];
+	static uint8_t kinds[8];
+	uint8_t *bytes = (uint8_t *)room;
+	size_t count;
+
+	for (int at = -16; at <= 32; at++) { // two bases in bytes 128 to 143
+		int there = at + 4 > 0 && at < 16;
+		int status = memtype_map_types(room + 16, kinds, 1 + (at > 0), 40, isa, zero, 4, bytes + 128 + at, NULL);
+
+		there = at > 0 ? there : at + 4 > 0 && at < 8;
+		MUST(status == (there ? MEMTYPE_EBUFFER : MEMTYPE_OK), isa, at, status);
+		status = memtype_map_types(zero, bytes + 128, 2, 40, isa, zero, 4, bytes + 128 + at, NULL);
+		MUST(status == (at + 4 > 0 && at < 2 ? MEMTYPE_EBUFFER : MEMTYPE_OK), isa, at, status);
+		memset(room, 0, sizeof(room));
+	}
+	for (int at = -6; at <= 6; at++) { // one base, one word of bits at word 16; four words are written
+		int there = at + 4 > 0 && at < 1;
+
+		MUST(memtype_leaf_bits(room + 16, apart, 1, 40, isa, zero, 4, room + 16 + at, NULL) ==
+			     (there ? MEMTYPE_EBUFFER : MEMTYPE_OK), isa, at, 0);
+		MUST(memtype_leaf_bits(zero, room + 16, 1, 40, isa, zero, 4, room + 16 + at, NULL) ==
+			     (there ? MEMTYPE_EBUFFER : MEMTYPE_OK), isa, at, 1);
+		memset(room, 0, sizeof(room));
+		make_state(15);
+		MUST(memtype_resolve(&m, room + 16, bytes + 128 + 8 * at, 1, &count) == (at == 0 ? MEMTYPE_EBUFFER : MEMTYPE_OK), at,
+		     0, 0);
+		memset(room, 0, sizeof(room));
+	}
+	MUST(memtype_resolve(&m, (uint64_t *)(void *)(bytes + 4), kinds, 4, &count) == MEMTYPE_EBUFFER, 0, 0, 0);
+	MUST(memtype_leaf_bits((uint64_t *)(void *)(bytes + 4), apart, 1, 40, isa, zero, 4, apart + 8, NULL) == MEMTYPE_EBUFFER, 0, 0, 0);
+	MUST(memtype_map_types((uint64_t *)(void *)(bytes + 4), kinds, 1, 40, isa, zero, 4, kinds + 4, NULL) == MEMTYPE_EBUFFER, 0, 0, 0);
+}
+
+// leaves whose bits do not fit a byte, and maps of more segments than tables take, are searched
+static void check_own_leaves(uint32_t isa, size_t count, uint64_t bits)
+{
+	static uint64_t bases[600], values[600], gfns[700], words[700];
+	const uint64_t field = bits | bits << 1;
+
+	for (size_t k = 0; k < count; k++) {
+		bases[k] = k * 0x100;
+		values[k] = k % 3 * bits;
+	}
+	for (size_t i = 0; i < 700; i++) {
+		gfns[i] = below(count * 0x100 + 50);
+		words[i] = UINT64_MAX;
+	}
+	MUST(memtype_leaf_fill(bases, values, count, field, 46, isa, gfns, 700, words, NULL) == MEMTYPE_OK, isa, count, bits);
+	for (size_t i = 0; i < 700; i++) {
+		size_t k = gfns[i] / 0x100 < count ? gfns[i] / 0x100 : count - 1;
+
+		MUST(words[i] == (~field | values[k]), isa, i, bits);
+	}
 }
 
 // --- granules: what does not fit ---
@@ -1080,7 +1138,7 @@ static void check_large_fleet(uint32_t isa)
 	if (!column) {
 		column = calloc(states * 11, 8);
 		small = calloc(states, 4);
-		types = aligned_alloc(64, states * n);
+		types = aligned_alloc(64, states * n + 64);
 	}
 	no_pairs(40, 0x806);
 	one = m;
@@ -1096,9 +1154,11 @@ static void check_large_fleet(uint32_t isa)
 		addresses[i] = any() & 0xFFFFFFFFFF & (i % 3 ? ~UINT64_C(0) : 0xFFFFF);
 		right[i] = (uint8_t)literal_type(&one, addresses[i]);
 	}
-	MUST(memtype_fleet_types(&f, isa, addresses, 0, n, types, NULL) == MEMTYPE_OK, isa, 0, 0);
-	for (size_t i = 0; i < states; i++)
-		MUST(memcmp(types + i * n, right, n) == 0, isa, i, 0);
+	for (unsigned offset = 0; offset < 2; offset++) { // in whole lines, and not
+		MUST(memtype_fleet_types(&f, isa, addresses, 0, n - offset, types + offset, NULL) == MEMTYPE_OK, isa, 0, 0);
+		for (size_t i = 0; i < states; i++)
+			MUST(memcmp(types + offset + i * (n - offset), right, n - offset) == 0, isa, i, offset);
+	}
 }
 
 int main(void)
@@ -1119,6 +1179,11 @@ int main(void)
 		}
 		check_misconfigured(isa);
 		check_own_maps(isa);
+		check_map_overlaps(isa);
+		for (unsigned bit = 0; bit < 62; bit += 1 + (bit > 8) * 20)
+			check_own_leaves(isa, 40, UINT64_C(1) << bit);
+		check_own_leaves(isa, 256, 8);
+		check_own_leaves(isa, 257, 8);
 		check_fleets(isa);
 		check_large(isa);
 		check_large_fleet(isa);

@@ -17,7 +17,6 @@ import hashlib
 import json
 import os
 import random
-import resource
 import shlex
 import subprocess
 import sys
@@ -30,16 +29,16 @@ from pathlib import Path
 from queue import SimpleQueue
 from threading import Lock
 
-from equivalents import Equivalents
 from harnesses import Harness, harnesses_of
 from mutations import Mutation, mutations
+from reasons import Reasons
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 CSRC = ROOT / "csrc"
 PROGRAMS = {"rules": HERE / "rules_check.c", "arrays": HERE / "arrays_check.c", "alone": HERE / "alone.c",
             "differential": HERE.parent / "fuzz" / "differential.c"}  # fmt: skip
-SECONDS, LONG_SECONDS = 4, 60  # of processor time: a mutant that takes more is run once more for longer
+SECONDS, LONG_SECONDS = 3, 20  # of processor time; the unchanged core takes one: who takes more is run once more, longer
 PLANES = ("effective_table", "pcd_pwt_table", "ept_table", "npt_combined_table", "npt_table", "xen_table")
 CBMC = shlex.split(os.environ.get("MEMTYPE_CBMC", ""))
 
@@ -100,15 +99,13 @@ def sources(build: Build) -> list[str]:
     return [path.name for path in sorted(CSRC.glob("*.c")) if path.name != "_native.c" and build.takes(path.name)]
 
 
-def limit(seconds: int) -> None:
-    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+def limited(command: list[str], seconds: int) -> list[str]:
+    return ["prlimit", f"--cpu={seconds}:{seconds + 1}", "--core=0", *command]
 
 
 def runs(command: list[str], seconds: int = SECONDS) -> str:
     """'passes', 'fails' or 'time-out'."""
-    ended = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False,
-                           preexec_fn=lambda: limit(seconds))  # fmt: skip
+    ended = subprocess.run(limited(command, seconds), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
     if ended.returncode in (-9, -24):
         return "time-out"
     return "fails" if ended.returncode else "passes"
@@ -169,7 +166,7 @@ class Verdict:
 class Bench:
     """What judges mutants: cores of all builds, and verdicts that were given to the same object code before."""
 
-    def __init__(self, place: Path, files: set[str], equivalents: Equivalents) -> None:
+    def __init__(self, place: Path, files: set[str], equivalents: Reasons) -> None:
         self.place, self.equivalents = place, equivalents
         self.made: dict[Build, Core] = {}
         self.lock = Lock()
@@ -177,7 +174,7 @@ class Bench:
         for build in {build for file in files for build in builds_of(file)}:
             core = self.core(build)
             program = core.linked([*core.objects.values()], place / f"unchanged-{build.name}")
-            assert runs([*build.run, str(program)], 60) == "passes", f"the unchanged core fails: {program}"
+            assert runs([*build.run, str(program)], 4 * LONG_SECONDS) == "passes", f"the unchanged core fails: {program}"
 
     def core(self, build: Build) -> Core:
         with self.lock:
@@ -231,28 +228,34 @@ class Bench:
 
     def last_resorts(self, mutant: Mutation, tree: Tree) -> Verdict:
         """For those that the programs pass: optimised object code, reasons on file, sanitizers, proofs."""
-        if mutant.file != "bulk_neon.c":
-            if not self.core(BEST).changed(tree, mutant.file) and mutant.file.endswith(".c"):
-                return Verdict(mutant.key, "same object code", "-O2")
-        reason = self.equivalents.reason(mutant)
+        if mutant.file.endswith(".c") and mutant.file != "bulk_neon.c" and not self.core(BEST).changed(tree, mutant.file):
+            return Verdict(mutant.key, "same object code", "-O2")
+        reason = self.equivalents.why(mutant.key)
         if reason:
             return Verdict(mutant.key, "equivalent", reason)
         if mutant.file != "bulk_neon.c":
-            core = self.core(SANITIZED)
-            changed = core.changed(tree, mutant.file)
-            if changed:
-                program = core.linked([*(core.objects | changed).values()], tree.objects / "judge")
-                if runs([str(program)], LONG_SECONDS) == "fails":
-                    return Verdict(mutant.key, "sanitizer")
+            if self.sanitized(mutant, tree) == "fails":
+                return Verdict(mutant.key, "sanitizer")
         for harness in harnesses_of(mutant) if CBMC else ():
             if refuted(tree, harness):
                 return Verdict(mutant.key, "proof", harness.function)
         return Verdict(mutant.key, "open")
 
 
+    def sanitized(self, mutant: Mutation, tree: Tree) -> str:
+        """The programs once more, with what the change compiles to under sanitizers."""
+        core = self.core(X86)
+        changed = {file: tree.objects / f"{file}.sanitized.o" for file in core.changed(tree, mutant.file) or {}}
+        for file, into in changed.items():
+            subprocess.run([*SANITIZED.command, "-c", str(tree.csrc / file), "-o", str(into)], capture_output=True, check=True)
+        command = [*SANITIZED.command, *map(str, (core.objects | changed).values()), *map(str, core.judges)]
+        subprocess.run([*command, "-o", str(tree.objects / "judge")], capture_output=True, check=True)
+        return runs([str(tree.objects / "judge")], LONG_SECONDS)
+
+
 def refuted(tree: Tree, harness: Harness) -> bool:
     command = [*CBMC, str(tree.proofs / harness.path.name), "-I", str(tree.csrc), *harness.options]
-    ran = subprocess.run(command, text=True, capture_output=True, check=False, preexec_fn=lambda: limit(120))
+    ran = subprocess.run(limited(command, 120), text=True, capture_output=True, check=False)
     return "VERIFICATION FAILED" in ran.stdout
 
 
@@ -300,7 +303,7 @@ def name_of(mutant: Mutation | tuple[str, int, bytes]) -> str:
     return mutant.key if isinstance(mutant, Mutation) else f"{mutant[0]}[{mutant[1]}]"
 
 
-def judged(arguments: argparse.Namespace, equivalents: Equivalents) -> Iterator[Verdict]:
+def judged(arguments: argparse.Namespace, equivalents: Reasons) -> Iterator[Verdict]:
     """The verdicts, those of an earlier run first."""
     state = Path(arguments.state) if arguments.state else None
     known = [json.loads(line) for line in state.read_text().splitlines()] if state and state.exists() else []
@@ -344,7 +347,7 @@ def main() -> int:
     parser.add_argument("--again", action="store_true", help="ask again what was open or called equivalent")
     parser.add_argument("-j", "--jobs", type=int, default=2)
     arguments = parser.parse_args()
-    equivalents = Equivalents(HERE / "equivalent_mutants.txt")
+    equivalents = Reasons(HERE / "equivalent_mutants.txt")
     verdicts = list(judged(arguments, equivalents))
     stale = [] if arguments.sample or arguments.file else equivalents.unused(verdict.key for verdict in verdicts)
     for kind, count in Counter(verdict.decided for verdict in verdicts).most_common():
