@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from mutations import Mutation, functions
+from c_mutations import Mutation, functions
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 CSRC, PROOFS = ROOT / "csrc", ROOT / "tests" / "proofs"
-CHECKS = ["--unwinding-assertions", "--bounds-check", "--pointer-check", "--undefined-shift-check", "--signed-overflow-check",
-          "--conversion-check"]  # fmt: skip
+CHECKS = ["--unwinding-assertions", "--bounds-check", "--pointer-check", "--undefined-shift-check",
+          "--signed-overflow-check", "--conversion-check"]  # fmt: skip
 
 
 @dataclass(frozen=True)

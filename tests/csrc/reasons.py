@@ -1,7 +1,8 @@
 """Files of reasons: what is argued and not shown by a program, each entry under its reason.
 
-A reason stands after ``#`` at the margin; below it, each indented, the entries that it is true of, as the program prints
-them, with parts divided by ``|``. ``*`` in one stands for any text. An entry that is true of nothing is an error.
+A reason stands after ``#`` at the margin; below it, each indented, the entries that it is true of, as the program
+prints them, with parts divided by ``|``. ``*`` in one stands for any text. An entry that is true of nothing is an
+error.
 """
 
 from __future__ import annotations

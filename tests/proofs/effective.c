@@ -20,6 +20,8 @@ void __CPROVER_assume(_Bool);
 #define FAULT 0
 #endif
 
+#include "literal_effective.h"
+
 static uint32_t any_mtrr_type(void)
 {
 	uint32_t t = nondet_u32();
@@ -36,82 +38,48 @@ static uint32_t any_pat_type(void)
 	return t;
 }
 
-static int cacheable(int t)
-{
-	return t == MEMTYPE_WT || t == MEMTYPE_WP || t == MEMTYPE_WB;
-}
+// Every input, and what is none: known types, reserved encodings, UNDEFINED, MIXED, NOT_TOLD, all other numbers.
 
-// SDM 3A table 12-7
-static int intel(uint32_t mtrr, uint32_t pat)
+void prove_effective(void) /* unwind 7 */
 {
-	if (pat == MEMTYPE_UC || pat == MEMTYPE_WC)
-		return (int)pat;
-	if (pat == MEMTYPE_WB)
-		return (int)mtrr;
-	if (pat == MEMTYPE_UC_MINUS)
-		return mtrr == MEMTYPE_WC || (mtrr == MEMTYPE_WP && !FAULT) ? MEMTYPE_WC : MEMTYPE_UC;
-	return cacheable((int)mtrr) ? (int)pat : MEMTYPE_UC;
-}
+	uint32_t vendor = nondet_u32(), cd = nondet_u32(), mtrr = nondet_u32(), pat = nondet_u32();
 
-// APM 2 table 7-11
-static int amd(uint32_t mtrr, uint32_t pat)
-{
-	if (pat == MEMTYPE_WC)
-		return MEMTYPE_WC;
-	if (mtrr == MEMTYPE_UC)
-		return MEMTYPE_UC;
-	if (pat == MEMTYPE_WB || pat == mtrr)
-		return (int)mtrr;
-	if (pat == MEMTYPE_UC_MINUS && mtrr == MEMTYPE_WC)
-		return MEMTYPE_WC;
-	return mtrr == MEMTYPE_WB && cacheable((int)pat) && !FAULT ? (int)pat : MEMTYPE_CD;
-}
-
-void prove_effective(void) /* unwind 2 */
-{
-	uint32_t mtrr = any_mtrr_type(), pat = any_pat_type(), cd = nondet_u32();
-	int found = memtype_effective(MEMTYPE_INTEL, cd, mtrr, pat), two = memtype_effective(MEMTYPE_AMD, cd, mtrr, pat);
-
-	assert(found == (cd ? MEMTYPE_UC : intel(mtrr, pat)));
-	assert(two == (cd && cacheable(amd(mtrr, pat)) ? MEMTYPE_CD : amd(mtrr, pat)));
+	assert(memtype_effective(vendor, cd, mtrr, pat) == literal_effective(vendor, cd, mtrr, pat));
 	END;
 }
 
-// SDM 3C 29.3.7.2
-void prove_effective_ept(void) /* unwind 2 */
+void prove_effective_pcd_pwt(void) /* unwind 7 */
 {
-	uint32_t type = nondet_u32(), ipat = nondet_u32(), pat = any_pat_type(), cd = nondet_u32();
-	int found = memtype_effective_ept(type, ipat, pat, cd);
+	uint32_t vendor = nondet_u32(), mtrr = nondet_u32(), pcd = nondet_u32(), pwt = nondet_u32();
 
-	if (type == 2 || type == 3 || type == 7)
-		assert(found == MEMTYPE_UNDEFINED);
-	else if (type < 7)
-		assert(found == (cd ? MEMTYPE_UC : ipat ? (int)type : intel(type, pat)));
+	assert(memtype_effective_pcd_pwt(vendor, mtrr, pcd, pwt) == literal_pcd_pwt(vendor, mtrr, pcd, pwt));
 	END;
 }
 
-// APM 2 15.25.8: guest with host, then with the MTRRs; where WC+ would probe, the MTRRs may allow no caching at all
-void prove_effective_npt(void) /* unwind 2 */
+void prove_effective_ept(void) /* unwind 7 */
 {
-	uint32_t g = any_pat_type(), h = any_pat_type(), m = any_mtrr_type(), snp = nondet_u32(), cd = nondet_u32();
-	int both, met, found = memtype_effective_npt(g, h, m, snp, cd);
+	uint32_t type = nondet_u32(), ipat = nondet_u32(), pat = nondet_u32(), cd = nondet_u32();
 
-	if (g == MEMTYPE_WC)
-		both = cacheable((int)h) ? MEMTYPE_WC_PLUS : MEMTYPE_WC;
-	else if (g == MEMTYPE_UC_MINUS)
-		both = h == MEMTYPE_UC_MINUS || h == MEMTYPE_WC ? (int)h : MEMTYPE_UC;
-	else if (g == MEMTYPE_WB)
-		both = h == MEMTYPE_UC_MINUS ? MEMTYPE_UC : (int)h;
-	else
-		both = cacheable((int)g) && (h == g || h == MEMTYPE_WB) ? (int)g : MEMTYPE_UC;
-	if (both == MEMTYPE_WC_PLUS)
-		met = cacheable((int)m) ? MEMTYPE_WC_PLUS : MEMTYPE_WC;
-	else
-		met = amd(m, (uint32_t)both);
-	met = cd && cacheable(met) ? MEMTYPE_CD : met;
-	if (snp)
-		met = met == MEMTYPE_UC ? MEMTYPE_CD : met == MEMTYPE_WC ? MEMTYPE_WC_PLUS : met;
-	assert(found == met);
+	assert(memtype_effective_ept(type, ipat, pat, cd) == literal_ept(type, ipat, pat, cd));
+	END;
+}
+
+// where guest or host is not told, tests/csrc/rules_check.c asks all there is
+void prove_effective_npt(void) /* unwind 7 */
+{
+	uint32_t g = nondet_u32(), h = nondet_u32(), m = nondet_u32(), snp = nondet_u32(), cd = nondet_u32();
+	int inputs = is_pat_input(g) && is_pat_input(h) && is_mtrr_input(m);
+
+	__CPROVER_assume(g != MEMTYPE_NOT_TOLD && h != MEMTYPE_NOT_TOLD);
+	assert(memtype_effective_npt(g, h, m, snp, cd) == (inputs ? told_npt(g, h, m, snp, cd) : MEMTYPE_ETYPE));
+	END;
+}
+
+void prove_xen_ept_type(void) /* unwind 7 */
+{
+	uint32_t g = nondet_u32(), h = nondet_u32();
+
+	assert(memtype_xen_ept_type(g, h) == literal_xen(g, h));
 	END;
 }
 

@@ -208,22 +208,24 @@ static int literal_ept(uint32_t type, uint32_t ipat, uint32_t pat, uint32_t cd)
 	return cd ? MEMTYPE_UC : ipat ? (int)type : met;
 }
 
+// guest and host told
+static int told_npt(uint32_t g, uint32_t h, uint32_t mtrr, uint32_t snp, uint32_t cd)
+{
+	struct question q = {rule_npt, MEMTYPE_AMD, cd, snp, g, h};
+
+	return is_kind(pat_kinds, 6, g) && is_kind(pat_kinds, 6, h) ? settled(&q, mtrr) : MEMTYPE_UNDEFINED;
+}
+
 static int literal_npt(uint32_t g, uint32_t h, uint32_t mtrr, uint32_t snp, uint32_t cd)
 {
-	struct question q = {rule_npt, MEMTYPE_AMD, cd, snp, 0, 0};
 	struct answers a = {0};
 
 	if (!is_pat_input(g) || !is_pat_input(h) || !is_mtrr_input(mtrr))
 		return MEMTYPE_ETYPE;
 	for (unsigned i = 0; i < 6; i++) {
-		for (unsigned k = 0; k < 6; k++) {
-			q.first = g == MEMTYPE_NOT_TOLD ? pat_kinds[i] : g;
-			q.second = h == MEMTYPE_NOT_TOLD ? pat_kinds[k] : h;
-			if (is_kind(pat_kinds, 6, q.first) && is_kind(pat_kinds, 6, q.second))
-				add_answer(&a, settled(&q, mtrr));
-			else
-				add_answer(&a, MEMTYPE_UNDEFINED);
-		}
+		for (unsigned k = 0; k < 6; k++)
+			add_answer(&a, told_npt(g == MEMTYPE_NOT_TOLD ? pat_kinds[i] : g,
+						h == MEMTYPE_NOT_TOLD ? pat_kinds[k] : h, mtrr, snp, cd));
 	}
 	return a.same ? a.first : MEMTYPE_NOT_TOLD;
 }

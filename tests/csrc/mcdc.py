@@ -1,9 +1,9 @@
-"""Branches and MC/DC of the C core under the C programs beside this file: ``python tests/csrc/coverage.py``.
+"""Branches and MC/DC of the C core under the C programs beside this file: ``python tests/csrc/mcdc.py``.
 
-Needs clang and llvm, version 18 or later (Debian: clang-19 llvm-19). Builds the core as it is and as for a compiler without
-builtins, runs the programs with every set of this machine, and adds up. Prints each file of csrc/, and every condition that
-is never true, never false, or never alone decides (MC/DC). Those in uncovered_conditions.txt are explained there; any other
-is a failure: exit status 1. 2 where there is no such compiler.
+Needs clang and llvm, version 18 or later (Debian: clang-19 llvm-19). Builds the core as it is and as for a compiler
+without builtins, runs the programs with every set of this machine, and adds up. Prints each file of csrc/, and every
+condition that is never true, never false, or never alone decides (MC/DC). Those in uncovered_conditions.txt are
+explained there; any other is a failure: exit status 1. 2 where there is no such compiler.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from mutations import functions
+from c_mutations import functions
 from reasons import Reasons
 
 HERE = Path(__file__).resolve().parent
@@ -47,7 +47,9 @@ def tools() -> tuple[str, str, str] | None:
 
 def measured(clang: str, profdata: str, place: Path) -> tuple[list[Path], Path]:
     """The programs, run; and the profile of them all."""
-    jobs = [(*program, flags, place / f"{program[0].stem}{n}") for program in PROGRAMS for n, flags in enumerate(BUILDS)]
+    jobs = [
+        (*program, flags, place / f"{program[0].stem}{n}") for program in PROGRAMS for n, flags in enumerate(BUILDS)
+    ]
 
     def run(job: tuple[Path, str, tuple[str, ...], tuple[str, ...], Path]) -> None:
         source, without, arguments, flags, program = job
@@ -78,13 +80,14 @@ class Conditions:
         self.decided: dict[Place, list[bool]] = {}
         for file in files:
             name = Path(os.path.realpath(file["filename"])).name
-            for *where, true, false, _, _, _ in file["branches"]:
-                counts = self.branches[name, *where]
+            for line, column, last, end, true, false, *_ in file["branches"]:
+                counts = self.branches[name, line, column, last, end]
                 counts[0] += true
                 counts[1] += false
-            for *where, _, _, alone in file["mcdc_records"]:
-                before = self.decided.get((name, *where), [False] * len(alone))
-                self.decided[name, *where] = [a or b for a, b in zip(before, alone)]
+            for line, column, last, end, *_, alone in file["mcdc_records"]:
+                place = name, line, column, last, end
+                before = self.decided.get(place, [False] * len(alone))
+                self.decided[place] = [a or b for a, b in zip(before, alone)]
 
     def parts(self, whole: Place) -> list[Place]:
         """The conditions of a decision, from left to right."""

@@ -1,7 +1,7 @@
 """The small changes of C source that a mutation run makes, one at a time: ``mutations("mtrr.c", text)``.
 
-Comparisons, arithmetic, bit operators, constants, conditions, statements, operands of shifts and cells of tables. A change
-is named by file, function, the line before and after: a name that stays when lines move.
+Comparisons, arithmetic, bit operators, constants, conditions, statements, operands of shifts and cells of tables. A
+change is named by file, function, the line before and after: a name that stays when lines move.
 """
 
 from __future__ import annotations
@@ -24,11 +24,12 @@ _OTHERS = {
     "~": ("",), "!": ("",), "?": ("&& 0 ?", "|| 1 ?"),
 }  # fmt: skip
 _TYPES = {
-    "char", "int", "long", "unsigned", "void", "const", "size_t", "uint8_t", "uint16_t", "uint32_t", "uint64_t", "uintptr_t",
-    "vec", "restrict", "memtype_mtrrs", "memtype_tables", "memtype_granules", "memtype_map", "memtype_fleet", "fleet_match",
+    "char", "int", "long", "unsigned", "void", "const", "size_t", "uint8_t", "uint16_t", "uint32_t", "uint64_t",
+    "uintptr_t", "vec", "restrict", "memtype_mtrrs", "memtype_tables", "memtype_granules", "memtype_map",
+    "memtype_fleet", "fleet_match",
 }  # fmt: skip
-_NO_STATEMENT = {"return", "if", "for", "while", "do", "else", "switch", "case", "default", "typedef", "static", "struct",
-                 "enum", "extern", "union", "goto", "INLINE", "UNROLL", "TARGET"}  # fmt: skip
+_NO_STATEMENT = {"return", "if", "for", "while", "do", "else", "switch", "case", "default", "typedef", "static",
+                 "struct", "enum", "extern", "union", "goto", "INLINE", "UNROLL", "TARGET"}  # fmt: skip
 _LONG_LIST = 8  # numbers in a row from which on each is a cell of a table and changed once
 
 
@@ -128,7 +129,11 @@ def _changes(tokens: list[_Token], n: int, long_lists: set[int]) -> Iterator[tup
             yield token.start, token.end, other
         if token.text in ("<<", ">>") and 1 < n < len(tokens) - 2:
             left, right, outer, after = tokens[n - 1], tokens[n + 1], tokens[n - 2].text, tokens[n + 2].text
-            simple = {left.kind, right.kind} <= {"name", "number"} and outer not in (".", "->") and after not in ("[", "(", "->")
+            simple = (
+                {left.kind, right.kind} <= {"name", "number"}
+                and outer not in (".", "->")
+                and after not in ("[", "(", "->")
+            )
             if simple:
                 yield left.start, right.end, f"{right.text} {token.text} {left.text}"
 
@@ -162,7 +167,12 @@ def _statements(tokens: list[_Token]) -> Iterator[tuple[int, int]]:
                 break
         words = tokens[n:last]
         declared = len(words) > 1 and words[1].kind == "name"
-        if tokens[last].text == ";" and depth == 0 and not declared and (len(words) > 1 or token.text in ("break", "continue")):
+        if (
+            tokens[last].text == ";"
+            and depth == 0
+            and not declared
+            and (len(words) > 1 or token.text in ("break", "continue"))
+        ):
             yield token.start, tokens[last].start
 
 
@@ -188,12 +198,16 @@ def mutations(file: str, source: str) -> list[Mutation]:
     tokens, places = _tokens(source), functions(source)
     long_lists = _long_lists(tokens)
     changes = [change for n in range(len(tokens)) for change in _changes(tokens, n, long_lists)]
-    changes += [(start, end, f"{opening}{source[start:end]}{closing}") for start, end, opening, closing in _conditions(tokens)]
+    changes += [
+        (start, end, f"{opening}{source[start:end]}{closing}") for start, end, opening, closing in _conditions(tokens)
+    ]
     changes += [(start, end, "") for start, end in _statements(tokens)]
     made = {}
     for start, end, text in sorted(changes):
         first, last = source.rfind("\n", 0, start) + 1, source.find("\n", end)
         before, after = source[first:last], source[first:start] + text + source[end:last]
         line = source.count("\n", 0, start) + 1
-        made[start, end, text] = Mutation(file, _name_at(places, start), line, _spaced(before), _spaced(after), start, end, text)
+        made[start, end, text] = Mutation(
+            file, _name_at(places, start), line, _spaced(before), _spaced(after), start, end, text
+        )
     return list(made.values())
