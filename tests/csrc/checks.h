@@ -52,7 +52,7 @@ static inline uint8_t *walled_room(void)
 	return all + ROOM;
 }
 
-// in turn each set that this machine has
+// each set that this machine has
 #define EACH_SET(isa) \
 	for (uint32_t isa = 0; isa <= MEMTYPE_NEON; isa++) \
 		if (memtype_isa_supported(isa))

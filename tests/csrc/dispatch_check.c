@@ -78,11 +78,12 @@ int main(void)
 		check();
 	}
 	for (uint32_t isa = 0; isa <= MEMTYPE_AVX512; isa++) {
-		if (!kernels_of(isa) || (fleet_match_of(isa) != NULL) != (isa >= MEMTYPE_AVX2))
+		const struct fleet_set *fleet = isa < MEMTYPE_AVX2 ? &plain_fleet :
+						isa == MEMTYPE_AVX2 ? &avx2_fleet : &avx512_fleet;
+
+		if (!kernels_of(isa) || fleet_set_of(isa) != fleet)
 			return 1;
 	}
-	if (fleet_match_of(MEMTYPE_AVX2) != avx2_fleet_match || fleet_match_of(MEMTYPE_AVX512) != avx512_fleet_match)
-		return 1;
 	printf("every processor has its set\n");
 	return 0;
 }
@@ -102,7 +103,7 @@ int main(void)
 		return 1;
 #endif
 	for (uint32_t isa = 0; isa < 9; isa++) {
-		if (memtype_isa_supported(isa) != (isa == MEMTYPE_PORTABLE || isa == best) || fleet_match_of(isa < 4 ? isa : 0))
+		if (memtype_isa_supported(isa) != (isa == MEMTYPE_PORTABLE || isa == best) || fleet_set_of(isa) != &plain_fleet)
 			return 1;
 	}
 	printf("there is one set beside plain C at most\n");
