@@ -38,8 +38,8 @@ _LENGTH = later(r"\[\s*\(\s*u32\s*,\s*u64\s*\)\s*;\s*(\d{1,9})\s*\]")
 _END = later(r"\}\s{0,99};")
 _LITERAL = later(rf"({_NUMBER}?){_SUFFIX}\b")
 TELLS = tells(NAME, "mtrr", pattern=r"\b(?P<head1>MTRR_SETTINGS) \w+ ?=|\w*(?P<head2>mtrr)\w* ?(?:\[\d*\]|: ?\[)[^=]*=")
-_MAY_DECLARE = later(r"mtrr(?:_settings\s|\w{0,40}\s{0,9}(?:\[\d{0,9}\]|:\s{0,9}\[))")
-_AHEAD, _BEHIND = 40, 300  # characters around it that `_DECLARED` looks at
+_MAY_DECLARE = later(r"mtrr(?:_settings\s|\w{0,40}\s{0,9}(?:\[\d{0,9}\]|:\s{0,9}\[))[^{}=]{0,170}=")  # in lower case
+_AHEAD = 40  # characters that `_DECLARED` looks at in front of it
 _DECLARED = later(
     r"\b(?:MTRR_SETTINGS\s{1,9}\w{1,80}|\w{0,40}mtrr\w{0,40}\s{0,9}(?:\[\d{0,9}\]|:\s{0,9}\[))[^{}=]{0,80}=", re.I
 )
@@ -51,8 +51,8 @@ def sniff(text: str) -> bool:
 
 def _declares(text: str) -> bool:
     """Whether a list of MTRRs is declared; a declaration may go on on the next lines."""
-    starts = (found.start() for found in _MAY_DECLARE.finditer(lowered(text)))
-    return any(_DECLARED.search(text, max(0, at - _AHEAD), at + _BEHIND) for at in starts)
+    may = (found.span() for found in _MAY_DECLARE.finditer(lowered(text)))
+    return any(_DECLARED.search(text, max(0, start - _AHEAD), end) for start, end in may)
 
 
 def _known(text: str) -> bool:
