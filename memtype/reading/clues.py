@@ -64,33 +64,32 @@ def holding(text: str, wanted: Words) -> Iterator[tuple[int, str]]:
     while begin < len(text):
         end = text.find("\n", begin + _BLOCK) + 1 or len(text)
         block = text[begin:end]
-        behind = 0
-        for start, stop in _lines(lowered(block), wanted):
-            number += block.count("\n", behind, start)
-            behind = start
-            yield number, block[start:stop]
-        number += block.count("\n", behind)
+        found = _places(lowered(block), wanted)
+        lines = block.split("\n") if found else []
+        for place in sorted(found):
+            yield number + place, lines[place]
+        number += block.count("\n")
         begin = end
 
 
-def _lines(lower: str, wanted: Words) -> list[tuple[int, int]]:
-    """Where the lines begin and end that hold one of the words. Behind a word the rest of its line is passed over."""
-    found: dict[int, int] = {}
-    for word in wanted.plain:
-        at = lower.find(word)
-        while at >= 0:
-            end = _take(found, lower, at)
-            at = lower.find(word, end)
+def _places(lower: str, wanted: Words) -> set[int]:
+    """Which lines of a block, counted from 0, hold one of the words."""
+    found: set[int] = set()
+    held = [word for word in wanted.plain if word in lower]
+    lines = lower.split("\n") if held else []
+    for word in held:
+        found.update([place for place, line in enumerate(lines) if word in line])
     if wanted.pattern is not None:
-        end = 0
-        while match := wanted.pattern.search(lower, end):
-            end = _take(found, lower, match.start())
-    return sorted(found.items())
+        found.update(_matching(lower, wanted.pattern))
+    return found
 
 
-def _take(found: dict[int, int], lower: str, at: int) -> int:
-    """Put the line around a place in `found`, and give its end."""
-    end = lower.find("\n", at)
-    end = len(lower) if end < 0 else end
-    found[lower.rfind("\n", 0, at) + 1] = end
-    return end
+def _matching(lower: str, pattern: re.Pattern[str]) -> Iterator[int]:
+    """The lines on which a match begins. Behind it the rest of its line is passed over."""
+    place, end = 0, 0
+    while match := pattern.search(lower, end):
+        place += lower.count("\n", end, match.start())
+        yield place
+        end = lower.find("\n", match.start())
+        if end < 0:
+            return
