@@ -24,6 +24,7 @@ from memtype.reading.clues import holding, words
 from memtype.reading.lines import LONGEST_LINE, squeeze, squeezed
 from memtype.reading.names import msr_index
 from memtype.reading.notes import MOST
+from memtype.reading.once import Once
 from memtype.reading.patterns import later
 from memtype.reading.tellings import Found, Tells
 from memtype.reading.width import encrypted_on, narrowest, width_on
@@ -80,13 +81,17 @@ _FOREIGN = later(r"^[ \t]*MSR 0x[0-9A-F]{8} = 0x[0-9A-F]{8}:0x[0-9A-F]{8} \(", r
 def sniff(text: str) -> bool:
     if _JSON.match(text) or ("MSR 0x" in text and _FOREIGN.search(text)):
         return False
-    lines = (squeeze(line) for _, line in holding(text, _WORDS) if len(line) <= LONGEST_LINE)
-    return any(_is_register(line) or _command(line) is not None for line in lines)
+    names = Once(_names_register)
+    return any(names[line] for _, line in holding(text, _WORDS) if len(line) <= LONGEST_LINE)
 
 
-def _is_register(line: str) -> bool:
+def _names_register(raw: str) -> bool:
+    """Whether a line is a register's, or a command that reads or writes one."""
+    line = squeeze(raw)
     found = _split(line)
-    return found is not None and (found.index in reg.KNOWN_MSRS or found.index >> 32 > 0)
+    if found is not None and (found.index in reg.KNOWN_MSRS or found.index >> 32 > 0):
+        return True
+    return _command(line) is not None
 
 
 def _tells(line: str) -> Found | None:
@@ -215,7 +220,7 @@ def _take(reader: _Reader, number: int, line: str) -> None:
     if reader.command and _PLAIN.match(line):
         _output(reader, number, line)
         return
-    if unreadable := _UNREADABLE.search(line):
+    if "read" in line.lower() and (unreadable := _UNREADABLE.search(line)):
         reader.lost.add(_index(unreadable[1]))
         reader.say("not readable", f"line {number}: not readable: {line.strip()[:60]}")
         return
@@ -257,9 +262,10 @@ def _split(line: str) -> _Line | None:
 def _index(text: str) -> int:
     """The number; what is far too large to be one stays recognizable (2**32 or above)."""
     digits = text.lower().removeprefix("0x").replace("_", "").lstrip("0")
-    if len(digits) > 8 or re.search("[^0-9a-f]", digits):
+    try:
+        return int(digits or "0", 16) if len(digits) <= 8 else 1 << 32
+    except ValueError:
         return 1 << 32
-    return int(digits or "0", 16)
 
 
 def _register(reader: _Reader, number: int, found: _Line) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from memtype.reading.once import Once
 from memtype.reading.patterns import later
 
 _CLOCK = r"\d{1,2}:\d{2}:\d{2}"
@@ -50,8 +51,9 @@ def holds(text: str, *words: str) -> bool:
 
 def lines(text: str) -> Iterator[tuple[int, str]]:
     """(line number from 1, line) without prefixes. Blanks that belong to the message stay."""
+    bared = Once(bare)
     for number, line in enumerate(text.split("\n"), 1):
-        yield number, bare(line)
+        yield number, bared[line]
 
 
 def is_bare(line: str) -> bool:
@@ -60,6 +62,8 @@ def is_bare(line: str) -> bool:
 
 
 def _prefix(rest: str) -> re.Match[str] | None:
+    if not ("[" in rest or ":" in rest or rest.startswith(("<", "("))):  # each of the patterns needs one of them
+        return None
     return ("kernel" in rest and _SYSLOG.match(rest)) or _PREFIX.match(rest)
 
 
@@ -80,11 +84,15 @@ def squeezed(text: str) -> Iterator[tuple[int, str]]:
 
     Empty lines, and lines longer than any register line, are passed over.
     """
+    squeezed_line = Once(squeeze)
     for number, line in enumerate(text.split("\n"), 1):
         if 0 < len(line) <= LONGEST_LINE:
-            yield number, squeeze(line)
+            yield number, squeezed_line[line]
 
 
 def squeeze(line: str) -> str:
     """One line as `squeezed` has it."""
-    return _BLANKS.sub(" ", bare(line))
+    line = bare(line)
+    if "  " not in line and line.isascii() and line.isprintable():  # no blank but single ones
+        return line
+    return _BLANKS.sub(" ", line)
