@@ -14,7 +14,7 @@ import re
 from typing import Any
 
 from memtype import rules
-from memtype.errors import InputError, ParseError
+from memtype.errors import InputError
 from memtype.formats import own_json
 from memtype.formats.kvm_msrs import guest
 from memtype.machine import Machine
@@ -53,7 +53,10 @@ def sniff(text: str) -> bool:
 
 def parse(text: str, source: str = "<text>") -> Machine:
     """Every MSR list or mapping; CPUID entries beside them tell the width and the vendor."""
-    value = checked.load(text, source, several=True)
+    return checked.reading(text, source, lambda value: _machine(value, source), several=True)
+
+
+def _machine(value: Any, source: str) -> Machine:
     lists: list[_Found] = []
     maps: list[_Found] = []
     widths: list[Width] = []
@@ -94,7 +97,9 @@ def _data(value: Any, source: str, name: str) -> int:
     if isinstance(value, str) and value[:2].lower() == "0b":
         bits = value[2:].replace("_", "")
         if not 1 <= len(bits) <= 64 or set(bits) - {"0", "1"}:
-            raise ParseError(f"{source}: {name} = {values.quoted(value)} is not a 64-bit bitmap")
+            raise values.refusal(
+                source, values.line_of(value), f"{name} = {values.quoted(value)} is not a 64-bit bitmap"
+            )
         return int(bits, 2)
     return values.integer(value, source, name)
 
@@ -141,7 +146,7 @@ def _told(item: dict[str, Any], widths: list[Width], vendors: set[str], source: 
     """Width and vendor where an object names them beside its registers."""
     width = next((item[key] for key in _WIDTH_KEYS if key in item), None)
     if isinstance(width, (int, str)) and not isinstance(width, bool) and width:
-        widths.append(Width(told_width(width, source, 0), "its JSON"))
+        widths.append(Width(told_width(width, source, values.line_of(width)), "its JSON"))
     if isinstance(item.get("vendor"), str):
         with contextlib.suppress(InputError):
             vendors.add(vendor_name(item["vendor"]))

@@ -283,7 +283,8 @@ def _register(reader: _Reader, number: int, found: _Line) -> None:
             raise values.refusal(reader.source, number, f"{name} (0x{found.index:x}) has no value")
         if reader.sets.setdefault(found.index, held) != held:
             reader.lost.add(found.index)
-            reader.say("told again", f"line {number}: {name} again, with other values: it is not told")
+            again = f"line {number}: {name} again, with other values: it is not told"
+            reader.say("told again", Note(again, "contradiction", (number,)))
         return
     value = _VALUE.match(found.rest)
     if value is None:

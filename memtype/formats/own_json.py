@@ -125,11 +125,16 @@ def _dump_map(printed: MemoryMap | None) -> Any:
 
 def parse(text: str, source: str = "<text>") -> Machine:
     """The machine that `dump` was given."""
-    whole = checked.load(text, source)
+    return checked.reading(text, source, lambda whole: _machine(whole, source))
+
+
+def _machine(whole: Any, source: str) -> Machine:
     value = whole.get("machine") if isinstance(whole, dict) and isinstance(whole.get("machine"), dict) else whole
     schema = whole.get("schema") if isinstance(whole, dict) else None
     if schema != SCHEMA:
-        raise ParseError(f"{source}: schema {values.quoted(schema)}; this release reads {SCHEMA}")
+        raise values.refusal(
+            source, values.line_of(schema), f"schema {values.quoted(schema)}; this release reads {SCHEMA}"
+        )
     if not isinstance(value, dict):
         raise ParseError(f"{source}: no machine in it")
     cpus = checked.member(value, "cpus", list, source, "machine")
@@ -172,7 +177,7 @@ def _registers(value: Any, source: str, where: str) -> Registers:
         held[index] = Register(values.integer(data, source, f"{where}: {rules.msr_name(index)}"))
     for n, pair in enumerate(checked.member(value, "variable", list, source, where)):
         if n >= rules.MAX_VARIABLE or not isinstance(pair, dict):
-            raise ParseError(f"{source}: {where}: variable[{n}] is no pair")
+            raise values.refusal(source, values.line_of(pair), f"{where}: variable[{n}] is no pair")
         for index, half in zip(pair_numbers(n), ("base", "mask"), strict=True):
             if pair.get(half, "") is not None:
                 word = checked.member(pair, half, str, source, f"{where}: variable[{n}]")
@@ -190,7 +195,8 @@ def _registers(value: Any, source: str, where: str) -> Registers:
     try:
         return Registers(held, ranges, _told_width(value.get("width"), source), vendor, **_fields(told, source, where))
     except (TypeError, AttributeError):
-        raise ParseError(f"{source}: {where}: registers of a kind that this release does not read") from None
+        what = f"{where}: registers of a kind that this release does not read"
+        raise values.refusal(source, values.line_of(told), what) from None
 
 
 def _fields(told: dict[str, Any], source: str, where: str) -> dict[str, Any]:
@@ -202,7 +208,8 @@ def _fields(told: dict[str, Any], source: str, where: str) -> dict[str, Any]:
     }
     for key, value in plain.items():
         if not isinstance(value, (bool, int, str, type(None))):
-            raise ParseError(f"{source}: {where}: {key} = {values.quoted(value)} is no plain value")
+            line = values.line_of(value) or values.line_of(told)
+            raise values.refusal(source, line, f"{where}: {key} = {values.quoted(value)} is no plain value")
     numbers = {key: frozenset(values.integer(word, source, key, 40) for word in told.get(key, ())) for key in
                ("lost", "absent")}  # fmt: skip
     default = told.get("default")
@@ -213,7 +220,8 @@ def _whole(value: Any, held: dict[int, Register], source: str, where: str) -> Re
     """The older form: a whole register file."""
     for index in (rules.DEF_TYPE_MSR, *rules.FIXED_MSRS):
         if index not in held:
-            raise ParseError(f"{source}: {where}: {rules.msr_name(index)} (0x{index:x}) is missing")
+            line = values.line_of(value)
+            raise values.refusal(source, line, f"{where}: {rules.msr_name(index)} (0x{index:x}) is missing")
     bits = _width(checked.member(value, "maxphyaddr", int, source, where), source)
     vendor = vendor_name(checked.member(value, "vendor", str, source, where))
     absent = frozenset({rules.SYSCFG_MSR, rules.TOP_MEM2_MSR} - held.keys())
@@ -252,32 +260,42 @@ def _map(value: Any, source: str) -> MemoryMap | None:
     for entry in checked.member(value, "segments", list, source, "printed_map"):
         words = [checked.member(entry, key, str, source, "printed_map") for key in ("base", "size", "type")]
         base, size = (values.number(word, source, 0, "printed_map") for word in words[:2])
-        kind = next((k for k in _NAMELESS if words[2] == str(k)), None) or MemoryType.parse(words[2])
+        try:
+            kind = next((k for k in _NAMELESS if words[2] == str(k)), None) or MemoryType.parse(words[2])
+        except InputError as error:
+            raise values.refusal(source, values.line_of(words[2]), f"printed_map: {error}") from None
         segments.append((base, size, kind))
     return MemoryMap.from_segments(segments, maxphyaddr=width or rules.DEFAULT_MAXPHYADDR)
 
 
 def _width(value: Any, source: str) -> int | None:
-    return None if value is None else told_width(values.integer(value, source, "maxphyaddr", 16), source, 0)
+    if value is None:
+        return None
+    return told_width(values.integer(value, source, "maxphyaddr", 16), source, values.line_of(value))
 
 
 def _text(value: Any, key: str, source: str) -> str | None:
     found = value.get(key)
     if found is not None and not isinstance(found, str):
-        raise ParseError(f"{source}: {key} = {values.quoted(found)} is not a string")
+        line = values.line_of(found) or values.line_of(value)
+        raise values.refusal(source, line, f"{key} = {values.quoted(found)} is not a string")
     return found
 
 
 def _list(value: Any, key: str, source: str) -> list[Any]:
     found = value.get(key, [])
     if not isinstance(found, list):
-        raise ParseError(f"{source}: {key} = {values.quoted(found)} is not a list")
+        line = values.line_of(found) or values.line_of(value)
+        raise values.refusal(source, line, f"{key} = {values.quoted(found)} is not a list")
     return found
 
 
 def _vendor(value: Any, source: str) -> str | None:
     found = _text(value, "vendor", source)
-    return None if found is None else vendor_name(found)
+    try:
+        return None if found is None else vendor_name(found)
+    except InputError as error:
+        raise values.refusal(source, values.line_of(found), str(error)) from None
 
 
 def _note(value: Any, source: str) -> str:

@@ -33,7 +33,10 @@ def sniff(text: str) -> bool:
 
 def parse(text: str, source: str = "<text>") -> Machine:
     """One processor per ``"cpu (n)"``. MAXPHYADDR is not told, and QEMU may have filled the masks."""
-    whole = checked.load(text, source)
+    return checked.reading(text, source, lambda whole: _machine(whole, source))
+
+
+def _machine(whole: Any, source: str) -> Machine:
     registers: dict[int, dict[int, Register]] = {}
     for key, section in whole.items() if isinstance(whole, dict) else ():
         match = _SECTION.fullmatch(key)
@@ -52,17 +55,32 @@ def _registers(section: dict[str, Any], source: str, where: str) -> dict[int, Re
             found[index] = values.integer(fields[name], source, f"{where}: {name}")
     fixed = fields.get("env.mtrr_fixed", [])
     if fixed and (not isinstance(fixed, list) or len(fixed) != len(rules.FIXED_MSRS)):
-        raise ParseError(f"{source}: {where}: env.mtrr_fixed is not a list of {len(rules.FIXED_MSRS)}")
+        raise values.refusal(
+            source,
+            _line(fixed) or values.line_of(section),
+            f"{where}: env.mtrr_fixed is not a list of {len(rules.FIXED_MSRS)}",
+        )
     for index, value in zip(rules.FIXED_MSRS, fixed):
         found[index] = values.integer(value, source, f"{where}: env.mtrr_fixed")
     pairs = fields.get("env.mtrr_var", [])
     if not isinstance(pairs, list) or len(pairs) > rules.NUMBERED_PAIRS:
-        raise ParseError(f"{source}: {where}: env.mtrr_var is not a list of up to {rules.NUMBERED_PAIRS}")
+        raise values.refusal(
+            source,
+            _line(pairs) or values.line_of(section),
+            f"{where}: env.mtrr_var is not a list of up to {rules.NUMBERED_PAIRS}",
+        )
     for n, pair in enumerate(pairs):
         for half, name in enumerate(("base", "mask")):
             value = pair.get(name) if isinstance(pair, dict) else None
-            found[rules.PHYSBASE0 + 2 * n + half] = values.integer(value, source, f"{where}: env.mtrr_var[{n}].{name}")
+            found[rules.PHYSBASE0 + 2 * n + half] = values.integer(
+                value, source, f"{where}: env.mtrr_var[{n}].{name}", inside=pair
+            )
     return {index: Register(value) for index, value in found.items()}
+
+
+def _line(found: Any) -> int:
+    """The line of a value, or of a list's first."""
+    return values.line_of(found[0] if isinstance(found, list) and found else found)
 
 
 def _gathered(section: dict[str, Any], source: str) -> dict[str, Any]:
@@ -75,6 +93,6 @@ def _gathered(section: dict[str, Any], source: str) -> dict[str, Any]:
             continue
         elements = fields.setdefault(match[1], [])
         if not isinstance(elements, list) or len(elements) != int(match[2]):
-            raise ParseError(f"{source}: {values.quoted(key)} is out of order")
+            raise values.refusal(source, values.line_of(key), f"{values.quoted(key)} is out of order")
         elements.append(value)
     return fields

@@ -16,6 +16,12 @@ def refusal(source: str, line: int, message: str) -> ParseError:
     return ParseError(f"{source}:{line}: {message}" if line else f"{source}: {message}")
 
 
+def line_of(value: object) -> int:
+    """The line on which a value of a JSON text stands, where it was read with lines; else 0."""
+    line: int = getattr(value, "line", 0)
+    return line
+
+
 def quoted(text: object) -> str:
     """A piece of the input, short enough for an error message."""
     whole = str(text)
@@ -24,6 +30,7 @@ def quoted(text: object) -> str:
 
 def number(text: str, source: str, line: int, what: str, bits: int = 64, base: int = 16) -> int:
     """An unsigned number of at most `bits` bits, else a `ParseError` that names the value and the limit."""
+    line = line or line_of(text)
     digits = text.strip().replace("_", "").replace("`", "")
     if digits[:2].lower() == "0x":
         digits, base = digits[2:], 16
@@ -37,12 +44,12 @@ def number(text: str, source: str, line: int, what: str, bits: int = 64, base: i
     return value
 
 
-def integer(value: object, source: str, what: str, bits: int = 64) -> int:
-    """A number as JSON holds it: an int, or a hex or decimal string."""
+def integer(value: object, source: str, what: str, bits: int = 64, inside: object = None) -> int:
+    """A number as JSON holds it: an int, or a hex or decimal string. `inside`: the object that it is a member of."""
     if isinstance(value, str):
         return number(value, source, 0, what, bits, base=10)
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 1 << bits:
-        raise refusal(source, 0, f"{what} = {quoted(value)} is not a {bits}-bit value")
+        raise refusal(source, line_of(value) or line_of(inside), f"{what} = {quoted(value)} is not a {bits}-bit value")
     return value
 
 

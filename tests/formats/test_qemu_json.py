@@ -39,5 +39,5 @@ def test_analyze_migration_json_with_numbered_elements():
 def test_analyze_migration_refusals(change, message):
     whole = analyzed([])
     whole["cpu (0)"] |= change
-    with pytest.raises(mt.ParseError, match=rf"^a\.json: cpu \(0\): {message}"):
+    with pytest.raises(mt.ParseError, match=rf"^a\.json:1: cpu \(0\): {message}"):
         mt.parse(json.dumps(whole), "a.json")
