@@ -18,10 +18,9 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-def run(*command: object, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [str(part) for part in command], env=os.environ | environment, text=True, capture_output=True, check=False
-    )
+def run(*command: object, cwd: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
+    given = [str(part) for part in command]
+    return subprocess.run(given, env=os.environ | environment, cwd=cwd, text=True, capture_output=True, check=False)
 
 
 @pytest.fixture(scope="module")
@@ -45,10 +44,10 @@ def modules(path: Path) -> list[str]:
         return [name for name in archive.namelist() if "_native" in name]
 
 
-def installed(path: Path, place: Path) -> Path:
+def installed(*what: object, place: Path, **environment: str) -> Path:
     venv.create(place, with_pip=True)
     python = place / "bin" / "python"
-    done = run(python, "-m", "pip", "install", "-q", path)
+    done = run(python, "-m", "pip", "install", "-q", *what, **environment)
     assert done.returncode == 0, done.stderr
     return python
 
@@ -80,7 +79,7 @@ def test_require_gives_an_abi3_wheel_that_runs_native(sdist: Path, tmp_path: Pat
     made = wheel(sdist, tmp_path, "require")
     assert "-cp310-abi3-linux_" in made.name
     assert modules(made) == ["memtype/_native.abi3.so"]
-    python = installed(made, tmp_path / "venv")
+    python = installed(made, place=tmp_path / "venv")
     assert backend_of(python) == "native WB"
     assert backend_of(python, MEMTYPE_BACKEND="checked") == "checked WB"
 
@@ -89,7 +88,7 @@ def test_off_gives_a_pure_wheel_that_falls_back(sdist: Path, tmp_path: Path) -> 
     made = wheel(sdist, tmp_path, "off")
     assert made.name.endswith("-py3-none-any.whl")
     assert modules(made) == []
-    python = installed(made, tmp_path / "venv")
+    python = installed(made, place=tmp_path / "venv")
     assert backend_of(python) == "python WB"
     assert backend_of(python, MEMTYPE_BACKEND="native") == "python WB"
     refused = run(python, "-I", "-m", "memtype", "show", MEMTYPE_BACKEND="native")
@@ -114,7 +113,7 @@ def test_auto_without_a_fit_compiler_is_pure_and_says_why(sdist: Path, tmp_path:
     made = wheel(sdist, tmp_path, "auto", CC=str(compiler))
     assert made.name.endswith("-py3-none-any.whl")
     assert modules(made) == []
-    python = installed(made, tmp_path / "venv")
+    python = installed(made, place=tmp_path / "venv")
     assert backend_of(python) == "python WB"
     warned = run(python, "-I", "-c", "import memtype").stderr
     assert warned.count("the C core was not built: ") == 1
@@ -131,6 +130,19 @@ def test_auto_with_a_compiler_is_native_and_small(sdist: Path, tmp_path: Path) -
     data = {"memtype/_native.abi3.so", "memtype/py.typed", "memtype/cli/memtype-1.schema.json"}
     assert {name for name in rest if ".dist-info/" not in name} == data
     assert made.stat().st_size < 800_000
+
+
+def test_an_editable_install_is_seen_by_type_checkers(sdist: Path, tmp_path: Path) -> None:
+    with tarfile.open(sdist) as archive:
+        archive.extractall(tmp_path, filter="data")
+    tree = next(tmp_path.glob("memtype-*"))
+    python = installed("-e", tree, place=tmp_path / "venv", MEMTYPE_NATIVE="off")
+    assert backend_of(python) == "python WB"
+    place = tmp_path / "user"  # where neither these sources nor this project's settings are found
+    place.mkdir()
+    (place / "user.py").write_text("import memtype as mt\n\nreveal_type(mt.MtrrState().at(0))\n")
+    checked = run(sys.executable, "-m", "mypy", "--strict", "--python-executable", python, "user.py", cwd=place)
+    assert "memtype.types.MemoryType" in checked.stdout and checked.returncode == 0, checked.stdout
 
 
 def test_require_without_a_compiler_fails_loudly(sdist: Path, tmp_path: Path) -> None:
