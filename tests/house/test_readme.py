@@ -20,7 +20,7 @@ README = (ROOT / "README.md").read_text()
 COMMANDS = sorted(
     set(re.findall(r"`(memtype [^`]+)`", README)) | set(re.findall(r"^    (?:\$ )?(memtype .+)$", README, re.M))
 )
-SAMPLES = re.findall(r"^    \$ (memtype .+)\n((?:    .+\n)+)", README, re.M)
+SAMPLES = re.findall(r"^    \$ (memtype .+)\n((?:    (?!\$ ).+\n|\n(?=\n*    (?!\$ )))+)", README, re.M)
 
 
 # Each makes a file that other commands read.
