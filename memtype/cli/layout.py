@@ -69,8 +69,8 @@ def _row(row: list[str], widths: list[int], indent: str) -> list[str]:
     return [(indent + "  ".join(padded[:kept])).rstrip(), *fit(f"{indent}      {below}")]
 
 
-# Blanks at which no line ends: inside "[mem 0x…]", between a number and its unit.
-_TIED = re.compile(r"(?<=\[mem) (?=0x)|(?<=\d) (?=(?:[KMGTP]iB|B|bits?|bytes|pages?)\b)")
+# Blanks at which no line ends: inside "[mem 0x…]" and "MAXPHYADDR 46", between a number and its unit.
+_TIED = re.compile(r"(?<=\[mem) (?=0x)|(?<=MAXPHYADDR) (?=\d)|(?<=\d) (?=(?:[KMGTP]iB|B|bits?|bytes|pages?)\b)")
 _CITED = re.compile(r"(\s*\S.*\S)\s+(\[(?!mem )[^\[\]]+\])")
 
 
