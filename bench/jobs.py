@@ -24,7 +24,8 @@ def jobs(quick: bool) -> Iterator[Job]:
     yield lookups.many_ranges(million)
     yield lookups.segments(million)
     yield lookups.maps(limits, million)
-    yield lookups.counted(million)
+    for count in (64, 131_072, million):
+        yield lookups.counted(count)
     yield lookups.ragged(10**5 if quick else million, 1000)
     yield pipelines.effective(limits, million)
     yield lookups.pages(limits, million)

@@ -79,9 +79,14 @@ def fleet(limits: Limits, count: int) -> Job:
     best: dict[str, Any] = {"isa": "avx512"}
     faster = ratio("numba", "types_of_states")
     goals = [
-        Goal("fleet <= 1.75x the limit", 1.75, ratio("types_of_states", "limit"), **best),
-        Goal("  ... that reads the registers too", 1.75, ratio("types_of_states", "limit with registers"), **best),
         Goal("fleet >= 18x numba", 18, faster, least=True, **best),
         Goal("fleet, SSSE3 and portable >= 1x numba", 1, faster, least=True, isa="portable ssse3"),
     ]
+    if (
+        count >= 10**6
+    ):  # fewer stay in the caches: reading them takes less than the work, 31 ns a state with AVX-512 (Zen 4)
+        goals += [
+            Goal("fleet <= 1.75x the limit", 1.75, ratio("types_of_states", "limit"), **best),
+            Goal("  ... that reads the registers too", 1.75, ratio("types_of_states", "limit with registers"), **best),
+        ]
     return Job(f"fleet, {count:,} states of 8 ranges x 64 addresses", calls, goals, skipped)
