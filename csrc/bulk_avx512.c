@@ -4,7 +4,7 @@
  * Only what is stored is put in order. Shuffles are what there is too little of (two of four pipes on Zen 5, one port
  * on Intel), so merges are blends under a mask wherever the bytes can be made to lie right beforehand.
  */
-#include "kernels.h"
+#include "granules.h"
 
 #ifdef MEMTYPE_X86
 #include "avx512.h"
@@ -537,8 +537,199 @@ static TARGET uint64_t avx512_or_words(const uint64_t *words, size_t n)
 	return (uint64_t)_mm512_reduce_or_epi64(seen) | or_words(words + i, n - i);
 }
 
+// --- granules ---
+//
+// A row is 128 granules of 1 GiB: bits 45:37 of an address choose it, bits 36:30 its entry. Rows of one type through
+// and through, most of 46 bits, are that type; the others are looked up in one by one, each for all 64 addresses.
+// Entries that lead to blocks are rare, and followed one by one.
+
+#define ROW_BITS 7u
+#define ROWS (1u << (NARROW - NARROW_SHIFT - ROW_BITS))
+#define MOST_ROWS 12u        /* looked up in; with more of them plain C is as fast. These three: Zen 4 */
+#define ROWS_FROM (1u << 13) /* addresses that pay for finding the rows: some 2 us */
+#define GROUPS_AS_FAST 9u    /* of windows, as plain C: 0.7 ns an address */
+#define MIXED_BITS 0xF0      /* some of them are set in an entry that leads to a block */
+
+struct rows {
+	_Alignas(64) uint8_t id[ROWS]; // a type, or FIRST_BLOCK + k for the row at[k]
+	uint8_t at[MOST_ROWS][1u << ROW_BITS]; // copies, of which no load crosses a cache line or a page
+	unsigned count;
+};
+
+// the place in r->at of a row that holds the same, or r->count
+static unsigned same_row(const struct rows *r, const uint8_t *row)
+{
+	unsigned k = 0;
+
+	while (k < r->count && memcmp(r->at[k], row, 1u << ROW_BITS) != 0)
+		k++;
+	return k;
+}
+
+// 0 where too many rows are to be looked up in
+static int find_rows(const memtype_granules *g, struct rows *r)
+{
+	unsigned given = 1u << (g->maxphyaddr - NARROW_SHIFT - ROW_BITS);
+
+	memset(r->id, 0, sizeof(r->id));
+	r->count = 0;
+	for (unsigned k = 0; k < given; k++) {
+		const uint8_t *row = g->top + (k << ROW_BITS);
+		unsigned place;
+
+		if (row[0] < FIRST_BLOCK && memcmp(row, row + 1, (1u << ROW_BITS) - 1) == 0) {
+			r->id[k] = row[0];
+			continue;
+		}
+		place = same_row(r, row);
+		if (place == MOST_ROWS)
+			return 0;
+		memcpy(r->at[place], row, sizeof(r->at[place]));
+		r->id[k] = (uint8_t)(FIRST_BLOCK + place);
+		r->count += place == r->count;
+	}
+	return 1;
+}
+
+// entries of the top table for 64 addresses, in the order of the cut
+INLINE __m512i entries64(const struct rows *r, const struct table128 id[4], const __m512i plane[4])
+{
+	// plane 0: bits 37:30; plane 1: bits 44:37; plane 2: bits 45:38
+	const uint64_t bit44 = _mm512_movepi8_mask(plane[1]), bit45 = _mm512_movepi8_mask(plane[2]);
+	__m512i low = _mm512_mask_blend_epi8(bit44, look_up(&id[0], plane[1]), look_up(&id[1], plane[1]));
+	__m512i high = _mm512_mask_blend_epi8(bit44, look_up(&id[2], plane[1]), look_up(&id[3], plane[1]));
+	__m512i row = _mm512_mask_blend_epi8(bit45, low, high), entry = row;
+
+	for (unsigned k = 0; k < r->count; k++) {
+		const struct table128 table = load_table(r->at[k]);
+		const uint64_t here = _mm512_cmpeq_epi8_mask(row, _mm512_set1_epi8((char)(FIRST_BLOCK + k)));
+
+		entry = _mm512_mask_blend_epi8(here, entry, look_up(&table, plane[0]));
+	}
+	return entry;
+}
+
+#define CHUNK 1024u /* addresses whose entries are found before any is followed */
+
+// entries that lead to blocks, by their places in a chunk
+struct mixed {
+	uint16_t at[CHUNK + 4];
+	unsigned count;
+};
+
+// Four places at a time whether there are so many or not, since how many there are no branch can foretell.
+INLINE void add_places(struct mixed *m, uint64_t lanes, unsigned from)
+{
+	const uint64_t last = UINT64_C(1) << 63;
+
+	while (lanes) {
+		unsigned held = count_ones(lanes);
+
+		UNROLL
+		for (unsigned k = 0; k < 4; k++, lanes &= lanes - 1)
+			m->at[m->count + k] = (uint16_t)(from + lowest_one(lanes | last));
+		m->count += held < 4 ? held : 4;
+	}
+}
+
+// what the loop takes from the rows
+struct ready_rows {
+	const struct rows *rows;
+	struct table128 id[4];
+	__m512i shifts[PAIRS];
+};
+
+INLINE struct ready_rows get_ready_rows(const struct rows *rows)
+{
+	static const uint8_t start[4] = {NARROW_SHIFT, NARROW_SHIFT + ROW_BITS, NARROW_SHIFT + ROW_BITS + 1, NARROW_SHIFT};
+	struct ready_rows r = {.rows = rows};
+
+	UNROLL
+	for (unsigned k = 0; k < PAIRS; k++) {
+		r.id[k] = load_table(rows->id + SEPTET_BYTES * k);
+		r.shifts[k] = shifts_of(start, k);
+	}
+	return r;
+}
+
+// n addresses, a multiple of 64 up to CHUNK; how many entries led to blocks
+INLINE unsigned chunk_types(const memtype_granules *g, const struct ready_rows *r, const uint64_t *in, unsigned n,
+			uint8_t *types, __m512i *seen)
+{
+	const __m512i leads_on = _mm512_set1_epi8((char)MIXED_BITS);
+	const uint64_t limit = low_bits(g->maxphyaddr);
+	struct mixed mixed;
+
+	mixed.count = 0;
+	for (unsigned i = 0; i < n; i += 64) {
+		__m512i pair[PAIRS], plane[4], two[2], entries;
+
+		UNROLL
+		for (unsigned k = 0; k < PAIRS; k++) {
+			load_pair(in + i + 16 * k, two);
+			*seen = OR3(*seen, two[0], two[1]);
+			pair[k] = cut(two, r->shifts[k]);
+		}
+		gather4(pair, plane);
+		entries = in_order(entries64(r->rows, r->id, plane));
+		_mm512_storeu_si512((void *)(types + i), entries);
+		add_places(&mixed, _mm512_test_epi8_mask(entries, leads_on), i);
+	}
+	for (unsigned k = 0; k < mixed.count; k++) {
+		unsigned i = mixed.at[k];
+
+		types[i] = part_type(g, types[i], in[i] & limit);
+	}
+	return mixed.count;
+}
+
+// n is a multiple of 64
+static TARGET uint64_t granule_chunks(const memtype_granules *g, const struct rows *rows, const uint64_t *in, size_t n,
+				      uint8_t *out, int stream)
+{
+	const struct ready_rows r = get_ready_rows(rows);
+	__m512i seen = _mm512_setzero_si512();
+	_Alignas(64) uint8_t types[CHUNK];
+
+	for (size_t i = 0; i < n; i += CHUNK) {
+		unsigned part = n - i < CHUNK ? (unsigned)(n - i) : CHUNK;
+
+		if (chunk_types(g, &r, in + i, part, types, &seen) > part / 2) // so it is likely to go on
+			return look_up_granules(g, in + i, n - i, out + i) | (uint64_t)_mm512_reduce_or_epi64(seen);
+		for (unsigned k = 0; k < part; k += 64)
+			store64(out + i + k, load(types + k), stream);
+	}
+	return (uint64_t)_mm512_reduce_or_epi64(seen);
+}
+
+// Without rows windows are as fast for a few groups.
+static uint64_t granules_otherwise(const memtype_tables *t, const uint64_t *addresses, size_t n, uint8_t *types)
+{
+	if (t->groups != 0 && t->groups < GROUPS_AS_FAST)
+		return avx512_types(t, addresses, n, types);
+	return look_up_granules(t->granules, addresses, n, types);
+}
+
+static uint64_t avx512_granules(const memtype_tables *t, const uint64_t *addresses, size_t n, uint8_t *types)
+{
+	const memtype_granules *g = t->granules;
+	int stream = n >= STREAM_MIN;
+	size_t head = stream ? (size_t)(-(uintptr_t)types % KERNEL_BLOCK) : 0, whole = (n - head) / KERNEL_BLOCK * KERNEL_BLOCK;
+	size_t done = head + whole;
+	struct rows rows;
+	uint64_t seen;
+
+	if (n < ROWS_FROM || g->shift != NARROW_SHIFT || g->maxphyaddr < NARROW_SHIFT + ROW_BITS || !find_rows(g, &rows))
+		return granules_otherwise(t, addresses, n, types);
+	seen = look_up_granules(g, addresses, head, types);
+	seen |= granule_chunks(g, &rows, addresses + head, whole, types + head, stream);
+	if (stream)
+		_mm_sfence();
+	return seen | look_up_granules(g, addresses + done, n - done, types + done);
+}
+
 const struct kernels avx512_kernels = {
-	avx512_types, avx512_effective, avx512_leaves, avx512_fill, avx512_or_words,
+	avx512_types, avx512_effective, avx512_leaves, avx512_fill, avx512_or_words, avx512_granules,
 };
 
 #endif

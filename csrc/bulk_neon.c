@@ -79,7 +79,7 @@ INLINE int v_any(vec bits)
 #include "bulk_nibble.h"
 
 const struct kernels neon_kernels = {
-	neon_types, neon_effective, neon_leaves, neon_fill, neon_or_words,
+	neon_types, neon_effective, neon_leaves, neon_fill, neon_or_words, plain_granules,
 };
 
 #endif

@@ -48,5 +48,5 @@ static uint64_t portable_or_words(const uint64_t *words, size_t n)
 }
 
 const struct kernels portable_kernels = {
-	portable_types, portable_effective, portable_leaves, NULL, portable_or_words,
+	portable_types, portable_effective, portable_leaves, NULL, portable_or_words, plain_granules,
 };

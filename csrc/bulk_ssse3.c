@@ -78,7 +78,7 @@ INLINE int v_any(vec bits)
 #include "bulk_nibble.h"
 
 const struct kernels ssse3_kernels = {
-	ssse3_types, ssse3_effective, ssse3_leaves, ssse3_fill, ssse3_or_words,
+	ssse3_types, ssse3_effective, ssse3_leaves, ssse3_fill, ssse3_or_words, plain_granules,
 };
 
 #endif

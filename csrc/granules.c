@@ -7,15 +7,8 @@
  *     fixed ranges:            top[0] = 16 + 0,  block[0][0] = 16 + 1,  block[1][page of the first 2 MiB] = its type
  *     [3.5 GiB, 4 GiB) is UC:  top[3] = 16 + 2,  block[2][0 .. 255] = WB,  block[2][256 .. 511] = UC
  */
-#include "internal.h"
+#include "granules.h"
 
-#define FIRST_BLOCK 16u /* entries below are types */
-#define NARROW 46u      /* bits of an address of which a byte for each GiB fits `top` */
-#define NARROW_SHIFT 30u
-#define WIDE_SHIFT (NARROW_SHIFT + LEVEL_BITS)
-#define LEVEL_BITS 9u
-#define PARTS (1u << LEVEL_BITS)
-#define BLOCKS (sizeof(((memtype_granules *)0)->block) / PARTS)
 _Static_assert(sizeof(((memtype_granules *)0)->block[0]) == PARTS, "a block is indexed by one level's bits");
 _Static_assert(FIRST_BLOCK + BLOCKS == 256, "a byte names every block");
 _Static_assert(sizeof(((memtype_granules *)0)->top) == 1u << (NARROW - NARROW_SHIFT), "one granule a byte");
@@ -79,33 +72,103 @@ int memtype_granules_build(const uint64_t *bases, const uint8_t *types, size_t c
 	return MEMTYPE_OK;
 }
 
-// an entry of the top table, or what it leads to
-static uint8_t part_type(const memtype_granules *g, uint8_t entry, uint64_t address)
+// --- look-ups ---
+
+#define STEP 8u
+
+// the entries of STEP addresses that lead to blocks, followed
+static void follow(const memtype_granules *g, const uint64_t *addresses, uint64_t limit, uint8_t *types)
 {
-	for (uint32_t shift = g->shift - LEVEL_BITS; entry >= FIRST_BLOCK; shift -= LEVEL_BITS)
-		entry = g->block[entry - FIRST_BLOCK][address >> shift & (PARTS - 1)];
-	return entry;
+	unsigned mixed = 0;
+
+	UNROLL
+	for (unsigned k = 0; k < STEP; k++)
+		mixed |= (unsigned)(types[k] >= FIRST_BLOCK) << k;
+	for (; mixed; mixed &= mixed - 1) {
+		unsigned k = lowest_one(mixed);
+
+		types[k] = part_type(g, types[k], addresses[k] & limit);
+	}
 }
 
-// the OR of all addresses; `shift` is g->shift, a constant where this is compiled: a fifth
-static inline uint64_t look_up(const memtype_granules *g, const uint64_t *restrict addresses, size_t n,
-			       uint8_t *restrict types, uint32_t shift)
+#define CHUNK 512u /* addresses whose entries are found before any is followed: which are, no branch can foretell */
+
+// The types of CHUNK addresses, or fewer, which are OR-ed into *seen; how many steps had an entry that leads to a block.
+// `shift` is g->shift, a constant where this is compiled: a fifth.
+static inline unsigned look_up_chunk(const memtype_granules *g, const uint64_t *restrict addresses, size_t n,
+				     uint8_t *restrict types, uint32_t shift, uint64_t *seen)
 {
-	uint64_t limit = low_bits(g->maxphyaddr), seen = 0;
+	uint64_t limit = low_bits(g->maxphyaddr), all = 0;
+	uint16_t mixed[CHUNK / STEP + 1]; // where those steps begin
+	unsigned count = 0;
+	size_t i = 0;
+
+	for (; i + STEP <= n; i += STEP) {
+		unsigned entries = 0;
+
+		UNROLL
+		for (unsigned k = 0; k < STEP; k++) {
+			all |= addresses[i + k];
+			types[i + k] = g->top[(addresses[i + k] & limit) >> shift];
+			entries |= types[i + k];
+		}
+		mixed[count] = (uint16_t)i;
+		count += entries >= FIRST_BLOCK;
+	}
+	for (unsigned k = 0; k < count; k++)
+		follow(g, addresses + mixed[k], limit, types + mixed[k]);
+	for (; i < n; i++) {
+		all |= addresses[i];
+		types[i] = part_type(g, g->top[(addresses[i] & limit) >> shift], addresses[i] & limit);
+	}
+	*seen |= all;
+	return count;
+}
+
+// The same where nearly all entries lead to blocks, which a branch then does foretell; whether it was so.
+static inline int look_up_parts(const memtype_granules *g, const uint64_t *restrict addresses, size_t n,
+				uint8_t *restrict types, uint32_t shift, uint64_t *seen)
+{
+	uint64_t limit = low_bits(g->maxphyaddr), all = 0;
+	size_t mixed = 0;
 
 	for (size_t i = 0; i < n; i++) {
-		uint64_t address = addresses[i] & limit;
+		uint8_t entry = g->top[(addresses[i] & limit) >> shift];
 
-		seen |= addresses[i];
-		types[i] = part_type(g, g->top[address >> shift], address);
+		all |= addresses[i];
+		mixed += entry >= FIRST_BLOCK;
+		types[i] = part_type(g, entry, addresses[i] & limit);
+	}
+	*seen |= all;
+	return mixed > n - n / 8;
+}
+
+static inline uint64_t look_up(const memtype_granules *g, const uint64_t *addresses, size_t n, uint8_t *types, uint32_t shift)
+{
+	uint64_t seen = 0;
+	int parts = 0; // of the chunk before, and so most likely of the next
+
+	for (size_t i = 0; i < n; i += CHUNK) {
+		size_t some = n - i < CHUNK ? n - i : CHUNK;
+
+		if (parts)
+			parts = look_up_parts(g, addresses + i, some, types + i, shift, &seen);
+		else
+			parts = look_up_chunk(g, addresses + i, some, types + i, shift, &seen) == CHUNK / STEP;
 	}
 	return seen;
+}
+
+uint64_t look_up_granules(const memtype_granules *g, const uint64_t *addresses, size_t n, uint8_t *types)
+{
+	return g->shift == NARROW_SHIFT ? look_up(g, addresses, n, types, NARROW_SHIFT) :
+					  look_up(g, addresses, n, types, WIDE_SHIFT);
 }
 
 int memtype_granules_types(const memtype_granules *g, const uint64_t *addresses, size_t n, uint8_t *types,
 			   size_t *index)
 {
-	uint64_t limit = low_bits(g->maxphyaddr), seen;
+	uint64_t limit = low_bits(g->maxphyaddr);
 
 	if (n == 0)
 		return MEMTYPE_OK;
@@ -113,7 +176,7 @@ int memtype_granules_types(const memtype_granules *g, const uint64_t *addresses,
 		return MEMTYPE_EBUFFER;
 	if (n <= MEMTYPE_CHECKED_FIRST && or_words(addresses, n) > limit)
 		return refuse_word(addresses, 0, n, limit, index);
-	seen = g->shift == NARROW_SHIFT ? look_up(g, addresses, n, types, NARROW_SHIFT) :
-					  look_up(g, addresses, n, types, WIDE_SHIFT);
-	return seen > limit ? refuse_word(addresses, 0, n, limit, index) : MEMTYPE_OK;
+	if (look_up_granules(g, addresses, n, types) > limit)
+		return refuse_word(addresses, 0, n, limit, index);
+	return MEMTYPE_OK;
 }

@@ -56,9 +56,17 @@ struct kernels {
 		       uint64_t *words);
 	// the OR of all words
 	uint64_t (*or_words)(const uint64_t *words, size_t n);
+	// look_up_granules of t->granules; t->groups is 0 where the tables hold nothing else
+	uint64_t (*granules)(const memtype_tables *t, const uint64_t *addresses, size_t n, uint8_t *types);
 };
 
 extern const struct kernels portable_kernels, ssse3_kernels, avx2_kernels, avx512_kernels, neon_kernels;
+
+// types[i] of addresses[i], whose bits at and above MAXPHYADDR are ignored; the OR of all addresses
+uint64_t look_up_granules(const memtype_granules *g, const uint64_t *addresses, size_t n, uint8_t *types);
+
+// look_up_granules(t->granules): as `granules` of kernels
+uint64_t plain_granules(const memtype_tables *t, const uint64_t *addresses, size_t n, uint8_t *types);
 
 // `isa` is supported
 const struct kernels *kernels_of(uint32_t isa);

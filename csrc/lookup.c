@@ -1,19 +1,27 @@
 /* lookup.c - arrays of addresses, and pages in a row, to types: arguments checked, then the kernel of the set. */
 #include "kernels.h"
 
+uint64_t plain_granules(const memtype_tables *t, const uint64_t *addresses, size_t n, uint8_t *types)
+{
+	return look_up_granules(t->granules, addresses, n, types);
+}
+
 int memtype_types(const memtype_tables *t, const uint64_t *addresses, size_t n, uint8_t *types, size_t *index)
 {
 	uint64_t limit = low_bits(t->maxphyaddr);
 	uint8_t checked[MEMTYPE_CHECKED_FIRST];
 	int small = n <= sizeof(checked);
+	uint64_t seen;
 
-	if (t->granules)
-		return memtype_granules_types(t->granules, addresses, n, types, index);
 	if (n == 0)
 		return MEMTYPE_OK;
 	if (misfit_words(addresses, n, types, n))
 		return MEMTYPE_EBUFFER;
-	if (kernels_of(t->isa)->types(t, addresses, n, small ? checked : types) > limit)
+	if (t->granules)
+		seen = kernels_of(t->isa)->granules(t, addresses, n, small ? checked : types);
+	else
+		seen = kernels_of(t->isa)->types(t, addresses, n, small ? checked : types);
+	if (seen > limit)
 		return refuse_word(addresses, 0, n, limit, index);
 	if (small)
 		memcpy(types, checked, n);

@@ -86,9 +86,7 @@ _GRANULES = ffi.typeof("memtype_granules *")
 _SIZE = ffi.typeof("size_t *")
 _histogram = lib.memtype_histogram
 _ADDRESS = ffi.typeof("uintptr_t")
-_TYPES, _GRANULES_TYPES = (
-    int(ffi.cast(_ADDRESS, ffi.addressof(lib, function))) for function in ("memtype_types", "memtype_granules_types")
-)
+_TYPES = int(ffi.cast(_ADDRESS, ffi.addressof(lib, "memtype_types")))  # this core's: tests load others
 _quick = _load_quick()
 _pages, _resolve = _quick.pages, _quick.resolve
 _NOTHING = (None,)  # the handle of what keeps none
@@ -97,9 +95,10 @@ _UNFIT = ValueError, BufferError  # how an array says that it is not contiguous,
 # where 29 would pay, and 24.6 of 32, where 9 would (Zen 4).
 _MAPS_FOR = 16
 _LARGE_MAP = 1024  # segments; more than any masks without holes make
-# Groups of seven ranges from which on granules are faster than the set's tables: 0.63 ns an address against 2.3 for the
-# portable kernel's two ranges, 0.69, 0.77 and 0.75 for two, nine and nine groups of the others (Zen 5).
-_granules_from = {"portable": 1, "ssse3": 3, "avx2": 10, "avx512": 10, "neon": 3}[isa]
+# Groups of seven ranges from which on granules are faster than the set's tables: 0.70 ns an address against 2.3 for the
+# portable kernel's two ranges, 0.81 for three groups of SSSE3 and 0.73 for eight of AVX2; AVX-512's own 0.20 to 0.40
+# against 0.35 for four (Zen 4).
+_granules_from = {"portable": 1, "ssse3": 3, "avx2": 8, "avx512": 4, "neon": 3}[isa]
 _BUILD_FOR = 1 << 14  # addresses that pay for granules that are not kept: some 10 us
 _map_granules_from = 2 if isa == "portable" else 65  # segments: tables of a map have a group for each seven or so
 
@@ -156,12 +155,12 @@ def _ready(s: Registers) -> tuple[Any, ...]:
         made = _of_fewer_groups(made, mtrrs)
     if made.groups >= _granules_from:
         made = _with_granules(made, mtrrs)
-    return _keep(s, (_READY, held[1], made, _looked_up(_TYPES, made)))
+    return _keep(s, (_READY, held[1], made, _looked_up(made)))
 
 
-def _looked_up(function: int, made: Any) -> Any:
-    """`made` as short ways look addresses up in it, by the core's function at that address."""
-    return _quick.tables(function, int(ffi.cast(_ADDRESS, made)), made)
+def _looked_up(made: Any) -> Any:
+    """Tables as short ways look addresses up in them."""
+    return _quick.tables(_TYPES, int(ffi.cast(_ADDRESS, made)), made)
 
 
 def _of_fewer_groups(made: Any, mtrrs: Any) -> Any:
@@ -183,7 +182,12 @@ def _with_granules(made: Any, mtrrs: Any) -> Any:
     if granules is None:
         return made
     made.granules = granules
-    return ffi.gc(made, lambda _, kept=granules: None)  # they live as long as the tables
+    return _keeping(made, granules)
+
+
+def _keeping(made: Any, granules: Any) -> Any:
+    """The tables; the granules live as long."""
+    return ffi.gc(made, lambda _, kept=granules: None)
 
 
 def _granules(bases: Any, kinds: Any, count: int, maxphyaddr: int) -> Any:
@@ -364,17 +368,24 @@ def map_types_at_once(found: Map, addresses: Any, out: Any) -> arrays.U8Array | 
 def _ready_map(found: Map) -> Any:
     """What looks addresses up in a map, for the map to keep."""
     pointers = _pointers(*found.as_arrays())
-    granules, made = None, _map_tables(*pointers, found.maxphyaddr)
+    made = _map_tables(*pointers, found.maxphyaddr)
     if made is None or made.groups >= _granules_from:
-        granules = _granules(*pointers, found.maxphyaddr)
-    if granules is not None:
-        ready = _looked_up(_GRANULES_TYPES, granules)
-    else:
-        ready = _SEARCHED if made is None else _looked_up(_TYPES, made)
+        made = _granule_tables(*pointers, found.maxphyaddr) or made
+    ready = _SEARCHED if made is None else _looked_up(made)
     held = found._held
     own = held[0] is _unpack_struct or held[0] is _unpack_lists
     _keep(found, (*held[:3], ready) if own else (_unpack_lists, None, None, ready))
     return ready
+
+
+def _granule_tables(bases: Any, kinds: Any, count: int, maxphyaddr: int) -> Any:
+    """Tables that hold a map's granules alone, enough for `types`; None where it has none."""
+    granules = _granules(bases, kinds, count, maxphyaddr)
+    if granules is None:
+        return None
+    made = _new(_TABLES)
+    made.isa, made.maxphyaddr, made.groups, made.granules = _isa, maxphyaddr, 0, granules
+    return _keeping(made, granules)
 
 
 def _map_tables(bases: Any, kinds: Any, count: int, maxphyaddr: int) -> Any:
@@ -443,11 +454,11 @@ def map_types(
 ) -> None:
     """The types that a map's segments give the addresses; errors are those of `types`."""
     index, pointers = ffi.new(_SIZE), _pointers(bases, kinds)
-    given, written, granules = _in(addresses), _out(out), None
+    given, written, made = _in(addresses), _out(out), None
     if addresses.size >= _BUILD_FOR and bases.size >= _map_granules_from:
-        granules = _granules(*pointers, maxphyaddr)
-    if granules:
-        status = lib.memtype_granules_types(granules, given, addresses.size, written, index)
+        made = _granule_tables(*pointers, maxphyaddr)
+    if made:
+        status = lib.memtype_types(made, given, addresses.size, written, index)
     else:
         status = lib.memtype_map_types(*pointers, maxphyaddr, _isa, given, addresses.size, written, index)
     if _fit(status):

@@ -74,6 +74,41 @@ def test_maps_of_any_grain(width: int) -> None:
         assert np.array_equal(ask(granules, addresses), kinds[np.searchsorted(bases, addresses, "right") - 1])
 
 
+def ask_tables(isa: str, granules: Any, width: int, addresses: Any) -> Any:
+    """Tables that hold granules alone, as those of maps of many segments."""
+    made, out = ffi.new("memtype_tables *"), np.full(addresses.size, 0xEE, np.uint8)
+    made.isa, made.maxphyaddr, made.granules = native._ISAS[isa], width, granules
+    assert lib.memtype_types(made, native._in(addresses), addresses.size, native._out(out), ffi.NULL) == lib.MEMTYPE_OK
+    return out
+
+
+@pytest.mark.parametrize("isa", native.isas())
+def test_many_addresses_by_every_set(isa: str) -> None:
+    """Few and many rows of 128 granules of several types; from no address to nearly all in mixed granules."""
+    for seed, width in enumerate((32, 36, 37, 38, 44, 45, 46, 46, 46, 47, 52)):
+        rng = np.random.default_rng(seed)
+        for grain, count in ((37, 9), (37, 500), (30, 5), (30, 40), (30, 400), (27, 90), (21, 30), (12, 20)):
+            top = min(width, grain + 9 if seed % 2 else width)
+            bases = np.unique(rng.integers(0, 1 << max(top - grain, 1), count, np.uint64) << np.uint64(grain))
+            bases = np.unique(np.append(bases[bases < 1 << width], np.uint64(0)))
+            kinds = rng.integers(0, 12, bases.size).astype(np.uint8)
+            granules = build(bases, kinds, width)
+            if granules is None:
+                continue
+            given = rng.integers(0, 1 << (top if rng.integers(2) else width), 8192 + int(rng.integers(1100)), np.uint64)
+            given[: 4 * bases.size] = np.resize(edges(bases, width), 4 * bases.size)[: given.size]
+            want = kinds[np.searchsorted(bases, given, "right") - 1]
+            assert np.array_equal(ask_tables(isa, granules, width, given), want), (width, grain, count)
+
+
+def test_outputs_beyond_the_caches() -> None:
+    bases, kinds = CROWDED.map.as_arrays()
+    granules, given = build(bases, kinds, 46), scattered(CROWDED, 1, (1 << 21) + 100)
+    want = kinds[np.searchsorted(bases, given, "right") - 1]
+    for start in (0, 3):
+        assert np.array_equal(ask_tables(native.isas()[-1], granules, 46, given[start:]), want[start:])
+
+
 def test_what_does_not_fit_is_refused() -> None:
     kinds = np.zeros(2, np.uint8)
     assert build(np.array([0, 0x1800], np.uint64), kinds, 40) is None  # an edge inside a page

@@ -1,0 +1,23 @@
+/* granules.h - the layout of memtype_granules, for whoever reads them (private; granules.c explains). */
+#ifndef MEMTYPE_GRANULES_H
+#define MEMTYPE_GRANULES_H
+
+#include "kernels.h"
+
+#define FIRST_BLOCK 16u /* entries below are types */
+#define NARROW 46u      /* bits of an address of which a byte for each GiB fits `top` */
+#define NARROW_SHIFT 30u
+#define LEVEL_BITS 9u
+#define WIDE_SHIFT (NARROW_SHIFT + LEVEL_BITS)
+#define PARTS (1u << LEVEL_BITS)
+#define BLOCKS (sizeof(((memtype_granules *)0)->block) / PARTS)
+
+// What an entry of the top table leads to, one level after the other.
+static inline uint8_t part_type(const memtype_granules *g, uint8_t entry, uint64_t address)
+{
+	for (uint32_t shift = g->shift - LEVEL_BITS; entry >= FIRST_BLOCK; shift -= LEVEL_BITS)
+		entry = g->block[entry - FIRST_BLOCK][address >> shift & (PARTS - 1)];
+	return entry;
+}
+
+#endif
