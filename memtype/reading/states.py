@@ -139,7 +139,7 @@ class _Current:
     first: dict[str, object] = field(default_factory=dict)  # of each kind, the key that was told first
     count: dict[str, int] = field(default_factory=dict)
     copies: list[Telling] = field(default_factory=list)  # what was told again in the same words
-    before: int = -1  # place of the last telling above the copies
+    before: dict[str, int] = field(default_factory=dict)  # of each kind, place of the last telling above the copies
     last: tuple[int, str, object] = (-1, "", "")  # the last telling: place, kind, key
 
     def put(self, telling: Telling) -> None:
@@ -152,7 +152,7 @@ class _Current:
             self.copies.append(telling)
             return
         if not self.copies:
-            self.before = telling.place
+            self.before[telling.kind] = telling.place
 
     def restart(self, telling: Telling, lines: Sequence[str]) -> Telling | None:
         """The telling that a new state begins with, if this one shows that there is one."""
@@ -171,7 +171,7 @@ class _Current:
         if words is None and not copied:
             return None
         begins = self.copies[0] if self.copies else telling
-        apart = begins.place > self.before + 1  # a heading, a blank line, something else between
+        apart = begins.place > self.before.get(begins.kind, -2) + 1  # a heading, a blank line, something else between
         anew = begins.key == self.first.get(begins.kind) and self.count[begins.kind] > 1
         if again:  # a whole list once more, which may be shorter than the first
             return begins if begins is telling and apart and anew and begins.kind != "ram" else None

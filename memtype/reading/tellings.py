@@ -19,7 +19,10 @@ from memtype.reading.text import Text
 
 BOOT = later(r"\s*Linux version (\S+)")
 
-_WORDS = words("linux version", "mtrr", "e820", "base", "msr", "0x", "cpu", "core", "proc", pattern=r"reg\d")
+_WORDS = words(
+    "linux version", "mtrr", "e820", "base", "msr", "0x", "cpu", "core", "proc", "tom2", "pat", "vendor",
+    "address size", pattern=r"reg\d",
+)  # fmt: skip
 _BOOTS_ON = later(r"Command line:|BIOS-|e820|x86/fpu|KERNEL supported|MTRR|DMI")
 _KINDS = (  # of what a log tells: by which words, and under which key
     ("log", r"MTRR (default type):\s*[a-z?]"),
@@ -30,8 +33,12 @@ _KINDS = (  # of what a log tells: by which words, and under which key
     ("log", r"(MTRR map): \d+ entries"),
     ("ram", r"(?:BIOS-e820|efi-e820):\s+(?:\[mem )?(?:0x)?([0-9a-f]+)"),
     ("proc", r"reg(\d{1,3})\s*:\s*base\s*="),
+    ("pat", r"(?:x86/)?(?:mm/)?PAT:?\s+(configuration)\s+\[0-7\]:"),
+    ("pat", r"(?:x86\s+)?PAT enabled: cpu (\d+), old"),
+    ("trim", r"WARNING: BIOS bug: CPU MTRRs don't cover all of memory, (losing) \d"),
 )
 _LOG = later(rf"\s*(?:{'|'.join(pattern for _, pattern in _KINDS)})", re.I)
+_PROCESSOR = later(r"\s*(?:(address sizes?)\s*:\s*(\d+) bits phys|(vendor[_ ]id)\s*:\s*(\w+))", re.I)
 _COMMAND = later(r"(?:^|[\s$#>])rdmsr((?:\s+-\w+(?:\s+\d+(?=\s))?)*\s+(?:0x[0-9a-f]+|\d+))\s*(?:[|;#].*)?$", re.I)
 _WRITE = later(r"(?:^|[\s$#>])wrmsr((?:\s+-\w+(?:\s+\d+(?=\s))?)*\s+(?:0x[0-9a-f]+|\d+))\s+\w", re.I)
 _CPU = later(r"(?:^|[\s\[(])(?:v?cpu|core|processor|thread|lcpu)(?:\s*[#:])?\s*(\d{1,6})\b", re.I)
@@ -152,6 +159,9 @@ def _all(text: Text, families: Sequence[Tells], owned: Mapping[int, Sequence[Tel
             yield Telling(place, "boot", "boot", "")
         elif found := _log(line):
             yield Telling(place, stream + found[0], found[1], said)
+        elif processor := _PROCESSOR.match(line):  # /proc/cpuinfo and lscpu word it differently
+            what = "width" if processor[1] else "vendor"
+            yield Telling(place, "processor", what, (processor[2] or processor[4]).lower())
         elif "rdmsr" in lower and (command := _COMMAND.search(line)):
             yield Telling(place, _MSR, ("rdmsr", *command[1].split()), f"line {place}")  # its answer stands below
         elif "wrmsr" in lower and (command := _WRITE.search(line)):

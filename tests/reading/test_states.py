@@ -147,3 +147,59 @@ def test_a_text_of_several_states_answers_what_all_of_them_have(one, other, addr
     else:
         assert {answer.type for answer in answers} == {found.type}
     assert told.types([address])[0] == found.type
+
+
+DEFAULT = "MTRR default type: uncachable\n"
+COUNTS = "MTRR map: 6 entries (3 fixed + 3 variable; max 23), built from 10 variable MTRRs\n"
+FRAGMENTS = {  # of two logs without a boot line
+    "PAT": ("x86/PAT: Configuration [0-7]: WB  WC  UC- UC  WB  WP  UC- WT\n",
+            "x86/PAT: Configuration [0-7]: WB  WC  UC- UC  WB  WC  UC- UC\n"),
+    "PAT of old": ("x86 PAT enabled: cpu 0, old 0x7040600070406, new 0x7010600070106\n",
+                   "x86 PAT enabled: cpu 0, old 0x7040600070406, new 0x7040600070106\n"),
+    "losing": ("WARNING: BIOS bug: CPU MTRRs don't cover all of memory, losing 64MB of RAM.\n",
+               "WARNING: BIOS bug: CPU MTRRs don't cover all of memory, losing 128MB of RAM.\n"),
+    "width": (f"address sizes\t: 39 bits physical, 48 bits virtual\n{DEFAULT}",
+              f"address sizes\t: 46 bits physical, 48 bits virtual\n{DEFAULT}"),
+    "vendor": (f"vendor_id\t: GenuineIntel\n{DEFAULT}", f"vendor_id\t: AuthenticAMD\n{DEFAULT}"),
+    "RAM": ("BIOS-e820: [mem 0x0000000000000000-0x000000000009ffff] usable\n"
+            "BIOS-e820: [mem 0x0000000000100000-0x000000007fffffff] usable\n",
+            "BIOS-e820: [mem 0x0000000000000000-0x000000000009ffff] usable\n"
+            "BIOS-e820: [mem 0x0000000000100000-0x000000003fffffff] usable\n"),
+    "counts": (COUNTS, COUNTS.replace("6 entries (3 fixed + 3", "5 entries (3 fixed + 2")),
+    "default": (DEFAULT, DEFAULT.replace("uncachable", "write-back")),
+    "TOM2": (f"{DEFAULT}TOM2: 0000000180000000 aka 6144M\n", f"{DEFAULT}TOM2: 0000000280000000 aka 10240M\n"),
+    "switch": (f"{DEFAULT}MTRR variable ranges enabled:\n", f"{DEFAULT}MTRR variable ranges disabled:\n"),
+}  # fmt: skip
+
+
+def told_of(machine: mt.Machine) -> tuple[object, ...]:
+    return machine.cpus, machine.e820, machine.width, machine.vendor, machine.facts
+
+
+@pytest.mark.parametrize("name", FRAGMENTS)
+@pytest.mark.parametrize("between", ["\n", "and the other machine says\n"])
+def test_fragments_of_two_logs_are_two_states(name, between):
+    one, other = FRAGMENTS[name]
+    states = mt.parse(one + between + other).states
+    assert [told_of(state) for state in states] == [told_of(mt.parse(text)) for text in (one + between, other)]
+    assert [state.line for state in states] == [1, one.count("\n") + 2]
+
+
+@pytest.mark.parametrize("name", FRAGMENTS)
+def test_fragments_next_to_each_other_choose_none(name):
+    """Two states, a refusal by line, or a register that is not told, and a note that names both lines."""
+    one, other = FRAGMENTS[name]
+    try:
+        machine = mt.parse(one + other, "t")
+    except ParseError as error:
+        assert str(error).startswith("t:2: ")
+        return
+    if len(machine.states) == 1:
+        assert any("line 1 and line 2 tell IA32_MTRR_DEF_TYPE differently" in note for note in machine.notes)
+        assert machine.at(1 << 32).type is mt.MemoryType.NOT_TOLD
+
+
+def test_programs_word_a_processor_differently_and_mean_one():
+    text = "address sizes\t: 39 bits physical, 48 bits virtual\nVendor ID:  GenuineIntel\n" + DEFAULT
+    again = "Vendor ID:               GenuineIntel\nAddress sizes:    39 bits physical, 48 bits virtual\n"
+    assert len(mt.parse(text + "\n" + again + "0x277 0x0007040600070406\n").states) == 1

@@ -100,10 +100,6 @@ def boots(text: str, source: str) -> list[Boot]:
         if version and (current.kernel or current.worth):
             current = Boot(source)
             found.append(current)
-        elif "MTRR default type:" in line and current.listing.default is not None:
-            current = Boot(source)
-            current.kernel = found[-1].kernel
-            found.append(current)
         if version:
             current.kernel = version[1]
         current.take(number, line)

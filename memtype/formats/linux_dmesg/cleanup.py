@@ -57,7 +57,11 @@ class Cleanup:
         elif _NOT_FOUND.match(line):
             self.result = "not_found"
         elif found := _LOSING.match(line):
-            self.losing = int(found[1])
+            losing = int(found[1])
+            if self.losing not in (None, losing):
+                told = f"losing {self.losing}MB and losing {losing}MB of RAM: one kernel says it once"
+                raise ParseError(f"{self.source}:{number}: {told}")
+            self.losing = losing
         elif not _BLANK.match(line):  # it belongs here, yet tells nothing that the registers do not
             return False
         return True

@@ -13,7 +13,7 @@ from memtype.machine import Cpu, Machine
 from memtype.memory_map import MemoryMap
 from memtype.mtrr import infer_maxphyaddr
 from memtype.reading.notes import differed, not_told, settled
-from memtype.reading.registers import Listing, def_type
+from memtype.reading.registers import Listing, contradictions, def_type
 from memtype.reading.values import type_register
 from memtype.told import Range, Register, Registers, Width, pair_numbers
 from memtype.types import MemoryType
@@ -101,6 +101,7 @@ class Reading:
         held |= listing.fixed_registers() | self._tom2()
         for n, pair in listing.variable.items():
             held |= dict(zip(pair_numbers(n), pair, strict=True))
+        self.notes += contradictions({0: held})
         return Registers(held, self._borrowed(), width, vendor, **self._list().fields())
 
     def _def_type(self) -> dict[int, Register]:

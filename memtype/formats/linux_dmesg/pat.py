@@ -32,7 +32,13 @@ class PatLine:
 
     def take(self, number: int, line: str) -> bool:
         """Read one bare line; False where it is none of these."""
-        where = f"{self.source}:{number}"
+        where, before = f"{self.source}:{number}", self.pat
+        taken = self._take(line, where)
+        if before not in (None, self.pat):
+            raise ParseError(f"{where}: the PAT is told twice, with different values")
+        return taken
+
+    def _take(self, line: str, where: str) -> bool:
         if found := _CELLS.match(line):
             self._cells(found[1].split(), where)
         elif found := _ENABLED.match(line):

@@ -9,7 +9,7 @@ from memtype import rules
 from memtype.errors import ParseError
 from memtype.reading import values
 from memtype.reading.patterns import later
-from memtype.reading.registers import bytes_registers
+from memtype.reading.registers import bytes_registers, put
 from memtype.reading.values import decimal, type_register
 from memtype.told import ALL, NOTHING, Register
 
@@ -84,7 +84,8 @@ class Listing:
 
     def _head(self, line: str, number: int) -> bool:
         if found := _DEFAULT.match(line):
-            self.default = type_register(found[1].lower(), self.source, number)
+            kind = type_register(found[1].lower(), self.source, number)
+            self.default = kind if self.default is None else self.default.beside(kind)
         elif found := _FIXED_HEAD.match(line):
             self.fixed_on = found[1].lower() == "en"
         elif found := _VARIABLE_HEAD.match(line):
@@ -114,15 +115,20 @@ class Listing:
             off = Register(0, rules.MASK_VALID, number)  # V = 0 is all that is told
             self._put(found[1], (NOTHING, off), f"{self.source}:{number}")
         elif found := _TOM2.match(line):
-            self.tom2 = values.number(found[1], self.source, number, "TOM2")
-            self.tom2_line = number
+            tom2 = values.number(found[1], self.source, number, "TOM2")
+            if self.tom2 not in (None, tom2):
+                raise ParseError(f"{self.source}:{number}: TOM2 is told twice, with different values")
+            self.tom2, self.tom2_line = tom2, number
         else:
             return False
         return True
 
     def _newer(self, line: str, where: str) -> bool:
         if found := _COUNTS.match(line):
-            self.counts = {name: decimal(word, where, name, 1 << 32) for name, word in zip(COUNTS, found.groups())}
+            counts = {name: decimal(word, where, name, 1 << 32) for name, word in zip(COUNTS, found.groups())}
+            if self.counts not in ({}, counts):
+                raise ParseError(f"{where}: the map's counts are told twice, with different values")
+            self.counts = counts
             self.open = False
         elif self.counts and (found := _MAP.match(line)):
             base, last = (values.number(word, where, 0, "address") for word in found.groups()[1:3])
@@ -139,7 +145,8 @@ class Listing:
         if size != last - first + 1:
             where = f"{self.source}:{kind.line}"
             raise ParseError(f"{where}: {first:05X}-{last:05X} does not fall on the fixed ranges")
-        self.fixed.update(dict.fromkeys(slots, kind))
+        for slot in slots:
+            put(self.fixed, slot, kind)
 
     def _variable(self, found: re.Match[str], number: int) -> None:
         base = values.number(found[2] or found[3], self.source, number, "base")
