@@ -27,7 +27,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent / "mutation"))
 
 import pytest
-from covering import ROOT, TARGETS, TOO_LONG, Covered, Readers, bound_names, covering, modules
+from covering import ROOMS, ROOT, TARGETS, TOO_LONG, Covered, Readers, bound_names, covering, modules
 from operators import changes
 from warm import HUNG, KILLED, SURVIVED, UNSEEN, Collected, Judge, Mutant, anew
 
@@ -123,13 +123,15 @@ def main() -> int:
     add("--sample", type=int, metavar="N", help="this many mutants, chosen at random")
     add("--seed", type=int, default=0, metavar="N", help="of the sample")
     add("--scope", metavar="NAME", help="only functions whose name has this")
+    add("--tests", action="append", metavar="ROOM", help=f"tests of this room, and examples; all: {' '.join(ROOMS)}")
     add("--again", action="store_true", help="only what the last run left")
     add("--jobs", type=int, default=2, metavar="N")
     add("--budget", type=float, default=30.0, metavar="SECONDS", help="of tests that one mutant meets (default: 30)")
     add("--map", type=Path, default=Path(tempfile.gettempdir()) / "memtype-mutants", metavar="FOLDER")
     args = parser.parse_args()
     os.environ["MEMTYPE_BACKEND"] = "python"  # the C core has its own mutants
-    mutants = made(modules(args.module or TARGETS), covering(args.map, args.jobs))
+    covered = covering(args.map, args.tests or ROOMS, args.jobs)
+    mutants = made(modules(args.module or TARGETS), covered)
     last = args.map / "last.json"
     if args.again:
         left = set(json.loads(last.read_text()))
@@ -150,7 +152,7 @@ def main() -> int:
             rate = sum(count.values()) / (time.monotonic() - began)
             print(f"{sum(count.values())} of {len(mutants)}, {rate:.1f}/s: {dict(count)}", flush=True)
 
-    judge = Judge(covering(args.map, args.jobs).seconds, args.budget, jobs=args.jobs, say=say)
+    judge = Judge(covered.seconds, args.budget, jobs=args.jobs, say=say)
     run(mutants, judge)
     print(f"\n{len(mutants)} mutants in {time.monotonic() - began:.0f} s")
     unnamed = report(mutants, known)

@@ -27,6 +27,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 IMPORT = "import"
+EXAMPLES = "memtype"  # examples in docstrings are tests too
 # Rooms whose tests answer for the modules that are mutated. The others (plots, jobs on files, packages) take minutes
 # and see the rules only through these.
 ROOMS = ("kvm", "formats", "reading", "effective", "views", "hypervisors", "mtrr", "vectors", "embed", "emit",
@@ -70,6 +71,11 @@ def test_files() -> list[str]:
     return [str(path.relative_to(ROOT)) for path in [*examples, *tests]]
 
 
+def room_of(name: str) -> str:
+    """The folder of a file of tests; of a module with examples the package."""
+    return EXAMPLES if name.startswith(EXAMPLES) else name.split("/")[1]
+
+
 def modules(wanted: Iterable[str] = TARGETS) -> list[str]:
     """The files of these modules and folders."""
     found: list[Path] = []
@@ -79,11 +85,12 @@ def modules(wanted: Iterable[str] = TARGETS) -> list[str]:
     return [str(path.relative_to(ROOT)) for path in found]
 
 
-def covering(folder: Path, jobs: int = 2, say: Any = print) -> Covered:
-    """The map of the tree as it is; what `folder` does not hold yet is run, `jobs` files at a time."""
+def covering(folder: Path, rooms: Iterable[str] = ROOMS, jobs: int = 2, say: Any = print) -> Covered:
+    """The map of the tree as it is; what `folder` does not hold yet is run, `jobs` rooms at a time."""
     package = _hash(ROOT / name for name in modules())
     helpers = _hash((ROOT / "tests").glob("*.py"))
-    files = {name: folder / f"{_hash([ROOT / name])}-{package}-{helpers}.covered" for name in test_files()}
+    wanted = [name for name in test_files() if room_of(name) in {*rooms, EXAMPLES}]
+    files = {name: folder / f"{_hash([ROOT / name])}-{package}-{helpers}.covered" for name in wanted}
     folder.mkdir(parents=True, exist_ok=True)
     missing = [name for name, path in files.items() if not path.exists()]
     began = time.monotonic()
@@ -98,13 +105,13 @@ def covering(folder: Path, jobs: int = 2, say: Any = print) -> Covered:
 
     by_room = defaultdict[str, list[str]](list)
     for name in missing:
-        by_room["memtype" if name.startswith("memtype") else name.split("/")[1]].append(name)
+        by_room[room_of(name)].append(name)
     with ThreadPoolExecutor(jobs) as pool:
         list(pool.map(run, by_room.values()))
     found = Covered()
     for path in files.values():
         with path.open("rb") as file:
-            found.add(pickle.load(file))
+            found.add(Covered(*pickle.load(file)))
     return found
 
 
@@ -186,7 +193,8 @@ def _main(targets: dict[str, Path]) -> None:
                     covered.lines[file, line].add(test)
     for name, target in targets.items():
         scratch = target.with_suffix(".part")
-        scratch.write_bytes(pickle.dumps(found[name]))
+        held = found[name]
+        scratch.write_bytes(pickle.dumps((held.seconds, dict(held.lines), held.imported)))
         scratch.rename(target)
 
 
