@@ -14,8 +14,18 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-import memtype as mt
-from memtype.errors import MemtypeError
+if __name__ == "__main__" and "--without-atheris" not in sys.argv:
+    import atheris
+
+    with atheris.instrument_imports(include=["memtype"]):  # the readers alone: numpy's branches tell nothing of a text
+        import memtype as mt
+        from memtype import formats
+        from memtype.errors import MemtypeError
+
+        formats.families()
+else:
+    import memtype as mt
+    from memtype.errors import MemtypeError
 
 DATA = Path(__file__).resolve().parents[1] / "data"
 PLACES = (0, 0x9FFFF, 0xA0000, 0xFFFFF, 1 << 20, 0x7FFFFFFF, 0x80000000, 0xE0000000, 0xFFFFFFFF, 1 << 32)
@@ -84,9 +94,6 @@ def main() -> None:
     if sys.argv[1:2] == ["--without-atheris"]:
         without_atheris(int(sys.argv[2]), int(sys.argv[3]) if len(sys.argv) > 3 else 1)
         return
-    import atheris
-
-    atheris.instrument_all()
     words = [word for word in sys.argv[1:] if not word.startswith("-")]
     if words:  # the first folder is where libFuzzer keeps what it finds; it begins with our samples
         folder = Path(words[0])
