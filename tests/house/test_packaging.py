@@ -31,10 +31,12 @@ def sdist(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return next(out.glob("*.tar.gz"))
 
 
+OFFLINE = ("--no-index", "--no-build-isolation", "--no-deps")  # the build's tools are here: the check extra has them
+
+
 def wheel(sdist: Path, out: Path, switch: str, **environment: str) -> Path:
-    built = run(
-        sys.executable, "-m", "pip", "wheel", "--no-deps", "-w", out, sdist, MEMTYPE_NATIVE=switch, **environment
-    )
+    command = (sys.executable, "-m", "pip", "wheel", *OFFLINE, "-w", out, sdist)
+    built = run(*command, MEMTYPE_NATIVE=switch, **environment)
     assert built.returncode == 0, built.stderr
     return next(out.glob("*.whl"))
 
@@ -146,12 +148,12 @@ def test_an_editable_install_is_seen_by_type_checkers(sdist: Path, tmp_path: Pat
 
 
 def test_require_without_a_compiler_fails_loudly(sdist: Path, tmp_path: Path) -> None:
-    command = (sys.executable, "-m", "pip", "wheel", "--no-deps", "-w", tmp_path, sdist)
+    command = (sys.executable, "-m", "pip", "wheel", *OFFLINE, "-w", tmp_path, sdist)
     assert run(*command, MEMTYPE_NATIVE="require", CC="/nonexistent/cc").returncode != 0
     assert not list(tmp_path.glob("*.whl"))
 
 
 def test_a_misspelt_switch_is_refused(sdist: Path, tmp_path: Path) -> None:
-    built = run(sys.executable, "-m", "pip", "wheel", "--no-deps", "-w", tmp_path, sdist, MEMTYPE_NATIVE="yes")
+    built = run(sys.executable, "-m", "pip", "wheel", *OFFLINE, "-w", tmp_path, sdist, MEMTYPE_NATIVE="yes")
     assert built.returncode != 0
     assert "MEMTYPE_NATIVE=yes: not one of auto, require, off" in built.stdout + built.stderr
