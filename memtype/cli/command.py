@@ -9,7 +9,7 @@ import sys
 import textwrap
 from typing import Any
 
-from memtype.cli import layout, output, verbs
+from memtype.cli import layout, output, shared, verbs
 from memtype.errors import BackendUnavailable, InputError, LiveReadRefused, MemtypeError
 
 _COLUMNS = 80
@@ -61,7 +61,12 @@ def _answer(words: list[str]) -> int:
     args.bare = not words
     layout.choose(args)
     args.json = getattr(args, "json", False) or layout.style.form is not None
-    status: int = module.run(args)
+    try:
+        status: int = module.run(args)
+    except shared.SeveralStatesError as error:
+        if verb not in shared.VERBS:
+            raise
+        status = shared.answer(module.run, args, error)
     return status
 
 

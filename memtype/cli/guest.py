@@ -56,7 +56,7 @@ def _modes(text: str) -> str:
 
 def guest_machine(args: argparse.Namespace, source: str | None) -> Machine | None:
     """The dump of the guest's registers; None where none is given (then the guest is as KVM creates it)."""
-    if source is None and (args.mtrr is not None or not _piped()):
+    if source is None and (args.mtrr is not None or (getattr(args, "read", None) is None and not _piped())):
         return None
     return input.read_machine(source, args)
 

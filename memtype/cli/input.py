@@ -8,6 +8,7 @@ import sys
 from dataclasses import replace
 
 from memtype.cli import output
+from memtype.cli.shared import SeveralStatesError
 from memtype.errors import InputError
 from memtype.machine import Machine
 from memtype.reading.notes import settled
@@ -62,17 +63,20 @@ def read_machine(source: str | None, args: argparse.Namespace | None = None, sev
 
     Raises
     ------
+    SeveralStatesError
+        For a text of several states where none was chosen.
     InputError
-        For a text of several states where none was chosen, and for a choice that it does not have.
+        For a choice that it does not have.
     LiveReadRefused
         Without input, where this host does not tell its memory types.
     """
     from memtype import host
 
+    read = getattr(args, "read", None)
     if source is None and piped():
         source = "-"
-    machine = host.load_or_host(source, getattr(args, "bare", False))
-    if source is None:
+    machine = host.load_or_host(source, getattr(args, "bare", False)) if read is None else read
+    if source is None and read is None:
         output.notes([f"no input: shown is {machine.source}"])
     return machine if args is None else supplied(_chosen(machine, args, several), args)
 
@@ -83,7 +87,8 @@ def _chosen(machine: Machine, args: argparse.Namespace, several: bool) -> Machin
     if number is None:
         if several or len(machine.states) == 1:
             return machine
-        raise InputError(f"{machine.source}: {states_text(machine)}: --state chooses one")
+        text = f"{machine.source}: {states_text(machine)}: --state chooses one"
+        raise SeveralStatesError(text, machine)
     if not 1 <= number <= len(machine.states):
         raise InputError(f"--state {number}: {machine.source} has states 1 to {len(machine.states)}")
     chosen: Machine = replace(machine.states[number - 1], source=machine.source)

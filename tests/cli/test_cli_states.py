@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -47,7 +49,15 @@ def test_diff_of_one_file_compares_its_states(dump, tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    "verb", ["at 0xd8000000", "check", "want wc --at 0xd8000000", "pages", "plan", "show --emit c"]
+    "verb",
+    [
+        "at 0xd8000000",
+        "check --ram 0xd0000000+256M",
+        "want wc --at 0xd8000000",
+        "pages",
+        "plan",
+        "show --emit c",
+    ],
 )
 def test_other_verbs_ask_which(verb, dump, capsys):
     assert main([*verb.split(), dump]) == 2
@@ -63,3 +73,21 @@ def test_the_chosen_state_answers(dump, capsys):
     for number in ("0", "3", "-1"):
         assert main(["at", "0xd8000000", "--state", number, dump]) == 2
         assert "has states 1 to 2" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("verb", ["at 0x40000000", "at 0xd0000000-0xd0ffffff", "at --json 0xd0000000", "check",
+                                  "want wc --at 0xd0000000", "pte 0x80000000d000017b", "kvm --kernel 6.4"])  # fmt: skip
+def test_an_answer_that_all_states_share_is_an_answer(verb, dump, tmp_path, capsys):
+    status = main([*verb.split(), dump])
+    answer = capsys.readouterr()
+    assert status in (0, 1) and "the same in all 2 states" in answer.err
+    for number in "12":
+        assert main([*verb.split(), "--state", number, dump]) == status
+        assert capsys.readouterr().out == answer.out
+
+
+def test_a_pipe_of_several_states_is_read_once(dump):
+    for words, status in (("at 0x40000000", 0), ("at 0xd8000000", 2)):
+        done = subprocess.run([sys.executable, "-m", "memtype", *words.split(), "-"], input=TEXT, text=True,
+                              capture_output=True)  # fmt: skip
+        assert done.returncode == status, done.stderr
