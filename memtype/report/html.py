@@ -68,5 +68,5 @@ pre{background:var(--well);padding:.8rem;overflow-x:auto;white-space:pre-wrap;ov
 font:700 13px/1.5 ui-monospace,monospace;-webkit-print-color-adjust:exact;print-color-adjust:exact}
 svg{display:block;margin:.6rem 0;-webkit-print-color-adjust:exact;print-color-adjust:exact}
 @media print{:root{color-scheme:light;--ink:#000;--paper:#fff;--line:#bbb;--soft:#333;--well:#fff}
-body{max-width:none;padding:0;font-size:11px}code,pre{font-size:10px}tr,svg{break-inside:avoid}}
+body{max-width:none;padding:0;font-size:11px}code,pre{font-size:10px}tr,svg{break-inside:avoid}h2,h2+p{break-after:avoid}}
 """

@@ -122,7 +122,10 @@ def _compared(before: Machine, after: Machine) -> Safe:
         found = diff(before, after)
     except (InputError, ShatteredMapError) as error:
         return section("Before and after", paragraph(f"not compared: {error}"))
-    maps = [(name, _map(machine)) for name, machine in (("before", before), ("after", after))]
+    named = [
+        (f"{word}: {os.path.basename(each.source)}", each) for word, each in (("before", before), ("after", after))
+    ]
+    maps = [(name, _map(machine)) for name, machine in named]
     drawn = [(name, memory) for name, memory in maps if memory is not None]
     ram = usable(after)
     limit = 1 << max((memory.maxphyaddr for _, memory in drawn), default=0)
