@@ -219,6 +219,7 @@ def _proc_mtrr(machine: Machine) -> str:
         if mask & rules.MASK_VALID:
             start, size, kind = _span(n, base, mask, told.maxphyaddr)
             spans.append(f'echo "base=0x{start:x} size=0x{size:x} type={kind.linux_name}" > /proc/mtrr')
+    spans = list(dict.fromkeys(spans))  # a command once more takes no register: Linux counts a user
     def_type = told.register(rules.DEF_TYPE_MSR)
     unset = "not to be set here: the default type, E, FE, the fixed ranges"
     if def_type.told:

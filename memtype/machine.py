@@ -248,11 +248,11 @@ class Machine(Drawn):
         >>> from memtype import parse
         >>> machine = parse("reg00: base=0x080000000 ( 2048MB), size= 2048MB, count=1: write-combining")
         >>> str(machine.at(0x80000000)), machine.at(0x40000000).type
-        ('WC', <MemoryType.WB: 6>)
+        ('WC (no other variable range assumed)', <MemoryType.WB: 6>)
         >>> str(machine.at(0x40000000))
-        'WB (default type assumed: no range is write-back)'
+        'WB (default type assumed: no range is write-back; no other variable range assumed)'
         >>> print(machine.at(0x40000000, strict=True))
-        ? (UC, WC, WT, WP or WB): the default type is not told
+        ? (UC, WC, WT, WP or WB): the default type is not told; whether there are more variable ranges is not told
         """
         strict = arrays.flag(strict, "strict")
         if self.parts:

@@ -35,6 +35,7 @@ DEFAULT_MAXPHYADDR: Final = 46
 CPUID_ABSENT_MAXPHYADDR: Final = 36  # width when CPUID leaf 80000008H is absent (SDM 4.1.4)
 MAX_VARIABLE: Final = 255  # MTRRCAP.VCNT is eight bits (SDM 12.11.1)
 NUMBERED_PAIRS: Final = 40  # pairs that have MSR numbers: 0x200 up to the first fixed-range register, 0x250
+USUAL_PAIRS: Final = frozenset({8, 10})  # what processors have: AMD, VIA, Intel up to 2008 and guests 8, Intel since 10
 MAP_SEGMENT_LIMIT: Final = 65_536  # a map with more segments is refused
 DIAGRAM_NODE_LIMIT: Final = 1 << 18  # cases that masks with holes may make before only single pages are answered
 MAP_BLOCK_LIMIT: Final = 1 << 20  # ... and one whose masks denote more blocks than this is not even tried

@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import html
 import random
+import re
 from collections.abc import Callable
+
+from ways import WAYS
 
 PREFIXES = ("> ", "// ", "# ", "* ", "- ", "1. ", " AB> ", "| ", "[    0.000000] ", "Jun  2 15:53:16 host kernel: ")
 WRAP = 60
@@ -68,15 +71,85 @@ def blanks(text: str, rng: random.Random) -> str:
     return "\n".join(" ".join(line.split()) for line in text.split("\n"))
 
 
+def tail(text: str, rng: random.Random) -> str:
+    """The last lines alone: a capture that began late, a terminal that kept no more."""
+    lines = text.split("\n")
+    return "\n".join(lines[rng.randrange(len(lines)) :])
+
+
+def short_line(text: str, rng: random.Random) -> str:
+    """One line cut at the edge of a terminal."""
+    lines = text.split("\n")
+    n = rng.randrange(len(lines))
+    lines[n] = lines[n][: rng.randrange(len(lines[n]) + 1)]
+    return "\n".join(lines)
+
+
+def one_line(text: str, rng: random.Random) -> str:
+    """Two lines run into one."""
+    ends = [found.start() for found in re.finditer("\n", text)]
+    at = rng.choice(ends) if ends else len(text)
+    return text[:at] + text[at + 1 :]
+
+
+def again(text: str, rng: random.Random) -> str:
+    """One to three lines twice, the copy below or further down."""
+    lines = text.split("\n")
+    first = rng.randrange(len(lines))
+    copy = lines[first : first + rng.randrange(1, 4)]
+    at = first + len(copy) if rng.random() < 0.5 else rng.randrange(first + len(copy), len(lines) + 1)
+    return "\n".join(lines[:at] + copy + lines[at:])
+
+
+def swapped(text: str, rng: random.Random) -> str:
+    """Two neighbouring lines in the other order."""
+    lines = text.split("\n")
+    n = rng.randrange(max(len(lines) - 1, 1))
+    lines[n : n + 2] = lines[n : n + 2][::-1]
+    return "\n".join(lines)
+
+
+def merged(text: str, rng: random.Random) -> str:
+    """Two columns of one line run into one."""
+    gaps = [found.span() for found in re.finditer(r"(?<=\S)[ \t]+(?=\S)", text)]
+    begin, end = rng.choice(gaps) if gaps else (0, 0)
+    return text[:begin] + text[end:]
+
+
+def lost_digit(text: str, rng: random.Random) -> str:
+    """One digit of a long number gone."""
+    places = [n for found in _LONG_NUMBER.finditer(text) for n in range(*found.span())]
+    at = rng.choice(places) if places else len(text)
+    return text[:at] + text[at + 1 :]
+
+
+def travelled(text: str, rng: random.Random) -> str:
+    """Sent, quoted, put on a page (`ways`): nothing is lost."""
+    return WAYS[rng.choice(sorted(WAYS))](text)
+
+
+_LONG_NUMBER = re.compile(r"(?<=0x)[0-9a-fA-F]{8,}|(?<![0-9a-zA-Z])[0-9a-fA-F]{8,}(?![0-9a-zA-Z])")
+
 KINDS: dict[str, Callable[[str, random.Random], str]] = {
     "drop": drop_lines, "cut": cut_end, "head": cut_head, "prefix": prefix_all, "one prefix": prefix_one,
-    "wrap": wrap, "entities": entities, "br": breaks, "blanks": blanks,
+    "wrap": wrap, "entities": entities, "br": breaks, "blanks": blanks, "tail": tail, "short line": short_line,
+    "one line": one_line, "again": again, "swapped": swapped, "merged": merged, "digit": lost_digit,
+    "way": travelled,
 }  # fmt: skip
 
 
-def damaged(text: str, rng: random.Random, most: int = 2) -> tuple[str, list[str]]:
-    """The text after one to `most` damages, and which."""
-    names = [rng.choice(list(KINDS)) for _ in range(rng.randrange(1, most + 1))]
+def mixed(text: str, other: str, rng: random.Random) -> str:
+    """The text with one to three lines of another machine's, in the same form, somewhere between its own."""
+    lines, others = text.split("\n"), other.split("\n")
+    for _ in range(rng.randrange(1, 4)):
+        lines.insert(rng.randrange(len(lines) + 1), rng.choice(others))
+    return "\n".join(lines)
+
+
+def damaged(text: str, rng: random.Random, most: int = 2, but: frozenset[str] = frozenset()) -> tuple[str, list[str]]:
+    """The text after one to `most` damages, none of them in `but`, and which."""
+    kinds = [kind for kind in KINDS if kind not in but]
+    names = [rng.choice(kinds) for _ in range(rng.randrange(1, most + 1))]
     for name in names:
         text = KINDS[name](text, rng) if text else text
     return text, names

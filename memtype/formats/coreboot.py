@@ -135,7 +135,8 @@ def _take(found: _Solution, line: str, number: int, source: str) -> None:
     elif match := _PAIR.search(line):
         n = _pair_number(match[2], source, number)
         base, mask = (values.number(match[i], source, number, what) for i, what in ((3, "base"), (4, "mask")))
-        kind = Register(_type(match[5], source, number), rules.BASE_TYPE, number)
+        digits = min(values.hex_digits(match[i]) for i in (3, 4))
+        kind = Register(_type(match[5], source, number), rules.BASE_TYPE, number, digits=digits)
         _put(found, n, (base, mask, kind))
     elif match := _OLD.search(line):
         n = _pair_number(match[1], source, number)
@@ -237,7 +238,10 @@ def _machine(found: _Solution, notes: list[str], source: str) -> Machine:
         notes.append("the solution is a temporary one: firmware replaced it later")
     registers = {cpu: _registers(found, fixed) for cpu, fixed in (found.fixed or {0: {}}).items()}
     ranges = {n: Range(base, -mask, kind) for n, (base, mask, kind) in found.pairs.items() if mask < 0}
-    listing = Listing(whole=not found.shown, lost=_holes(found), listing="coreboot" if found.default is None else None)
+    listing = Listing(
+        whole=not found.shown, uncounted=not found.shown and not _counted(found), lost=_holes(found),
+        listing="coreboot" if found.default is None else None, filled=16,
+    )  # fmt: skip
     machine = machine_of(registers, NAME, source, notes, found.width, None, listing, ranges, facts=facts)
     if machine.vendor == "amd" and any(base >= rules.GIB4 and kind == MemoryType.WB for base, _, kind in found.ranges):
         note = Note("RAM above 4 GiB is WB by TOM2 on such machines, which coreboot does not print", "tom2")
@@ -245,12 +249,16 @@ def _machine(found: _Solution, notes: list[str], source: str) -> Machine:
     return machine
 
 
+def _counted(found: _Solution) -> int:
+    """How many pairs coreboot says that it takes for the default type that it chose; 0 where the log lost that."""
+    if found.counts is None or found.default is None:
+        return 0
+    return found.counts[0 if found.default == "WB" else 1]
+
+
 def _holes(found: _Solution) -> set[int]:
     """Registers of pairs that the log lost: coreboot numbers them one after the other, and counts them before."""
-    counted = 0
-    if found.counts is not None and found.default is not None:
-        counted = found.counts[0 if found.default == "WB" else 1]
-    end = max(counted, max((*found.pairs, *found.twice), default=-1) + 1)
+    end = max(_counted(found), max((*found.pairs, *found.twice), default=-1) + 1)
     lost = {index for n in range(end) if n not in found.pairs for index in pair_numbers(n)}
     return lost if found.pairs or found.twice else set()
 
@@ -261,7 +269,8 @@ def _registers(found: _Solution, fixed: dict[int, Register]) -> dict[int, Regist
     for n, (base, mask, kind) in found.pairs.items():
         if mask >= 0:
             low, high = pair_numbers(n)
-            held |= {low: Register(base | kind.value, line=kind.line), high: Register(mask | V, line=kind.line)}
+            halves = ((low, base | kind.value), (high, mask | V))
+            held |= {index: Register(value, line=kind.line, digits=kind.digits) for index, value in halves}
     if rules.DEF_TYPE_MSR not in held:
         told_type = Register(MemoryType.parse(found.default), rules.DEF_TYPE_TYPE) if found.default else None
         held |= def_type(told_type, True, True if fixed else None)

@@ -89,4 +89,4 @@ def _pair(match: re.Match[str], number: int, source: str, line: int) -> dict[int
     if base & rules.BASE_RESERVED or mask & rules.MASK_RESERVED or base & rules.BASE_TYPE not in rules.MTRR_TYPES:
         raise values.refusal(source, line, f"{match[0].strip()}: no base and mask of a variable range")
     low, high = rules.PHYSBASE0 + 2 * number, rules.PHYSMASK0 + 2 * number
-    return {low: Register(base, line=line), high: Register(mask, line=line)}
+    return {low: Register(base, line=line, digits=16), high: Register(mask, line=line, digits=16)}

@@ -23,7 +23,7 @@ from memtype.reading import values
 from memtype.reading.clues import holding, words
 from memtype.reading.lines import squeezed
 from memtype.reading.patterns import later
-from memtype.reading.registers import Listing, machine_of, put
+from memtype.reading.registers import Listing, machine_of, put, told
 from memtype.reading.tellings import tells
 from memtype.reading.values import refusal
 from memtype.reading.width import told_width, width_on
@@ -40,6 +40,8 @@ _RANGE = later(rf"^\s*(UC|WC|WT|WP|WB|R\*)\s*:\s*{_HEX}\s*-\s*{_HEX}\s*$", re.I)
 _RANGES = later(r"(?:Memory|MTRR) Ranges:?\s*$", re.I)
 _START = later(r"(?:MTRR Def(?:ault|ine)? Type\s*:|Fixed MTRR\[|Variable MTRR\[)", re.I)
 _SNIFF = later(r"MTRR Def(?:ault|ine)? Type\s*:\s*(?:0x)?[0-9a-f]{4,}\s*$|(?:Fixed|Variable) MTRR\[\d+\]", re.I)
+_DIGITS, _RUST_DIGITS = 16, 14  # %016lx; {:#016x}, whose 16 places hold "0x" too
+_RUST = later(r"(?:MTRR Default Type|MTRR\[\d+\])\s*:\s*(?:Base=)?0x", re.I)
 _WORDS = words("mtrr def", "mtrr[")
 TELLS = tells(
     NAME, "mtrr def", "mtrr[", by_cpu=True,
@@ -78,26 +80,23 @@ def parse(text: str, source: str = "<text>") -> Machine:
             _take(dumps[cpu], line, number, source)
         elif cpu in dumps:
             _take(dumps[cpu], line, number, source)
-    return _machine(dumps, width, source)
+    return _machine(dumps, width, _RUST_DIGITS if _RUST.search(text) else _DIGITS, source)
 
 
 def _take(dump: _Dump, line: str, number: int, source: str) -> None:
     if match := _DEFAULT.search(line):
-        value = values.number(match[1], source, number, "MTRR default type")
-        put(dump.msrs, rules.DEF_TYPE_MSR, Register(value, line=number))
+        put(dump.msrs, rules.DEF_TYPE_MSR, told(match[1], source, number, rules.DEF_TYPE_MSR))
     elif match := _FIXED.search(line):
         n = values.number(match[1], source, number, "fixed-range number", base=10)
         if n >= len(rules.FIXED_MSRS):
             raise refusal(source, number, f"Fixed MTRR[{n}]: there are {len(rules.FIXED_MSRS)}")
-        value = values.number(match[2], source, number, f"Fixed MTRR[{n:02}]")
-        put(dump.msrs, rules.FIXED_MSRS[n], Register(value, line=number))
+        put(dump.msrs, rules.FIXED_MSRS[n], told(match[2], source, number, rules.FIXED_MSRS[n]))
     elif match := _VARIABLE.search(line):
         n = values.number(match[1], source, number, "range number", base=10)
         if n >= rules.NUMBERED_PAIRS:
             raise refusal(source, number, f"Variable MTRR[{n}]: only {rules.NUMBERED_PAIRS} pairs have MSR numbers")
-        for index, half, what in zip(pair_numbers(n), match.groups()[1:], ("base", "mask"), strict=True):
-            value = values.number(half, source, number, f"{what} of Variable MTRR[{n:02}]")
-            put(dump.msrs, index, Register(value, line=number))
+        for index, half in zip(pair_numbers(n), match.groups()[1:], strict=True):
+            put(dump.msrs, index, told(half, source, number, index))
     elif _START.search(line):
         raise refusal(source, number, f"not a line of EDK2's MTRR dump: {values.quoted(line.strip())}")
     elif dump.in_ranges and (match := _RANGE.match(line)):
@@ -109,7 +108,7 @@ def _take(dump: _Dump, line: str, number: int, source: str) -> None:
         dump.ranges += [entry] if entry not in dump.ranges[-1:] else []
 
 
-def _machine(dumps: dict[int, _Dump], width: Width | None, source: str) -> Machine:
+def _machine(dumps: dict[int, _Dump], width: Width | None, filled: int, source: str) -> Machine:
     if not dumps:
         raise refusal(source, 0, "no whole line of EDK2's MTRR dump in it")
     registers = {cpu: dump.msrs for cpu, dump in dumps.items()}
@@ -125,7 +124,8 @@ def _machine(dumps: dict[int, _Dump], width: Width | None, source: str) -> Machi
         facts["phys_bits"] = width.bits
     machine_map = _map(printed, None if width is None else width.bits, source)
     return machine_of(
-        registers, NAME, source, notes, width, None, Listing(whole=True), facts=facts or None,
+        registers, NAME, source, notes, width, None, Listing(whole=True, uncounted=True, filled=filled),
+        facts=facts or None,
         printed_map=machine_map, printed_view=None if machine_map is None else "edk2-dump",
     )  # fmt: skip
 

@@ -69,7 +69,7 @@ def parse(text: str, source: str = "<text>") -> Machine:
         raise values.refusal(source, 0, "no whole memcontrol line in it")
     held = bytes_registers(fixed) | def_type(None, True, True if fixed else None)
     ranges = {n: entry for n, entry in enumerate(variable) if entry is not None}
-    listing = Listing(whole=True, listing="memcontrol")
+    listing = Listing(whole=True, uncounted=True, listing="memcontrol")
     return machine_of({0: held}, NAME, source, notes, None, None, listing, ranges, taken=frozenset(taken))
 
 
@@ -80,7 +80,7 @@ def _type(words: list[str], number: int, source: str, notes: list[str]) -> Regis
     if kinds == ["unknown"]:
         once(notes, "the type of some ranges is printed as unknown: a reserved encoding")
         return Register(0, 0, number, hidden=rules.BASE_TYPE)
-    return Register(MemoryType.parse(kinds[0]) if kinds else MemoryType.UC, rules.BASE_TYPE, number)
+    return Register(MemoryType.parse(kinds[0]), rules.BASE_TYPE, number) if kinds else Register(0, 0, number)
 
 
 def _check(base: int, size: int, number: int, source: str) -> None:

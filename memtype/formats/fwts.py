@@ -88,5 +88,5 @@ def _row(match: re.Match[str], number: int, source: str) -> tuple[int, Range]:
 def _machine(rows: dict[int, Range], inconsistent: list[str], source: str) -> Machine:
     notes = [differed(inconsistent)] if inconsistent else []
     facts: dict[str, object] | None = {"inconsistent": inconsistent} if inconsistent else None
-    listing = Listing(whole=True, listing="fwts")
+    listing = Listing(whole=True, uncounted=True, listing="fwts")
     return machine_of({0: def_type(None, True, None)}, NAME, source, notes, None, None, listing, rows, facts=facts)

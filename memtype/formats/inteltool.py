@@ -61,7 +61,8 @@ def parse(text: str, source: str = "<text>") -> Machine:
     for index, register in shared.items():
         for msrs in told.values():
             reg.put(msrs, index, register)
-    return reg.machine_of(told, NAME, source, notes, None, "intel", reg.Listing(lost=lost), facts=facts or None)
+    listing = reg.Listing(lost=lost, filled=16)
+    return reg.machine_of(told, NAME, source, notes, None, "intel", listing, facts=facts or None)
 
 
 def _register(line: str, number: int, source: str, into: dict[int, Register], notes: list[str], lost: set[int]) -> None:
@@ -77,4 +78,5 @@ def _register(line: str, number: int, source: str, into: dict[int, Register], no
         lost.add(index)
         return
     high, low = (values.number(match[half], source, number, name, 32) for half in ("high", "low"))
-    reg.put(into, index, Register(high << 32 | low, line=number))
+    digits = len(match["high"]) + len(match["low"])
+    reg.put(into, index, Register(high << 32 | low, line=number, digits=digits))

@@ -20,6 +20,7 @@ from memtype.errors import ParseError
 from memtype.machine import Machine
 from memtype.reading import registers as reg
 from memtype.reading import values
+from memtype.reading.names import msr_index, word_behind
 from memtype.reading.patterns import later
 from memtype.reading.tellings import tells
 from memtype.told import Register
@@ -45,7 +46,9 @@ _TOKEN = later(
     r"|\bvcpu\s{0,9}#?(?P<vcpu>\d{1,40})",
     re.I,
 )
-_HEX_LINE = later(r"^\s*(?:[0-9a-f]{7,8}:?\s+)?(?P<bytes>[0-9a-f]{2}(?:\s?[0-9a-f]{2})*)\s*(?:\s\s\S.*|\|.*\|)?$", re.I)
+_HEX_LINE = later(
+    r"^\s*(?:(?P<offset>[0-9a-f]{7,8}):?\s+)?(?P<bytes>[0-9a-f]{2}(?:\s?[0-9a-f]{2})*)\s*(?:\s\s\S.*|\|.*\|)?$", re.I
+)
 
 
 def sniff(text: str) -> bool:
@@ -108,18 +111,23 @@ def parse_bytes(data: bytes, source: str = "<bytes>") -> Machine:
 
 
 def _hex(text: str) -> bytes | None:
-    """The bytes of a hex dump (plain, xxd, hexdump -C); None where a line is none."""
-    found = bytearray()
+    """The bytes of hex dumps (plain, xxd, hexdump -C), each from offset 0; None where a line is none of its place."""
+    found, begin = bytearray(), 0
     for line in text.split("\n"):
         row = line.strip()
         if not row or row.startswith(("#", "//")):
             continue
-        if found and re.fullmatch(r"[0-9a-f]{7,8}", row, re.I) and int(row, 16) == len(found):
+        if found and re.fullmatch(r"[0-9a-f]{7,8}", row, re.I) and int(row, 16) == len(found) - begin:
             continue  # the last line of hexdump -C: the length
         match = _HEX_LINE.match(line.rstrip())
         if not match:
             return None
-        found += bytes.fromhex(re.sub(r"\s", "", match["bytes"]))
+        row_bytes, offset = bytes.fromhex(re.sub(r"\s", "", match["bytes"])), match["offset"]
+        if offset and int(offset, 16) == 0:
+            begin = len(found)  # the next dump
+        elif offset and int(offset, 16) != len(found) - begin:
+            return None  # a row is lost, doubled or at another's place
+        found += row_bytes
     return bytes(found) or None
 
 
@@ -149,6 +157,9 @@ def _entries(text: str, source: str) -> Machine:
             raise values.refusal(source, line, f"{name} (0x{index:x}) has no data")
         if match.end() == len(text) and (remark.counts or braced):
             continue  # the text breaks off in this value
+        word = word_behind(text, match.end())
+        if word is not None and msr_index(word) not in (None, index):
+            raise values.refusal(source, line, f"the comment says {word}, the entry 0x{index:x}")
         mine = registers.setdefault(cpu, {})
         if not named and len(mine) > 1 and index == next(iter(mine)):  # the next processor's list begins
             cpu += 1

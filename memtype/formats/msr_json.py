@@ -83,25 +83,33 @@ def _machine(value: Any, source: str) -> Machine:
 def _list(items: Any, source: str) -> dict[int, Register]:
     """The entries of one list; {} where it is no MSR list."""
     found: dict[int, Register] = {}
+    halves: list[dict[str, Any]] = []
     for entry in items if isinstance(items, list) else ():
         index, data = _member(entry, _INDEX_KEYS), _member(entry, _DATA_KEYS)
+        if (index is None) != (data is None) and len(entry) == 1:
+            halves.append(entry)
         if index is None or data is None or isinstance(index, (dict, list)) or isinstance(data, (dict, list)):
             continue
         number = values.integer(index, source, "MSR index", 32)
         if number in reg.READ_MSRS:
-            reg.put(found, number, Register(_data(data, source, rules.msr_name(number))))
+            reg.put(found, number, _data(data, source, rules.msr_name(number)))
+    if found and halves:
+        line = values.line_of(halves[0])
+        raise values.refusal(
+            source, line, f"{values.quoted(halves[0])}: half of an entry, among entries of index and data"
+        )
     return found
 
 
-def _data(value: Any, source: str, name: str) -> int:
+def _data(value: Any, source: str, name: str) -> Register:
     if isinstance(value, str) and value[:2].lower() == "0b":
         bits = value[2:].replace("_", "")
         if not 1 <= len(bits) <= 64 or set(bits) - {"0", "1"}:
             raise values.refusal(
                 source, values.line_of(value), f"{name} = {values.quoted(value)} is not a 64-bit bitmap"
             )
-        return int(bits, 2)
-    return values.integer(value, source, name)
+        return Register(int(bits, 2))
+    return reg.in_json(value, source, name)
 
 
 def _member(entry: Any, keys: tuple[str, ...]) -> Any:
@@ -114,7 +122,7 @@ def _mapping(item: dict[str, Any], source: str) -> dict[int, Register]:
     for key, value in item.items():
         index = _key(key, source)
         if index in reg.READ_MSRS and not isinstance(value, (dict, list)):
-            reg.put(found, index, Register(values.integer(value, source, rules.msr_name(index))))
+            reg.put(found, index, reg.in_json(value, source, rules.msr_name(index)))
     return found
 
 

@@ -56,6 +56,7 @@ _VALUE = later(
     r"(?:\s*[(,;#/].*|\s+\[.*\])?$",
     re.I,
 )
+_EAX_CUT = ("E", "EA")  # no number: what a cut line leaves of "EAX = …"
 _DIGITS = later(r"0x([0-9a-f]+)", re.I)
 _SET = later(r"^\{(?P<values>[^{}]*)\}$")
 _TRIPLE = later(rf"^\s*(?P<cpu>\d{{1,9}})\s*[,;\s]\s*(?P<index>{_HEX})\s*[,;\s]\s*(?P<rest>{_HEX})$", re.I)
@@ -125,17 +126,23 @@ class _Reader:
     taken: set[int] = field(default_factory=set)
     notes: list[str] = field(default_factory=list)
     said: Counter[str] = field(default_factory=Counter)  # how often, by kind of note
-    written: list[tuple[int, int, int, int]] = field(default_factory=list)  # by wrmsr: processor, number, value, line
+    written: list[tuple[int, int, int, int, int]] = field(default_factory=list)  # by wrmsr: processor, number, value,
+    # line, digits
     sets: dict[int, list[int]] = field(default_factory=dict)
     cpu: int = 0
     command: _Command | None = None
     widths: list[Width] = field(default_factory=list)
     encrypted: int | None = None
 
-    def put(self, cpu: int, index: int, value: int, line: int) -> None:
+    def put(self, cpu: int, index: int, value: int, line: int, digits: int = 0) -> None:
         mine = self.registers.setdefault(cpu, {})
         self.taken.add(line)
-        reg.put(mine, index, Register(value, line=line))
+        reg.put(mine, index, Register(value, line=line, digits=digits))
+
+    def forget(self, cpu: int, index: int) -> None:
+        """What was read is not the register's value, or not known to be."""
+        self.registers[cpu].pop(index, None)
+        self.lost.add(index)
 
     def say(self, kind: str, note: str) -> None:
         """A note on a line: the first of each kind; the others are counted."""
@@ -153,6 +160,7 @@ class _Command:
     index: int
     cpu: int | None  # None: every processor, one line each
     base: int
+    line: int
     lines: int = 0
     counted: bool = False  # each line says how many processors in a row hold its value
     sorted: bool = False  # ... once they were sorted: which ones is not told
@@ -164,6 +172,7 @@ def parse(text: str, source: str = "<text>") -> Machine:
     remark = reg.read_remark(text, source)
     for number, line in squeezed(text):
         _take(reader, number, line)
+    _unanswered(reader)
     _spread_sets(reader)
     _take_writes(reader)
     end = text.rfind("\n") + 1
@@ -193,10 +202,9 @@ def _falls_short(above: str, last: str) -> bool:
 
 def _forget(reader: _Reader, line: int) -> None:
     """A list that ends without a line feed may break off: its last value may lack digits."""
-    for held in reader.registers.values():
+    for cpu, held in reader.registers.items():
         for index in [index for index, register in held.items() if register.line == line]:
-            del held[index]
-            reader.lost.add(index)
+            reader.forget(cpu, index)
 
 
 def _vendor(text: str) -> str | None:
@@ -220,6 +228,8 @@ def _take(reader: _Reader, number: int, line: str) -> None:
     if reader.command and _PLAIN.match(line):
         _output(reader, number, line)
         return
+    if line.strip():
+        _unanswered(reader)
     if "read" in line.lower() and (unreadable := _UNREADABLE.search(line)):
         reader.lost.add(_index(unreadable[1]))
         reader.say("not readable", f"line {number}: not readable: {line.strip()[:60]}")
@@ -286,7 +296,7 @@ def _register(reader: _Reader, number: int, found: _Line) -> None:
             again = f"line {number}: {name} again, with other values: it is not told"
             reader.say("told again", Note(again, "contradiction", (number,)))
         return
-    value = _VALUE.match(found.rest)
+    value = None if found.rest in _EAX_CUT else _VALUE.match(found.rest)
     if value is None:
         what = f"= {values.quoted(found.rest)} is not a number" if found.rest else "has no value"
         if re.match(_NAME, found.rest, re.I):
@@ -296,9 +306,11 @@ def _register(reader: _Reader, number: int, found: _Line) -> None:
     if high:
         whole = values.number(high, reader.source, number, name, 32) << 32
         whole |= values.number(low, reader.source, number, name, 32)
+        digits = len(high) + len(low)
     else:
         whole = values.number(value["value"], reader.source, number, name)
-    reader.put(cpu, found.index, whole, number)
+        digits = values.hex_digits(value["value"])
+    reader.put(cpu, found.index, whole, number, digits)
 
 
 # --- shell transcripts: the command says which register, the lines below it hold the value --------------------------
@@ -332,25 +344,37 @@ def _run(reader: _Reader, number: int, command: tuple[str, list[str]]) -> None:
             base = _output_base(word, base)
         else:
             given.append(word)
+    _unanswered(reader)
     if len(given) != (1 if tool == "rdmsr" else 2):
         raise values.refusal(reader.source, number, f"{tool} with {len(given)} numbers: cut off")
     index = values.number(given[0], reader.source, number, "register", 32, base=10)
     if tool == "wrmsr":
         # msr-tools reads both arguments as C does: 0x for hexadecimal
         value = values.number(given[1], reader.source, number, rules.msr_name(index), base=10)
-        reader.written.append((cpu, index, value, number))
+        digits = values.hex_digits(given[1]) if given[1][:2].lower() == "0x" else 0
+        reader.written.append((cpu, index, value, number, digits))
         reader.command = None
     else:
-        reader.command = _Command(index, None if everywhere else cpu, base)
+        reader.command = _Command(index, None if everywhere else cpu, base, number)
+
+
+def _unanswered(reader: _Reader) -> None:
+    """A command without a value below it leaves its register not told."""
+    asked = reader.command
+    if asked and not asked.lines and asked.index in reg.READ_MSRS and asked.line not in reader.taken:
+        reader.lost.add(asked.index)
+        reader.taken.add(asked.line)
+        what = f"rdmsr 0x{asked.index:x} has no value below it: {rules.msr_name(asked.index)} is not told"
+        reader.notes.append(Note(f"line {asked.line}: {what}", "lost", (asked.line,)))
 
 
 def _take_writes(reader: _Reader) -> None:
     """A script of wrmsr alone is the state that it makes; beside reads, a write is an attempt, and no register."""
     if not reader.registers:
-        for cpu, index, value, line in reader.written:
-            reader.put(cpu, index, value, line)
+        for cpu, index, value, line, digits in reader.written:
+            reader.put(cpu, index, value, line, digits)
     elif reader.written:
-        lines = [line for *_, line in reader.written]
+        lines = [line for *_, line, _ in reader.written]
         text = f"line {lines[0]}: wrmsr" + (f", and {len(lines) - 1} more" if lines[1:] else "")
         reader.notes.append(Note(f"{text}: what a write left behind is not told unless it is read", "written", lines))
 

@@ -20,7 +20,9 @@ from memtype.mtrr import vendor_name
 from memtype.pat import Pat
 from memtype.reading import facts, values
 from memtype.reading import json as checked
+from memtype.reading.digits import lacking
 from memtype.reading.patterns import later
+from memtype.reading.registers import in_json
 from memtype.reading.width import told_width
 from memtype.told import Range, Register, Registers, Width, pair_numbers, pair_of
 from memtype.types import MemoryType
@@ -88,7 +90,8 @@ def _dump_registers(told: Registers) -> dict[str, Any]:
         "partial": partial,
         "ranges": ranges,
         "list": {
-            "whole": told.whole, "count": told.count, "cut": told.cut, "listing": told.listing, "on": told.on,
+            "whole": told.whole, "uncounted": told.uncounted, "count": told.count, "cut": told.cut,
+            "listing": told.listing, "on": told.on,
             "tom2_off": told.tom2_off, "restored": told.restored,
             "default": None if told.default is None else list(told.default), "reach": told.reach,
             "encrypted": told.encrypted, "lost": [f"0x{i:x}" for i in sorted(told.lost)],
@@ -174,14 +177,17 @@ def _registers(value: Any, source: str, where: str) -> Registers:
     held: dict[int, Register] = {}
     for key, data in checked.member(value, "msrs", dict, source, where).items():
         index = values.number(key, source, 0, f"{where}: register", 32)
-        held[index] = Register(values.integer(data, source, f"{where}: {rules.msr_name(index)}"))
+        held[index] = in_json(data, source, f"{where}: {rules.msr_name(index)}")
     for n, pair in enumerate(checked.member(value, "variable", list, source, where)):
         if n >= rules.MAX_VARIABLE or not isinstance(pair, dict):
             raise values.refusal(source, values.line_of(pair), f"{where}: variable[{n}] is no pair")
         for index, half in zip(pair_numbers(n), ("base", "mask"), strict=True):
             if pair.get(half, "") is not None:
                 word = checked.member(pair, half, str, source, f"{where}: variable[{n}]")
-                held[index] = Register(values.number(word, source, 0, f"{where}: variable[{n}]"))
+                bits = values.number(word, source, 0, f"{where}: variable[{n}]")
+                held[index] = Register(bits, digits=values.hex_digits(word))
+    for index in sorted(lacking(held))[:1]:
+        raise ParseError(f"{source}: {where}: {rules.msr_name(index)} has fewer digits than the others: some are lost")
     if "list" not in value:
         return _whole(value, held, source, where)
     for index in list(held):
@@ -203,7 +209,7 @@ def _fields(told: dict[str, Any], source: str, where: str) -> dict[str, Any]:
     """How the list of ranges was told (`Registers`)."""
     plain = {
         key: told[key]
-        for key in ("whole", "count", "cut", "listing", "on", "tom2_off", "restored", "reach", "encrypted")
+        for key in ("whole", "uncounted", "count", "cut", "listing", "on", "tom2_off", "restored", "reach", "encrypted")
         if key in told
     }
     for key, value in plain.items():

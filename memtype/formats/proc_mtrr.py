@@ -3,7 +3,8 @@
     reg00: base=0x000000000 (    0MB), size= 4096MB, count=1: write-back
     reg01: base=0x080000000 ( 2048MB), size= 2048MB, count=1: uncachable
 
-The default type and the fixed ranges are not in it; a range that is not listed is disabled.
+The default type and the fixed ranges are not in it; a range that is not listed is disabled. Nothing in it counts the
+ranges: that no line was lost is an assumption.
 """
 
 from __future__ import annotations
@@ -21,12 +22,13 @@ from memtype.reading.values import decimal, type_register
 from memtype.told import ALL, Range, Register, pair_numbers
 
 NAME = "proc-mtrr"
+FILE = "/proc/mtrr"  # the kernel's own file lost no line on its way here
 
 _START = later(r"\s*reg\d{1,3}\s*:\s*base\s*=")
 _ANYWHERE = later(r"\breg\d{1,3}\s*:\s*base\s*=\s*0x")
 _TYPE = r"(?P<type>[a-z][a-z-]*|\?)"
 _LINE = later(
-    r"\s*reg(?P<reg>\d{1,3})\s*:\s*base\s*=\s*0x(?P<base>[0-9a-f]+)\s*\(\s*\d+\s*MB\s*\)\s*,"
+    r"\s*reg(?P<reg>\d{1,3})\s*:\s*base\s*=\s*0x(?P<base>[0-9a-f]+)\s*\(\s*(?P<megabytes>\d{1,9})\s*MB\s*\)\s*,"
     r"\s*size\s*=\s*(?P<size>\d+)\s*(?P<unit>[KM])B\s*"
     rf"(?:,\s*count\s*=\s*\d+\s*:\s*{_TYPE}|:\s*{_TYPE.replace('<type>', '<old>')}\s*,\s*count\s*=\s*\d+)\s*$",
     re.I,
@@ -57,7 +59,8 @@ def parse(text: str, source: str = "<text>") -> Machine:
             raise ParseError(f"{source}:{number}: not a /proc/mtrr line: {line.strip()[:60]!r}")
     if not found:
         raise ParseError(f"{source}: no whole /proc/mtrr line")
-    listing = Listing(whole=not cut, cut=cut, listing="proc-mtrr")
+    every = len(found) in rules.USUAL_PAIRS and max(found) < len(found)  # none is off
+    listing = Listing(whole=not cut, uncounted=not every and source != FILE, cut=cut, listing="proc-mtrr")
     held = def_type(None, True, None) | _masks(found, notes)
     ranges = {n: entry for n, entry in found.items() if not entry.size & (entry.size - 1)}
     taken = frozenset(number for number, _ in rows)
@@ -71,6 +74,8 @@ def _entry(match: re.Match[str], source: str, line: int) -> tuple[int, Range]:
     size = decimal(match["size"], where, "size", 1 << rules.MAX_MAXPHYADDR) * _UNIT[match["unit"].upper()]
     if base + size > 1 << rules.MAX_MAXPHYADDR:
         raise ParseError(f"{where}: 0x{base:x}+0x{size:x} is beyond 2**{rules.MAX_MAXPHYADDR}")
+    if base >> 20 != int(match["megabytes"]):
+        raise ParseError(f"{where}: base 0x{base:x} is not {match['megabytes']} MB")
     if size < rules.PAGE_SIZE or base % rules.PAGE_SIZE or (size & (size - 1) and narrow_mask(size) is None):
         raise ParseError(f"{where}: base 0x{base:x} size 0x{size:x}: no register holds this")
     return index, Range(base, size, type_register(match["type"] or match["old"], source, line))

@@ -55,10 +55,9 @@ def parse(text: str, source: str = "<text>") -> Machine:
             if n < len(slots):
                 slots[n] = None
         elif match := _ADD.search(line):
-            _add(slots, _range(match, number, source))
+            added += _add(slots, _range(match, number, source))
             if len(slots) > rules.MAX_VARIABLE:
                 raise values.refusal(source, number, f"more than {rules.MAX_VARIABLE} ranges: no processor has so many")
-            added += 1
         else:
             raise values.refusal(source, number, f"not a command for /proc/mtrr: {values.quoted(line.strip())}")
     ranges = {n: entry for n, entry in enumerate(slots) if entry}
@@ -80,8 +79,12 @@ def _range(match: re.Match[str], number: int, source: str) -> Range:
     return Range(base, size, type_register(match["type"], source, number))
 
 
-def _add(slots: list[Range | None], entry: Range) -> None:
+def _add(slots: list[Range | None], entry: Range) -> bool:
+    """Whether the command takes a register: Linux counts another user of a range that it has already."""
+    if entry in slots:
+        return False
     if None in slots:
         slots[slots.index(None)] = entry
     else:
         slots.append(entry)
+    return True

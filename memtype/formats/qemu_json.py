@@ -49,10 +49,10 @@ def _machine(whole: Any, source: str) -> Machine:
 
 def _registers(section: dict[str, Any], source: str, where: str) -> dict[int, Register]:
     fields = _gathered(section, source)
-    found: dict[int, int] = {}
+    found: dict[int, Register] = {}
     for name, index in (("env.mtrr_deftype", rules.DEF_TYPE_MSR), ("env.pat", rules.PAT_MSR)):
         if name in fields:
-            found[index] = values.integer(fields[name], source, f"{where}: {name}")
+            found[index] = reg.in_json(fields[name], source, f"{where}: {name}")
     fixed = fields.get("env.mtrr_fixed", [])
     if fixed and (not isinstance(fixed, list) or len(fixed) != len(rules.FIXED_MSRS)):
         raise values.refusal(
@@ -61,7 +61,7 @@ def _registers(section: dict[str, Any], source: str, where: str) -> dict[int, Re
             f"{where}: env.mtrr_fixed is not a list of {len(rules.FIXED_MSRS)}",
         )
     for index, value in zip(rules.FIXED_MSRS, fixed):
-        found[index] = values.integer(value, source, f"{where}: env.mtrr_fixed")
+        found[index] = reg.in_json(value, source, f"{where}: env.mtrr_fixed")
     pairs = fields.get("env.mtrr_var", [])
     if not isinstance(pairs, list) or len(pairs) > rules.NUMBERED_PAIRS:
         raise values.refusal(
@@ -72,10 +72,9 @@ def _registers(section: dict[str, Any], source: str, where: str) -> dict[int, Re
     for n, pair in enumerate(pairs):
         for half, name in enumerate(("base", "mask")):
             value = pair.get(name) if isinstance(pair, dict) else None
-            found[rules.PHYSBASE0 + 2 * n + half] = values.integer(
-                value, source, f"{where}: env.mtrr_var[{n}].{name}", inside=pair
-            )
-    return {index: Register(value) for index, value in found.items()}
+            what = f"{where}: env.mtrr_var[{n}].{name}"
+            found[rules.PHYSBASE0 + 2 * n + half] = reg.in_json(value, source, what, inside=pair)
+    return found
 
 
 def _line(found: Any) -> int:

@@ -15,6 +15,7 @@ Pairs that are off are left out. The decoded ranges suppose 36 address bits; the
 from __future__ import annotations
 
 import re
+from typing import TypeVar
 
 from memtype.machine import Machine
 from memtype.reading import registers as reg
@@ -23,6 +24,8 @@ from memtype.reading.lines import holds, lines
 from memtype.reading.patterns import later
 from memtype.reading.tellings import tells
 from memtype.told import Register
+
+T = TypeVar("T")
 
 NAME = "slim-bootloader"
 
@@ -55,11 +58,11 @@ def parse(text: str, source: str = "<text>") -> Machine:
     taken, listed = set(), False
     for number, line in lines(text):
         if word := _ENABLED.match(line):
-            on = _flag(word[1], source, number)
+            on = _once(on, _flag(word[1], source, number), source, number)
         elif word := _FIXED.match(line):
-            fixed = _flag(word[1], source, number)
+            fixed = _once(fixed, _flag(word[1], source, number), source, number)
         elif word := _DEFAULT.match(line):
-            kind = values.type_register(word[1].replace(" ", "-"), source, number)
+            kind = _once(kind, values.type_register(word[1].replace(" ", "-"), source, number), source, number)
         elif pair := _PAIR.match(line):
             index = values.number(pair[1], source, number, "register", 32)
             if index not in reg.PAIR_MSRS:
@@ -71,8 +74,14 @@ def parse(text: str, source: str = "<text>") -> Machine:
             continue
         taken.add(number)
     registers = {0: found | reg.def_type(kind, on, fixed)}
-    listing = reg.Listing(whole=listed)
+    listing = reg.Listing(whole=listed, uncounted=True, filled=16)
     return reg.machine_of(registers, NAME, source, vendor="intel", listing=listing, taken=frozenset(taken))
+
+
+def _once(before: T | None, now: T, source: str, number: int) -> T:
+    if before not in (None, now):
+        raise values.refusal(source, number, "told again, otherwise than above")
+    return now
 
 
 def _flag(word: str, source: str, number: int) -> bool:

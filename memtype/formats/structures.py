@@ -20,9 +20,10 @@ from memtype.machine import Machine
 from memtype.reading import registers as reg
 from memtype.reading import values
 from memtype.reading.clues import lowered
+from memtype.reading.names import msr_index, word_behind
 from memtype.reading.patterns import later
 from memtype.reading.tellings import tells
-from memtype.told import Register
+from memtype.told import Register, pair_numbers
 
 NAME = "structures"
 
@@ -72,8 +73,24 @@ def parse(text: str, source: str = "<text>") -> Machine:
     code = _without_comments(text)
     settings = _SETTINGS.search(code)
     msrs = _settings(code, settings, source) if settings else _entries(code, source)
+    _check_comments(text, list(msrs), source)
     registers = reg.with_cap({0: msrs}, remark)
     return reg.machine_of(registers, NAME, source, (), remark.width, remark.vendor, _listing(code, msrs, remark))
+
+
+def _check_comments(text: str, order: list[int], source: str) -> None:
+    """A comment behind a value that names another register than the value's: lines are lost or changed places."""
+    settings = _SETTINGS.search(text)
+    if settings:
+        told = list(zip(_LITERAL.finditer(text, settings.end()), order))
+    else:
+        told = [(entry, _index(entry[1])) for entry in _ENTRY.finditer(text)]
+    for value, index in told:
+        word = word_behind(text, value.end())
+        named = None if word is None else pair_numbers(int(word))[1] if word.isdigit() else msr_index(word)
+        if named not in (None, index) and (settings or not str(word).isdigit()):
+            line = text.count("\n", 0, value.start()) + 1
+            raise ParseError(f"{source}:{line}: the comment says {word}, the value's place 0x{index:x}")
 
 
 def _listing(code: str, msrs: reg.Held, remark: reg.Remark) -> reg.Listing:
@@ -110,8 +127,7 @@ def _settings(text: str, settings: re.Match[str], source: str) -> dict[int, Regi
     assert groups is not None
     words = [*fixed, *pairs, groups["default"]]
     indexes = [*rules.FIXED_MSRS, *(rules.PHYSBASE0 + n for n in range(len(pairs))), rules.DEF_TYPE_MSR]
-    literals = zip(indexes, words, strict=True)
-    return {index: Register(values.number(word, source, line, "MTRR_SETTINGS"), line=line) for index, word in literals}
+    return {index: reg.told(word, source, line, index) for index, word in zip(indexes, words, strict=True)}
 
 
 def _without_comments(text: str) -> str:

@@ -72,8 +72,8 @@ def _row(match: re.Match[str], msrs: dict[int, Register], number: int, source: s
     base, mask, size = (values.number(match[name], source, number, name) for name in ("base", "mask", "size"))
     valid = rules.MASK_VALID if match["valid"].upper() == "Y" else 0
     index = rules.PHYSBASE0 + 2 * n
-    reg.put(msrs, index, Register(base | kind, line=number))
-    reg.put(msrs, index + 1, Register(mask | valid, line=number))
+    reg.put(msrs, index, Register(base | kind, line=number, digits=values.hex_digits(match["base"])))
+    reg.put(msrs, index + 1, Register(mask | valid, line=number, digits=values.hex_digits(match["mask"])))
     width = max((mask + size).bit_length() - 1, 0)
     if mask + size != 1 << width or not rules.MIN_MAXPHYADDR <= width <= rules.MAX_MAXPHYADDR:
         return None

@@ -16,7 +16,6 @@ import re
 from dataclasses import dataclass, field
 
 from memtype import rules
-from memtype.errors import ParseError
 from memtype.machine import Machine
 from memtype.reading import registers as reg
 from memtype.reading import values
@@ -72,7 +71,6 @@ class _Console:
     last: int = 0  # last line with the prefix
 
     def take(self, line: str, number: int) -> None:
-        where = f"{self.source}:{number}"
         if match := _INCONSISTENT.search(line):
             self.inconsistent.append((match[1] or match[2]).lower())
         elif match := _DEFAULT.search(line):
@@ -83,7 +81,7 @@ class _Console:
             self.enabled[match["what"]] = on if self.enabled.get(match["what"], on) is on else None
         elif match := _FIXED.match(line):
             kind = type_register(match["type"], self.source, number)
-            _paint(self.fixed, int(match["first"], 16), int(match["last"], 16), kind, where)
+            reg.paint(self.fixed, int(match["first"], 16), int(match["last"], 16), kind, self.source)
         elif match := _PAIR.match(line):
             self._pair(match, number)
         elif match := _OFF.match(line):
@@ -101,9 +99,11 @@ class _Console:
         halves = (values.number(match[name], self.source, number, f"{name} of range {n}") for name in ("base", "mask"))
         base, mask = halves
         kind = type_register(match["type"], self.source, number)
-        low = Register(base | kind.value, kind.known | ~rules.BASE_TYPE & ALL, number, kind.hidden)
+        known, digits = kind.known | ~rules.BASE_TYPE & ALL, values.hex_digits(match["base"])
+        low = Register(base | kind.value, known, number, kind.hidden, digits=digits)
+        high = Register(mask | rules.MASK_VALID, line=number, digits=values.hex_digits(match["mask"]))
         reg.put(self.msrs, rules.PHYSBASE0 + 2 * n, low)
-        reg.put(self.msrs, rules.PHYSMASK0 + 2 * n, Register(mask | rules.MASK_VALID, line=number))
+        reg.put(self.msrs, rules.PHYSMASK0 + 2 * n, high)
         self.last_pair = number
 
 
@@ -132,8 +132,12 @@ def _console(text: str, source: str) -> Machine:
 def _list(told: _Console) -> reg.Listing:
     """Xen prints every pair: a list that other lines follow is whole, unless a number is missing."""
     pairs = sorted({index >> 1 for index in told.msrs if index in reg.PAIR_MSRS})
-    whole = bool(pairs) and told.last > told.last_pair and len(pairs) == pairs[-1] - (rules.PHYSBASE0 >> 1) + 1
-    listing = reg.Listing(whole=whole)
+    whole = (
+        len(pairs) in rules.USUAL_PAIRS
+        and told.last > told.last_pair
+        and len(pairs) == pairs[-1] - (rules.PHYSBASE0 >> 1) + 1
+    )
+    listing = reg.Listing(whole=whole, filled=max((r.digits for r in told.msrs.values()), default=0))
     if told.kind is None:
         listing.lost.add(rules.DEF_TYPE_MSR)
     if pairs and rules.TOP_MEM2_MSR not in told.msrs:
@@ -141,15 +145,6 @@ def _list(told: _Console) -> reg.Listing:
     if not told.fixed and "fixed" not in told.enabled and "variable" in told.enabled and told.kind is not None:
         listing.absent |= frozenset(rules.FIXED_MSRS)
     return listing
-
-
-def _paint(fixed: dict[int, Register], first: int, last: int, kind: Register, where: str) -> None:
-    spans = [n for n, part in enumerate(rules.FIXED_RANGES) if first <= part.base and part.base + part.size - 1 <= last]
-    covered = sum(rules.FIXED_RANGES[n].size for n in spans)
-    if covered != last - first + 1:
-        raise ParseError(f"{where}: {first:05x}-{last:05x} does not end at borders of fixed ranges")
-    for n in spans:
-        reg.put(fixed, n, kind)
 
 
 def _pair_number(text: str, source: str, line: int) -> int:
@@ -168,7 +163,8 @@ def _records(text: str, source: str) -> Machine:
         if head:
             msrs = registers.setdefault(len(registers), {})
             for index, name in ((rules.PAT_MSR, "pat"), (rules.MTRRCAP, "cap"), (rules.DEF_TYPE_MSR, "default")):
-                reg.put(msrs, index, reg.told(head[name], source, number, index))
+                value = values.number(head[name], source, number, name)  # as short as it is
+                reg.put(msrs, index, Register(value, line=number))
             continue
         body = _RECORD_LINE.match(line)
         if not body or not registers:
@@ -191,5 +187,5 @@ def _records(text: str, source: str) -> Machine:
                 f"CPU {cpu}: all {_SAVED_PAIRS} pairs are identical; some Xen releases save pair 0 in every slot: "
                 "the others may be lost"
             )
-    listing = reg.Listing(absent=reg.TOM2_MSRS)  # Xen gives its guests none
+    listing = reg.Listing(absent=reg.TOM2_MSRS, filled=16)  # Xen gives its guests no TOP_MEM2
     return reg.machine_of(registers, NAME, source, notes, listing=listing)

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from memtype import rules
 from memtype.machine import Machine, Note
 from memtype.reading.clues import holding, words
+from memtype.reading.frames import odd_lines
 from memtype.reading.lines import bare
 from memtype.reading.names import msr_index
 from memtype.reading.notes import MOST, settled
@@ -124,7 +125,9 @@ def _unnumbered(line: str) -> frozenset[int] | None:
 def accounted(machine: Machine, text: Text) -> Machine:
     """The machine, read from the undone `text`, with what lost lines name not told, and a note on each."""
     known = _lines_of(machine)
-    losses = _without_copies(list(naming(text, known)), known, text)
+    losses = list(naming(text, known))
+    losses += _odd(text, _lines_of_registers(machine), known | {loss.line for loss in losses})
+    losses = _without_copies(sorted(losses, key=lambda loss: loss.line), known, text)
     if not losses:
         return machine
     named_there = frozenset(index for loss in losses for index in loss.registers)
@@ -147,13 +150,29 @@ def _said(line: str) -> str:
     return " ".join(bare(line).split())
 
 
-def _lines_of(machine: Machine) -> set[int]:
-    """The lines that a machine's registers and notes come from."""
-    found = set(machine.taken)
+def _odd(text: Text, read: set[int], known: set[int]) -> Iterator[Loss]:
+    """Lines that look like those that were read but for one word, and the registers that they still name."""
+    for odd in odd_lines(text.lines, read - {0, -1}):
+        if odd.line not in known and len(odd.text) <= _LONGEST:
+            theirs, now = ([_named_on(line) for line in lines] for lines in (odd.read, odd.mended))
+            if None in theirs or now == theirs:  # such lines name no register in words, or the odd word is the number
+                yield Loss(odd.line, frozenset(), odd.text.strip())
+            elif now[0]:
+                yield Loss(odd.line, now[0], odd.text.strip())
+
+
+def _lines_of_registers(machine: Machine) -> set[int]:
+    found: set[int] = set()
     for cpu in machine.cpus:
         if cpu.registers is not None:
             found |= {line for held in cpu.registers.held.values() for line in (held.line, held.against)}
             found |= {span.kind.line for span in cpu.registers.ranges.values()}
+    return found
+
+
+def _lines_of(machine: Machine) -> set[int]:
+    """The lines that a machine's registers and notes come from."""
+    found = set(machine.taken) | _lines_of_registers(machine)
     return found | {line for note in machine.notes if isinstance(note, Note) for line in note.lines}
 
 

@@ -46,6 +46,7 @@ def decoded(text: Text) -> Text:
     kept: list[int] = []
     goes_on, mark = False, ""
     for line, number in zip(text.lines, text.numbers):
+        line = "" if _HEADER.match(line) else line
         soft = line.endswith("=") and _conforms(line)
         part = line.removesuffix("=") if soft else line
         if goes_on:

@@ -13,15 +13,18 @@ from memtype.reading.text import Text, is_hex_row
 
 _FENCE = later(r" *(?:`{3,}|~{3,}) *[\w+.-]* *$")
 _TICKS = later(r"(?<![0-9A-Fa-f])`+|`+(?![0-9A-Fa-f`])")  # fffff800`12345678 is WinDbg's
+_OPEN_TICKS = later(r"^ *`+(?=[^`])|`+ *$")
 _BOLD = later(r"(?<!\S)(\*\*|__)([^\s*](?:[^*\n]{0,80}[^\s*])?)\1(?=[\s:,;.=]|$)")
 _ROW = later(r" *\|(?:[^|\n]*\|)+ *$")
 _RULE = later(r"(?=.*[|+])(?=.*(?:--|==))[-=|+: ]+$")  # |---|:-:|, +-----+=====+
 
 
 def _unticked(line: str) -> str:
+    if _FENCE.match(line):
+        return ""
     if line.count("`") % 2:
-        return "" if _FENCE.match(line) else line  # one alone encloses nothing
-    return "" if _FENCE.match(line) else _TICKS.sub("", line)
+        return _OPEN_TICKS.sub("", line)  # it encloses several lines
+    return _TICKS.sub("", line)
 
 
 def ticks(text: Text) -> Text:

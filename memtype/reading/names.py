@@ -27,6 +27,7 @@ _OTHER_NAMES = {
     "MMIOCFGBASE": rules.MMIO_CONFIG_MSR, "MMIOCONFBASE": rules.MMIO_CONFIG_MSR,
     "MMIOCFGBASEADDR": rules.MMIO_CONFIG_MSR,
 }  # fmt: skip
+_COMMENT = later(r"[ \t]*[})]?[\s,]{0,4}?(?://|/\*)[ \t]*(?P<word>[A-Za-z_]\w{2,40}|\d{1,2})(?!\w)")
 _PREFIXES = ("MSR", "IA32", "AMD64", "AMD", "K8", "K7")
 
 
@@ -46,3 +47,15 @@ def msr_index(name: str) -> int | None:
         return rules.PHYSBASE0 + 2 * int(pair[2]) + (pair[1] == "MASK")
     fixed = _FIXED_NAME.fullmatch(word)
     return _FIXED_INDEX.get(fixed[1]) if fixed else _OTHER_NAMES.get(word)
+
+
+def word_behind(text: str, end: int) -> str | None:
+    """What a comment right behind a value says, in one word: ``0x06ULL, // IA32_MTRR_FIX64K_00000``.
+
+    Examples
+    --------
+    >>> word_behind("{ 0x2ff, 0xc06 }, /* IA32_MTRR_DEF_TYPE */", 16)
+    'IA32_MTRR_DEF_TYPE'
+    """
+    found = _COMMENT.match(text, end)
+    return found["word"] if found else None

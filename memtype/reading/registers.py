@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from memtype import rules
-from memtype.errors import InputError
+from memtype.errors import InputError, ParseError
 from memtype.machine import Cpu, Machine, Note
 from memtype.mtrr import vendor_name
 from memtype.pat import Pat
+from memtype.reading.digits import lacking
 from memtype.reading.notes import MOST, not_told, settled
 from memtype.reading.patterns import later
-from memtype.reading.values import MAX_CPUS, number, refusal
+from memtype.reading.values import MAX_CPUS, hex_digits, integer, number, refusal
 from memtype.reading.width import told_width
 from memtype.told import ALL, Range, Register, Registers, Width, named, pair_of
 
@@ -34,7 +35,25 @@ Held = Mapping[int, Register]
 
 def told(text: str, source: str, line: int, index: int, bits: int = 64, base: int = 16) -> Register:
     """A whole register as a line prints it."""
-    return Register(number(text, source, line, named(index), bits, base), line=line)
+    value = number(text, source, line, named(index), bits, base)
+    return Register(value, line=line, digits=hex_digits(text) if base == 16 or text[:2].lower() == "0x" else 0)
+
+
+def in_json(value: object, source: str, what: str, inside: object = None) -> Register:
+    """A whole register as a JSON member holds it. `inside`: the object that it is a member of."""
+    found = integer(value, source, what, inside=inside)
+    digits = hex_digits(value) if isinstance(value, str) and value[:2].lower() == "0x" else 0
+    return Register(found, digits=digits)
+
+
+def paint(parts: dict[int, Register], first: int, last: int, kind: Register, source: str) -> None:
+    """The type of the fixed ranges from `first` to `last`, by their numbers (0 to 87), into what is told of them."""
+    where = f"{source}:{kind.line}: {first:05X}-{last:05X}"
+    slots = [n for n, r in enumerate(rules.FIXED_RANGES) if first <= r.base and r.base + r.size - 1 <= last]
+    if sum(rules.FIXED_RANGES[n].size for n in slots) != last - first + 1:
+        raise ParseError(f"{where} does not fall on the fixed ranges")
+    for slot in slots:
+        put(parts, slot, kind)
 
 
 def put(held: dict[int, Register], index: int, register: Register) -> None:
@@ -135,6 +154,7 @@ class Listing:
     """How a family lists pairs, alike for all processors: the fields of `Registers` of the same names."""
 
     whole: bool = False
+    uncounted: bool = False
     count: int | None = None
     cut: bool = False
     lost: set[int] = field(default_factory=set)
@@ -145,10 +165,12 @@ class Listing:
     restored: bool = False
     reach: int = 0
     encrypted: int | None = None
+    filled: int = 0  # so many digits the program prints of every register; not a field of `Registers`
 
     def fields(self) -> dict[str, Any]:
         return {
-            "whole": self.whole, "count": self.count, "cut": self.cut, "lost": frozenset(self.lost),
+            "whole": self.whole, "uncounted": self.uncounted, "count": self.count, "cut": self.cut,
+            "lost": frozenset(self.lost),
             "absent": self.absent, "listing": self.listing, "on": self.on, "tom2_off": self.tom2_off,
             "restored": self.restored,
             "reach": self.reach, "encrypted": self.encrypted,
@@ -188,6 +210,7 @@ def machine_of(
     `more` are further fields of `Machine`. What the registers leave open is said in the notes.
     """
     said = list(notes)
+    registers, listing = whole_numbers(registers, listing or Listing(), said)
     if len(registers) > MAX_CPUS:
         raise refusal(source, 0, f"more than {MAX_CPUS} processors")
     if not ranges and not any(msrs.keys() & READ_MSRS for msrs in registers.values()):
@@ -202,7 +225,7 @@ def machine_of(
         twin = alike.get(key := frozenset(msrs.items()))
         if twin is None:
             pat = Pat(msrs[rules.PAT_MSR].value) if rules.PAT_MSR in msrs and msrs[rules.PAT_MSR].told else None
-            made = registers_of(msrs, width, maker, listing or Listing(), ranges or {})
+            made = registers_of(msrs, width, maker, listing, ranges or {})
             alike[key] = twin = Cpu(cpu, made and seen.setdefault(made, made), pat)
         cpus.append(Cpu(cpu, twin.registers, twin.pat))
     if all(cpu.registers is None for cpu in cpus):
@@ -214,6 +237,30 @@ def machine_of(
         notes=tuple(said), **more,
     )  # fmt: skip
     return settled(machine.with_used_width())
+
+
+def whole_numbers(
+    registers: Mapping[int, Held], listing: Listing, said: list[str]
+) -> tuple[Mapping[int, Held], Listing]:
+    """The registers without those whose numbers lack digits, which are lost."""
+    short = {cpu: found for cpu, msrs in registers.items() if (found := lacking(msrs, listing.filled))}
+    if not short:
+        return registers, listing
+    lines: dict[int, list[int]] = {}
+    for cpu, found in short.items():
+        for index in sorted(found):
+            lines.setdefault(index, []).append(registers[cpu][index].line)
+    said += [_short_number(index, where) for index, where in lines.items()]
+    kept = {
+        cpu: {index: register for index, register in msrs.items() if index not in short.get(cpu, ())}
+        for cpu, msrs in registers.items()
+    }
+    return kept, replace(listing, lost=listing.lost | lines.keys())
+
+
+def _short_number(index: int, lines: list[int]) -> Note:
+    where = f"line {lines[0]}: " if lines[0] else ""
+    return Note(f"{where}{named(index)} has fewer digits than the others: some are lost, it is not told", "lost", lines)
 
 
 def _system(registers: Iterable[Held]) -> dict[str, str]:

@@ -44,6 +44,11 @@ def number(text: str, source: str, line: int, what: str, bits: int = 64, base: i
     return value
 
 
+def hex_digits(text: str) -> int:
+    """How many digits a hexadecimal number is printed with."""
+    return len(text.strip().removeprefix("0x").removeprefix("0X").replace("_", "").replace("`", ""))
+
+
 def integer(value: object, source: str, what: str, bits: int = 64, inside: object = None) -> int:
     """A number as JSON holds it: an int, or a hex or decimal string. `inside`: the object that it is a member of."""
     if isinstance(value, str):

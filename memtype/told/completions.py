@@ -47,7 +47,7 @@ def complete(told: Registers, vary: frozenset[str]) -> list[MtrrState]:
     if "enabled" in vary:
         made.append(replace(made[0], def_type=made[0].def_type & ~rules.DEF_TYPE_E))
     if REST in vary and "fixed" not in vary:
-        made += [state for one in made if one.def_type & rules.DEF_TYPE_E for state in _with_rest(one)]
+        made += [state for one in made if one.def_type & rules.DEF_TYPE_E for state in _with_rest(one, vary)]
     return list(dict.fromkeys(made))
 
 
@@ -69,11 +69,16 @@ def _says_the_same(told: Registers) -> bool:
     return assumed is not None and assumed.rule != gaps.RESTORED
 
 
-def _with_rest(state: MtrrState) -> list[MtrrState]:
-    """The state with fixed ranges that say what the variable ones say below 640 KiB, and above it each type."""
+def _with_rest(state: MtrrState, vary: frozenset[str]) -> list[MtrrState]:
+    """The state with fixed ranges that say what the variable ones say below 640 KiB, and above it each type.
+
+    Where a range that is not told overlaps the told ones without a defined type, each type stands below too.
+    """
     try:
         low = state.map.uniform(0, LEGACY.start)
     except ShatteredMapError:
+        low = MemoryType.MIXED
+    if low is MemoryType.UNDEFINED and "pairs" in vary:
         low = MemoryType.MIXED
     cap = None if state.cap is None else state.cap | rules.MTRRCAP_FIX
     return [
@@ -94,7 +99,7 @@ def _pair_types(told: Registers) -> Iterable[int]:
     """The types that a range which is not told may have."""
     lacking = told.open_pairs
     bases = [told.pair(n)[0] for n in lacking]
-    whole = lacking and not told.cut and (told.whole or gaps.counted(told) is not None)
+    whole = lacking and not told.cut and (gaps.counted(told) is not None or (told.whole and not told.uncounted))
     if whole and all(base.tells(rules.BASE_TYPE) for base in bases):
         return sorted({base.value & rules.BASE_TYPE for base in bases})
     return TYPES

@@ -56,7 +56,7 @@ def _pairs(told: Registers) -> Gap | None:
         return Gap("pairs", names, f"{_spans(lacking)} not told", hint)
     if told.cut:
         return Gap("pairs", (), "the list of variable ranges breaks off", hint)
-    if told.whole or counted(told) is not None:
+    if _all_told(told):
         return None
     text = "whether there are more variable ranges is not told" if told.listed else "no variable range is told"
     return Gap("pairs", (), text, hint)
@@ -67,6 +67,14 @@ def counted(told: Registers) -> int | None:
     cap = told.held.get(rules.MTRRCAP)
     vcnt = cap.value & rules.MTRRCAP_VCNT if cap is not None and cap.tells(rules.MTRRCAP_VCNT) else None
     return vcnt if told.count is None else told.count
+
+
+def _all_told(told: Registers) -> bool:
+    """Whether no pair can be in use beside those that are told."""
+    known = counted(told)
+    if not told.uncounted:
+        return told.whole or known is not None
+    return known is not None and len({*told.ranges, *told.held_pairs}) >= known
 
 
 def open_pairs(told: Registers) -> list[int]:
@@ -90,7 +98,7 @@ def pair_open(told: Registers, n: int) -> bool:
 
 def _tom2(told: Registers) -> Gap | None:
     """AMD: what forces WB between 4 GiB and TOP_MEM2."""
-    if told.vendor == "intel" or told.absent >= {rules.SYSCFG_MSR, rules.TOP_MEM2_MSR}:
+    if told.vendor == "intel" or told.absent - told.lost >= {rules.SYSCFG_MSR, rules.TOP_MEM2_MSR}:
         return None
     bits = [told.bit(rules.SYSCFG_MSR, b) for b in (rules.SYSCFG_TOM2_EN, rules.SYSCFG_TOM2_FORCE_WB)]
     if False in bits or (None not in bits and told.register(rules.TOP_MEM2_MSR).tells(rules.TOM2_FIELD)):

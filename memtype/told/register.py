@@ -29,6 +29,8 @@ class Register:
     against : int
         The line that tells some of the bits otherwise, which are therefore not known; 0 where none does, -1 where
         there are no lines.
+    digits : int
+        How many hex digits the text prints for it; 0 where it prints words, or is not asked for them.
     """
 
     value: int
@@ -36,6 +38,12 @@ class Register:
     line: int = field(default=0, compare=False)
     hidden: int = 0
     against: int = field(default=0, compare=False)
+    digits: int = field(default=0, compare=False)
+
+    @property
+    def padded(self) -> bool:
+        """Whether zeros stand in front of the number: 0x06 for 6."""
+        return self.digits > 1 and self.value.bit_length() <= 4 * (self.digits - 1)
 
     @property
     def told(self) -> bool:
@@ -51,7 +59,8 @@ class Register:
         more = other.known & ~(self.known | self.hidden)
         hidden = self.hidden | other.hidden & ~self.known
         against = self.against or other.against
-        return Register(self.value | other.value & more, self.known | more, self.line or other.line, hidden, against)
+        value, known = self.value | other.value & more, self.known | more
+        return Register(value, known, self.line or other.line, hidden, against, self.digits)
 
     def beside(self, other: Register) -> Register:
         """The register that two lines of one list tell: bits in which they contradict each other are not told.
@@ -65,7 +74,7 @@ class Register:
         differ = (self.value ^ other.value) & self.known & other.known
         differ |= (self.hidden & other.known) | (other.hidden & self.known)
         if not differ:
-            return self.joined(other)
+            return self if self.against else self.joined(other)  # a third line does not decide
         value, known = self.value & ~differ, self.known & ~differ & ALL
         return Register(value, known, self.line, self.hidden & ~differ, other.line or self.line or -1)
 

@@ -34,6 +34,8 @@ class Registers:
         None where the text does not tell them.
     whole : bool
         The text lists every pair in use: a pair that it does not name is off.
+    uncounted : bool
+        Nothing in the text counts the pairs of a `whole` list: it may have lost lines.
     count : int, optional
         How many pairs the text says that it lists: those below that are missing are lost.
     lost : frozenset of int
@@ -65,6 +67,7 @@ class Registers:
     width: Width | None = None
     vendor: str | None = None
     whole: bool = False
+    uncounted: bool = False
     count: int | None = None
     lost: frozenset[int] = frozenset()
     cut: bool = False
@@ -120,7 +123,7 @@ class Registers:
 
     def register(self, index: int) -> Register:
         """The register as far as it is known; one that is absent holds 0."""
-        return self.held.get(index, Register(0) if index in self.absent else NOTHING)
+        return self.held.get(index, Register(0) if index in self.absent - self.lost else NOTHING)
 
     def bit(self, index: int, bit: int) -> bool | None:
         """One bit of a register, None where it is not told."""
@@ -329,7 +332,7 @@ class Registers:
             made = replace(made, absent=made.absent | frozenset(rules.FIXED_MSRS))
         if pairs is not None and _one_of(pairs, "pairs", ("all",)):
             lost = frozenset(i for i in made.lost if pair_of(i) is None)
-            made = replace(made, whole=True, cut=False, count=None, lost=lost)
+            made = replace(made, whole=True, uncounted=False, cut=False, count=None, lost=lost)
         if vendor is not None and made.vendor is None:
             made = replace(made, vendor=vendor_name(vendor))
         return made
@@ -349,7 +352,8 @@ class Registers:
         named_now = {*held, *(i for n in ranges for i in pair_numbers(n))}
         return replace(
             self, held=held, ranges=ranges, width=self.width or other.width, vendor=self.vendor or other.vendor,
-            whole=list_of.whole, count=list_of.count, cut=list_of.cut, listing=self.listing and other.listing,
+            whole=list_of.whole, uncounted=list_of.uncounted, count=list_of.count, cut=list_of.cut,
+            listing=self.listing and other.listing,
             lost=frozenset((self.lost | other.lost) - named_now), absent=(self.absent | other.absent) - set(held),
             on=self.on or other.on, tom2_off=self.tom2_off or other.tom2_off,
             default=self.default or other.default, reach=max(self.reach, other.reach),

@@ -127,7 +127,8 @@ def test_a_range_names_an_assumption_that_only_a_part_hangs_on(tmp_path, capsys)
     path = tmp_path / "dump.txt"
     path.write_text(DUMPS["proc"])
     row = answer(capsys, "at", "0xc0000000+1G", str(path))[1]["answers"][0]
-    assert row["type"] == "UC" and [a["id"] for a in row["assumed"]] == ["assume-default-proc-mtrr"]
+    names = ["assume-default-proc-mtrr", "assume-pairs-listed"]
+    assert row["type"] == "UC" and [a["id"] for a in row["assumed"]] == names
     assert not answer(capsys, "at", "0xc0000000+256M", str(path))[1]["answers"][0]["assumed"]
 
 

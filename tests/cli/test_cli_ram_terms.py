@@ -82,7 +82,7 @@ def test_order_is_not_told_of_where_a_range_is_not_told() -> None:
     lines = "base 000000000 mask F00000000 write-back", "base 0C0000000 mask FC0000000 uncachable"
     for lost, told in (
         ("  2 base 0E0#00000 mask FE0000000 uncachable\n", False),
-        ("  2 disabled\nnext line of the log\n", True),
+        ("".join(f"  {n} disabled\n" for n in range(2, 8)) + "next line of the log\n", True),
     ):
         logs = [
             f"MTRR default type: uncachable\nMTRR variable ranges enabled:\n  0 {first}\n  1 {second}\n{lost}"

@@ -23,7 +23,7 @@ from memtype.cli.registers import deciders, edges, pairs
 from memtype.machine import Cpu, Machine
 
 FIXED = (0x0606060606060606,) * 2 + (0,) + (0x0505050505050505,) * 8
-STATE = mt.MtrrState(0xC00, FIXED, ((0x6, 0xF00000800), (0xE0000000, 0xFE0000800), (0, 0)), 36)
+STATE = mt.MtrrState(0xC00, FIXED, ((0x6, 0xF00000800), (0xE0000000, 0xFE0000800), *((0, 0),) * 6), 36)
 HOLEY = mt.MtrrState(0xC06, FIXED, ((0xFED80000, 0x0FFFFFF000 | 0x800), (0x80000000, 0xFF80000800)), 40)
 COUNTS = "MTRR map: 2 entries (1 fixed + 1 variable; max 18), built from 8 variable MTRRs"
 MAP = ["  0: 0000000000000000-00000000000fffff write-back", "  1: 0000000080000000-00000000ffffffff uncachable"]
@@ -64,7 +64,7 @@ def test_show_prints_registers_pat_and_map(cli, dump):
     status, out, err = cli("show", dump(*register_lines(STATE), PAT))
     assert status == 0
     lines = out.splitlines()
-    assert lines[0].split("   ") == ["MTRR on", "default UC", "fixed on", "2/3 variable used", "MAXPHYADDR 36"]
+    assert lines[0].split("   ") == ["MTRR on", "default UC", "fixed on", "2/8 variable used", "MAXPHYADDR 36"]
     assert "PAT [0-7]: WB  WC  UC- UC  WB  WP  UC- WT" in lines
     assert "reg1  [mem 0x00000000e0000000-0x00000000ffffffff]  512 MiB  UC" in lines
     assert "[mem 0x0000000000100000-0x00000000dfffffff]  3.499 GiB  WB  reg0" in lines
@@ -282,7 +282,7 @@ def test_pat_gives_the_effective_type(cli, dump):
 
 
 def test_a_view_answers_as_that_program(cli, dump):
-    state = replace(STATE, variable=((0x6, 0xF00000800), (0xC0000001, 0xFF0000800)))
+    state = replace(STATE, variable=((0x6, 0xF00000800), (0xC0000001, 0xFF0000800), *((0, 0),) * 6))
     path = dump(*register_lines(state))
     assert cli("at", "0xc0000000", path)[1].startswith("0xc0000000  ??")
     for view in ("linux-6.4", "linux-6.5", "xen", "kvm-6.4"):

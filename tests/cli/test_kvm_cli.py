@@ -202,7 +202,13 @@ def test_the_whole_guest(run, state):
     answer = json.loads(run("kvm", "--kernel", "6.4", "--ncdma", "--json", state)[1])
     assert [(row["base"], row["type"]) for row in answer["map"]] == [
         ("0x0", "WB"), ("0xa0000", "?"), ("0x100000", "WB"), ("0x80000000", "UC"), ("0x100000000", "WB")]  # fmt: skip
-    assert [len(row["assumed"]) > 0 for row in answer["map"]] == [True, False, True, False, True]
+    assert [len(row["assumed"]) > 0 for row in answer["map"]] == [
+        True,
+        False,
+        True,
+        True,
+        True,
+    ]  # KVM meets higher bases first
 
 
 def test_the_vga_hole(run):

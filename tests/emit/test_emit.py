@@ -79,7 +79,7 @@ def test_dmesg_lines_are_the_identity_on_what_linux_prints(state):
 @given(linux_states())
 def test_proc_mtrr_commands_hold_the_variable_ranges(state):
     back = mt.parse(mt.emit(state, "proc-mtrr"))
-    kept = tuple(pair for pair in state.variable if pair[1])
+    kept = tuple(dict.fromkeys(pair for pair in state.variable if pair[1]))  # a range again takes no register
     assert back.format == "proc-mtrr-commands"
     assert (back.mtrrs.variable, back.maxphyaddr) == (kept, state.maxphyaddr)
 

@@ -13,7 +13,7 @@ from memtype.machine import Cpu, Machine
 from memtype.memory_map import MemoryMap
 from memtype.mtrr import infer_maxphyaddr
 from memtype.reading.notes import differed, not_told, settled
-from memtype.reading.registers import Listing, contradictions, def_type
+from memtype.reading.registers import TOM2_MSRS, Listing, contradictions, def_type, whole_numbers
 from memtype.reading.values import type_register
 from memtype.told import Range, Register, Registers, Width, pair_numbers
 from memtype.types import MemoryType
@@ -56,7 +56,7 @@ class Reading:
         return settled(replace(machine, printed_map=printed, printed_view=view, facts=facts, notes=tuple(self.notes)))
 
     def _vendor(self) -> str | None:
-        if self.listing.tom2 is None:
+        if self.listing.tom2 is None and not self.listing.tom2_cut:
             return self.boot.vendor
         if self.boot.vendor == "intel":
             self.notes.append("the log names an Intel processor and prints TOM2: taken as AMD")
@@ -102,7 +102,8 @@ class Reading:
         for n, pair in listing.variable.items():
             held |= dict(zip(pair_numbers(n), pair, strict=True))
         self.notes += contradictions({0: held})
-        return Registers(held, self._borrowed(), width, vendor, **self._list().fields())
+        kept, made = whole_numbers({0: held}, self._list(), self.notes)  # base and mask: of one length in one list
+        return Registers(kept[0], self._borrowed(), width, vendor, **made.fields())
 
     def _def_type(self) -> dict[int, Register]:
         listing, cleanup = self.listing, self.boot.cleanup
@@ -143,9 +144,10 @@ class Reading:
         """What the log's list is worth: a kernel prints every pair, unless the log lost lines."""
         listing = self.listing
         on = "the fixed ranges are printed as enabled" if listing.fixed_on else ""
-        made = Listing(count=self.boot.remark.registers, on=on, reach=self._reach())
+        filled = max(listing.digits, default=0)
+        made = Listing(count=self.boot.remark.registers, on=on, reach=self._reach(), filled=filled)
         if not listing.listed and self.boot.cleanup.original:
-            made.whole = True  # mtrr_cleanup leaves out those that are off
+            made.whole = made.uncounted = True  # mtrr_cleanup leaves out those that are off
         ends = listing.listed and (listing.last_line == self.boot.last_line and listing.open)
         if self.boot.fragment and listing.listed and self.boot.last_line == listing.last_line + 1:
             self.notes.append(f"line {self.boot.last_line} is cut off: the list of variable ranges may lack entries")
@@ -155,7 +157,7 @@ class Reading:
             made.cut = True
         elif ends:
             self.notes.append("the log ends with the list of variable ranges: it may lack entries")
-        elif listing.listed and not self._holes() and made.count is None:
+        elif len(listing.variable) in rules.USUAL_PAIRS and not self._holes() and made.count is None:
             made.whole = True
         if self._holes():
             self.notes.append(f"the log does not show variable ranges {_numbers(self._holes())}")
@@ -163,7 +165,9 @@ class Reading:
             made.listing = "linux-log"  # the kernel prints the default type above the list: the log lost its head
         if listing.variable and not made.on:
             made.on = "ranges are listed"
-        if listing.listed and listing.tom2 is None:
+        if listing.tom2_cut:
+            made.lost |= TOM2_MSRS
+        elif listing.listed and listing.tom2 is None:
             made.tom2_off = "the log prints no TOM2"  # nor does one that lost the line; no remark counts it
         if self._without_fixed() and listing.variable_on:
             self.notes.append(

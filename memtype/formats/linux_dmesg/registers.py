@@ -9,7 +9,7 @@ from memtype import rules
 from memtype.errors import ParseError
 from memtype.reading import values
 from memtype.reading.patterns import later
-from memtype.reading.registers import bytes_registers, put
+from memtype.reading.registers import bytes_registers, paint
 from memtype.reading.values import decimal, type_register
 from memtype.told import ALL, NOTHING, Register
 
@@ -24,7 +24,9 @@ _VARIABLE = later(
     rf"\s*(\d+)\s+(?:base\s+([0-9a-f]+),?|\[([0-9a-f]+)-[0-9a-f]+\])\s+mask\s+([0-9a-f]+),?\s+{TYPE}\s*$", re.I
 )
 _UNUSED = later(r"\s*(\d+)\s+disabled\s*$", re.I)
-_TOM2 = later(r"\s*TOM2:\s*([0-9a-f]+)(?:\s+aka\s+\d+M|\s+\(WB\))?\s*$", re.I)
+_TOM2 = later(r"\s*TOM2:\s*([0-9a-f]+)(?:\s+aka\s+(\d{1,20})M|\s+\(WB\))?\s*$", re.I)
+_TOM2_DIGITS = 16  # Linux prints all of them
+_TOM2_START = later(r"\s*TOM2?:", re.I)
 _OFF = later(r"\s*MTRRs disabled by BIOS\s*$", re.I)
 _NONE = later(r"\s*MTRRs disabled \(not available\)\s*$", re.I)
 _OFF_OR_NONE = later(r"\s*(?:MTRR:\s*)?Disabled\s*$")  # up to 6.4: the same words for both
@@ -60,6 +62,7 @@ class Listing:
     digits: set[int] = field(default_factory=set)  # hex digits of the printed masks
     tom2: int | None = None
     tom2_line: int = 0
+    tom2_cut: bool = False  # its line is there, its value not whole
     counts: dict[str, int] = field(default_factory=dict)
     segments: list[tuple[int, int, Register]] = field(default_factory=list)  # (base, last, type)
     inconsistent: list[str] = field(default_factory=list)
@@ -87,9 +90,9 @@ class Listing:
             kind = type_register(found[1].lower(), self.source, number)
             self.default = kind if self.default is None else self.default.beside(kind)
         elif found := _FIXED_HEAD.match(line):
-            self.fixed_on = found[1].lower() == "en"
+            self.fixed_on = self._enabled(self.fixed_on, found[1], number)
         elif found := _VARIABLE_HEAD.match(line):
-            self.variable_on = found[1].lower() == "en"
+            self.variable_on = self._enabled(self.variable_on, found[1], number)
             self.open = True
         elif _OFF.match(line):
             self.off = True
@@ -106,19 +109,25 @@ class Listing:
             return False
         return True
 
+    def _enabled(self, before: bool | None, word: str, number: int) -> bool:
+        now = word.lower() == "en"
+        if before not in (None, now):
+            raise ParseError(f"{self.source}:{number}: {word}abled, where a line above says the other")
+        return now
+
     def _entry(self, line: str, number: int) -> bool:
         if found := _FIXED.match(line):
-            self._fixed(int(found[1], 16), int(found[2], 16), type_register(found[3].lower(), self.source, number))
+            kind = type_register(found[3].lower(), self.source, number)
+            paint(self.fixed, int(found[1], 16), int(found[2], 16), kind, self.source)
         elif found := _VARIABLE.match(line):
             self._variable(found, number)
         elif self.open and (found := _UNUSED.match(line)):
             off = Register(0, rules.MASK_VALID, number)  # V = 0 is all that is told
             self._put(found[1], (NOTHING, off), f"{self.source}:{number}")
         elif found := _TOM2.match(line):
-            tom2 = values.number(found[1], self.source, number, "TOM2")
-            if self.tom2 not in (None, tom2):
-                raise ParseError(f"{self.source}:{number}: TOM2 is told twice, with different values")
-            self.tom2, self.tom2_line = tom2, number
+            self._tom2(found, number)
+        elif _TOM2_START.match(line):
+            self.tom2_cut = True
         else:
             return False
         return True
@@ -139,23 +148,27 @@ class Listing:
             return False
         return True
 
-    def _fixed(self, first: int, last: int, kind: Register) -> None:
-        slots = [n for n, r in enumerate(rules.FIXED_RANGES) if first <= r.base and r.base + r.size - 1 <= last]
-        size = sum(rules.FIXED_RANGES[n].size for n in slots)
-        if size != last - first + 1:
-            where = f"{self.source}:{kind.line}"
-            raise ParseError(f"{where}: {first:05X}-{last:05X} does not fall on the fixed ranges")
-        for slot in slots:
-            put(self.fixed, slot, kind)
+    def _tom2(self, found: re.Match[str], number: int) -> None:
+        tom2 = values.number(found[1], self.source, number, "TOM2")
+        if len(found[1]) < _TOM2_DIGITS:
+            self.tom2_cut = True
+            return
+        if found[2] and int(found[2]) != tom2 >> 20:
+            raise ParseError(f"{self.source}:{number}: TOM2 {found[1]} is not {found[2]} MiB")
+        if self.tom2 not in (None, tom2):
+            raise ParseError(f"{self.source}:{number}: TOM2 again, with another value")
+        self.tom2, self.tom2_line = tom2, number
 
     def _variable(self, found: re.Match[str], number: int) -> None:
         base = values.number(found[2] or found[3], self.source, number, "base")
         mask = values.number(found[4], self.source, number, "mask")
         kind = type_register(found[5].lower(), self.source, number)
         self.open = True
-        self.digits.add(len(found[4]))
-        low = Register(base | kind.value, kind.known | ~rules.BASE_TYPE & ALL, number, kind.hidden)
-        self._put(found[1], (low, Register(mask | rules.MASK_VALID, line=number)), f"{self.source}:{number}")
+        self.digits |= {len(found[2] or found[3]), len(found[4])}
+        known = kind.known | ~rules.BASE_TYPE & ALL
+        low = Register(base | kind.value, known, number, kind.hidden, len(found[2] or found[3]))
+        high = Register(mask | rules.MASK_VALID, line=number, digits=len(found[4]))
+        self._put(found[1], (low, high), f"{self.source}:{number}")
 
     def _put(self, number: str, pair: tuple[Register, Register], where: str) -> None:
         index = decimal(number, where, "variable range", rules.MAX_VARIABLE)

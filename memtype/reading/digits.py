@@ -1,0 +1,55 @@
+"""Numbers that lost digits on their way: shorter than a program prints them that fills its numbers up with zeros.
+
+    0x00000200: 0x0000000080000000        16 digits, zeros in front: this program fills up
+    0x00000201: 0x000000ff8000080         15: the mask is not 0xff8000080, one of its digits is lost
+
+The fixed ranges prove nothing: people write 0x0606060606060606 in lists whose other numbers they do not fill up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from memtype import rules
+from memtype.told import Register
+
+_LEAST = 8  # digits: no program that fills up prints fewer of a register
+_MOST_LOST = 2  # digits, of a number without zeros in front
+
+
+def lacking(held: Mapping[int, Register], filled: int = 0) -> set[int]:
+    """The registers of one list whose numbers lack digits.
+
+    Parameters
+    ----------
+    filled : int
+        So many digits the program always prints; 0 where that is to be seen from the list.
+
+    Examples
+    --------
+    >>> padded = {0x200: Register(0x80000000, digits=16), 0x2FF: Register(0xC06, digits=16)}
+    >>> lacking(padded | {0x201: Register(0xFF8000080, digits=15)})
+    {513}
+    >>> lacking({0x200: Register(0x80000000, digits=16), 0x2FF: Register(0xC06, digits=3)})
+    set()
+    """
+    printed = {index: register for index, register in held.items() if register.digits}
+    if filled:
+        return {index for index, register in printed.items() if register.digits < filled}
+    length = _length(register for index, register in printed.items() if index not in rules.FIXED_MSRS)
+    short = {index for index, register in printed.items() if register.digits < length}
+    as_is = {
+        index for index in short if not _cut(index, printed[index], length)
+    }  # people write a few numbers as they are
+    return {index for index in short - as_is if printed[index].value or not as_is}
+
+
+def _length(registers: Iterable[Register]) -> int:
+    """To how many digits the list fills its numbers up; 0 where it does not."""
+    return max((r.digits for r in registers if r.padded and r.digits >= _LEAST), default=0)
+
+
+def _cut(index: int, register: Register, length: int) -> bool:
+    """Whether the short number can be what is left of a long one: with zeros in front, nearly whole, or of 8 types."""
+    nearly = register.digits >= length - _MOST_LOST or index in rules.FIXED_MSRS
+    return register.padded or not register.value or nearly
