@@ -726,6 +726,32 @@ static void check_levels(uint32_t isa)
 	}
 }
 
+// arrays of types: element i * step of each, whatever the steps
+static void check_steps(void)
+{
+	uint8_t a[40], b[40], c[40], types[10];
+
+	for (unsigned k = 0; k < 40; k++) {
+		a[k] = (uint8_t)any_element(PAT_TYPES, k);
+		b[k] = (uint8_t)any_element(PAT_TYPES, k);
+		c[k] = (uint8_t)any_element(MTRR_TYPES, k);
+	}
+	for (unsigned steps = 0; steps < 64; steps++) {
+		size_t s = steps & 3, t = steps >> 2 & 3, u = steps >> 4;
+
+		MUST(memtype_effective_array(1, 0, c, u, a, s, 10, types, NULL) == MEMTYPE_OK, s, t, u);
+		for (unsigned i = 0; i < 10; i++)
+			MUST(types[i] == literal_effective(1, 0, c[i * u], a[i * s]), s, u, i);
+		MUST(memtype_effective_ept_array(0, c, u, b, t, a, s, 10, types, NULL) == MEMTYPE_OK, s, t, u);
+		for (unsigned i = 0; i < 10; i++)
+			MUST(types[i] == literal_ept(c[i * u], b[i * t] != 0, a[i * s], 0), s, u, i);
+		MUST(memtype_effective_npt_array(0, 0, a, s, b, t, c, u, 10, types, NULL) == MEMTYPE_OK, s, t, u);
+		for (unsigned i = 0; i < 10; i++)
+			MUST(types[i] == literal_npt(a[i * s], b[i * t], c[i * u], 0, 0), s, t, i);
+		MUST(memtype_effective_npt_array(0, 0, a, s, b, t, c, u, 10, a + (s ? 9 * s : 0), NULL) == MEMTYPE_EBUFFER, s, t, u);
+	}
+}
+
 // --- maps that are no register file's: edges inside a page, many values, many segments ---
 
 static void check_own_map(uint32_t isa, size_t count, uint64_t unit, uint64_t from, unsigned values, uint32_t width)
@@ -1168,6 +1194,7 @@ int main(void)
 		late[k] = walled_room();
 	}
 	check_rows();
+	check_steps();
 	EACH_SET(isa) {
 		for (unsigned number = 0; number < STATES; number += 3) {
 			make_state(number);

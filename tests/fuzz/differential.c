@@ -116,34 +116,62 @@ static int differs(const char *way, uint32_t isa, const memtype_mtrrs *m, const 
 	return 0;
 }
 
+static uint8_t right[ADDRESSES], said[ADDRESSES];
+
+static int compared(const char *way, uint32_t isa, const memtype_mtrrs *m, const uint64_t *a, uint64_t *answers)
+{
+	int found = differs(way, isa, m, a, said, right);
+
+	memset(said, 0xEE, sizeof(said));
+	*answers += ADDRESSES;
+	return found;
+}
+
+// the ways that go by one set
+static int compare_set(const memtype_mtrrs *m, const memtype_map *map, uint32_t isa, const uint64_t *a, uint64_t *answers)
+{
+	static memtype_tables t;
+	memtype_fleet fleet = {1, m->variable_count, &m->def_type, m->fixed, m->base, m->mask, &m->cap, &m->syscfg, &m->tom2,
+			       &m->vendor, &m->maxphyaddr};
+	int found = 0;
+
+	memtype_tables_build(m, isa, &t);
+	if (memtype_types(&t, a, ADDRESSES, said, NULL) != MEMTYPE_OK)
+		return 1;
+	found += compared("types", isa, m, a, answers);
+	memtype_fleet_types(&fleet, isa, a, ADDRESSES, ADDRESSES, said, NULL);
+	found += compared("fleet_types", isa, m, a, answers);
+	if (map && memtype_map_tables(map, m->maxphyaddr, m->vendor, isa, &t) == MEMTYPE_OK) {
+		memtype_types(&t, a, ADDRESSES, said, NULL);
+		found += compared("map_tables", isa, m, a, answers);
+	}
+	return found;
+}
+
 // all ways to ask about one state; how many differ
 static int compare(const memtype_mtrrs *m, const uint64_t *a, uint64_t *answers)
 {
-	static memtype_tables t;
-	static memtype_map map;
-	static uint8_t right[ADDRESSES], said[ADDRESSES];
+	static memtype_granules granules;
+	static memtype_map resolved;
+	const memtype_map *map = memtype_resolve_map(m, &resolved) == MEMTYPE_OK ? &resolved : NULL;
 	int found = 0;
 
-	for (int i = 0; i < ADDRESSES; i++)
+	for (int i = 0; i < ADDRESSES; i++) {
 		right[i] = (uint8_t)literal_type(m, a[i]);
-	for (int i = 0; i < ADDRESSES; i++)
 		said[i] = (uint8_t)memtype_at(m, a[i]);
-	found += differs("at", 0, m, a, said, right);
-	*answers += ADDRESSES;
-	for (uint32_t isa = MEMTYPE_PORTABLE; isa <= MEMTYPE_AVX512; isa++) {
-		if (!memtype_isa_supported(isa))
-			continue;
-		memtype_tables_build(m, isa, &t);
-		memset(said, 0xEE, sizeof(said));
-		if (memtype_types(&t, a, ADDRESSES, said, NULL) != MEMTYPE_OK)
-			return found + 1;
-		found += differs("types", isa, m, a, said, right);
-		*answers += ADDRESSES;
 	}
-	if (memtype_resolve_map(m, &map) == MEMTYPE_OK) {
-		memtype_map_types(map.bases, map.types, map.count, m->maxphyaddr, memtype_isa_best(), a, ADDRESSES, said, NULL);
-		found += differs("map", memtype_isa_best(), m, a, said, right);
-		*answers += ADDRESSES;
+	found += compared("at", 0, m, a, answers);
+	for (uint32_t isa = MEMTYPE_PORTABLE; isa <= MEMTYPE_NEON; isa++) {
+		if (memtype_isa_supported(isa))
+			found += compare_set(m, map, isa, a, answers);
+	}
+	if (!map)
+		return found;
+	memtype_map_types(map->bases, map->types, map->count, m->maxphyaddr, MEMTYPE_PORTABLE, a, ADDRESSES, said, NULL);
+	found += compared("map_types", MEMTYPE_PORTABLE, m, a, answers);
+	if (memtype_granules_build(map->bases, map->types, map->count, m->maxphyaddr, &granules) == MEMTYPE_OK) {
+		memtype_granules_types(&granules, a, ADDRESSES, said, NULL);
+		found += compared("granules_types", MEMTYPE_PORTABLE, m, a, answers);
 	}
 	return found;
 }
@@ -162,6 +190,10 @@ int main(int argc, char **argv)
 		for (int i = 0; i < ADDRESSES; i++)
 			a[i] = any_address(&m);
 		found += compare(&m, a, &answers);
+		if (states % 1000000 == 999999) { // a long run says how far it is
+			printf("%llu answers so far, %d states differ\n", (unsigned long long)answers, found);
+			fflush(stdout);
+		}
 	}
 	printf("%llu answers in %llu states, %d states differ, %.1f s\n", (unsigned long long)answers, (unsigned long long)states,
 	       found, (double)(clock() - began) / CLOCKS_PER_SEC);
