@@ -84,13 +84,13 @@ _MTRRS = ffi.typeof("memtype_mtrrs *")
 _TABLES, _MAP = ffi.typeof("memtype_tables *"), ffi.typeof("memtype_map *")
 _GRANULES = ffi.typeof("memtype_granules *")
 _SIZE = ffi.typeof("size_t *")
-_histogram = lib.memtype_histogram
 _ADDRESS = ffi.typeof("uintptr_t")
-_TYPES = int(ffi.cast(_ADDRESS, ffi.addressof(lib, "memtype_types")))  # this core's: tests load others
+_TYPES, _HISTOGRAM = (  # this core's: tests load others
+    int(ffi.cast(_ADDRESS, ffi.addressof(lib, function))) for function in ("memtype_types", "memtype_histogram")
+)
 _quick = _load_quick()
 _pages, _resolve = _quick.pages, _quick.resolve
 _NOTHING = (None,)  # the handle of what keeps none
-_UNFIT = ValueError, BufferError  # how an array says that it is not contiguous, or read-only
 # Addresses a state that pay for its map, which takes 145 ns to make and 5.5 to ask. The registers take 10.6 of 8 pairs,
 # where 29 would pay, and 24.6 of 32, where 9 would (Zen 4).
 _MAPS_FOR = 16
@@ -160,7 +160,7 @@ def _ready(s: Registers) -> tuple[Any, ...]:
 
 def _looked_up(made: Any) -> Any:
     """Tables as short ways look addresses up in them."""
-    return _quick.tables(_TYPES, int(ffi.cast(_ADDRESS, made)), made)
+    return _quick.tables(_TYPES, _HISTOGRAM, int(ffi.cast(_ADDRESS, made)), made)
 
 
 def _of_fewer_groups(made: Any, mtrrs: Any) -> Any:
@@ -315,16 +315,11 @@ def types_at_once(s: Any, addresses: Any, out: Any) -> arrays.U8Array | None:
 
 def histogram_at_once(s: Any, addresses: Any) -> arrays.U64Array | None:
     """`MtrrState.histogram`."""
-    if type(addresses) is not _Array or addresses.dtype is not _U64:
-        return None
     counts: Any = _empty(16, _U64)
-    try:
-        given = _from(_U64S, addresses)
-    except _UNFIT:
-        return None
     held = s._held
-    built = held[2] if held[0] is _READY else tables(s)
-    return None if _histogram(built, given, addresses.size, _from(_U64S, counts), _NULL) else counts
+    if held[0] is not _READY:
+        held = _ready(s)
+    return counts if held[3].histogram(addresses, counts) else None
 
 
 def page_types(s: Registers, first_gfn: int, out: arrays.U8Array) -> None:

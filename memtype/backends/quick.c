@@ -98,13 +98,16 @@ static void free_object(PyObject *self)
 	Py_DECREF(type);
 }
 
-// --- Tables: those of a state or a map, with the function that reads them ---
+// --- Tables: those of a state or a map, with the functions that read them ---
 
 typedef int types_function(const memtype_tables *t, const uint64_t *addresses, size_t n, uint8_t *types, size_t *index);
+typedef int count_function(const memtype_tables *t, const uint64_t *addresses, size_t n, uint64_t counts[16],
+			   size_t *index);
 
 struct tables {
 	PyObject_HEAD
 	types_function *types; // of the core that made them
+	count_function *count;
 	const memtype_tables *t;
 	PyObject *owner; // of *t
 };
@@ -119,15 +122,16 @@ static void tables_free(PyObject *self)
 
 static PyObject *tables_new(PyObject *Py_UNUSED(module), PyObject *args)
 {
-	PyObject *function, *t, *owner;
+	PyObject *types, *counter, *t, *owner;
 	struct tables *made;
 
-	if (!PyArg_ParseTuple(args, "O!O!O:tables", &PyLong_Type, &function, &PyLong_Type, &t, &owner))
+	if (!PyArg_ParseTuple(args, "O!O!O!O:tables", &PyLong_Type, &types, &PyLong_Type, &counter, &PyLong_Type, &t, &owner))
 		return NULL;
 	made = PyObject_New(struct tables, tables_type);
 	if (!made)
 		return NULL;
-	made->types = (types_function *)(uintptr_t)PyLong_AsVoidPtr(function);
+	made->types = (types_function *)(uintptr_t)PyLong_AsVoidPtr(types);
+	made->count = (count_function *)(uintptr_t)PyLong_AsVoidPtr(counter);
 	made->t = PyLong_AsVoidPtr(t);
 	Py_INCREF(owner);
 	made->owner = owner;
@@ -164,9 +168,43 @@ static PyObject *tables_types(PyObject *self, PyObject *const *args, Py_ssize_t 
 	return PyBool_FromLong(done);
 }
 
+static int count_types(const struct tables *t, const PyArrayInterface *given, uint64_t counts[16])
+{
+	size_t n = elements(given);
+	int status;
+
+	if (n <= MEMTYPE_CHECKED_FIRST)
+		return t->count(t->t, given->data, n, counts, NULL);
+	Py_BEGIN_ALLOW_THREADS
+	status = t->count(t->t, given->data, n, counts, NULL);
+	Py_END_ALLOW_THREADS
+	return status;
+}
+
+// histogram(addresses, counts) -> whether the 16 of `counts` hold the answer
+static PyObject *tables_histogram(PyObject *self, PyObject *const *args, Py_ssize_t count)
+{
+	const struct tables *t = (struct tables *)self;
+	struct array given, counts;
+	int done = 0;
+
+	if (count == 2 && open_array(args[0], 8, 0, &given)) {
+		if (open_array(args[1], 8, WRITEABLE, &counts)) {
+			done = elements(counts.is) == 16 && count_types(t, given.is, counts.is->data) == MEMTYPE_OK;
+			close_array(&counts);
+		}
+		close_array(&given);
+	}
+	return PyBool_FromLong(done);
+}
+
 #define FAST(function) (PyCFunction)(void (*)(void))(function)
 
-static PyMethodDef tables_methods[] = {{"types", FAST(tables_types), METH_FASTCALL, NULL}, {0}};
+static PyMethodDef tables_methods[] = {
+	{"types", FAST(tables_types), METH_FASTCALL, NULL},
+	{"histogram", FAST(tables_histogram), METH_FASTCALL, NULL},
+	{0},
+};
 static PyType_Slot tables_slots[] = {{Py_tp_dealloc, tables_free}, {Py_tp_methods, tables_methods}, {0}};
 static PyType_Spec tables_spec = {
 	"memtype._quick.Tables", sizeof(struct tables), 0, Py_TPFLAGS_DEFAULT, tables_slots,

@@ -38,8 +38,12 @@ def unaligned() -> Any:
 )  # fmt: skip
 def test_no_other_array_is_read(given: Any) -> None:
     out = np.full(3, 0xEE, np.uint8)
+    counts = np.full(16, 7, np.uint64)
     assert native._ready(STATE)[3].types(given, out) is False
     assert (out == 0xEE).all()
+    if not (type(given) is np.ndarray and given.dtype == np.uint64 and given.flags.carray):  # of any shape else
+        assert native._ready(STATE)[3].histogram(given, counts) is False
+        assert (counts == 7).all()
 
 
 def test_no_other_array_is_written() -> None:
@@ -56,6 +60,22 @@ def test_no_other_array_is_written() -> None:
     assert ready.types(WORDS, good := np.zeros(3, np.uint8)) is True and good.tolist() == [0, 6, 0]
     assert ready.types(WORDS[:0], good[:0]) is True
     assert ready.types(WORDS[:1].reshape(()), good[:1].reshape(())) is True
+
+
+def test_counts_go_into_sixteen_words_alone() -> None:
+    ready, counts = native._ready(STATE)[3], np.full(16, 7, np.uint64)
+    sealed = counts.copy()
+    sealed.flags.writeable = False
+    for given, out in (
+        (WORDS, sealed), (WORDS, counts[:15]), (WORDS, np.zeros(17, np.uint64)), (WORDS, np.zeros(16, np.int64)),
+        (WORDS, np.zeros(32, np.uint64)[::2]), (WORDS, counts.view(Sub)), (WORDS, None), (counts, counts),
+        (np.full(5000, 1 << 46, np.uint64), counts), (np.full(1, 1 << 46, np.uint64), counts),
+    ):  # fmt: skip
+        assert ready.histogram(given, out) is False
+    assert ready.histogram(WORDS) is ready.histogram() is ready.histogram(WORDS, counts, counts) is False
+    assert (counts == 7).all()
+    assert ready.histogram(WORDS, counts) is True and counts[[0, 6]].tolist() == [2, 1] and counts.sum() == 3
+    assert ready.histogram(WORDS[:0], counts) is True and not counts.any()
 
 
 def test_registers_are_taken_only_where_all_are_plain() -> None:
@@ -103,7 +123,7 @@ def test_nothing_is_kept() -> None:
     packed = quick.registers(*REGISTERS)
 
     def all_ways() -> None:
-        ready = quick.tables(native._TYPES, int(native.ffi.cast("uintptr_t", native.tables(STATE))), owner)
+        ready = quick.tables(native._TYPES, native._HISTOGRAM, int(native.ffi.cast("uintptr_t", native.tables(STATE))), owner)
         for given in (WORDS, WORDS[:1], big, None, WORDS.view(Sub)):
             ready.types(given, out)
             quick.pages(quick.resolve(packed), 46, 0, out)
