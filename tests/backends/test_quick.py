@@ -123,7 +123,9 @@ def test_nothing_is_kept() -> None:
     packed = quick.registers(*REGISTERS)
 
     def all_ways() -> None:
-        ready = quick.tables(native._TYPES, native._HISTOGRAM, int(native.ffi.cast("uintptr_t", native.tables(STATE))), owner)
+        ready = quick.tables(
+            native._TYPES, native._HISTOGRAM, int(native.ffi.cast("uintptr_t", native.tables(STATE))), owner
+        )
         for given in (WORDS, WORDS[:1], big, None, WORDS.view(Sub)):
             ready.types(given, out)
             quick.pages(quick.resolve(packed), 46, 0, out)
