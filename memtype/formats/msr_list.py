@@ -133,6 +133,7 @@ class _Reader:
     command: _Command | None = None
     widths: list[Width] = field(default_factory=list)
     encrypted: int | None = None
+    parts: Once[_Line | None] = field(default_factory=lambda: Once(_split))
 
     def put(self, cpu: int, index: int, value: int, line: int, digits: int = 0) -> None:
         mine = self.registers.setdefault(cpu, {})
@@ -238,7 +239,7 @@ def _take(reader: _Reader, number: int, line: str) -> None:
     if heading:
         reader.cpu, reader.command = values.cpu_number(heading[1], reader.source, number), None
         return
-    found = _split(line)
+    found = reader.parts[line]
     if found is not None:
         _register(reader, number, found)
 

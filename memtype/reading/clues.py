@@ -6,12 +6,14 @@ A pattern of a family costs some microseconds a line; a word costs a nanosecond 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 from memtype.reading.patterns import later
 
 _BLOCK = 1 << 16  # characters: who asks for one line need not wait for the last
+_RARE = 8  # a word on fewer lines than one of so many is looked for alone: 0.4 us a hit, not 0.05 a line
 
 
 class Clues:
@@ -75,21 +77,30 @@ def holding(text: str, wanted: Words) -> Iterator[tuple[int, str]]:
 def _places(lower: str, wanted: Words) -> set[int]:
     """Which lines of a block, counted from 0, hold one of the words."""
     found: set[int] = set()
-    held = [word for word in wanted.plain if word in lower]
-    lines = lower.split("\n") if held else []
-    for word in held:
-        found.update([place for place, line in enumerate(lines) if word in line])
+    lines: list[str] = []
+    for word in wanted.plain:
+        if many := lower.count(word):
+            lines = lines or lower.split("\n")
+            if many * _RARE < len(lines):
+                found.update(_hit(lower, partial(lower.find, word)))
+            else:
+                found.update([place for place, line in enumerate(lines) if word in line])
     if wanted.pattern is not None:
-        found.update(_matching(lower, wanted.pattern))
+        found.update(_hit(lower, partial(_search, wanted.pattern, lower)))
     return found
 
 
-def _matching(lower: str, pattern: re.Pattern[str]) -> Iterator[int]:
-    """The lines on which a match begins. Behind it the rest of its line is passed over."""
+def _search(pattern: re.Pattern[str], text: str, begin: int) -> int:
+    match = pattern.search(text, begin)
+    return match.start() if match else -1
+
+
+def _hit(lower: str, find: Callable[[int], int]) -> Iterator[int]:
+    """The lines in which `find` finds something. Behind it the rest of a line is passed over."""
     place, end = 0, 0
-    while match := pattern.search(lower, end):
-        place += lower.count("\n", end, match.start())
+    while (at := find(end)) >= 0:
+        place += lower.count("\n", end, at)
         yield place
-        end = lower.find("\n", match.start())
+        end = lower.find("\n", at)
         if end < 0:
             return

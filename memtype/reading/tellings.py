@@ -14,6 +14,7 @@ from typing import NamedTuple
 from memtype.reading.accounting import register_row
 from memtype.reading.clues import Words, holding, words
 from memtype.reading.lines import bare
+from memtype.reading.once import Once
 from memtype.reading.patterns import later
 from memtype.reading.text import Text
 
@@ -148,8 +149,10 @@ def _without_plans(found: Sequence[Telling]) -> list[Telling]:
 def _all(text: Text, families: Sequence[Tells], owned: Mapping[int, Sequence[Tells]]) -> Iterator[Telling]:
     cpu, named, lines = "0", False, text.lines
     wanted = Words(tuple(dict.fromkeys([*_WORDS.plain, *(w for each in families for w in each.words)])), _WORDS.pattern)
+    bared, rows, logged = Once(bare), Once(register_row), Once(_log)
+    finders = Once(lambda said: _told(families, said))
     for number, raw in holding(str(text), wanted):
-        line, place = bare(raw), number - 1
+        line, place = bared[raw], number - 1
         lower, said = line.lower(), " ".join(line.split())
         stream = "xen " if "(XEN)" in raw else ""
         readers = owned.get(number, families)
@@ -157,7 +160,7 @@ def _all(text: Text, families: Sequence[Tells], owned: Mapping[int, Sequence[Tel
             continue
         if BOOT.match(line) and (line != raw.rstrip() or any(map(_BOOTS_ON.search, lines[place + 1 : place + 13]))):
             yield Telling(place, "boot", "boot", "")
-        elif found := _log(line):
+        elif found := logged[line]:
             yield Telling(place, stream + found[0], found[1], said)
         elif processor := _PROCESSOR.match(line):  # /proc/cpuinfo and lscpu word it differently
             what = "width" if processor[1] else "vendor"
@@ -166,7 +169,7 @@ def _all(text: Text, families: Sequence[Tells], owned: Mapping[int, Sequence[Tel
             yield Telling(place, _MSR, ("rdmsr", *command[1].split()), f"line {place}")  # its answer stands below
         elif "wrmsr" in lower and (command := _WRITE.search(line)):
             yield Telling(place, "wrmsr", tuple(command[1].split()), said)
-        elif told := next(((each, it) for each in readers if (it := each.find(said)) is not None), None):
+        elif told := finders[said] if readers is families else _told(readers, said):
             family, (role, key, of_cpu) = told
             role = "row" if role == "list" and named else role
             if role == "head" and not family.by_cpu:
@@ -174,11 +177,16 @@ def _all(text: Text, families: Sequence[Tells], owned: Mapping[int, Sequence[Tel
             yield Telling(place, family.kind, (of_cpu or cpu, key) if family.by_cpu else key, said, role)
         else:
             of = _FIRST.match(line) or (_CPUS.search(lower) and _CPU.search(line))
-            index = register_row(line)
+            index = rows[line]
             if index is not None:
                 yield Telling(place, _MSR, (of[1] if of else cpu, index), said)
             elif of:
                 cpu, named = of[1], True
+
+
+def _told(readers: Sequence[Tells], said: str) -> tuple[Tells, Found] | None:
+    """What the first family says that a line tells."""
+    return next(((each, it) for each in readers if (it := each.find(said)) is not None), None)
 
 
 def _log(line: str) -> tuple[str, str] | None:

@@ -30,6 +30,11 @@ def quoted(text: object) -> str:
 
 def number(text: str, source: str, line: int, what: str, bits: int = 64, base: int = 16) -> int:
     """An unsigned number of at most `bits` bits, else a `ParseError` that names the value and the limit."""
+    if len(text) * 4 <= bits and base == 16 and text.isalnum() and text.isascii():  # no sign, blank, mark, 0x
+        try:
+            return int(text, 16)
+        except ValueError:
+            pass
     line = line or line_of(text)
     digits = text.strip().replace("_", "").replace("`", "")
     if digits[:2].lower() == "0x":
