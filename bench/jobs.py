@@ -38,6 +38,8 @@ def jobs(quick: bool) -> Iterator[Job]:
     yield pipelines.fleet(limits, states)
     yield files.classified(million if quick else 4 * million)
     yield reading.texts(60_000)
+    yield reading.megabytes()
+    yield reading.starts()
     yield reading.processors()
     yield instructions.neon()
 

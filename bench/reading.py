@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import memtype as mt
 from bench.limits import Candidates
@@ -49,15 +55,81 @@ def texts(long: int) -> Job:
     return Job("reading texts", calls, goals, beside=(LOOP,))
 
 
+MEGABYTE = 1 << 20
+_KINDS: dict[str, tuple[str, Callable[[int], str]]] = {  # the first line, the others
+    "one sign a line": ("", lambda n: "."),
+    "marks": ("", lambda n: "#"),
+    "numbers": ("", lambda n: f"{n:x}"),
+    "names": ("", lambda n: "mtrr[0]"),
+    "RAM map": ("", lambda n: f" BIOS-e820: {n * 0x2000:016x} - {n * 0x2000 + 0x1000:016x} (usable)"),
+    "MSRs of processors": ("", lambda n: f"cpu {n // 16} 0x{0x200 + n % 16:x} = 0x{n:x}"),
+    "rdmsr -a": ("# rdmsr -a 0x2ff", lambda n: f"c0{n % 7}"),
+    "rdmsr -p": ("", lambda n: f"# rdmsr -p {n} 0x2ff\nc06"),
+}
+
+
+def _megabyte(head: str, row: Callable[[int], str]) -> str:
+    lines, size = [head], 0
+    while size < MEGABYTE:
+        lines.append(row(len(lines)))
+        size += len(lines[-1]) + 1
+    return "\n".join(lines)[:MEGABYTE]
+
+
+def _read(text: str) -> None:
+    with contextlib.suppress(mt.MemtypeError):
+        mt.parse(text)
+
+
+def megabytes() -> Job:
+    """1 MB of short lines of a kind, read or refused, beside a loop over as many lines of one sign."""
+    texts_of = {kind: _megabyte(*row) for kind, row in _KINDS.items()}
+    calls: Candidates = {kind: (lambda text=text: _read(text), 1) for kind, text in texts_of.items()}  # type: ignore[misc]
+    shortest = texts_of["one sign a line"]
+    calls[LOOP] = (lambda: [line.strip() for line in shortest.split("\n")], 1)
+    goals = [
+        Goal(f"1 MB, {kind} <= 1 s", 1, lambda times, kind=kind: times[kind] / 1e9, unit=" s")  # type: ignore[misc]
+        for kind in texts_of
+    ]
+    return Job("reading 1 MB", calls, goals, beside=(LOOP,))
+
+
+def starts() -> Job:
+    """Whole processes, beside one that imports numpy alone."""
+    dump = Path(tempfile.mkdtemp()) / "dump.txt"
+    dump.write_text(_MTRRS)
+    commands = {
+        "import numpy": ("-c", "import numpy"),
+        "memtype --version": ("-m", "memtype", "--version"),
+        "memtype at": ("-m", "memtype", "at", "2G", str(dump)),
+    }
+
+    def run(words: tuple[str, ...]) -> Callable[[], object]:
+        return lambda: subprocess.run([sys.executable, *words], check=True, stdout=subprocess.DEVNULL)
+
+    goals = [
+        Goal(f"{name} <= {most}x import numpy", most, ratio(name, "import numpy"))
+        for name, most in (("memtype --version", 1.25), ("memtype at", 1.6))
+    ]
+    return Job("start-up", {name: (run(words), 1) for name, words in commands.items()}, goals, beside=("import numpy",))
+
+
 def processors() -> Job:
-    """`check` of 256 processors that hold the same; the registers are new, so nothing was worked out before."""
+    """`check` of 256 processors that hold the same, or each its own; nothing was worked out before."""
     read = mt.parse(_msrs(16 * 256))
     held = read.registers
     assert held is not None
+    rows = (f"cpu {n} 0x200 = 0x{n << 31:x}\ncpu {n} 0x201 = 0xff80000800\ncpu {n} 0x2ff = 0xc06\n" for n in range(256))
+    apart = mt.parse("".join(rows))
 
     def check() -> None:
         new = replace(held)
         mt.check(replace(read, cpus=tuple(mt.Cpu(cpu.number, new, cpu.pat) for cpu in read.cpus)))
 
+    def check_apart() -> None:
+        cpus = (mt.Cpu(cpu.number, cpu.registers and replace(cpu.registers), cpu.pat) for cpu in apart.cpus)
+        mt.check(replace(apart, cpus=tuple(cpus)))
+
     goal = Goal("check of 256 processors <= 3 ms", 3, lambda times: times["check"] / 1e6, unit=" ms")
-    return Job("check of 256 processors", {"check": (check, 1)}, [goal])
+    calls: Candidates = {"check": (check, 1), "check of 256 different ones": (check_apart, 1)}
+    return Job("check of 256 processors", calls, [goal])
