@@ -123,7 +123,7 @@ class _Joiner:
 def _ends(line: str) -> tuple[re.Pattern[str], ...]:
     """How the messages end that begin on this line."""
     lower = line.lower()
-    return tuple(ends for word, begins, ends in _MESSAGES if word in lower and begins.search(line))
+    return tuple([ends for word, begins, ends in _MESSAGES if word in lower and begins.search(line)])
 
 
 def _is_whole(line: str, ends: tuple[re.Pattern[str], ...]) -> bool:

@@ -128,3 +128,11 @@ def test_a_planted_comparison_of_each_line_with_all_is_seen(monkeypatch):
 def test_a_line_that_holds_many_words_is_found_once():
     text = "reg0" * 5000
     assert work(lambda: list(holding(text, words("mtrr", pattern=r"reg\d")))) < 200
+
+
+@pytest.mark.parametrize("line", [".", "#", "> ", "- 1", "<b>", "kernel:"])
+def test_equal_lines_are_asked_once(line):
+    """What a line says is looked up where it comes again: a few calls a line, where the first takes some hundred."""
+    text = f"{line}\n" * (4 * COUNT)
+    read(text)
+    assert work(lambda: read(text)) < 8 * 4 * COUNT
