@@ -48,7 +48,7 @@ def emit(what: Machine | MtrrState, form: str) -> str | bytes:
     writer = FORMS.get(form) if isinstance(form, str) else None
     if writer is None:
         raise InputError(f"{arrays.shown(form)} is no form to emit (one of {', '.join(FORMS)})")
-    machine = what if isinstance(what, Machine) else _machine(arrays.given(what, MtrrState, "what"))
+    machine = what.one_state() if isinstance(what, Machine) else _machine(arrays.given(what, MtrrState, "what"))
     if form != "json" and machine.registers is None:
         raise InputError(f"no MTRRs to emit: {'; '.join(machine.notes) or 'the machine tells none'}")
     return writer(machine)

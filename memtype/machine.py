@@ -319,7 +319,8 @@ class Machine(Drawn):
 
     def strict(self) -> Machine:
         """The machine without assumptions: what they cover is NOT_TOLD."""
-        return self._each(lambda registers: registers.strict())
+        made = self._each(lambda registers: registers.strict())
+        return replace(made, parts=tuple(part.strict() for part in self.parts)) if self.parts else made
 
     def assume(self, **given: str) -> Machine:
         """The machine with what a user supplies: ``default="UC"``, ``fixed="absent"``, ``pairs="all"``,

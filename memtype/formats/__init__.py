@@ -32,10 +32,10 @@ from typing import Final
 from memtype import arrays
 from memtype.errors import MemtypeError, ParseError
 from memtype.machine import Machine, Note
-from memtype.reading.accounting import accounted
+from memtype.reading.accounting import accounted, lines_of
 from memtype.reading.bytes import HEAD, checked_text, read_bytes, text_of
 from memtype.reading.clues import Clues
-from memtype.reading.merge import merge
+from memtype.reading.merge import apart, merge
 from memtype.reading.renumber import renumbered, renumbered_error
 from memtype.reading.states import split, together
 from memtype.reading.tellings import Tells
@@ -216,8 +216,25 @@ def _read(undone: Text, source: str, found: list[str] | None = None, line: int =
         where = f"{source}:{line}: the state from here on" if line else source
         raise refusals[0] if refusals else _unknown(text, where)
     refused = tuple(Note(f"not used: {error}", "refused") for error in refusals)
-    merged = renumbered(accounted(merge(machines), undone), undone)
-    return replace(merged, source=source, notes=merged.notes + refused)
+    groups = apart(machines)
+    if len(groups) == 1:
+        return _merged(machines, undone, source, refused)
+    lines = [set().union(*map(lines_of, group)) for group in groups]  # where each is told
+    states: list[Machine] = []
+    for group, own in zip(groups, lines):
+        state = _merged(group, undone, source, refused, frozenset().union(*lines) - own)
+        begins = undone.original(min(own - {0}, default=1))
+        states.append(replace(state, label=state.format, line=begins))
+    return together(sorted(states, key=lambda state: state.line))
+
+
+def _merged(
+    machines: list[Machine], undone: Text, source: str, refused: tuple[Note, ...], others: frozenset[int] = frozenset()
+) -> Machine:
+    """Readings of one machine as one; the lines of `others` are told of another."""
+    merged = merge(machines)
+    made = renumbered(accounted(replace(merged, taken=merged.taken | others), undone), undone)
+    return replace(made, source=source, notes=made.notes + refused)
 
 
 def _unknown(text: str, source: str) -> ParseError:

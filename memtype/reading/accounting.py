@@ -124,7 +124,7 @@ def _unnumbered(line: str) -> frozenset[int] | None:
 
 def accounted(machine: Machine, text: Text) -> Machine:
     """The machine, read from the undone `text`, with what lost lines name not told, and a note on each."""
-    known = _lines_of(machine)
+    known = lines_of(machine)
     losses = list(naming(text, known))
     losses += _odd(text, _lines_of_registers(machine), known | {loss.line for loss in losses})
     losses = _without_copies(sorted(losses, key=lambda loss: loss.line), known, text)
@@ -170,7 +170,7 @@ def _lines_of_registers(machine: Machine) -> set[int]:
     return found
 
 
-def _lines_of(machine: Machine) -> set[int]:
+def lines_of(machine: Machine) -> set[int]:
     """The lines that a machine's registers and notes come from."""
     found = set(machine.taken) | _lines_of_registers(machine)
     return found | {line for note in machine.notes if isinstance(note, Note) for line in note.lines}

@@ -20,6 +20,31 @@ def merge(machines: list[Machine]) -> Machine:
     return settled(_with_default(replace(merged, format=formats)).with_used_width())
 
 
+def apart(machines: list[Machine]) -> list[list[Machine]]:
+    """The machines that may be one and the same, together, in the order given: whose registers no line contradicts."""
+    found: list[list[Machine]] = []
+    for machine in sorted(machines, key=_uncertainty):
+        fits = next((group for group in found if not any(_contradict(one, machine) for one in group)), None)
+        if fits is None:
+            found.append([machine])
+        else:
+            fits.append(machine)
+    return [[machine for machine in machines if machine in group] for group in found]
+
+
+def _contradict(one: Machine, other: Machine) -> bool:
+    """Whether two readings of one paste tell the registers of one processor differently, at two moments or of two."""
+    others = {cpu.number: cpu for cpu in other.cpus}
+    for mine, theirs in ((cpu, others[cpu.number]) for cpu in one.cpus if cpu.number in others):
+        if mine.pat and theirs.pat and mine.pat != theirs.pat:
+            return True
+        if mine.registers and theirs.registers:
+            first, second = mine.registers, theirs.registers
+            if not _same_ranges(first, second) or _contradicting(first, second):
+                return True
+    return False
+
+
 def _with_default(machine: Machine) -> Machine:
     """An assumed default type, assumed anew where the paste has a RAM map: RAM that no range makes WB is WB."""
     ram = [(r.base, r.size) for r in machine.e820 if r.kind.lower() in rules.E820_RAM and r.base >= rules.MIB]

@@ -423,11 +423,11 @@ def test_a_paste_of_both_takes_what_the_log_tells_and_has_no_note_on_what_it_ans
     assert not any(note.startswith(("default", "fixed")) or "disagree" in note for note in machine.notes)
 
 
-def test_a_paste_that_contradicts_itself_says_so():
+def test_a_paste_of_both_that_contradicts_itself_is_two_states():
     other = [PROC[0], PROC[1].replace("write-back", "uncachable"), PROC[2]]
-    machine = mt.parse("\n".join([*LINES, *other]))
-    assert machine.mtrrs == SERVER
-    assert any("disagree on the variable ranges" in note for note in machine.notes)
+    boot, now = mt.parse("\n".join([*LINES, *other])).states
+    assert boot.mtrrs == SERVER and (boot.label, now.label) == ("linux-dmesg", "proc-mtrr")
+    assert now.line == len(LINES) + 1 and str(now.at(0x80000000).type) == "UC"
 
 
 def test_a_newer_log_completes_proc_mtrr():

@@ -203,3 +203,26 @@ def test_programs_word_a_processor_differently_and_mean_one():
     text = "address sizes\t: 39 bits physical, 48 bits virtual\nVendor ID:  GenuineIntel\n" + DEFAULT
     again = "Vendor ID:               GenuineIntel\nAddress sizes:    39 bits physical, 48 bits virtual\n"
     assert len(mt.parse(text + "\n" + again + "0x277 0x0007040600070406\n").states) == 1
+
+
+@pytest.mark.parametrize("second", [
+    "reg00: base=0x080000000 ( 2048MB), size= 1024MB, count=1: uncachable\n", "0x2ff 0xc00\n",
+])  # fmt: skip
+def test_two_families_that_contradict_each_other_are_two_states(second):
+    log = str(mt.emit(dumps.STATE, "dmesg"))
+    one, other = mt.parse(log + second).states
+    assert one.registers.held == mt.parse(log).registers.held and one.line == 1
+    assert other.registers.held == mt.parse(second).registers.held and other.line == log.count("\n") + 1
+
+
+def test_no_assumption_of_a_state_is_made_in_a_strict_machine():
+    machine = mt.parse(BEFORE_AFTER).strict()
+    assert machine.at(1 << 34).type is mt.MemoryType.NOT_TOLD and not machine.at(0x100000).assumed
+
+
+def test_functions_ask_which_state():
+    machine = mt.parse(BEFORE_AFTER, "t")
+    for ask in (lambda: mt.emit(machine, "json"), lambda: mt.check(machine), lambda: mt.diff(machine, machine)):
+        with pytest.raises(mt.InputError, match=r"^t: 2 states \(1: before, line 1; 2: after, line 4\): ask one of"):
+            ask()
+    assert str(machine.map.at(0xE0000000)) == "WC" and str(machine.map.at(0xE8000000)) == "?"
