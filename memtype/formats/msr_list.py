@@ -15,7 +15,6 @@ from __future__ import annotations
 import re
 from collections import Counter
 from dataclasses import dataclass, field
-from functools import lru_cache
 
 from memtype import rules
 from memtype.machine import Machine, Note
@@ -245,7 +244,6 @@ def _take(reader: _Reader, number: int, line: str) -> None:
         _register(reader, number, found)
 
 
-@lru_cache(1 << 15)  # a line is asked for twice: for what it tells, and for its value
 def _split(line: str) -> _Line | None:
     """The parts of a register line; None for any other line."""
     triple = _TRIPLE.match(line)
