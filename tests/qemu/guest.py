@@ -134,7 +134,7 @@ def initramfs(kernel: Kernel, indexes: Iterable[int], folder: Path) -> Path:
 
 
 def boot(
-    kernel: Kernel, writes: list[tuple[int, int]], indexes: list[int], whole: bool = True, seconds: float = 600.0
+    kernel: Kernel, writes: list[tuple[int, int]], indexes: list[int], whole: bool = True, seconds: float = 3600.0
 ) -> Seen:
     """Start the kernel with these MSRs written, wait for its shell or its map, stop it and save its state.
 

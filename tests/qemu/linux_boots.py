@@ -162,6 +162,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("count", type=int)
     parser.add_argument("seed", type=int, nargs="?", default=1)
+    parser.add_argument("--first", type=int, default=0, help="number of the first machine: a run can be parted")
     parser.add_argument("--kernel", action="append", help=f"a package, or a folder with one unpacked; {PACKAGE}")
     parser.add_argument("--cache", type=Path, default=Path(tempfile.gettempdir()) / "memtype-kernels")
     args = parser.parse_args()
@@ -172,7 +173,7 @@ def main() -> int:
                for name in args.kernel or [PACKAGE]]  # fmt: skip
     print(guest.emulator_version(), *(f"Linux {kernel.release}" for kernel in kernels), sep=", ")
     total, began, failed = Counter[str](), time.monotonic(), 0
-    for number in range(args.count):
+    for number in range(args.first, args.first + args.count):
         kernel, s = kernels[(number + number // WHOLE) % len(kernels)], machine(args.seed * 1_000_003 + number)
         seen = guest.boot(kernel, writes(s), sorted(i for i in s.msrs() if i != rules.MTRRCAP), number % WHOLE == 0)
         found = compared(s, seen, kernel.release)
