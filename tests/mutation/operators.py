@@ -1,6 +1,6 @@
 """Mutations of Python source: small changes of its syntax tree, each of which should turn some test red.
 
-A change names the function that it is in ("" is the module itself), what kind it is and what it reads before and after,
+A change names the function or the table that it is in, what kind it is and what it reads before and after,
 so that a survivor can be named in a file that outlives other edits. Messages, annotations and docstrings stay: prose is
 not a rule.
 """
@@ -117,6 +117,9 @@ def _inside(child: ast.AST, at: _Place, parent: ast.AST) -> _Place:
     if isinstance(parent, (ast.FunctionDef, ast.AsyncFunctionDef)) and not at.start and child in parent.body:
         lines = [parent.lineno, *(one.lineno for one in parent.decorator_list)]
         return _Place(at.scope, min(lines), parents)
+    if isinstance(child, (ast.Assign, ast.AnnAssign)) and isinstance(parent, ast.Module):
+        target = child.target if isinstance(child, ast.AnnAssign) else child.targets[0]
+        return _Place(_said(target), 0, parents)
     prose = at.prose or isinstance(child, (ast.Raise, ast.JoinedStr)) or _is_message(child)
     return _Place(at.scope, at.start, parents, prose)
 

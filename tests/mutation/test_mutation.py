@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import os
+import subprocess
 import sys
 from pathlib import Path
 from types import FunctionType
@@ -82,6 +84,39 @@ def judged(tests: dict[str, bool]) -> warm.Mutant:
     judge = warm.Judge(dict.fromkeys(tests, 0.005), grace=0)
     judge.judge([mutant], start)
     return mutant
+
+
+# A mutant of a function and one of a table, each met by tests that see it and by a test that does not.
+WHOLE_RUN = """
+import ast, sys
+sys.path[:0] = ["tests", "tests/mutation"]
+import mutants, operators, warm
+from covering import ROOT
+
+FILE = "tests/effective/test_pat.py::"
+SEEING, BLIND = [FILE + "test_the_walk_never_uses_the_upper_half"], [FILE + "test_a_pat_is_a_value"]
+
+def one(module, scope, text, tests):
+    found = operators.changes(ast.parse((ROOT / module).read_text()))
+    number, change = next((n, c) for n, c in enumerate(found) if (c.scope, c.text) == (scope, text))
+    return warm.Mutant(module, number, change, list(tests), change.start == 0)
+
+chosen = [
+    one("memtype/backends/reference.py", "walk_index", "entry & rules.PTE_PCD -> entry | rules.PTE_PCD", SEEING),
+    one("memtype/backends/reference.py", "walk_index", "entry & rules.PTE_PCD -> entry | rules.PTE_PCD", BLIND),
+    one("memtype/rules.py", "PTE_PCD", "1 << 4: 4 -> 5", SEEING),
+    one("memtype/rules.py", "PTE_PCD", "1 << 4: 4 -> 5", BLIND),
+]
+mutants.run(chosen, warm.Judge(dict.fromkeys(SEEING + BLIND, 1.0)))
+print(*(mutant.verdict for mutant in chosen))
+"""
+
+
+def test_a_change_of_a_function_and_of_a_table_meet_the_tests() -> None:
+    """The whole way once: a fork with the code put in place, and one with the module loaded from the changed source."""
+    environment = os.environ | {"MEMTYPE_BACKEND": "python"}
+    ran = subprocess.run([sys.executable, "-c", WHOLE_RUN], cwd=ROOT, capture_output=True, text=True, env=environment)
+    assert ran.stdout.splitlines()[-1:] == ["killed survived killed survived"], ran.stdout[-2000:] + ran.stderr[-2000:]
 
 
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
