@@ -94,7 +94,8 @@ import mutants, operators, warm
 from covering import ROOT
 
 FILE = "tests/effective/test_pat.py::"
-SEEING, BLIND = [FILE + "test_every_combination_of_the_four_bits_at_every_level[python]"], [FILE + "test_a_pat_is_a_value[python]"]
+SEEING = [FILE + "test_every_combination_of_the_four_bits_at_every_level[python]"]
+BLIND = [FILE + "test_a_pat_is_a_value[python]"]
 
 def one(module, scope, text, tests):
     found = operators.changes(ast.parse((ROOT / module).read_text()))
