@@ -98,7 +98,7 @@ def pair_open(told: Registers, n: int) -> bool:
 
 def _tom2(told: Registers) -> Gap | None:
     """AMD: what forces WB between 4 GiB and TOP_MEM2."""
-    if told.vendor == "intel" or told.absent - told.lost >= {rules.SYSCFG_MSR, rules.TOP_MEM2_MSR}:
+    if told.vendor == "intel" or told.absent - told.lost - told.held.keys() >= {rules.SYSCFG_MSR, rules.TOP_MEM2_MSR}:
         return None
     bits = [told.bit(rules.SYSCFG_MSR, b) for b in (rules.SYSCFG_TOM2_EN, rules.SYSCFG_TOM2_FORCE_WB)]
     if False in bits or (None not in bits and told.register(rules.TOP_MEM2_MSR).tells(rules.TOM2_FIELD)):

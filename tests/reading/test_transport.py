@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 import dump_samples as dumps
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -10,6 +12,7 @@ from ways import WAYS
 
 import memtype as mt
 from memtype.reading.transport import undo
+from memtype.told import Register
 
 LOG = """\
 [    0.000000] Linux version 5.10.0-8-amd64 (b@h) (gcc) #1 SMP
@@ -107,6 +110,44 @@ def test_two_ways_behind_one_another(name, ways):
     for way in ways:
         text = WAYS[way](text)
     assert told(text) == told(SAMPLES[name])
+
+
+def registers(text: str) -> list[object] | None:
+    """What is held of registers and ranges; None where the text is refused."""
+    try:
+        machine = mt.parse(text)
+    except mt.MemtypeError:
+        return None
+    held = [cpu.registers for cpu in machine.cpus]
+    return [told and (dict(told.held), dict(told.ranges)) for told in held]
+
+
+def contradict(one: object, other: object) -> bool:
+    """Whether two tell another value; one that tells less does not."""
+    if isinstance(one, Register) and isinstance(other, Register):
+        return one.contradicts(other)
+    return one != other
+
+
+def changed_by(name: str, ways: tuple[str, ...]) -> str | None:
+    """What two or three ways, one behind the other, make of a sample's registers; None where it is read or refused."""
+    text = SAMPLES[name]
+    for way in ways:
+        text = WAYS[way](text)
+    found, right = registers(text), registers(SAMPLES[name])
+    for mine, theirs in zip(found or (), right or ()):
+        for now, was in zip(mine or (), theirs or ()):
+            if any(contradict(now[key], was.get(key)) for key in now):
+                return f"{name}, {' then '.join(ways)}"
+    return None
+
+
+def test_ways_behind_one_another_change_no_register():
+    """Any two, in both orders, and any three: read, refused or not told, never another value."""
+    rng = random.Random(8)
+    ways = [tuple(rng.sample(sorted(WAYS), rng.choice((2, 2, 3)))) for _ in range(150)]
+    found = [changed_by(rng.choice(sorted(SAMPLES)), each) for each in ways]
+    assert not any(found), [one for one in found if one]
 
 
 @pytest.mark.parametrize("name", sorted(set(SAMPLES) - {"json", "qmp"}))

@@ -166,7 +166,7 @@ class Listing:
         self.open = True
         self.digits |= {len(found[2] or found[3]), len(found[4])}
         known = kind.known | ~rules.BASE_TYPE & ALL
-        low = Register(base | kind.value, known, number, kind.hidden, len(found[2] or found[3]))
+        low = Register(base | kind.value, known, number, kind.hidden, digits=len(found[2] or found[3]))
         high = Register(mask | rules.MASK_VALID, line=number, digits=len(found[4]))
         self._put(found[1], (low, high), f"{self.source}:{number}")
 
