@@ -637,6 +637,21 @@ static void check_histogram(uint32_t isa)
 	     isa, 0, 0);
 }
 
+// types that no register holds are counted too
+static void check_histogram_of_a_map(uint32_t isa)
+{
+	static const memtype_map odd = {3, {0, 0x2000, 0x5000}, {MEMTYPE_MIXED, MEMTYPE_WB, MEMTYPE_NOT_TOLD}};
+	uint64_t addresses[300], counts[16], right[16] = {0};
+
+	MUST(memtype_map_tables(&odd, 36, 0, isa, &mapped) == MEMTYPE_OK, isa, 0, 0);
+	for (unsigned i = 0; i < 300; i++) {
+		addresses[i] = below(0x8000);
+		right[addresses[i] < 0x2000 ? MEMTYPE_MIXED : addresses[i] < 0x5000 ? MEMTYPE_WB : MEMTYPE_NOT_TOLD]++;
+	}
+	MUST(memtype_histogram(&mapped, addresses, 300, counts, NULL) == MEMTYPE_OK, isa, 0, 0);
+	MUST(memcmp(counts, right, sizeof(right)) == 0, isa, 0, 0);
+}
+
 static void check_pages_at(uint64_t first, size_t n, int status)
 {
 	uint8_t *by_tables = late[2] + ROOM - n, *by_map = late[1] + ROOM - n;
@@ -1154,11 +1169,12 @@ static void check_large(uint32_t isa)
 // so many states with so many addresses that a fleet goes past the caches too
 static void check_large_fleet(uint32_t isa)
 {
-	const size_t n = 128, states = 16400;
+	const size_t n = 128, states = 16600;
 	static memtype_mtrrs one;
 	static uint64_t *column, addresses[128];
 	static uint32_t *small;
 	static uint8_t *types, right[128];
+	size_t index = 77;
 	memtype_fleet f;
 
 	if (!column) {
@@ -1185,6 +1201,9 @@ static void check_large_fleet(uint32_t isa)
 		for (size_t i = 0; i < states; i++)
 			MUST(memcmp(types + offset + i * (n - offset), right, n - offset) == 0, isa, i, offset);
 	}
+	addresses[2] = UINT64_MAX; // few addresses of many states: the check rides along there too
+	MUST(memtype_fleet_types(&f, isa, addresses, 0, 3, types, &index) == MEMTYPE_EADDRESS && index == 2, isa, index, 0);
+	MUST(memtype_fleet_types(&f, isa, addresses, 0, 2, types, NULL) == MEMTYPE_OK && types[1] == right[1], isa, 0, 0);
 }
 
 int main(void)
@@ -1205,6 +1224,7 @@ int main(void)
 				check_pages(isa);
 		}
 		check_misconfigured(isa);
+		check_histogram_of_a_map(isa);
 		check_own_maps(isa);
 		check_map_overlaps(isa);
 		for (unsigned bit = 0; bit < 62; bit += 1 + (bit > 8) * 20)
