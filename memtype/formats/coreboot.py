@@ -19,13 +19,12 @@ import re
 from dataclasses import dataclass, field, replace
 
 from memtype import rules
-from memtype.errors import InputError
 from memtype.machine import Machine, Note
-from memtype.memory_map import MemoryMap
 from memtype.reading import values
 from memtype.reading.clues import holding, words
 from memtype.reading.lines import squeezed
 from memtype.reading.names import msr_index
+from memtype.reading.notes import not_told
 from memtype.reading.patterns import later
 from memtype.reading.registers import Listing, bytes_registers, def_type, machine_of, put, told
 from memtype.reading.tellings import tells
@@ -37,6 +36,8 @@ from memtype.types import MemoryType
 NAME = "coreboot"
 
 V = rules.MASK_VALID
+# a plan is no register: what coreboot wrote stands in its other lines
+_PLAN_ALONE = "coreboot's plan alone; its lines 'MTRR: 0 base … mask …', or rdmsr, tell"
 
 _HEX = r"0x([0-9a-f]+)"
 _WHO = r"(?:(?:apic_id|CPU)\s+(?P<cpu>0x[0-9a-f]+|\d+):?\s*)?"
@@ -228,12 +229,9 @@ def _machine(found: _Solution, notes: list[str], source: str) -> Machine:
         text = f"line {lines[0]} and line {lines[1]} tell MTRR {n} differently: it is not told"
         notes.append(Note(text, "contradiction", lines))
     if not (found.pairs or found.shown or found.twice):
-        notes.append("the excerpt holds no variable range registers: the map is the one that coreboot planned for")
-        planned = _map(found, source)
+        notes.append(not_told("registers", _PLAN_ALONE))
         bits = None if found.width is None else found.width.bits
-        return Machine(
-            format=NAME, maxphyaddr=bits, width=found.width, facts=facts, notes=tuple(notes), printed_map=planned
-        )
+        return Machine(format=NAME, maxphyaddr=bits, width=found.width, facts=facts, notes=tuple(notes))
     if found.temporary:
         notes.append("the solution is a temporary one: firmware replaced it later")
     registers = {cpu: _registers(found, fixed) for cpu, fixed in (found.fixed or {0: {}}).items()}
@@ -304,18 +302,3 @@ def _facts(found: _Solution) -> dict[str, object]:
         if value is not None:
             facts[name] = value
     return facts
-
-
-def _map(found: _Solution, source: str) -> MemoryMap | None:
-    """The ranges that coreboot planned for. What it programs may differ where it does not care: above RAM."""
-    if not found.ranges:
-        return None
-    width = (
-        found.width.bits
-        if found.width
-        else max(rules.CPUID_ABSENT_MAXPHYADDR, max(end - 1 for _, end, _ in found.ranges).bit_length())
-    )
-    try:
-        return MemoryMap.from_segments([(base, end - base, kind) for base, end, kind in found.ranges], maxphyaddr=width)
-    except InputError as error:
-        raise refusal(source, 0, str(error)) from None

@@ -59,8 +59,8 @@ def parse(text: str, source: str = "<text>") -> Machine:
             raise ParseError(f"{source}:{number}: not a /proc/mtrr line: {line.strip()[:60]!r}")
     if not found:
         raise ParseError(f"{source}: no whole /proc/mtrr line")
-    every = len(found) in rules.USUAL_PAIRS and max(found) < len(found)  # none is off
-    listing = Listing(whole=not cut, uncounted=not every and source != FILE, cut=cut, listing="proc-mtrr")
+    # 8 pairs that are all in use may be the first of 10
+    listing = Listing(whole=not cut, uncounted=source != FILE, cut=cut, listing="proc-mtrr")
     held = def_type(None, True, None) | _masks(found, notes)
     ranges = {n: entry for n, entry in found.items() if not entry.size & (entry.size - 1)}
     taken = frozenset(number for number, _ in rows)

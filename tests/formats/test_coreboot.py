@@ -104,3 +104,10 @@ def test_coreboot_prints_the_width_in_decimal_and_masks_in_hexadecimal():
     machine = mt.parse(COREBOOT)
     assert machine.maxphyaddr == 36  # not 0x36
     assert str(machine.at(0x80000000).type) == "UC" and str(machine.at(0x7FFFFFFF).type) == "WB"
+
+
+def test_a_plan_alone_is_no_register_and_answers_nothing():
+    plan = "".join(line for line in COREBOOT.splitlines(keepends=True) if " base 0x" not in line)
+    machine = mt.parse(plan)
+    assert machine.at(0).type is machine.at(0x80000000).type is mt.MemoryType.NOT_TOLD
+    assert any("coreboot's plan alone" in note for note in machine.notes)

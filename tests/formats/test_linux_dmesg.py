@@ -542,3 +542,13 @@ def test_a_log_of_ours_that_lost_its_tom2_line_does_not_answer_for_it():
     lost = mt.parse("\n".join(line for line in text.split("\n") if not line.startswith("TOM2")))
     assert "TOP_MEM2 assumed off" in str(lost.at(4 << 30))
     assert str(lost.at(4 << 30, strict=True).type) == "?"
+
+
+def test_lists_of_mtrr_cleanup_that_cannot_be_told_apart_are_left_out():
+    head = "original variable MTRRs\nreg 0, base: 0GB, range: 4GB, type WB\nreg 1, base: 3GB, range: 1GB, type UC\n"
+    lists = head + "total RAM covered: 3072M\nNew variable MTRRs\nreg 0, base: 0GB, range: 2GB, type WB\n"
+    stamped = "".join(f"[    0.000000] {line}\n" for line in lists.splitlines())
+    assert mt.parse(stamped).at(3 << 30).type is mt.MemoryType.UC
+    mixed = mt.parse(stamped.replace("[    0.000000] New", "[    0000000] New"))
+    assert mixed.at(3 << 30).type is mt.MemoryType.NOT_TOLD
+    assert any("mixed" in note for note in mixed.notes)

@@ -25,3 +25,9 @@ def test_what_no_register_holds_is_refused_by_line(line):
     text = f"\nreg00: base=0x000000000 (    0MB), {line}, count=1: write-back"
     with pytest.raises(mt.ParseError, match=r"^dump:2: "):
         mt.parse(text, "dump")
+
+
+def test_eight_ranges_in_use_may_be_the_first_of_ten():
+    rows = [f"reg0{n}: base=0x{n << 28:09x} ({n << 8:5d}MB), size=  256MB, count=1: write-back" for n in range(8)]
+    machine = mt.parse("\n".join(rows) + "\n")
+    assert machine.at(1 << 32).assumed and machine.at(1 << 32, strict=True).type is mt.MemoryType.NOT_TOLD

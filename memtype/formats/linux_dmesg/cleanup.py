@@ -40,6 +40,7 @@ class Cleanup:
     result: str | None = None
     covered: int | None = None
     losing: int | None = None
+    mixed: bool = False  # a list that tells one register twice, differently: the headline between two lists is lost
     _list: dict[int, tuple[int, int, str]] | None = None
 
     def take(self, number: int, line: str) -> bool:
@@ -66,6 +67,11 @@ class Cleanup:
             return False
         return True
 
+    @property
+    def left(self) -> dict[int, tuple[int, int, str]]:
+        """The registers as firmware left them; none where two lists cannot be told apart."""
+        return {} if self.mixed else self.original
+
     def _register(self, found: re.Match[str], where: str) -> None:
         base, size = (
             decimal(found[n], where, what, 1 << rules.MAX_MAXPHYADDR) * _UNIT[found[n + 1].upper()]
@@ -75,7 +81,8 @@ class Cleanup:
         if size <= 0 or base + size > 1 << rules.MAX_MAXPHYADDR:
             raise ParseError(f"{where}: 0x{base:x}+0x{size:x} is empty or beyond 2**{rules.MAX_MAXPHYADDR}")
         assert self._list is not None
-        self._list[index] = base, size, found[6]
+        entry = base, size, found[6]
+        self.mixed |= self._list.setdefault(index, entry) != entry
 
     def _row(self, found: re.Match[str]) -> None:
         row = {

@@ -67,7 +67,7 @@ class Reading:
     def _reach(self) -> int:
         """Address bits that RAM, the printed map and the digits of the masks need."""
         tops = [self.boot.ram.usable_top, *(last + 1 for _, last, _ in self.listing.segments)]
-        tops += [base + size for base, size, _ in self.boot.cleanup.original.values()]
+        tops += [base + size for base, size, _ in self.boot.cleanup.left.values()]
         reach = min(max((top - 1).bit_length() for top in tops) if any(tops) else 0, rules.MAX_MAXPHYADDR)
         return max(reach, self._printed_width())
 
@@ -92,7 +92,7 @@ class Reading:
 
     def _registers(self, width: Width | None, vendor: str | None) -> Registers | None:
         """The registers as far as the log has them; None where it has no line about any."""
-        listing, originals = self.listing, self.boot.cleanup.original
+        listing, originals = self.listing, self.boot.cleanup.left
         held = dict(self._def_type())
         if listing.off:
             self.notes.append("the kernel found the MTRRs disabled: every address is UC; their values are not told")
@@ -108,11 +108,11 @@ class Reading:
     def _def_type(self) -> dict[int, Register]:
         listing, cleanup = self.listing, self.boot.cleanup
         kind = listing.default
-        if kind is None and (cleanup.original or cleanup.covered is not None):
+        if kind is None and (cleanup.left or cleanup.covered is not None):
             self.notes.append("the default type is missing: UC, because mtrr_cleanup runs with no other")
             kind = Register(MemoryType.UC, rules.DEF_TYPE_TYPE)
         on = False if listing.off else listing.variable_on
-        if on is None and cleanup.original:
+        if on is None and cleanup.left:
             on = True  # mtrr_cleanup looks at enabled MTRRs alone
         told = def_type(kind, on, listing.fixed_on if on is not False else None)
         if (remark := self.boot.remark.def_type) is not None:
@@ -131,7 +131,7 @@ class Reading:
 
     def _borrowed(self) -> dict[int, Range]:
         """Pairs that mtrr_cleanup lists and the kernel's own list, where there is one, lost."""
-        listing, originals = self.listing, self.boot.cleanup.original
+        listing, originals = self.listing, self.boot.cleanup.left
         missing = set(range(max(listing.variable, default=-1) + 1)) - listing.variable.keys()
         if listing.listed and not missing:
             return {}
@@ -146,7 +146,7 @@ class Reading:
         on = "the fixed ranges are printed as enabled" if listing.fixed_on else ""
         filled = max(listing.digits, default=0)
         made = Listing(count=self.boot.remark.registers, on=on, reach=self._reach(), filled=filled)
-        if not listing.listed and self.boot.cleanup.original:
+        if not listing.listed and self.boot.cleanup.left:
             made.whole = made.uncounted = True  # mtrr_cleanup leaves out those that are off
         ends = listing.listed and (listing.last_line == self.boot.last_line and listing.open)
         if self.boot.fragment and listing.listed and self.boot.last_line == listing.last_line + 1:
@@ -176,7 +176,7 @@ class Reading:
         return made
 
     def _holes(self) -> set[int]:
-        held = {*self.listing.variable, *self.boot.cleanup.original}
+        held = {*self.listing.variable, *self.boot.cleanup.left}
         return set(range(max(self.listing.variable, default=-1) + 1)) - held
 
     def _without_fixed(self) -> bool:
@@ -254,6 +254,8 @@ class Reading:
             self.notes.append(differed(listing.inconsistent))
         if listing.repaired:
             self.notes.append("the kernel found a mask with holes: /proc/mtrr then shows it repaired")
+        if boot.cleanup.mixed:
+            self.notes.append("mtrr_cleanup lists one register twice, differently: its lists are mixed, and left out")
         if boot.cleanup.new:
             self.notes.append("mtrr_cleanup rewrote the variable ranges after this: shown is what firmware had left")
         if boot.cleanup.losing is not None:
