@@ -37,7 +37,7 @@ _PAIR = later(r"^\s*(?:0x)?([0-9a-f]{16}) - (?:0x)?([0-9a-f]{16})\s*$", re.I)
 _NAMED = later(
     r"^\s*((?:IA32_)?(?:MTRR_)?(?:FIX(?:64|16|4)K_[0-9a-f]{5}|DEF_?TYPE|PAT))\s*=\s*(?:0x)?([0-9a-f]{1,40})\s*$", re.I
 )
-_BETWEEN = later(r"^\s*(?:$|Variable count is \d+|base - mask)", re.I)
+_BETWEEN = later(r"^\s*(?:$|Variable count is \d+|base - mask\s*$)", re.I)
 
 
 def sniff(text: str) -> bool:

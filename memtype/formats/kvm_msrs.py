@@ -46,6 +46,7 @@ _TOKEN = later(
     r"|\bvcpu\s{0,9}#?(?P<vcpu>\d{1,40})",
     re.I,
 )
+_CLOSED = later(r"\s*,?\s*[})\]]")
 _HEX_LINE = later(
     r"^\s*(?:(?P<offset>[0-9a-f]{7,8}):?\s+)?(?P<bytes>[0-9a-f]{2}(?:\s?[0-9a-f]{2})*)\s*(?:\s\s\S.*|\|.*\|)?$", re.I
 )
@@ -155,8 +156,8 @@ def _entries(text: str, source: str) -> Machine:
         name = rules.msr_name(index)
         if match["alone"]:
             raise values.refusal(source, line, f"{name} (0x{index:x}) has no data")
-        if match.end() == len(text) and (remark.counts or braced):
-            continue  # the text breaks off in this value
+        if (match.end() == len(text) and remark.counts) or (braced and not _CLOSED.match(text, match.end())):
+            continue  # the text, or this entry, breaks off in its value
         word = word_behind(text, match.end())
         if word is not None and msr_index(word) not in (None, index):
             raise values.refusal(source, line, f"the comment says {word}, the entry 0x{index:x}")

@@ -69,6 +69,7 @@ class _Console:
     kind: Register | None = None
     last_pair: int = 0  # line of the last pair
     last: int = 0  # last line with the prefix
+    tom2_lost: bool = False  # a line about TOM2 without its value
 
     def take(self, line: str, number: int) -> None:
         if match := _INCONSISTENT.search(line):
@@ -93,6 +94,8 @@ class _Console:
             forced = rules.SYSCFG_TOM2_EN | rules.SYSCFG_TOM2_FORCE_WB
             reg.put(self.msrs, rules.SYSCFG_MSR, Register(forced, forced, number))
             reg.put(self.msrs, rules.TOP_MEM2_MSR, Register(tom2, line=number))
+        else:
+            self.tom2_lost |= "TOM2" in line
 
     def _pair(self, match: re.Match[str], number: int) -> None:
         n = _pair_number(match["n"], self.source, number)
@@ -140,7 +143,9 @@ def _list(told: _Console) -> reg.Listing:
     listing = reg.Listing(whole=whole, filled=max((r.digits for r in told.msrs.values()), default=0))
     if told.kind is None:
         listing.lost.add(rules.DEF_TYPE_MSR)
-    if pairs and rules.TOP_MEM2_MSR not in told.msrs:
+    if told.tom2_lost:
+        listing.lost |= reg.TOM2_MSRS - told.msrs.keys()
+    elif pairs and rules.TOP_MEM2_MSR not in told.msrs:
         listing.absent |= reg.TOM2_MSRS
     if not told.fixed and "fixed" not in told.enabled and "variable" in told.enabled and told.kind is not None:
         listing.absent |= frozenset(rules.FIXED_MSRS)

@@ -3,7 +3,8 @@
     0x00000200: 0x0000000080000000        16 digits, zeros in front: this program fills up
     0x00000201: 0x000000ff8000080         15: the mask is not 0xff8000080, one of its digits is lost
 
-The fixed ranges prove nothing: people write 0x0606060606060606 in lists whose other numbers they do not fill up.
+A fixed range with one zero in front proves nothing: people write 0x0606060606060606 in lists whose other numbers they
+do not fill up.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ def lacking(held: Mapping[int, Register], filled: int = 0) -> set[int]:
     printed = {index: register for index, register in held.items() if register.digits}
     if filled:
         return {index for index, register in printed.items() if register.digits < filled}
-    length = _length(register for index, register in printed.items() if index not in rules.FIXED_MSRS)
+    length = _length(r for index, r in printed.items() if index not in rules.FIXED_MSRS or r.value < 1 << 56)
     short = {index for index, register in printed.items() if register.digits < length}
     as_is = {
         index for index in short if not _cut(index, printed[index], length)

@@ -27,7 +27,7 @@ _OTHER_NAMES = {
     "MMIOCFGBASE": rules.MMIO_CONFIG_MSR, "MMIOCONFBASE": rules.MMIO_CONFIG_MSR,
     "MMIOCFGBASEADDR": rules.MMIO_CONFIG_MSR,
 }  # fmt: skip
-_COMMENT = later(r"[ \t]*[})]?[\s,]{0,4}?(?://|/\*)[ \t]*(?P<word>[A-Za-z_]\w{2,40}|\d{1,2})(?!\w)")
+_COMMENT = later(r"[ \t]*[})]?[\s,]{0,4}?(?://|/\*)[ \t]*\n?[ \t]*(?P<word>[A-Za-z_]\w{2,40}|\d{1,2})(?!\w)")
 _PREFIXES = ("MSR", "IA32", "AMD64", "AMD", "K8", "K7")
 
 

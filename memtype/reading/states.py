@@ -311,12 +311,19 @@ def _alike_cpu(cpus: Sequence[Cpu]) -> Cpu:
 def _alike(one: Machine, other: Machine) -> bool:
     """Whether two states tell the same, or one of them is a piece of the other."""
     names = ("kernel", "e820", "printed_map")
+    if _unread(one) or _unread(other):
+        return False
     if not all(_agree(getattr(one, name), getattr(other, name)) for name in names) or not _same_facts(one, other):
         return False
     mine, theirs = ({cpu.number: cpu for cpu in machine.cpus} for machine in (one, other))
     pieces = mine.keys() == theirs.keys() or one.registers is None or other.registers is None
     both = [(mine[number], theirs[number]) for number in mine.keys() & theirs.keys()]
     return pieces and all(_agree(a.pat, b.pat) and _fit(a.registers, b.registers) for a, b in both)
+
+
+def _unread(machine: Machine) -> bool:
+    """Whether its registers stand in the text and could not be read: then it is no piece without any."""
+    return machine.registers is None and any(isinstance(n, Note) and n.id == "refused" for n in machine.notes)
 
 
 def _agree(one: object, other: object) -> bool:

@@ -69,14 +69,17 @@ def wrong(seed: int) -> str | None:
     """What a damaged text answers wrongly; None where it does not."""
     rng = random.Random(seed)
     state, whole, form = _printed(rng)
+    machines = [state]
     if isinstance(whole, bytes):
         text, names = damaged_entries(whole, rng)
     elif (
         rng.random() < 0.1
         and form not in UNNUMBERED
-        and (other := PRINTERS[form](machine(rng, like=state))) is not None
+        and (other := PRINTERS[form](second := machine(rng, like=state))) is not None
     ):
         text, names = mixed(whole, str(other), rng), ["mixed"]
+        # no line says whose it is: fixed ranges of one under the default type of the other are a machine that fits
+        machines += [second, replace(state, fixed=second.fixed), replace(second, fixed=state.fixed)]
     else:
         text, names = damaged(whole, rng, 3, UNSEEN.get(form, frozenset()))
     try:
@@ -85,9 +88,9 @@ def wrong(seed: int) -> str | None:
         return None
     for edge in [segment.base for segment in state.map]:
         for address in (edge, edge - 1) if edge else (edge,):
-            found = _wrongly(told, address, state.at(address))
-            if found is not None:
-                return f"seed {seed}, {form}, {names}: 0x{address:x} is {state.at(address)}, {found}"
+            found = [_wrongly(told, address, one.at(address)) for one in machines]
+            if all(found):
+                return f"seed {seed}, {form}, {names}: 0x{address:x} is {state.at(address)}, {found[0]}"
     return None
 
 

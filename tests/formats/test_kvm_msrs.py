@@ -72,3 +72,11 @@ def test_an_entry_without_its_brace_at_the_end_is_not_told():
     entries = "{ .index = 0x200, .data = 0x6 },\n{ .index = 0x2ff, .data = 0xc"
     assert 0x2FF not in mt.parse(entries).registers.held and 0x2FF in mt.parse(entries + "06 }").registers.held
     assert mt.parse("index: 0x200, data: 0x6\nindex: 0x2ff, data: 0xc06").registers.held[0x2FF].value == 0xC06
+
+
+def test_an_entry_that_is_not_closed_is_not_told():
+    """``.data = 0`` of ``.data = 0x0404040404040404 },``: the line lost its end."""
+    whole = "{ .index = 0x2ff, .data = 0xc06 },\n{ .index = 0x250, .data = 0x0404040404040404 },\n"
+    assert mt.parse(whole).registers.register(0x250).told
+    broken = mt.parse(whole.replace("x0404040404040404 },", ""))
+    assert 0x250 not in broken.registers.held and 0x2FF in broken.registers.held

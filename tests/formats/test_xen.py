@@ -46,3 +46,16 @@ def test_xen_says_that_the_processors_differed():
     machine = mt.parse(text)
     assert machine.facts == {"inconsistent": ["variable"]}
     assert any(note.startswith("the processors' MTRRs differed (variable)") for note in machine.notes)
+
+
+def test_a_tom2_line_without_its_value_leaves_top_mem2_open():
+    lines = [
+        "MTRR default type: uncachable",
+        "MTRR variable ranges enabled:",
+        "  0 base 000000000000 mask fff000000000 write-through",
+    ]
+    lines += [f"  {n} disabled" for n in range(1, 8)]
+    text = "".join(f"(XEN) {line}\n" for line in lines)
+    whole, lost = (mt.parse(f"{text}(XEN) {end}\n") for end in ("Brought up 2 CPUs", "TOM2:"))
+    assert whole.at(1 << 40, strict=True).type is mt.MemoryType.UC
+    assert lost.at(1 << 40, strict=True).type is mt.MemoryType.NOT_TOLD

@@ -226,3 +226,14 @@ def test_functions_ask_which_state():
         with pytest.raises(mt.InputError, match=r"^t: 2 states \(1: before, line 1; 2: after, line 4\): ask one of"):
             ask()
     assert str(machine.map.at(0xE0000000)) == "WC" and str(machine.map.at(0xE8000000)) == "?"
+
+
+def test_a_state_whose_registers_could_not_be_read_is_no_piece_of_another():
+    row = "reg0{}: base=0x{:09x} ({:5d}MB), size= 1024MB, count=1: {}\n"
+    refused = (
+        "address sizes\t: 46 bits physical, 48 bits virtual\n"
+        + row.format(0, 0, 0, "write-back")
+        + row.format(0, 0, 0, "uncachable")
+    )
+    machine = mt.parse(refused + row.format(1, 1 << 30, 1024, "write-back") + row.format(0, 0, 0, "write-through"))
+    assert machine.at(0x100000).type is mt.MemoryType.NOT_TOLD
