@@ -272,9 +272,9 @@ def _split(line: str) -> _Line | None:
 
 def _index(text: str) -> int:
     """The number; what is far too large to be one stays recognizable (2**32 or above)."""
-    digits = text.lower().removeprefix("0x").replace("_", "").lstrip("0")
+    digits = text if len(text) <= 8 else text.lower().removeprefix("0x").replace("_", "").lstrip("0") or "0"
     try:
-        return int(digits or "0", 16) if len(digits) <= 8 else 1 << 32
+        return int(digits, 16) if len(digits) <= 8 else 1 << 32
     except ValueError:
         return 1 << 32
 

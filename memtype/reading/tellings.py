@@ -186,7 +186,11 @@ def _all(text: Text, families: Sequence[Tells], owned: Mapping[int, Sequence[Tel
 
 def _told(readers: Sequence[Tells], said: str) -> tuple[Tells, Found] | None:
     """What the first family says that a line tells."""
-    return next(((each, it) for each in readers if (it := each.find(said)) is not None), None)
+    for each in readers:
+        found = each.find(said)
+        if found is not None:
+            return each, found
+    return None
 
 
 def _log(line: str) -> tuple[str, str] | None:

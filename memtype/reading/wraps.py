@@ -53,6 +53,7 @@ _WORDS = later("MTRR|mtrr|base|mask|BIOS|e820|PAT|Xen:|MSR|: 0|0x|map pfn|memory
 # words that only continue: "ACPI" + "data", memcontrol's flags
 _FLAG = r"(?:force|fixed-base|fixed-length|set-by-firmware|active|busy|bogus)"
 _MORE = later(rf"\s*(?:data|NVS|memory|RAM|\(type \d+\)|{_FLAG}(?:\s+{_FLAG})*)\s*$")
+_NUMBER = later(r"\s*0x[0-9a-f]{8,16}\s*", re.I)
 _OPEN_END = later(r"\]\s+(?:ACPI|un(?:usable|accepted)|persistent|device|soft)$|^\s*0x[0-9a-f]+/0x\S+\s+\S+\s", re.I)
 _LONGEST = 200  # characters: no mail program leaves more on a line that it breaks
 _HYPHEN = later(r"[a-z0-9]-$")  # write-back, 1f0000000-1f0100000; not the PAT entry "UC-"
@@ -116,8 +117,12 @@ class _Joiner:
                 break
             whole = _glued(whole, more)
             if _is_whole(whole, ends):
-                return whole, used
+                return (self.lines[at], 0) if self._number(at + 1 + used) else (whole, used)
         return self.lines[at], 0
+
+    def _number(self, at: int) -> bool:
+        """Whether the line is a number alone: behind a value, another one, and which of them is meant is not told."""
+        return at < len(self.lines) and _NUMBER.fullmatch(self.lines[at]) is not None
 
 
 def _ends(line: str) -> tuple[re.Pattern[str], ...]:
