@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
@@ -19,6 +19,7 @@ from memtype.told import TYPES, Answer, Registers, Width, agreed
 from memtype.types import MemoryType
 
 T = TypeVar("T")
+WHICH_CPU = "which processor is meant: they differ (--cpu N)"
 _NAMED = 8  # states that an error names
 
 
@@ -126,6 +127,7 @@ class Machine(Drawn):
     parts: tuple[Machine, ...] = ()
     label: str = ""
     line: int = 0
+    _kinds: list[Registers] = field(default_factory=list, init=False, compare=False, repr=False)
 
     def __repr__(self) -> str:
         told = self.registers
@@ -178,6 +180,10 @@ class Machine(Drawn):
         """
         return self.parts or (self,)
 
+    @property
+    def _which_state(self) -> str:
+        return f"which of the {len(self.parts)} states (boots, dumps) is meant"
+
     def _alike(self, what: str, values: list[T]) -> T:
         """What all states hold alike."""
         if any(value != values[0] for value in values):
@@ -223,18 +229,41 @@ class Machine(Drawn):
         wanted = (one.registers for one in self.cpus if number is None or one.number == number)
         return next((registers for registers in wanted if registers is not None), None)
 
+    def kinds(self, cpu: int | None = None) -> Sequence[Registers]:
+        """The registers of the processors that tell any, each kind once; of processor number `cpu` its own alone.
+
+        Raises
+        ------
+        InputError
+            For a number that no processor of the dump has.
+        """
+        if cpu is not None:
+            told = self.registers_of(cpu)
+            return () if told is None else (told,)
+        if not self._kinds:
+            found: list[Registers] = []
+            for one in self.cpus:
+                if one.registers is not None and one.registers not in found:
+                    found.append(one.registers)
+            if len(found) > 1:  # of one width: what the masks of one need, the others have
+                reach = max(each.maxphyaddr for each in found)
+                found = [replace(each, reach=reach) if each.maxphyaddr != reach else each for each in found]
+            self._kinds.extend(found)
+        return self._kinds
+
     # --- answers ----------------------------------------------------------------------------------------------------
 
     def at(self, address: int, cpu: int | None = None, strict: bool = False) -> Answer:
         """The type of one address: told, assumed by a named rule, or NOT_TOLD with what it may be.
 
-        Of a text with several states: the answer of all of them, NOT_TOLD where they differ. Ask one of `states`.
+        Of a text with several states: the answer of all of them, NOT_TOLD where they differ. Ask one of `states`. So
+        with processors that tell other registers than the first.
 
         Parameters
         ----------
         address : int
         cpu : int, optional
-            A processor's number; without it the first that tells registers.
+            A processor's number; without it all that tell registers.
         strict : bool
             No assumption stands in for what is not told.
 
@@ -256,10 +285,15 @@ class Machine(Drawn):
         """
         strict = arrays.flag(strict, "strict")
         if self.parts:
-            return _over_states([part.at(address, cpu, strict) for part in self.parts])
-        told = self.registers_of(cpu)
-        if told is not None:
-            return told.at(address, strict)
+            return shared([part.at(address, cpu, strict) for part in self.parts], self._which_state)
+        kinds = self.kinds(cpu)
+        if len(kinds) > 1:
+            widest = max(kinds, key=lambda each: each.maxphyaddr)
+            answer = widest.at(address, strict)
+            able = [each for each in kinds if each is not widest and address >> each.maxphyaddr == 0]
+            return shared([answer, *(each.at(address, strict) for each in able)], WHICH_CPU)
+        if kinds:
+            return kinds[0].at(address, strict)
         kind = self._without_registers().at(address)
         if kind is not MemoryType.NOT_TOLD:
             return Answer(kind)
@@ -272,10 +306,10 @@ class Machine(Drawn):
 
     @property
     def map(self) -> MemoryMap:
-        """The address space of the first processor that tells registers, else the printed map.
+        """The address space of the processors that tell registers, else the printed map.
 
-        Segments of type NOT_TOLD are those where machines that fit the dump differ, or the states of a text with
-        several of them.
+        Segments of type NOT_TOLD are those where machines that fit the dump differ, or its processors, or the states of
+        a text with several of them.
 
         Raises
         ------
@@ -286,8 +320,8 @@ class Machine(Drawn):
             maps = [part.map for part in self.parts]
             self._alike("MAXPHYADDR", [each.maxphyaddr for each in maps])
             return agreed(maps)
-        told = self.registers
-        return self._without_registers() if told is None else told.map()
+        maps = [each.map() for each in self.kinds()]
+        return self._without_registers() if not maps else _shared_map(maps) if maps[1:] else maps[0]
 
     def _without_registers(self) -> MemoryMap:
         """What is known of a processor that tells no register: the map that the dump prints, else nothing."""
@@ -300,15 +334,22 @@ class Machine(Drawn):
         """The types of many addresses: as `MtrrState.types`, and NOT_TOLD (12) where the dump leaves them open."""
         strict = arrays.flag(strict, "strict")
         if self.parts:
-            return self._types_over_states(addresses, cpu, strict, out)
-        told = self.registers_of(cpu)
-        return self._without_registers().types(addresses, out) if told is None else told.types(addresses, strict, out)
+            return self._shared_types(self.parts, addresses, cpu, strict, out)
+        kinds = self.kinds(cpu)
+        if len({each.maxphyaddr for each in kinds}) > 1:
+            return (self.strict() if strict else self).map.types(addresses, out)
+        if len(kinds) > 1:
+            ones = [replace(self, cpus=(Cpu(registers=each),)) for each in kinds]
+            return self._shared_types(ones, addresses, None, strict, out)
+        return kinds[0].types(addresses, strict, out) if kinds else self._without_registers().types(addresses, out)
 
-    def _types_over_states(self, addresses: Any, cpu: int | None, strict: bool, out: Any) -> Any:
-        """The types that all states have, NOT_TOLD where they differ."""
+    def _shared_types(
+        self, machines: Sequence[Machine], addresses: Any, cpu: int | None, strict: bool, out: Any
+    ) -> Any:
+        """The types that all of them have, NOT_TOLD where they differ."""
         if out is None and arrays.is_scalar(addresses):
             return self.at(addresses, cpu, strict).type
-        rows = np.stack([np.asarray(part.types(addresses, cpu, strict)) for part in self.parts])
+        rows = np.stack([np.asarray(each.types(addresses, cpu, strict)) for each in machines])
         found = np.where((rows == rows[0]).all(axis=0), rows[0], np.uint8(MemoryType.NOT_TOLD))
         if out is None:
             return found
@@ -371,13 +412,26 @@ class Machine(Drawn):
         return replace(self, cpus=tuple(cpus))
 
 
-def _over_states(answers: list[Answer]) -> Answer:
-    """The answer that several states give."""
+def shared(answers: Sequence[Answer], which: str) -> Answer:
+    """The answer that several states or processors share; where they differ, `which` is missing."""
     kinds = {answer.type for answer in answers}
     assumed = tuple(dict.fromkeys(a for answer in answers for a in answer.assumed))
     if len(kinds) == 1 and MemoryType.NOT_TOLD not in kinds:
         return Answer(kinds.pop(), assumed=assumed)
     possible = {kind for one in answers for kind in (one.candidates or (one.type,))}
-    which = (f"which of the {len(answers)} states (boots, dumps) is meant",) if len(kinds) > 1 else ()
-    missing = dict.fromkeys([*which, *(text for answer in answers for text in answer.missing)])
+    missing = dict.fromkeys(
+        [*([which] if len(kinds) > 1 else []), *(text for answer in answers for text in answer.missing)]
+    )
     return Answer(MemoryType.NOT_TOLD, tuple(sorted(possible)), missing=tuple(missing))
+
+
+def _shared_map(maps: Sequence[MemoryMap]) -> MemoryMap:
+    """Where the processors' maps agree; above the width of one, those of the wider ones."""
+    widths = sorted({each.maxphyaddr for each in maps})
+    found: list[tuple[int, int, MemoryType]] = []
+    for low, width in zip([0, *(1 << each for each in widths)], widths):
+        able = [each for each in maps if each.maxphyaddr >= width]
+        parts = [[(s.base, s.size, s.type) for s in each.within(0, 1 << width)] for each in able]
+        alike = agreed([MemoryMap.from_segments(part, width) for part in parts])
+        found += [(s.base, s.size, s.type) for s in alike.within(low, (1 << width) - low)]
+    return MemoryMap.from_segments(found, widths[-1])

@@ -20,7 +20,7 @@ from memtype.cli.output import add_json, columns, notes, print_json, say
 from memtype.effective import effective
 from memtype.errors import InputError, ShatteredMapError
 from memtype.explanation import Explanation
-from memtype.machine import Machine, note_on
+from memtype.machine import WHICH_CPU, Machine, note_on, shared
 from memtype.memory_map import MemoryMap, Segment
 from memtype.mtrr import MtrrState
 from memtype.pat import Pat
@@ -164,20 +164,21 @@ class _Lookup:
             return state.map if self.view is None else state.view(self.view).map
         if self.view is None:
             return self.machine.map
-        return agreed([state.view(self.view).map for state in self._states()])
+        return agreed([state.view(self.view).map for each in self.machine.kinds() for state in each.completions()])
 
     @property
     def whole(self) -> MtrrState | None:
         """The registers where every one that decides is told."""
-        told = self.machine.registers
-        return None if told is None or told.untold else told.state
+        kinds = self.machine.kinds()
+        return kinds[0].state if len(kinds) == 1 and not kinds[0].untold else None
 
     def at(self, address: int) -> Answer:
         """The type of one address, as the view reads the registers, or what is not told."""
-        told, view = self.machine.registers, self.view
-        if view is None or told is None:
+        kinds, view = self.machine.kinds(), self.view
+        if view is None or not kinds:
             return self.machine.at(address)
-        return typed(ask([told], lambda states: states[0].view(view).at(address)))
+        found = [typed(ask([each], lambda states: states[0].view(view).at(address))) for each in kinds]
+        return found[0] if len(found) == 1 else shared(found, WHICH_CPU)
 
     def over(self, part: Segment) -> Answer:
         """The answer of a part of the map, with all that any address of it hangs on."""
@@ -192,7 +193,8 @@ class _Lookup:
         """The map without assumptions: where it changes, an answer may hang on something else."""
         if self.view is None or self.machine.registers is None:
             return self.machine.strict().map
-        return agreed([state.view(self.view).map for state in self._told().completions(strict=True)])
+        states = [state for each in self.machine.kinds() for state in each.completions(strict=True)]
+        return agreed([state.view(self.view).map for state in states])
 
     def explain(self, part: Segment, answer: Answer) -> list[_Piece]:
         """Why, piece by piece; from one of the register files that fit, since all give this answer."""

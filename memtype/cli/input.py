@@ -29,6 +29,7 @@ def add_supplied(parser: argparse.ArgumentParser, width: bool = True) -> None:
     add("--assume", metavar="NAME=VALUE", action="append", default=[], help=f"what the dump does not tell: {names}")
     add("--strict", action="store_true", help="assume nothing: what the dump does not tell is ?")
     add("--state", type=int, metavar="N", dest="chosen", help="of a text with several states (boots, dumps): the Nth")
+    add("--cpu", type=int, metavar="N", dest="processor", help="of a dump of several processors: number N alone")
     add("--cbit", type=int, metavar="N", help="the C-bit of AMD's memory encryption: addresses end below it")
     if width:
         add("--maxphyaddr", type=int, metavar="N", help="the processor's width (CPUID 80000008)")
@@ -78,7 +79,18 @@ def read_machine(source: str | None, args: argparse.Namespace | None = None, sev
     machine = host.load_or_host(source, getattr(args, "bare", False)) if read is None else read
     if source is None and read is None:
         output.notes([f"no input: shown is {machine.source}"])
-    return machine if args is None else supplied(_chosen(machine, args, several), args)
+    return machine if args is None else supplied(_of_cpu(_chosen(machine, args, several), args), args)
+
+
+def _of_cpu(machine: Machine, args: argparse.Namespace) -> Machine:
+    """The machine with the processor alone that ``--cpu`` names."""
+    number = getattr(args, "processor", None)
+    if number is None:
+        return machine
+    if machine.parts:
+        raise InputError(f"--cpu {number}: {machine.source} has {len(machine.parts)} states: --state chooses one")
+    machine.registers_of(number)  # refuses a number that the dump does not have
+    return replace(machine, cpus=tuple(one for one in machine.cpus if one.number == number))
 
 
 def _chosen(machine: Machine, args: argparse.Namespace, several: bool) -> Machine:

@@ -144,10 +144,11 @@ def _raw(told: Registers, pair: registers.Pair) -> str:
 
 
 def _map(machine: Machine, said: list[str]) -> MemoryMap | None:
-    if machine.registers is None:
+    told = machine.registers  # of the first processor, as the rest of the picture; the others are compared below it
+    if told is None:
         return machine.printed_map
     try:
-        return machine.map
+        return told.map()
     except ShatteredMapError as error:
         said.append(f"no map is drawn: {error}")
         return None

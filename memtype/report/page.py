@@ -77,7 +77,8 @@ def _head(machine: Machine) -> Safe:
 
 def _map(machine: Machine) -> MemoryMap | None:
     try:
-        memory = machine.map if machine.registers is not None else machine.printed_map
+        told = machine.registers  # of the first processor; the others are compared in a part of their own
+        memory = machine.printed_map if told is None else told.map()
         return None if memory is None else memory.listed()
     except ShatteredMapError:
         return None
@@ -103,7 +104,8 @@ def _segment(machine: Machine, s: Segment, ram: list[tuple[int, int]]) -> tuple[
 
 def _why(machine: Machine, s: Segment) -> Safe:
     """The reasons at the segment's first byte; what is not told where the type is open."""
-    told, answer = machine.registers, machine.at(s.base)
+    told = machine.registers
+    answer = machine.at(s.base) if told is None else told.at(s.base)
     if s.type is MemoryType.NOT_TOLD:
         return Safe(html.safe(f"not told ({', '.join(map(str, answer.candidates))}): {'; '.join(answer.missing)}"))
     lines = [f"assumed: {a.text}" for a in answer.assumed]
