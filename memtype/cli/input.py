@@ -9,9 +9,10 @@ from dataclasses import replace
 
 from memtype.cli import output
 from memtype.cli.shared import SeveralStatesError
-from memtype.errors import InputError
+from memtype.errors import InputError, ShatteredMapError
 from memtype.machine import Machine
 from memtype.reading.notes import settled
+from memtype.told import Registers
 
 _NAMED = 8  # states of a text that a line names
 
@@ -56,16 +57,19 @@ def _assumed(word: str) -> tuple[str, str]:
     return name, value
 
 
-def read_machine(source: str | None, args: argparse.Namespace | None = None, several: bool = False) -> Machine:
+def read_machine(
+    source: str | None, args: argparse.Namespace | None = None, several: bool = False, alike: bool = False
+) -> Machine:
     """The machine that `source` names: a file, "-" or a pipe, else this host, with what the options in `args` supply.
 
     Without input, bare ``memtype`` shows what the host tells, and the built-in sample where that is nothing. With
-    `several`, a text of several states is given whole (`Machine.states`), unless ``--state`` chose one.
+    `several`, a text of several states is given whole (`Machine.states`), unless ``--state`` chose one. With `alike`,
+    the verb asks one processor: all must make the same map, unless ``--cpu`` chose one.
 
     Raises
     ------
     SeveralStatesError
-        For a text of several states where none was chosen.
+        For a text of several states, or processors, where none was chosen.
     InputError
         For a choice that it does not have.
     LiveReadRefused
@@ -79,18 +83,37 @@ def read_machine(source: str | None, args: argparse.Namespace | None = None, sev
     machine = host.load_or_host(source, getattr(args, "bare", False)) if read is None else read
     if source is None and read is None:
         output.notes([f"no input: shown is {machine.source}"])
-    return machine if args is None else supplied(_of_cpu(_chosen(machine, args, several), args), args)
+    return machine if args is None else supplied(_of_cpu(_chosen(machine, args, several), args, alike), args)
 
 
-def _of_cpu(machine: Machine, args: argparse.Namespace) -> Machine:
+def _of_cpu(machine: Machine, args: argparse.Namespace, alike: bool) -> Machine:
     """The machine with the processor alone that ``--cpu`` names."""
     number = getattr(args, "processor", None)
     if number is None:
+        first = _differing(machine) if alike else []
+        if first:
+            text = f"{machine.source}: its processors differ ({', '.join(f'CPU {n}' for n in first[:_NAMED])})"
+            raise SeveralStatesError(f"{text}: --cpu chooses one", machine, "processor", first)
         return machine
     if machine.parts:
         raise InputError(f"--cpu {number}: {machine.source} has {len(machine.parts)} states: --state chooses one")
     machine.registers_of(number)  # refuses a number that the dump does not have
     return replace(machine, cpus=tuple(one for one in machine.cpus if one.number == number))
+
+
+def _differing(machine: Machine) -> list[int]:
+    """The first processor of each kind, where they make different maps; none where all make the same."""
+    kinds = machine.kinds()
+    try:
+        if all(each.map() == kinds[0].map() for each in kinds[1:]):
+            return []
+    except ShatteredMapError:
+        pass
+    found: dict[int, Registers] = {}
+    for one in machine.cpus:
+        if one.registers is not None and one.registers not in found.values():
+            found[one.number] = one.registers
+    return list(found)
 
 
 def _chosen(machine: Machine, args: argparse.Namespace, several: bool) -> Machine:
@@ -100,7 +123,7 @@ def _chosen(machine: Machine, args: argparse.Namespace, several: bool) -> Machin
         if several or len(machine.states) == 1:
             return machine
         text = f"{machine.source}: {states_text(machine)}: --state chooses one"
-        raise SeveralStatesError(text, machine)
+        raise SeveralStatesError(text, machine, "chosen", range(1, len(machine.states) + 1))
     if not 1 <= number <= len(machine.states):
         raise InputError(f"--state {number}: {machine.source} has states 1 to {len(machine.states)}")
     chosen: Machine = replace(machine.states[number - 1], source=machine.source)

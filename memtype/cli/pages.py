@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     if args.max.upper() not in LEVELS:
         raise InputError(f"--max {args.max}: 1G, 2M or 4K")
-    machine = input.read_machine(args.input, args)
+    machine = input.read_machine(args.input, args, alike=True)
     source = source_of(machine)
     top = addresses.number(args.top) if args.top else end_of_ram(machine, source.maxphyaddr)
     made = pages(source, top, args.max, registers=machine.mtrrs)

@@ -89,7 +89,7 @@ def _guest(args: argparse.Namespace, said: list[str]) -> tuple[MemoryMap, MtrrSt
 def _dump(args: argparse.Namespace, said: list[str]) -> tuple[MemoryMap, MtrrState | None, str]:
     if args.ram is not None or args.top is not None:
         raise InputError("--ram and --top describe a guest: with --vm")
-    machine = input.read_machine(args.input, args)
+    machine = input.read_machine(args.input, args, alike=True)
     said += machine.notes
     told = _told(machine)
     source = next((name for name in _SOURCES if told[name]), None) if args.source is None else args.source

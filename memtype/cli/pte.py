@@ -66,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
         return _ept(value, args)
     if args.level is not None:
         raise InputError("--level belongs to --ept")
-    machine = None if args.input is None else input.read_machine(args.input, args)
+    machine = None if args.input is None else input.read_machine(args.input, args, alike=True)
     pat, notes = choose_pat(args.pat, machine)
     asked_of = None if args.mtrr is not None else machine
     vendor = args.vendor or ("intel" if asked_of is None else vendor_of(asked_of))

@@ -41,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
     level = None if args.page is None else _LEVELS[args.page]
     if leaves.ndim == 2 and leaves.shape[1] == 3 and level is not None:
         raise InputError("--page: the third column tells the level already")
-    machine = input.read_machine(args.input, args)
+    machine = input.read_machine(args.input, args, alike=True)
     try:
         found = verify(leaves, source_of(machine), addresses.number(args.base), level, allow_ipat=args.allow_ipat)
     except InputError as error:

@@ -50,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
     needs_dump = args.mtrr is None and args.ept is None
     if needs_dump and base is None:
         raise InputError("--at ADDR is missing (or --mtrr TYPE, or --ept TYPE)")
-    machine = input.read_machine(args.input, args) if needs_dump or args.input is not None else None
+    machine = input.read_machine(args.input, args, alike=True) if needs_dump or args.input is not None else None
     vendor = vendor_of(machine) if machine is not None and needs_dump else "intel"
     pat, notes = choose_pat(args.pat, machine)
 

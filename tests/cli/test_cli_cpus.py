@@ -57,3 +57,22 @@ def test_a_machine_answers_what_each_of_its_processors_does(seed: int) -> None:
         each = {machine.at(place, cpu=cpu).type for cpu in range(3)}
         assert machine.at(place).type == kind == (each.pop() if len(each) == 1 else mt.MemoryType.NOT_TOLD)
         assert machine.map.at(place) == kind
+
+
+@pytest.mark.parametrize(
+    ("words", "status"),
+    [
+        (["want", "WC", "--at", "0x20000000"], 0),
+        (["want", "WC", "--at", "0x60000000"], 2),
+        (["plan"], 2),
+        (["pages"], 2),
+    ],
+)
+def test_a_verb_that_asks_one_processor_answers_what_all_share(
+    words: list[str], status: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    dump = tmp_path / "two.txt"
+    dump.write_text(TWO)
+    assert main([*words, str(dump)]) == status
+    assert ("--cpu chooses one" in capsys.readouterr().err) is bool(status)
+    assert main([words[0], *words[1:], "--cpu", "1", str(dump)]) in (0, 1)
