@@ -7,8 +7,8 @@
  *
  * loop memtype_pat_valids.0: i <= n; assigns i, __CPROVER_object_whole(valid); decreases n - i; i = 1::1::i, n = n,
  *     valid = valid
- * loop look_up.0: i <= n; assigns i, seen, __CPROVER_object_whole(types); decreases n - i; i = 1::1::i, n = n,
- *     seen = 1::seen, types = types
+ * loop look_up_parts.0: i <= n; assigns i, all, mixed, __CPROVER_object_whole(types); decreases n - i; i = 1::1::i,
+ *     n = n, all = 1::all, mixed = 1::mixed, types = types
  * loop unfit_state.0: k <= f->states; assigns k, unfit; decreases f->states - k; k = 1::1::k, f = f, unfit = 1::unfit
  * loop unfit_state.1: i <= f->states; assigns i; decreases f->states - i; i = 1::i, f = f
  */
