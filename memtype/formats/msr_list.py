@@ -367,6 +367,7 @@ def _unanswered(reader: _Reader) -> None:
         reader.taken.add(asked.line)
         what = f"rdmsr 0x{asked.index:x} has no value below it: {rules.msr_name(asked.index)} is not told"
         reader.notes.append(Note(f"line {asked.line}: {what}", "lost", (asked.line,)))
+        reader.command = None  # a value further down is another command's
 
 
 def _take_writes(reader: _Reader) -> None:

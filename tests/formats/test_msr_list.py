@@ -235,3 +235,8 @@ def test_a_last_value_with_fewer_digits_than_all_others_is_not_told():
         assert 0x2FF not in mt.parse(lines[:end]).registers.held
     for whole in (lines, lines[:-16] + "c06\n", "0x26f 0x606060606060606\n0x2ff 0xc06"):
         assert mt.parse(whole).registers.held[0x2FF].value == 0xC06
+
+
+def test_a_value_behind_something_else_is_no_answer_of_the_command_above():
+    machine = mt.parse("# rdmsr 0x2ff\nc00\n# rdmsr 0x26b\n1. 0\n# rdmsr0x26c\n101010101010101\n")
+    assert 0x26B not in machine.registers.held and 0x2FF in machine.registers.held

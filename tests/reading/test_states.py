@@ -106,8 +106,9 @@ def test_dumps_below_one_another(found, form):
             return
     told = mt.parse("\n".join(f"machine {n}:\n{text}" for n, text in enumerate(texts)))
     alone = [mt.parse(text) for text in dict.fromkeys(texts)]
-    held = [machine.registers.held for machine in alone]
-    assert [s.registers.held for s in told.states] == [h for n, h in enumerate(held) if h not in held[:n]]
+    held = [(machine.registers.held, machine.maxphyaddr) for machine in alone]
+    states = [(state.registers.held, state.maxphyaddr) for state in told.states]
+    assert states == [one for n, one in enumerate(held) if one not in held[:n]]
 
 
 @settings(max_examples=60, deadline=None)
