@@ -5,6 +5,10 @@
 
 A fixed range with one zero in front proves nothing: people write 0x0606060606060606 in lists whose other numbers they
 do not fill up.
+
+A number filled up to a length that no other number of its list has, and no program prints, has lost digits too:
+
+    wrmsr -a 0x2ff 0x0000000000000c      14 digits and alone: 0x0000000000000c06 lost its end
 """
 
 from __future__ import annotations
@@ -15,6 +19,7 @@ from memtype import rules
 from memtype.told import Register
 
 _LEAST = 8  # digits: no program that fills up prints fewer of a register
+_USUAL = (8, 16)  # digits of "%08x" and "%016llx"
 _MOST_LOST = 2  # digits, of a number without zeros in front
 
 
@@ -33,11 +38,16 @@ def lacking(held: Mapping[int, Register], filled: int = 0) -> set[int]:
     {513}
     >>> lacking({0x200: Register(0x80000000, digits=16), 0x2FF: Register(0xC06, digits=3)})
     set()
+    >>> lacking({0x2FF: Register(0xC, digits=14)})
+    {767}
     """
     printed = {index: register for index, register in held.items() if register.digits}
     if filled:
         return {index for index, register in printed.items() if register.digits < filled}
     length = _length(r for index, r in printed.items() if index not in rules.FIXED_MSRS or r.value < 1 << 56)
+    longest = [index for index, register in printed.items() if register.digits == length]
+    if len(longest) == 1 and _odd(printed[longest[0]]):
+        return {longest[0]}
     short = {index for index, register in printed.items() if register.digits < length}
     as_is = {
         index for index in short if not _cut(index, printed[index], length)
@@ -48,6 +58,11 @@ def lacking(held: Mapping[int, Register], filled: int = 0) -> set[int]:
 def _length(registers: Iterable[Register]) -> int:
     """To how many digits the list fills its numbers up; 0 where it does not."""
     return max((r.digits for r in registers if r.padded and r.digits >= _LEAST), default=0)
+
+
+def _odd(register: Register) -> bool:
+    """Whether a length that only this number has is not one that programs fill up to; a cut leaves zeros of any."""
+    return register.digits not in _USUAL or (not register.value and register.digits < _USUAL[-1])
 
 
 def _cut(index: int, register: Register, length: int) -> bool:
