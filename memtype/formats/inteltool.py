@@ -6,8 +6,8 @@
     ====================== UNIQUE MSRs  (core 0) ======================
      MSR 0x00000277 = 0x00070406:0x00070406 (IA32_PAT)
 
-The name behind a value is wrong for the masks in some releases; the index counts. ``(*)`` marks a register
-that could not be read.
+The name behind a value is wrong for the masks in some releases; the index counts. Another range's name, or another
+register's, is what a lost line leaves: neither is told. ``(*)`` marks a register that could not be read.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from memtype.machine import Machine, Note
 from memtype.reading import registers as reg
 from memtype.reading import values
 from memtype.reading.lines import squeezed
+from memtype.reading.names import misnamed
 from memtype.reading.patterns import later
 from memtype.reading.tellings import tells
 from memtype.told import Register
@@ -26,7 +27,7 @@ from memtype.told import Register
 NAME = "inteltool"
 
 _START = later(r"^\s*(?P<failed>\(\*\)\s*)?MSR 0x(?P<index>[0-9A-F]+) = ", re.I)
-_LINE = later(_START.pattern + r"0x(?P<high>[0-9A-F]+):0x(?P<low>[0-9A-F]+)(?:\s+\(.*)?$", re.I)
+_LINE = later(_START.pattern + r"0x(?P<high>[0-9A-F]+):0x(?P<low>[0-9A-F]+)(?:\s+\((?P<name>\w*).*)?$", re.I)
 _SNIFF = later(r"^[ \t]*(?:\(\*\)\s*)?MSR 0x[0-9A-F]{8} = 0x[0-9A-F]{8}:0x[0-9A-F]{8}(?:\s|$)", re.M | re.I)
 _SECTION = later(r"=+ (?:(?P<shared>SHARED) MSRs|UNIQUE MSRs\s+\(core (?P<core>\d+)\))", re.I)
 TELLS = tells(NAME, "cpu: id", "shared", pattern=r"^CPU: (?P<head1>ID) 0x|^=+ (?P<head2>SHARED) MSRs")
@@ -76,6 +77,11 @@ def _register(line: str, number: int, source: str, into: dict[int, Register], no
     if match["failed"]:
         notes.append(Note(f"{name} (0x{index:x}) could not be read", "lost", (number,)))
         lost.add(index)
+        return
+    other = misnamed(index, match["name"] or "")
+    if other is not None:
+        lost |= {index, other}
+        notes.append(reg.misnaming(index, other, number))
         return
     high, low = (values.number(match[half], source, number, name, 32) for half in ("high", "low"))
     digits = len(match["high"]) + len(match["low"])

@@ -7,7 +7,7 @@
     0x201 0x000000ff80000800
 
 Several processors give several states. An index or a name says which register a line is about; where a line
-gives both, the index counts, for some tools print wrong names.
+gives both and they mean two registers, neither is told.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from memtype.reading import registers as reg
 from memtype.reading import values
 from memtype.reading.clues import holding, words
 from memtype.reading.lines import LONGEST_LINE, squeeze, squeezed
-from memtype.reading.names import msr_index
+from memtype.reading.names import misnamed, msr_index
 from memtype.reading.notes import MOST
 from memtype.reading.once import Once
 from memtype.reading.patterns import later
@@ -114,6 +114,7 @@ class _Line:
     index: int
     label: str
     rest: str
+    other: int | None = None  # the register that the line's name means, where that is another one
 
 
 @dataclass(slots=True)
@@ -267,7 +268,9 @@ def _split(line: str) -> _Line | None:
         return None
     if not (whole or marked or found["name"] or found["naming"]) and rest and rest[:2].lower() != "0x":
         return None
-    return _Line(found["cpu"] or found["cpu2"], index, number or found["name"], rest)
+    named = (found["name"] or found["naming"]) if number else None
+    other = misnamed(index, named) if named else None
+    return _Line(found["cpu"] or found["cpu2"], index, number or found["name"], rest, other)
 
 
 def _index(text: str) -> int:
@@ -283,6 +286,11 @@ def _register(reader: _Reader, number: int, found: _Line) -> None:
     if found.index >> 32:
         raise values.refusal(reader.source, number, f"register {values.quoted(found.label)} is not a 32-bit MSR number")
     if found.index not in reg.READ_MSRS:
+        return
+    if found.other is not None:
+        reader.lost |= {found.index, found.other}
+        reader.taken.add(number)
+        reader.say("named otherwise", reg.misnaming(found.index, found.other, number))
         return
     cpu = reader.cpu if found.cpu is None else values.cpu_number(found.cpu, reader.source, number)
     several = _SET.match(found.rest)

@@ -6,6 +6,7 @@ import re
 
 from memtype import rules
 from memtype.reading.patterns import later
+from memtype.told import pair_of
 
 _PAIR_NAME = later(r"(?:MTRR)?(?:PHYS?|VARIABLE)(BASE|MASK)(\d{1,2})")
 _FIXED_NAME = later(r"(?:MTRR)?FIX(?:ED)?((?:64K|16K|4K)[0-9A-F]{5})")
@@ -47,6 +48,23 @@ def msr_index(name: str) -> int | None:
         return rules.PHYSBASE0 + 2 * int(pair[2]) + (pair[1] == "MASK")
     fixed = _FIXED_NAME.fullmatch(word)
     return _FIXED_INDEX.get(fixed[1]) if fixed else _OTHER_NAMES.get(word)
+
+
+def misnamed(index: int, name: str) -> int | None:
+    """The other register that a line's name means; None where the name fits the number, or is no MTRR's.
+
+    Some releases of inteltool print a mask under its base's name: that tells the same range, and contradicts nothing.
+
+    Examples
+    --------
+    >>> misnamed(0x268, "IA32_MTRR_FIX4K_C8000"), misnamed(0x201, "IA32_MTRR_PHYSBASE0"), misnamed(0x277, "IA32_PAT")
+    (617, None, None)
+    """
+    other = msr_index(name)
+    if other is None or other == index:
+        return None
+    n = pair_of(index)
+    return None if n is not None and n == pair_of(other) else other
 
 
 def word_behind(text: str, end: int) -> str | None:

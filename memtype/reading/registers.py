@@ -263,6 +263,12 @@ def _short_number(index: int, lines: list[int]) -> Note:
     return Note(f"{where}{named(index)} has fewer digits than the others: some are lost, it is not told", "lost", lines)
 
 
+def misnaming(index: int, other: int, line: int) -> Note:
+    """The note on a line whose number and name mean two registers."""
+    text = f"line {line} has the number of {named(index)} and the name of {named(other)}: neither is told"
+    return Note(text, "lost", (line,))
+
+
 def _system(registers: Iterable[Held]) -> dict[str, str]:
     """The registers of `rules.SYSTEM_MSRS`, and SYSCFG, as the first processor that tells them holds them."""
     found: dict[int, int] = {}
