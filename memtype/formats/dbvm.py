@@ -8,7 +8,8 @@
     FIX64K_00000=0606060606060606
     IA32_MTRR_DEF_TYPE=c00
 
-The first pair is pair 0. A line between IA32_MTRRCAP and the end of the pairs that no register holds is refused.
+The first pair is pair 0. A line between IA32_MTRRCAP and the end of the pairs that no register holds is refused. A pair
+in use that stands there twice is more likely a line that was copied, and another one may be lost.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import re
 from collections.abc import Iterator
 
 from memtype import rules
-from memtype.machine import Machine
+from memtype.machine import Machine, Note
 from memtype.reading import registers as reg
 from memtype.reading import values
 from memtype.reading.lines import holds, lines
@@ -52,12 +53,19 @@ def owns(text: str) -> set[int]:
 def parse(text: str, source: str = "<text>") -> Machine:
     """One processor's registers."""
     found: dict[int, Register] = {}
-    pairs, taken = 0, set()
+    pairs, taken, used = 0, set(), set()
+    listing, notes = reg.Listing(), []
     for number, kind, match in _rows(text):
         taken.add(number)
         if kind == "pair":
             found |= _pair(match, pairs, source, number)
             pairs += 1
+            if int(match[2], 16) & rules.MASK_VALID and match.groups() in used:
+                listing.cut = True
+                notes.append(
+                    Note(f"line {number}: a pair in use that stands above too: others may be lost", "copy", [number])
+                )
+            used.add(match.groups())
         elif kind == "cap":
             reg.put(found, rules.MTRRCAP, reg.told(match[1], source, number, rules.MTRRCAP))
         elif (index := msr_index(match[1])) is not None:
@@ -65,7 +73,7 @@ def parse(text: str, source: str = "<text>") -> Machine:
         count = found[rules.MTRRCAP].value & rules.MTRRCAP_VCNT
         if pairs > count:
             raise values.refusal(source, number, f"pair {pairs} of {count} that MTRRCAP names")
-    return reg.machine_of({0: found}, NAME, source, taken=frozenset(taken))
+    return reg.machine_of({0: found}, NAME, source, notes, listing=listing, taken=frozenset(taken))
 
 
 def _rows(text: str) -> Iterator[tuple[int, str, re.Match[str]]]:
