@@ -13,6 +13,7 @@ The registers count; the ranges that the program made of them are a fact. A boot
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from memtype import rules
@@ -23,7 +24,7 @@ from memtype.reading import values
 from memtype.reading.clues import holding, words
 from memtype.reading.lines import squeezed
 from memtype.reading.patterns import later
-from memtype.reading.registers import Listing, machine_of, put, told
+from memtype.reading.registers import PAIR_MSRS, Listing, machine_of, put, told
 from memtype.reading.tellings import tells
 from memtype.reading.values import refusal
 from memtype.reading.width import told_width, width_on
@@ -118,7 +119,7 @@ def _machine(dumps: dict[int, _Dump], width: Width | None, filled: int, source: 
     if printed:
         end = max(last for _, last, _ in printed) + 1
         facts["segments"] = [[a, b + 1, _type(t).linux_name if t != "R*" else "?"] for a, b, t in printed]
-        if end & (end - 1) == 0 and width is None:  # the ranges cover the whole space
+        if width is None and _covers(printed, end, registers.values()):
             width = Width(told_width(end.bit_length() - 1, source, 0), "the printed ranges", reduced=True)
     if width is not None:
         facts["phys_bits"] = width.bits
@@ -128,6 +129,13 @@ def _machine(dumps: dict[int, _Dump], width: Width | None, filled: int, source: 
         facts=facts or None,
         printed_map=machine_map, printed_view=None if machine_map is None else "edk2-dump",
     )  # fmt: skip
+
+
+def _covers(printed: list[tuple[int, int, str]], end: int, registers: Iterable[Mapping[int, Register]]) -> bool:
+    """Whether the ranges are the whole space, none of them lost: without gaps, and as far as the masks reach."""
+    masks = [msrs[i].value for msrs in registers for i in msrs if i in PAIR_MSRS and i & 1]
+    whole = sum(last + 1 - first for first, last, _ in printed) == end and end & (end - 1) == 0
+    return whole and not any(mask >> (end.bit_length() - 1) for mask in masks)
 
 
 def _map(printed: list[tuple[int, int, str]], width: int | None, source: str) -> MemoryMap | None:
