@@ -8,6 +8,9 @@
     (XEN)   1 disabled
 
 Linux in dom0 prints lines of its own, without ``(XEN)``: they are not these.
+
+A save record is that of the processor which the line above it names ("Entry 9: type 14 instance 1, length 240"). Two
+records without such a line are two states: nothing says that they are two processors'.
 """
 
 from __future__ import annotations
@@ -22,13 +25,13 @@ from memtype.reading import values
 from memtype.reading.lines import LONGEST_LINE, bare, squeezed
 from memtype.reading.notes import differed, not_told
 from memtype.reading.patterns import later
-from memtype.reading.tellings import tells
+from memtype.reading.tellings import Found, Tells
 from memtype.reading.values import refusal, type_register
 from memtype.told import ALL, Register
 
 NAME = "xen"
 
-TELLS = tells(NAME, "mtrr: pat 0x", "entry 0: type", pattern=r"^MTRR: (?P<list>PAT) 0x|^Entry (?P<head>0): type")
+_ENTRY = later(r"^\s*Entry (\d{1,9}): type \d+ instance (\d{1,9})\b")
 _PREFIX = "(XEN)"
 _CONSOLE = later(r"\(XEN\).{0,40}?(?:MTRR default type:|MTRR (?:fixed|variable) ranges |\smtrr: your CPUs had)")
 _DEFAULT = later(r"MTRR default type: (?P<type>\S+)")
@@ -36,6 +39,7 @@ _SECTION = later(r"MTRR (?P<what>fixed|variable) ranges (?P<on>enabled|disabled)
 _FIXED = later(r"\s+(?P<first>[0-9a-f]{5})-(?P<last>[0-9a-f]{5}) (?P<type>\S+)\s*$", re.I)
 _PAIR = later(r"\s+(?P<n>\d+) base (?P<base>[0-9a-f]+) mask (?P<mask>[0-9a-f]+) (?P<type>\S+)\s*$", re.I)
 _OFF = later(r"\s+(?P<n>\d+) disabled\s*$")
+_FRAGMENT = later(r"\s*\d{1,3}\s*(?:b|ba|bas|base\b.*|d[a-z]*)?$", re.I)  # of a row of the list
 _TOM2 = later(r"TOM2: (?P<tom2>[0-9a-f]+)", re.I)
 _INCONSISTENT = later(r"mtrr: your CPUs had inconsistent (?:(fixed|variable) MTRR|MTRR(deftype)) settings", re.I)
 
@@ -46,6 +50,16 @@ _RECORD_LINE = later(
     r"^\s*(?:var (?P<var>\d+) (?P<base>0x\S+) (?P<mask>0x\S+)|fixed (?P<fixed>\d+) (?P<value>0x\S+))\s*$"
 )
 _SAVED_PAIRS = 8
+
+
+def _tells(line: str) -> Found | None:
+    """The head of a record, and which processor it is of."""
+    if entry := _ENTRY.match(line):
+        return Found("cpu" if int(entry[1]) else "head", "entry", entry[2])
+    return Found("head", "record") if line.startswith("MTRR: PAT 0x") else None
+
+
+TELLS = Tells(NAME, ("mtrr: pat 0x", "instance "), _tells, by_cpu=True)
 
 
 def sniff(text: str) -> bool:
@@ -70,8 +84,19 @@ class _Console:
     last_pair: int = 0  # line of the last pair
     last: int = 0  # last line with the prefix
     tom2_lost: bool = False  # a line about TOM2 without its value
+    heard: set[str] = field(default_factory=set)
+    cut: bool = False  # a row of the list breaks off
+    copied: bool = False  # a line of the list stands there twice: others may be lost
 
     def take(self, line: str, number: int) -> None:
+        if not self._taken(line, number):
+            self.tom2_lost |= "TOM2" in line
+            self.cut |= bool(self.last_pair) and _FRAGMENT.match(line) is not None
+            return
+        self.copied |= line in self.heard
+        self.heard.add(line)
+
+    def _taken(self, line: str, number: int) -> bool:
         if match := _INCONSISTENT.search(line):
             self.inconsistent.append((match[1] or match[2]).lower())
         elif match := _DEFAULT.search(line):
@@ -95,7 +120,8 @@ class _Console:
             reg.put(self.msrs, rules.SYSCFG_MSR, Register(forced, forced, number))
             reg.put(self.msrs, rules.TOP_MEM2_MSR, Register(tom2, line=number))
         else:
-            self.tom2_lost |= "TOM2" in line
+            return False
+        return True
 
     def _pair(self, match: re.Match[str], number: int) -> None:
         n = _pair_number(match["n"], self.source, number)
@@ -133,14 +159,15 @@ def _console(text: str, source: str) -> Machine:
 
 
 def _list(told: _Console) -> reg.Listing:
-    """Xen prints every pair: a list that other lines follow is whole, unless a number is missing."""
+    """Xen prints every pair: a list that other lines follow is whole, unless a number is missing or a line copied."""
     pairs = sorted({index >> 1 for index in told.msrs if index in reg.PAIR_MSRS})
     whole = (
         len(pairs) in rules.USUAL_PAIRS
+        and not (told.copied or told.cut)
         and told.last > told.last_pair
         and len(pairs) == pairs[-1] - (rules.PHYSBASE0 >> 1) + 1
     )
-    listing = reg.Listing(whole=whole, filled=max((r.digits for r in told.msrs.values()), default=0))
+    listing = reg.Listing(whole=whole, cut=told.cut, filled=max((r.digits for r in told.msrs.values()), default=0))
     if told.kind is None:
         listing.lost.add(rules.DEF_TYPE_MSR)
     if told.tom2_lost:
@@ -163,10 +190,14 @@ def _records(text: str, source: str) -> Machine:
     registers: dict[int, dict[int, Register]] = {}
     notes: list[str] = []
     msrs: dict[int, Register] = {}
+    cpu = 0
     for number, line in squeezed(text):
+        if entry := _ENTRY.match(line):
+            cpu = values.cpu_number(entry[2], source, number)
+            continue
         head = _RECORD.match(line)
         if head:
-            msrs = registers.setdefault(len(registers), {})
+            msrs = registers.setdefault(cpu, {})
             for index, name in ((rules.PAT_MSR, "pat"), (rules.MTRRCAP, "cap"), (rules.DEF_TYPE_MSR, "default")):
                 value = values.number(head[name], source, number, name)  # as short as it is
                 reg.put(msrs, index, Register(value, line=number))

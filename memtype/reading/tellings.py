@@ -52,8 +52,8 @@ class Found(NamedTuple):
     """What a line tells, and as what.
 
     The role is "row"; "head" of what begins a whole list; "plan" of what begins a list that the program replaces;
-    "list" of what another processor's list tells again, unless a heading stands between. `cpu` is the processor that
-    the line names itself.
+    "list" of what another processor's list tells again, unless a heading stands between; "cpu" of a line that says
+    which processor those below are about. `cpu` is the processor that the line names itself.
     """
 
     role: str
@@ -171,6 +171,9 @@ def _all(text: Text, families: Sequence[Tells], owned: Mapping[int, Sequence[Tel
             yield Telling(place, "wrmsr", tuple(command[1].split()), said)
         elif told := finders[said] if readers is families else _told(readers, said):
             family, (role, key, of_cpu) = told
+            if role == "cpu" and of_cpu is not None:
+                cpu, named = of_cpu, True
+                continue
             role = "row" if role == "list" and named else role
             if role == "head" and not family.by_cpu:
                 cpu, named = "0", False  # another list begins

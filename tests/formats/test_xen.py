@@ -30,9 +30,30 @@ def test_xen_save_record_of_eight_equal_pairs_warns():
     assert quiet.mtrrs.cap == 0x508 and quiet.pat.value == 0x7040600070406
 
 
+FIRST, SECOND = xen_record([(0, 0xFF80000800)] + [(0, 0)] * 7), xen_record([(0, 0)] * 8)
+
+
 def test_xen_records_of_several_processors():
-    text = xen_record([(0, 0xFF80000800)] + [(0, 0)] * 7) + xen_record([(0, 0)] * 8)
-    assert [cpu.mtrrs.variable[0][1] for cpu in mt.parse(text).cpus] == [0xFF80000800, 0]
+    """The line above a record says whose it is."""
+    dump = "Entry 0: type 1 instance 0, length 24\n    Header: magic 0x54381286, version 1\n"
+    dump += "".join(
+        f"Entry {8 + n}: type 14 instance {n}, length 240\n{record}" for n, record in enumerate((FIRST, SECOND))
+    )
+    machine = mt.parse(dump)
+    assert [(cpu.number, cpu.mtrrs.variable[0][1]) for cpu in machine.cpus] == [(0, 0xFF80000800), (1, 0)]
+    assert machine.at(1 << 33).type is mt.MemoryType.WB and len(machine.states) == 1
+    other = dump.replace("default 0xc06", "default 0xc00")
+    twice = mt.parse(dump + other)
+    assert [[cpu.number for cpu in state.cpus] for state in twice.states] == [[0, 1], [0, 1]]
+    assert [state.registers.held[0x2FF].value for state in twice.states] == [0xC06, 0xC00]
+
+
+def test_xen_records_of_which_nothing_says_whose_they_are():
+    """Two records: two processors, or two moments. Neither answers for the other."""
+    machine = mt.parse(FIRST + SECOND.replace("default 0xc06", "default 0xc00"))
+    assert [state.registers.held[0x2FF].value for state in machine.states] == [0xC06, 0xC00]
+    assert machine.at(1 << 33).type is mt.MemoryType.NOT_TOLD
+    assert len(mt.parse(FIRST + FIRST).states) == 1
 
 
 def test_xen_says_that_the_processors_differed():

@@ -103,6 +103,9 @@ def boots(text: str, source: str) -> list[Boot]:
         if version:
             current.kernel = version[1]
         current.take(number, line)
+    lines = text.split("\n")
+    for boot in found:
+        boot.listing.breaks_off(lines)
     found[-1].last_line = text.rstrip().count("\n") + 1
     last = text[text.rfind("\n") + 1 :]
     unread = found[-1].last_line not in found[-1].taken

@@ -157,7 +157,9 @@ class Reading:
             made.cut = True
         elif ends:
             self.notes.append("the log ends with the list of variable ranges: it may lack entries")
-        elif len(listing.variable) in rules.USUAL_PAIRS and not self._holes() and made.count is None:
+        elif (
+            len(listing.variable) in rules.USUAL_PAIRS and not (self._holes() or listing.copied) and made.count is None
+        ):
             made.whole = True
         if self._holes():
             self.notes.append(f"the log does not show variable ranges {_numbers(self._holes())}")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from memtype import rules
 from memtype.errors import ParseError
 from memtype.reading import values
+from memtype.reading.lines import bare
 from memtype.reading.patterns import later
 from memtype.reading.registers import bytes_registers, paint
 from memtype.reading.values import decimal, type_register
@@ -23,6 +25,7 @@ _VARIABLE_START = later(r"\s*\d+\s+(?:base\s+[0-9a-f]|\[[0-9a-f]+-[0-9a-f]+\]\s+
 _VARIABLE = later(
     rf"\s*(\d+)\s+(?:base\s+([0-9a-f]+),?|\[([0-9a-f]+)-[0-9a-f]+\])\s+mask\s+([0-9a-f]+),?\s+{TYPE}\s*$", re.I
 )
+_FRAGMENT = later(r"\s*\d{1,3}\s*(?:b|ba|bas|base|d[a-z]*)?\s*$", re.I)  # of a row of that list
 _UNUSED = later(r"\s*(\d+)\s+disabled\s*$", re.I)
 _TOM2 = later(r"\s*TOM2:\s*([0-9a-f]+)(?:\s+aka\s+(\d{1,20})M|\s+\(WB\))?\s*$", re.I)
 _TOM2_DIGITS = 16  # Linux prints all of them
@@ -70,6 +73,8 @@ class Listing:
     open: bool = False  # the list of variable ranges is being read
     cut: int | None = None  # line of an entry that does not end
     last_line: int = 0  # of the last line that was taken
+    heard: set[str] = field(default_factory=set)
+    copied: bool = False  # a line stands there twice: others may be lost
 
     def take(self, number: int, line: str) -> bool:
         """Read one bare line; False where it is none of these."""
@@ -79,11 +84,19 @@ class Listing:
         taken = self._head(line, number) or self._entry(line, number) or self._newer(line, where)
         if taken:
             self.last_line = number
+            self.copied |= (said := " ".join(line.split())) in self.heard
+            self.heard.add(said)
         elif self.open and _VARIABLE_START.match(line):
             if self.cut is not None:
                 raise ParseError(f"{self.source}:{self.cut}: a variable range that ends in the middle of the list")
             self.cut = number
         return taken
+
+    def breaks_off(self, lines: Sequence[str]) -> None:
+        """Look at the line below the last row of the list: it may be what is left of one more."""
+        last = max((high.line for _, high in self.variable.values()), default=0)
+        if self.cut is None and 0 < last < len(lines) and _FRAGMENT.match(bare(lines[last])):
+            self.cut = last + 1
 
     def _head(self, line: str, number: int) -> bool:
         if found := _DEFAULT.match(line):
