@@ -278,12 +278,16 @@ static PyType_Spec steps_spec = {
 
 // --- registers and maps, as bytes that hold their structs ---
 
-// element `i` of a tuple or list, borrowed
+// element `i` of a tuple or list, borrowed; no list where another thread could take the element out of it meanwhile
 static PyObject *item(PyObject *sequence, Py_ssize_t i)
 {
 	if (PyTuple_CheckExact(sequence))
 		return PyTuple_GetItem(sequence, i);
+#ifdef Py_GIL_DISABLED
+	return NULL;
+#else
 	return PyList_CheckExact(sequence) ? PyList_GetItem(sequence, i) : NULL;
+#endif
 }
 
 // words[0 .. n) of a tuple or list of exactly so many
@@ -414,7 +418,7 @@ static struct PyModuleDef module_def = {
 
 PyMODINIT_FUNC PyInit__quick(void)
 {
-	PyObject *numpy = PyImport_ImportModule("numpy");
+	PyObject *numpy = PyImport_ImportModule("numpy"), *module;
 
 	ndarray = numpy ? PyObject_GetAttrString(numpy, "ndarray") : NULL;
 	Py_XDECREF(numpy);
@@ -423,5 +427,11 @@ PyMODINIT_FUNC PyInit__quick(void)
 	steps_type = (PyTypeObject *)PyType_FromSpec(&steps_spec);
 	if (!ndarray || !array_struct || !tables_type || !steps_type)
 		return NULL;
-	return PyModule_Create(&module_def);
+	module = PyModule_Create(&module_def);
+#ifdef Py_GIL_DISABLED
+	// what a call writes is its own: objects are made whole and never changed after
+	if (module)
+		PyUnstable_Module_SetGIL(module, Py_MOD_GIL_NOT_USED);
+#endif
+	return module;
 }

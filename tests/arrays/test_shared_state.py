@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import random
+import sys
+import sysconfig
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -24,25 +27,47 @@ def asked(seed: int) -> tuple[mt.MtrrState, Any]:
 def everything(s: mt.MtrrState, addresses: Any) -> tuple[Any, ...]:
     """All that builds what a state keeps: its struct, its tables, its map, what `at` remembers."""
     singles = [s.at(address) for address in addresses[:50].tolist()]
-    return singles, s.types(addresses).tolist(), s.page_types(0, 300).tolist(), s.map.types(addresses).tolist()
+    arrays = s.types(addresses), s.page_types(0, 300), s.map.types(addresses), s.histogram(addresses)
+    return singles, *(array.tolist() for array in arrays)
+
+
+@pytest.mark.skipif(not sysconfig.get_config_var("Py_GIL_DISABLED"), reason="this Python has a GIL")
+def test_nothing_of_ours_asks_for_the_gil() -> None:
+    assert not getattr(sys, "_is_gil_enabled", lambda: True)()
+
+
+def at_once(ask: Callable[[], Any]) -> list[Any]:
+    """What every thread of sixteen gets, which begin together."""
+    start, found = threading.Barrier(THREADS), list[Any]()
+
+    def work() -> None:
+        start.wait()
+        found.append(ask())
+
+    workers = [threading.Thread(target=work) for _ in range(THREADS)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    return found
 
 
 @pytest.mark.parametrize("seed", range(12))
 def test_sixteen_threads_share_a_state_that_none_has_used(backend: Any, seed: int) -> None:
     s, addresses = asked(seed)
     right = everything(*asked(seed))
-    start, found = threading.Barrier(THREADS), list[Any]()
-
-    def ask() -> None:
-        start.wait()
-        found.append(everything(s, addresses))
-
-    workers = [threading.Thread(target=ask) for _ in range(THREADS)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
+    found = at_once(lambda: everything(s, addresses))
     assert len(found) == THREADS and all(answers == right for answers in found)
+
+
+def test_sixteen_threads_share_what_was_read(backend: Any) -> None:
+    text = mt.emit(random_state(random.Random(16), most=8), "dmesg")
+
+    def answers(machine: mt.Machine) -> list[str]:
+        return [str(machine.at(page << 12)) for page in range(0, 1 << 12, 7)]
+
+    right, machine = answers(mt.parse(text)), mt.parse(text)
+    assert at_once(lambda: answers(machine)) == [right] * THREADS
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
