@@ -4,6 +4,7 @@
     python tests/mutants.py --module memtype/rules.py           one module; a folder is all of its modules
     python tests/mutants.py --module memtype/formats --sample 600 --seed 1
     python tests/mutants.py --again                             what the last run did not kill, after new tests
+    python tests/mutants.py --unchanged                         no change at all: every test must be green, both ways
 
 Needs the extra `mutants`. Which tests run a line is found once and kept (`--map`). A mutant that hangs is looked at
 twice, with ten times the patience, and is never counted as killed. Survivors are named with their reason in
@@ -14,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import ast
+import dataclasses
 import json
 import math
 import os
@@ -24,10 +26,24 @@ import time
 from collections import Counter
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # this tree, whichever is installed
 sys.path.insert(0, str(Path(__file__).resolve().parent / "mutation"))
 
 import pytest
-from covering import ROOMS, ROOT, TARGETS, TOO_LONG, Covered, Readers, bound_names, covering, modules
+from covering import (
+    OPTIONS,
+    ROOMS,
+    ROOT,
+    TARGETS,
+    TOO_LONG,
+    Covered,
+    Readers,
+    bound_names,
+    by_file,
+    covering,
+    modules,
+    with_examples,
+)  # fmt: skip
 from operators import changes
 from warm import HUNG, KILLED, SURVIVED, UNSEEN, Collected, Judge, Mutant, anew
 
@@ -70,6 +86,17 @@ def _runs_at_import(tree: ast.Module, file: str, covered: Covered) -> set[int]:
     return found
 
 
+def unchanged(files: list[str], covered: Covered) -> list[Mutant]:
+    """Mutants that are none, one for each file of tests and each way of judging: what is red here proves nothing."""
+    change = changes(ast.parse((ROOT / files[0]).read_text()))[0]
+    quick = by_file(test for test, took in covered.seconds.items() if took <= TOO_LONG)
+    return [
+        Mutant(files[0], None, dataclasses.replace(change, scope="no change", text=name), tests, at_import)
+        for name, tests in quick.items()
+        for at_import in (True, False)
+    ]
+
+
 def run(mutants: list[Mutant], judge: Judge) -> None:
     """Judge the mutants: tables first, before the package is imported here."""
     tables = [mutant for mutant in mutants if mutant.at_import]
@@ -78,10 +105,7 @@ def run(mutants: list[Mutant], judge: Judge) -> None:
     judge.judge(tables, start)
     if functions:
         files = list(dict.fromkeys(test.partition("::")[0] for mutant in functions for test in judge.chosen(mutant)))
-        pytest.main([*files, "-q", "-p", "no:cacheprovider", *QUIET], plugins=[Collected(judge, functions)])
-
-
-QUIET = ("-W", "ignore::pytest.PytestAssertRewriteWarning")
+        pytest.main([*with_examples(files), *OPTIONS], plugins=[Collected(judge, functions)])
 
 
 def interval(part: int, whole: int) -> tuple[float, float]:
@@ -124,14 +148,19 @@ def main() -> int:
     add("--seed", type=int, default=0, metavar="N", help="of the sample")
     add("--scope", metavar="NAME", help="only functions whose name has this")
     add("--tests", action="append", metavar="ROOM", help=f"tests of this room, and examples; all: {' '.join(ROOMS)}")
+    add("--unchanged", action="store_true", help="change nothing, and see that no test is red")
     add("--again", action="store_true", help="only what the last run left")
     add("--jobs", type=int, default=2, metavar="N")
     add("--budget", type=float, default=30.0, metavar="SECONDS", help="of tests that one mutant meets (default: 30)")
     add("--map", type=Path, default=Path(tempfile.gettempdir()) / "memtype-mutants", metavar="FOLDER")
     args = parser.parse_args()
     os.environ["MEMTYPE_BACKEND"] = "python"  # the C core has its own mutants
+    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+    os.environ["PYTHONPYCACHEPREFIX"] = sys.pycache_prefix = str(args.map / "bytecode")  # a fork shall not compile
+    os.environ["PYTHONDONTWRITEBYTECODE"], sys.dont_write_bytecode = "", False
     covered = covering(args.map, args.tests or ROOMS, args.jobs)
-    mutants = made(modules(args.module or TARGETS), covered)
+    files = modules(args.module or TARGETS)
+    mutants = unchanged(files, covered) if args.unchanged else made(files, covered)
     last = args.map / "last.json"
     if args.again:
         left = set(json.loads(last.read_text()))
@@ -146,7 +175,8 @@ def main() -> int:
 
     def say(mutant: Mutant) -> None:
         count[mutant.verdict] += 1
-        if mutant.verdict != KILLED and mutant.key not in known:
+        expected = SURVIVED if args.unchanged else KILLED
+        if mutant.verdict != expected and mutant.key not in known:
             print(f"  {mutant.verdict} {mutant.key}", flush=True)
         if sum(count.values()) % 50 == 0:
             rate = sum(count.values()) / (time.monotonic() - began)
@@ -155,6 +185,8 @@ def main() -> int:
     judge = Judge(covered.seconds, args.budget, jobs=args.jobs, say=say)
     run(mutants, judge)
     print(f"\n{len(mutants)} mutants in {time.monotonic() - began:.0f} s")
+    if args.unchanged:
+        return 0 if set(count) == {SURVIVED} else 1
     unnamed = report(mutants, known)
     last.write_text(json.dumps([mutant.key for mutant in mutants if mutant.verdict != KILLED]))
     return 1 if unnamed else 0

@@ -1,7 +1,7 @@
 """Which tests run which line, how long each takes, and which lines already run when the package is imported.
 
-Made once by coverage's contexts and kept in a folder, a file of the tests at a time: when only tests change, only they
-are run again. A mutant then meets the tests that can see it, and no others.
+Made once by coverage's contexts and kept in a folder, a file of the tests at a time: it is run again when it changes,
+or a module of which it runs a line. A mutant then meets the tests that can see it, and no others.
 """
 
 from __future__ import annotations
@@ -31,12 +31,14 @@ EXAMPLES = "memtype"  # examples in docstrings are tests too
 # Rooms whose tests answer for the modules that are mutated. The others (plots, jobs on files, packages) take minutes
 # and see the rules only through these.
 ROOMS = ("kvm", "formats", "reading", "effective", "views", "hypervisors", "mtrr", "vectors", "embed", "emit",
-         "diagrams", "analysis", "backends", "cli")  # fmt: skip
-# What is mutated. The map is made anew when one of these changes.
+         "diagrams", "analysis", "backends", "host", "cli")  # fmt: skip
+# What is mutated.
 TARGETS = (
     "memtype/rules.py", "memtype/types.py", "memtype/backends/reference.py", "memtype/effective.py", "memtype/ept.py",
     "memtype/kvm", "memtype/views", "memtype/told", "memtype/reading", "memtype/formats",
 )  # fmt: skip
+# No assertion is rewritten (red is enough); of the project's options only the doctests, where there are any.
+OPTIONS = ("-q", "-p", "no:cacheprovider", "--assert=plain", "-o", "addopts=")
 TOO_LONG = 20.0  # seconds of one test, above which a mutant does not wait for it
 
 
@@ -57,9 +59,29 @@ class Covered:
 
     def add(self, other: Covered) -> None:
         self.seconds |= other.seconds
-        self.imported |= other.imported
         for line, tests in other.lines.items():
             self.lines[line] |= tests
+
+    @property
+    def modules(self) -> set[str]:
+        return {module for module, _ in self.lines}
+
+    def write(self, path: Path) -> None:
+        scratch = path.with_suffix(".part")
+        scratch.write_bytes(pickle.dumps((self.seconds, dict(self.lines), self.imported, _hashes(self.modules))))
+        scratch.rename(path)
+
+
+def _read(path: Path) -> Covered | None:
+    """What is kept, if every module in it still is as it was."""
+    if not path.exists():
+        return None
+    seconds, lines, imported, hashes = pickle.loads(path.read_bytes())
+    return Covered(seconds, lines, imported) if hashes == _hashes(hashes) else None
+
+
+def _hashes(modules: Iterable[str]) -> dict[str, str]:
+    return {module: _hash([ROOT / module]) for module in sorted(modules) if (ROOT / module).is_file()}
 
 
 def test_files() -> list[str]:
@@ -72,8 +94,22 @@ def test_files() -> list[str]:
 
 
 def room_of(name: str) -> str:
-    """The folder of a file of tests; of a module with examples the package."""
-    return EXAMPLES if name.startswith(EXAMPLES) else name.split("/")[1]
+    """The folder of a file of tests; of a module with examples the package; of the import itself."""
+    return EXAMPLES if name.startswith(EXAMPLES) else name.split("/")[1] if "/" in name else name
+
+
+def with_examples(files: list[str]) -> list[str]:
+    """Files of tests as arguments: examples are collected where there are any."""
+    examples = any(room_of(name) == EXAMPLES for name in files)
+    return [*files, "--doctest-modules", "--doctest-ignore-import-errors"] if examples else files
+
+
+def by_file(tests: Iterable[str]) -> dict[str, list[str]]:
+    """Tests by their file, in the order in which they are given."""
+    found: dict[str, list[str]] = {}
+    for test in tests:
+        found.setdefault(test.partition("::")[0], []).append(test)
+    return found
 
 
 def modules(wanted: Iterable[str] = TARGETS) -> list[str]:
@@ -87,32 +123,40 @@ def modules(wanted: Iterable[str] = TARGETS) -> list[str]:
 
 def covering(folder: Path, rooms: Iterable[str] = ROOMS, jobs: int = 2, say: Any = print) -> Covered:
     """The map of the tree as it is; what `folder` does not hold yet is run, `jobs` rooms at a time."""
-    package = _hash(ROOT / name for name in modules())
-    helpers = _hash((ROOT / "tests").glob("*.py"))
+    helpers = _hash(path for path in (ROOT / "tests").glob("*.py") if path.name != "mutants.py")
     wanted = [name for name in test_files() if room_of(name) in {*rooms, EXAMPLES}]
-    files = {name: folder / f"{_hash([ROOT / name])}-{package}-{helpers}.covered" for name in wanted}
+    files = {name: folder / f"{_hash([ROOT / name])}-{helpers}.covered" for name in wanted}
+    files[IMPORT] = folder / f"{_hash((ROOT / 'memtype').rglob('*.py'))}.imported"
     folder.mkdir(parents=True, exist_ok=True)
-    missing = [name for name, path in files.items() if not path.exists()]
+    held = {name: _read(path) for name, path in files.items()}
+    by_room = defaultdict[str, list[str]](list)
+    for name in [name for name, covered in held.items() if covered is None]:
+        by_room[room_of(name)].append(name)
     began = time.monotonic()
 
     def run(names: list[str]) -> None:
-        command = [sys.executable, __file__, *(f"{name}={files[name]}" for name in names)]
-        environment = os.environ | {"MEMTYPE_BACKEND": "python"}  # the C core has its own mutants
-        ran = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
-        if not all(files[name].exists() for name in names):
-            raise SystemExit(f"{names}: no map\n{ran.stdout[-2000:]}{ran.stderr[-2000:]}")
+        _ran({name: files[name] for name in names})
         say(f"map {time.monotonic() - began:6.0f} s  {' '.join(names)}")
 
-    by_room = defaultdict[str, list[str]](list)
-    for name in missing:
-        by_room[room_of(name)].append(name)
     with ThreadPoolExecutor(jobs) as pool:
         list(pool.map(run, by_room.values()))
     found = Covered()
-    for path in files.values():
-        with path.open("rb") as file:
-            found.add(Covered(*pickle.load(file)))
+    for name, path in files.items():
+        covered = held[name] or _read(path)
+        if covered is None:
+            raise SystemExit(f"{name}: the source changed under the run")
+        found.add(covered)
+        found.imported |= covered.imported
     return found
+
+
+def _ran(targets: dict[str, Path]) -> None:
+    """Map these files of tests in a process of their own."""
+    command = [sys.executable, __file__, *(f"{name}={path}" for name, path in targets.items())]
+    environment = os.environ | {"MEMTYPE_BACKEND": "python"}  # the C core has its own mutants
+    ran = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    if not all(path.exists() for path in targets.values()):
+        raise SystemExit(f"{list(targets)}: no map\n{ran.stdout[-2000:]}{ran.stderr[-2000:]}")
 
 
 def _hash(paths: Iterable[Path]) -> str:
@@ -175,27 +219,29 @@ def _main(targets: dict[str, Path]) -> None:
         importlib.import_module(module)
     cov.switch_context("collection")
     contexts = _Contexts(cov)
-    pytest.main([*targets, "-q", "-p", "no:cacheprovider"], plugins=[contexts])
+    if tests := [name for name in targets if name != IMPORT]:
+        pytest.main([*with_examples(tests), *OPTIONS], plugins=[contexts])
     cov.stop()
-    found = {name: Covered() for name in targets}
+    for name, covered in _sorted(cov.get_data(), contexts, targets).items():
+        covered.write(targets[name])
+
+
+def _sorted(data: Any, contexts: _Contexts, names: Iterable[str]) -> dict[str, Covered]:
+    """What coverage saw, by file of tests."""
+    found = {name: Covered() for name in names}
     for test, took in contexts.seconds.items():
         if test not in contexts.failed:
             found[test.partition("::")[0]].seconds[test] = took
-    data = cov.get_data()
     for path in data.measured_files():
         file = str(Path(path).relative_to(ROOT))
-        for line, names in data.contexts_by_lineno(path).items():
-            for covered in found.values() if IMPORT in names else ():
-                covered.imported.add((file, line))
-            for test in names:
+        for line, tests in data.contexts_by_lineno(path).items():
+            if IMPORT in tests and IMPORT in found:
+                found[IMPORT].imported.add((file, line))
+            for test in tests:
                 covered = found.get(test.partition("::")[0])
                 if covered and test in covered.seconds:
                     covered.lines[file, line].add(test)
-    for name, target in targets.items():
-        scratch = target.with_suffix(".part")
-        held = found[name]
-        scratch.write_bytes(pickle.dumps((held.seconds, dict(held.lines), held.imported)))
-        scratch.rename(target)
+    return found
 
 
 # --- lines that run at import: who reads the names that they bind ---------------------------------------------------
@@ -225,10 +271,9 @@ class Readers:
                     self.uses[node.id].add((file, node.lineno))
                 elif isinstance(node, ast.Attribute):
                     self.uses[node.attr].add((file, node.lineno))
-        self.texts = {name: (ROOT / name).read_text() for name in test_files() if name.startswith("tests")}
-        self.by_file = defaultdict[str, set[str]](set)
-        for test in covered.seconds:
-            self.by_file[test.partition("::")[0]].add(test)
+        self.words = {name: set(re.findall(r"\w+", (ROOT / name).read_text()))
+                      for name in test_files() if name.startswith("tests")}  # fmt: skip
+        self.by_file = by_file(covered.seconds)
         self.made = dict[frozenset[str], set[str]]()
 
     def tests(self, names: Iterable[str]) -> set[str]:
@@ -239,10 +284,9 @@ class Readers:
         found, todo, seen = set[str](), list(names), set(names)
         while todo:
             name = todo.pop()
-            pattern = re.compile(rf"\b{re.escape(name)}\b")
-            for file, text in self.texts.items():
-                if pattern.search(text):
-                    found |= self.by_file[file]
+            for file, words in self.words.items():
+                if name in words:
+                    found.update(self.by_file.get(file, ()))
             for place in self.uses[name]:
                 found |= self.covered.lines.get(place, set())
                 if place in self.covered.imported:

@@ -169,7 +169,7 @@ def _at(site: _Site, at: _Place) -> Iterator[Change]:
     elif isinstance(node, ast.Attribute) and _said(node.value) in ("MemoryType", "types.MemoryType", "mt.MemoryType"):
         if node.attr in MEMBERS:
             yield change("type", ast.Attribute(node.value, MEMBERS[node.attr], node.ctx))
-    elif isinstance(node, ast.Call):
+    elif isinstance(node, ast.Call) and not _is_message(node):
         yield from (change("arguments", new) for new in _swapped(node))
     elif isinstance(node, ast.Dict) and not inside:
         for one, (first, second) in enumerate(pairwise(node.values)):
@@ -179,7 +179,7 @@ def _at(site: _Site, at: _Place) -> Iterator[Change]:
                 yield change("cells", ast.Dict(node.keys, values), label, f"values swapped from {_said(first)}")
     elif isinstance(node, ast.Tuple) and isinstance(node.ctx, ast.Load) and not isinstance(owner, ast.Subscript):
         for one, (first, second) in enumerate(pairwise(node.elts)):
-            if not inside and ast.dump(first) != ast.dump(second):
+            if not inside and ast.dump(first) != ast.dump(second) and not _is_message(first):
                 new = ast.Tuple([*node.elts[:one], second, first, *node.elts[one + 2 :]], ast.Load())
                 yield change("cells", new)
     elif isinstance(node, ast.stmt) and inside:

@@ -3,7 +3,7 @@
 In a fork the mutated function's code is put in place of the function's own, and the tests that run the line are run,
 those that killed a neighbour first, until one is red. What runs at import (tables, defaults, decorators) cannot be
 put in place afterwards: for it the fork is made before the package is imported, and the module is loaded from the
-mutated source.
+mutated source; the other packages are loaded by then.
 """
 
 from __future__ import annotations
@@ -27,10 +27,12 @@ from typing import Any
 
 import pytest
 from _pytest import runner
-from covering import ROOT, quiet_hypothesis
+from covering import OPTIONS, ROOT, by_file, quiet_hypothesis, with_examples
 from operators import Change, changes
 
 KILLED, SURVIVED, HUNG, UNSEEN = "killed", "survived", "hung", "unseen"
+COLLECTION = 0.5  # seconds of a file of tests, at import
+LOADED_BEFORE = ("numpy", "hypothesis.strategies", "cffi", "decimal", "json", "subprocess")
 
 
 @dataclass(slots=True)
@@ -38,7 +40,7 @@ class Mutant:
     """One change of one module, the tests that can see it, and what became of it."""
 
     module: str
-    number: int  # in the module's list of changes
+    number: int | None  # in the module's list of changes; None: the module as it is
     change: Change
     tests: list[str]
     at_import: bool
@@ -80,14 +82,19 @@ class Judge:
     killers: dict[tuple[str, str], list[str]] = field(default_factory=dict)
 
     def chosen(self, mutant: Mutant) -> list[str]:
-        """The tests in the order in which they run: recent killers of this function, then the quick before the slow."""
+        """The tests in the order in which they run: recent killers of this function (at import, where each file of
+        tests costs its collection, of the module), then the quick before the slow."""
         first = self.killers.get((mutant.module, mutant.change.scope), [])
+        if mutant.at_import:
+            first = [*self.killers.get((mutant.module, ""), []), *first]
         able = set(mutant.tests)
-        order = [test for test in reversed(first) if test in able][:8]
+        order = list(dict.fromkeys(test for test in reversed(first) if test in able))[:8]
         order += sorted(able.difference(order), key=lambda test: self.seconds[test])
-        spent, found = 0.0, []
+        spent, found, files = 0.0, [], set[str]()
         for test in order:
-            spent += self.seconds[test]
+            file = test.partition("::")[0]
+            spent += self.seconds[test] + (COLLECTION if mutant.at_import and file not in files else 0)
+            files.add(file)
             if spent > self.budget and found:
                 break
             found.append(test)
@@ -133,7 +140,7 @@ class Judge:
                 signal.signal(signal.SIGPROF, signal.SIG_DFL)
                 start(mutant, tests, write)
             except BaseException as error:
-                os.write(write, f"error {type(error).__name__}: {error}"[:300].encode())
+                os.write(write, f"error {mutant.key}: {type(error).__name__}: {error}"[:300].encode())
             finally:
                 os._exit(0)
         os.close(write)
@@ -159,12 +166,15 @@ class Judge:
         mutant, said = run.mutant, run.said.decode()
         if os.WIFSIGNALED(status) and os.WTERMSIG(status) in (signal.SIGPROF, signal.SIGKILL):
             mutant.verdict, mutant.killer = HUNG, said.rpartition("\n")[2]
-        elif os.WIFSIGNALED(status) or "killer " in said or said.startswith("error"):
-            mutant.verdict, mutant.killer = KILLED, said.partition("killer ")[2].strip() or said
-            known = self.killers.setdefault((mutant.module, mutant.change.scope), [])
-            if mutant.killer in known:
-                known.remove(mutant.killer)
-            known.append(mutant.killer)
+        elif said.startswith("error"):  # of this tool: no test has spoken
+            raise RuntimeError(said)
+        elif os.WIFSIGNALED(status) or "killer " in said:
+            mutant.verdict, mutant.killer = KILLED, said.partition("killer ")[2].strip()
+            for scope in (mutant.change.scope, ""):
+                known = self.killers.setdefault((mutant.module, scope), [])
+                if mutant.killer in known:
+                    known.remove(mutant.killer)
+                known.append(mutant.killer)
         else:
             mutant.verdict = SURVIVED
         self.say(mutant)
@@ -198,11 +208,12 @@ class Collected:
         gc.freeze()
 
         def start(mutant: Mutant, tests: list[str], pipe: int) -> None:
-            change = made[mutant.module][mutant.number]
-            assert change.text == mutant.change.text, "the source changed under the run"
-            change.make()
-            code = compile(trees[mutant.module], str(ROOT / mutant.module), "exec")
-            _put(code, change, str(ROOT / mutant.module), functions)
+            if mutant.number is not None:
+                change = made[mutant.module][mutant.number]
+                assert change.text == mutant.change.text, "the source changed under the run"
+                change.make()
+                code = compile(trees[mutant.module], str(ROOT / mutant.module), "exec")
+                _put(code, change, str(ROOT / mutant.module), functions)
             for cache in caches:
                 cache.cache_clear()
             self._run(tests, pipe)
@@ -214,8 +225,12 @@ class Collected:
         for test, after in zip(tests, [*tests[1:], None]):
             self.judge.limit(test)
             item = self.items[test]
-            reports = runner.runtestprotocol(item, log=False, nextitem=self.items[after] if after else None)
-            if any(report.failed for report in reports):
+            try:
+                reports = runner.runtestprotocol(item, log=False, nextitem=self.items[after] if after else None)
+                red = any(report.failed for report in reports)
+            except BaseException:  # out of pytest itself: an exit, an interrupt
+                red = True
+            if red:
                 os.write(pipe, f"killer {test}".encode())
                 return
 
@@ -285,6 +300,10 @@ class _Only:
         self.judge, self.pipe = judge, pipe
         self.order = {test: place for place, test in enumerate(tests)}
 
+    def killed(self, by: str) -> None:
+        os.write(self.pipe, f"killer {by}".encode())
+        os._exit(0)
+
     def pytest_configure(self) -> None:
         quiet_hypothesis()
 
@@ -292,42 +311,43 @@ class _Only:
         found = [item for item in items if item.nodeid in self.order]
         items[:] = sorted(found, key=lambda item: self.order[item.nodeid])
         if not found:  # all names of parameters come from what was mutated
-            os.write(self.pipe, b"killer collection")
-            os._exit(0)
+            self.killed("collection")
 
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
         self.judge.limit(item.nodeid)
 
     def pytest_runtest_logreport(self, report: Any) -> None:
         if report.failed:
-            os.write(self.pipe, f"killer {report.nodeid}".encode())
-            os._exit(0)
+            self.killed(report.nodeid)
 
     def pytest_collectreport(self, report: Any) -> None:
         if report.failed:
-            os.write(self.pipe, b"killer import")
-            os._exit(0)
+            self.killed("import")
 
 
 def anew(judge: Judge, hide_native: Callable[[Mutant], bool]) -> Callable[[Mutant, list[str], int], None]:
-    """What a fork does whose module is loaded from the mutated source."""
+    """What a fork does whose module is loaded from the mutated source: a file of tests after the other, those that
+    killed a neighbour first."""
+    for name in LOADED_BEFORE:
+        importlib.import_module(name)
 
     def start(mutant: Mutant, tests: list[str], pipe: int) -> None:
         file = ROOT / mutant.module
         tree = ast.parse(file.read_text())
-        changes(tree)[mutant.number].make()
+        if mutant.number is not None:
+            changes(tree)[mutant.number].make()
         name = mutant.module.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
         sys.meta_path.insert(0, _Mutated(name, file, tree))
         if hide_native(mutant):
             sys.modules["memtype._native"] = None  # type: ignore[assignment]
-        signal.setitimer(signal.ITIMER_PROF, 60)
-        files = list(dict.fromkeys(test.partition("::")[0] for test in tests))
-        try:
-            code = pytest.main([*files, "-q", "-p", "no:cacheprovider"], plugins=[_Only(judge, tests, pipe)])
-        except BaseException as error:
-            os.write(pipe, f"killer {type(error).__name__} at import".encode())
-            return
-        if code not in (0, 5):
-            os.write(pipe, f"killer pytest ended with {code}".encode())
+        for path, own in by_file(tests).items():
+            signal.setitimer(signal.ITIMER_PROF, 60)
+            only = _Only(judge, own, pipe)
+            try:
+                code = pytest.main([*with_examples([path]), *OPTIONS], plugins=[only])
+            except BaseException as error:
+                only.killed(f"{type(error).__name__} in {path}")
+            if code not in (0, 5):
+                only.killed(f"pytest ended with {code} in {path}")
 
     return start
