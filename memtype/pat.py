@@ -198,8 +198,8 @@ class Pat:
         `entry` is CR3 or an entry that is no leaf: PCD (bit 4) and PWT (bit 3) choose, there is no PAT bit. For
         CR3 under CR4.PCIDE = 1 those bits belong to the PCID and entry 0 is used: say ``pcide=True``.
         """
-        number = _entry(entry)
-        return 0 if arrays.flag(pcide, "pcide") else (number >> 4 & 1) * 2 + (number >> 3 & 1)
+        chosen = _entry(entry) & (rules.PTE_PCD | rules.PTE_PWT)
+        return 0 if arrays.flag(pcide, "pcide") else backends.active.pat_index(chosen, 1)
 
     def walk_type(self, entry: int, pcide: bool = False) -> MemoryType:
         """The PAT type of that access; it combines with the MTRR (or EPT) type of the table's address."""
