@@ -20,6 +20,7 @@ PAT_MSR: Final = 0x277
 DEF_TYPE_MSR: Final = 0x2FF
 TME_ACTIVATE: Final = 0x982
 SYSCFG_MSR: Final = 0xC001_0010
+TOP_MEM_MSR: Final = 0xC001_001A
 TOP_MEM2_MSR: Final = 0xC001_001D
 
 # --- sizes and widths ----------------------------------------------------------------------------------------
@@ -90,7 +91,9 @@ SYSCFG_FIX_DRAM_MOD_EN: Final = 1 << 19  # RdMem and WrMem are visible and writa
 SYSCFG_VAR_DRAM_EN: Final = 1 << 20  # TOP_MEM is enabled
 SYSCFG_TOM2_EN: Final = 1 << 21  # TOP_MEM2 is enabled
 SYSCFG_TOM2_FORCE_WB: Final = 1 << 22  # default type of [4 GiB, TOP_MEM2) is WB
-SYSCFG_SMEE: Final = 1 << 23  # memory encryption is on: CPUID 8000001F EBX[11:6] address bits fewer (APM 7.10.5)
+SYSCFG_SMEE: Final = (
+    1 << 23
+)  # MemEncryptionModEn: memory encryption is on: CPUID 8000001F EBX[11:6] address bits fewer (APM 7.10.5)
 TOM2_FIELD: Final = ((1 << 52) - 1) & ~((1 << 23) - 1)  # bits 51:23, in units of 8 MiB
 LINUX_TOM2_FIELD: Final = ((1 << 48) - 1) & ~((1 << 23) - 1)  # Linux keeps bits 47:23 (mtrr/generic.c)
 
@@ -118,7 +121,6 @@ AMD_SMM_T_TYPE_SHIFT: Final = 12  # bits 14:12
 IORR_MSRS: Final = ((0xC001_0016, 0xC001_0017), (0xC001_0018, 0xC001_0019))  # RdMem bit 4, WrMem bit 3; V bit 11
 IORR_FIELD: Final = ((1 << 52) - 1) & ~0xFFF
 MMIO_CONFIG_MSR: Final = 0xC001_0058  # bit 0 enable, 5:2 log2 of the number of buses, 51:20 base; 1 MiB a bus
-SYSCFG_ENCRYPTION: Final = 1 << 23  # MemEncryptionModEn
 SYSTEM_MSRS: Final = frozenset({
     *SMRR_MSRS, *CORE2_SMRR_MSRS, *PRMRR_MSRS, MKTME_PARTITION_MSR, TME_ACTIVATE, *AMD_SMM_MSRS,
     *IORR_MSRS[0], *IORR_MSRS[1], MMIO_CONFIG_MSR,
@@ -201,10 +203,9 @@ def _fixed_layout() -> tuple[FixedRange, ...]:
 
 
 FIXED_RANGES: Final = _fixed_layout()
-FIXED_NAMES: Final = (
-    "FIX64K_00000", "FIX16K_80000", "FIX16K_A0000", "FIX4K_C0000", "FIX4K_C8000", "FIX4K_D0000", "FIX4K_D8000",
-    "FIX4K_E0000", "FIX4K_E8000", "FIX4K_F0000", "FIX4K_F8000",
-)  # fmt: skip
+FIXED_NAMES: Final = tuple(  # "FIX64K_00000" to "FIX4K_F8000"
+    f"FIX{span.size >> 10}K_{span.base:05X}" for span in FIXED_RANGES if span.byte == 0
+)
 
 
 def msr_name(index: int) -> str:
@@ -244,6 +245,7 @@ _NAMES: Final = {
     DEF_TYPE_MSR: "IA32_MTRR_DEF_TYPE",
     TME_ACTIVATE: "IA32_TME_ACTIVATE",
     SYSCFG_MSR: "SYSCFG",
+    TOP_MEM_MSR: "TOP_MEM",
     TOP_MEM2_MSR: "TOP_MEM2",
     SMRR_MSRS[0]: "IA32_SMRR_PHYSBASE",
     SMRR_MSRS[1]: "IA32_SMRR_PHYSMASK",
@@ -577,10 +579,7 @@ def page_bits(maxphyaddr: int) -> int:
 # --- what a capture of a host reads beside the MTRRs (SDM table 2-2; APM 2 appendix A) ---------------------------
 
 CAPTURED_MSRS: Final = {
-    "intel": {0x1F2: "IA32_SMRR_PHYSBASE", 0x1F3: "IA32_SMRR_PHYSMASK", 0x982: "IA32_TME_ACTIVATE"},
-    "amd": {
-        0xC001_0010: "SYSCFG", 0xC001_0016: "IORR_BASE0", 0xC001_0017: "IORR_MASK0", 0xC001_0018: "IORR_BASE1",
-        0xC001_0019: "IORR_MASK1", 0xC001_001A: "TOP_MEM", 0xC001_001D: "TOP_MEM2",
-    },
-}  # fmt: skip
+    "intel": (*SMRR_MSRS, TME_ACTIVATE),
+    "amd": (SYSCFG_MSR, *IORR_MSRS[0], *IORR_MSRS[1], TOP_MEM_MSR, TOP_MEM2_MSR),
+}
 CAPTURED_CPUID: Final = (0x0, 0x1, 0x7, 0x8000_0000, 0x8000_0008, 0x8000_001F)  # vendor, features, widths, encryption

@@ -176,7 +176,7 @@ def system_notes(machine: Machine) -> list[str]:
     if rules.MKTME_PARTITION_MSR in msrs:
         value = msrs[rules.MKTME_PARTITION_MSR]
         found.append(f"KeyIDs: {value & 0xFFFF_FFFF} of MKTME, {value >> 32} of TDX; no type hangs on them")
-    if msrs.get(rules.SYSCFG_MSR, 0) & rules.SYSCFG_ENCRYPTION:
+    if msrs.get(rules.SYSCFG_MSR, 0) & rules.SYSCFG_SMEE:
         found.append("SYSCFG.23: memory encryption is on; it changes no type, and the C-bit is no address bit")
     return found
 

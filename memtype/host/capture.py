@@ -95,10 +95,11 @@ def _other_msrs(root: Path, machine: Machine, cpus: Iterable[int], refused: list
             return found  # `live` has said why
         try:
             read = {}
-            for index, name in rules.CAPTURED_MSRS[machine.mtrrs.vendor].items():
+            for index in rules.CAPTURED_MSRS[machine.mtrrs.vendor]:
                 value = _msr(device, index)
                 if value is None:
-                    note = f"{name} (0x{index:x}) was not read: the processor does not have it, or does not show it"
+                    name = f"{rules.msr_name(index)} (0x{index:x})"
+                    note = f"{name} was not read: the processor does not have it, or does not show it"
                     refused.append(note)
                 else:
                     read[f"0x{index:x}"] = f"0x{value:016x}"
