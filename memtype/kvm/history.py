@@ -111,105 +111,113 @@ TDX_BRING_UP: Final = Commit("165e77353831", "TDX bring-up refuses a host withou
 
 # --- knobs: what each means is told at `releases.Profile` -------------------------------------------------------
 
+FIRST_READ: Final = (3, 13)
+
+
+def _oldest(value: Any) -> Since:
+    """What the first release read does."""
+    return Since(FIRST_READ, value, OLDEST)
+
+
 HISTORY: Final[Mapping[str, tuple[Since, ...]]] = {
     "mtrr_engine": (
-        Since((3, 13), "legacy", OLDEST),
+        _oldest("legacy"),
         Since((4, 4), "list", MTRR_LIST),
         Since((6, 11), "none", MTRRS_REMOVED),
     ),
-    "honors_guest_mtrr": (Since((3, 13), True, OLDEST), Since((6, 11), False, MTRRS_REMOVED)),
+    "honors_guest_mtrr": (_oldest(True), Since((6, 11), False, MTRRS_REMOVED)),
     "cd_quirk_on": (
-        Since((3, 13), None, OLDEST),
+        _oldest(None),
         Since((4, 4), WB_IPAT, CD_QUIRK),
         Since((6, 7), WB_PAT, CD_WITHOUT_IPAT),
         Since((6, 11), None, CD_REMOVED),
     ),
     "cd_quirk_off": (
-        Since((3, 13), None, OLDEST),
+        _oldest(None),
         Since((4, 4), UC_IPAT, CD_EMULATED),
         Since((6, 11), None, CD_REMOVED),
     ),
-    "coherent_ipat": (Since((3, 13), "always", OLDEST), Since((6, 16), "quirk", PAT_QUIRK)),
+    "coherent_ipat": (_oldest("always"), Since((6, 16), "quirk", PAT_QUIRK)),
     "huge_page_check": (
-        Since((3, 13), "no", OLDEST),
+        _oldest("no"),
         Since((4, 4), "tdp", MTRR_LIST),
         Since((6, 0), "ept+nc", LEVEL_IFF_USED),
         Since((6, 11), "no", MTRRS_REMOVED),
     ),
     "zap_mtrr": (
-        Since((3, 13), "root-reset", OLDEST),
+        _oldest("root-reset"),
         Since((4, 4), "tdp+nc", MTRR_LIST),
         Since((6, 7), "ept+nc", MTRR_ZAP_IFF_USED),
         Since((6, 11), "removed", MTRRS_REMOVED),
     ),
     "zap_cd": (
-        Since((3, 13), "context-reset", OLDEST),
+        _oldest("context-reset"),
         Since((4, 4), "nc+quirk-off", CD_QUIRK_ZAP),
         Since((6, 7), "ept+nc+quirk-off", CD_ZAP_IFF_USED),
         Since((6, 11), "removed", CD_REMOVED),
     ),
     "zap_nc": (
-        Since((3, 13), "no", OLDEST),
+        _oldest("no"),
         Since((6, 7), "ept", NC_ZAP),
         Since((6, 16), "quirk", PAT_QUIRK),
     ),
-    "warns_inverted_zap": (Since((3, 13), False, OLDEST), Since((5, 17), True, INVERTED_WARNS, unsure=(5, 16))),
-    "g_pat_follows": (Since((3, 13), False, OLDEST), Since((4, 14, 5), True, GUEST_PAT_OBEYED, unsure=(4, 14, 3))),
+    "warns_inverted_zap": (_oldest(False), Since((5, 17), True, INVERTED_WARNS, unsure=(5, 16))),
+    "g_pat_follows": (_oldest(False), Since((4, 14, 5), True, GUEST_PAT_OBEYED, unsure=(4, 14, 3))),
     "vmcb_copies_pat": (
-        Since((3, 13), False, OLDEST),
+        _oldest(False),
         Since((4, 4), True, SINCE_4_4),
         Since((4, 14, 5), False, GUEST_PAT_OBEYED, unsure=(4, 14, 3)),
     ),
-    "cd_reaches_vmcb": (Since((3, 13), False, OLDEST), Since((4, 4), True, SINCE_4_4)),
-    "nested_svm_pat": (Since((3, 13), "shared", OLDEST), Since((7, 2), "quirk", OWN_GPAT)),
-    "host_pat_check": (Since((3, 13), False, OLDEST), Since((6, 0), True, HOST_PAT_WB)),
-    "disable_quirks": (Since((3, 13), False, OLDEST), Since((4, 2), True, QUIRKS)),
-    "disable_quirks2": (Since((3, 13), False, OLDEST), Since((5, 19), True, QUIRKS2, unsure=(5, 18))),
+    "cd_reaches_vmcb": (_oldest(False), Since((4, 4), True, SINCE_4_4)),
+    "nested_svm_pat": (_oldest("shared"), Since((7, 2), "quirk", OWN_GPAT)),
+    "host_pat_check": (_oldest(False), Since((6, 0), True, HOST_PAT_WB)),
+    "disable_quirks": (_oldest(False), Since((4, 2), True, QUIRKS)),
+    "disable_quirks2": (_oldest(False), Since((5, 19), True, QUIRKS2, unsure=(5, 18))),
     "quirk_semantics": (
-        Since((3, 13), "none", OLDEST),
+        _oldest("none"),
         Since((4, 4), "assign", SINCE_4_4),
         Since((6, 16), "or", QUIRKS_ADD_UP),
     ),
     "quirks": (
-        Since((3, 13), frozenset(), OLDEST),
+        _oldest(frozenset()),
         Since((4, 4), frozenset({CD_NW_CLEARED}), CD_QUIRK),
         Since((6, 16), frozenset({CD_NW_CLEARED, IGNORE_GUEST_PAT}), PAT_QUIRK),
         Since((7, 2), frozenset(QUIRK_BITS), OWN_GPAT),
     ),
     "pat_checked": (
-        Since((3, 13), "vmx-unchecked", OLDEST),
+        _oldest("vmx-unchecked"),
         Since((3, 18), "always", PAT_CHECKED),
     ),
-    "variable_check": (Since((3, 13), "type", OLDEST), Since((3, 18), "full", RESERVED_CHECKED, unsure=(3, 14))),
+    "variable_check": (_oldest("type"), Since((3, 18), "full", RESERVED_CHECKED, unsure=(3, 14))),
     "double_fault": (
-        Since((3, 13), False, OLDEST),
+        _oldest(False),
         Since((3, 18), True, RESERVED_CHECKED),
         Since((5, 11), False, ONE_FAULT),
     ),
     "msr_dispatch": (
-        Since((3, 13), "wide", OLDEST),
+        _oldest("wide"),
         Since((6, 0), "hole", MCI_HOLE),
         Since((6, 5), "narrow", MTRR_MACROS),
     ),
-    "msr_2f8": (Since((3, 13), True, OLDEST), Since((4, 6, 1), False, REMOVED_2F8)),
+    "msr_2f8": (_oldest(True), Since((4, 6, 1), False, REMOVED_2F8)),
     "extended_mask": (
-        Since((3, 13), False, OLDEST),
+        _oldest(False),
         Since((4, 4), True, MTRR_LIST),
         Since((6, 11), False, MTRRS_REMOVED),
     ),
-    "initial_pat": (Since((3, 13), "host", OLDEST), Since((4, 4), "reset", SINCE_4_4)),
+    "initial_pat": (_oldest("host"), Since((4, 4), "reset", SINCE_4_4)),
     "has_memtype_mask": (
-        Since((3, 13), False, OLDEST),
+        _oldest(False),
         Since((6, 0), True, MEMTYPE_MASK),
         Since((6, 16), False, MASK_REMOVED),
     ),
-    "mmio_zero_page": (Since((3, 13), False, OLDEST), Since((4, 4), True, SINCE_4_4)),
-    "mmio_host_pat": (Since((3, 13), False, OLDEST), Since((4, 16), True, MMIO_HOST_PAT)),
-    "mmio_e820": (Since((3, 13), False, OLDEST), Since((5, 2), True, MMIO_E820, unsure=(5, 1))),
-    "sev_es": (Since((3, 13), False, OLDEST), Since((5, 11), True, SEV_ES)),
-    "sev_snp": (Since((3, 13), False, OLDEST), Since((6, 11), True, SEV_SNP, unsure=(6, 9))),
-    "nested_vmx_checks_pat": (Since((3, 13), False, OLDEST), Since((5, 2), True, PAT_TRICK, unsure=(5, 1))),
-    "tdx": (Since((3, 13), False, OLDEST), Since((6, 16), True, TDX_PAT)),
+    "mmio_zero_page": (_oldest(False), Since((4, 4), True, SINCE_4_4)),
+    "mmio_host_pat": (_oldest(False), Since((4, 16), True, MMIO_HOST_PAT)),
+    "mmio_e820": (_oldest(False), Since((5, 2), True, MMIO_E820, unsure=(5, 1))),
+    "sev_es": (_oldest(False), Since((5, 11), True, SEV_ES)),
+    "sev_snp": (_oldest(False), Since((6, 11), True, SEV_SNP, unsure=(6, 9))),
+    "nested_vmx_checks_pat": (_oldest(False), Since((5, 2), True, PAT_TRICK, unsure=(5, 1))),
+    "tdx": (_oldest(False), Since((6, 16), True, TDX_PAT)),
 }
 
 
@@ -281,7 +289,6 @@ OVERLAYS: Final = (
 
 # --- which releases there are -----------------------------------------------------------------------------------
 
-FIRST_READ: Final = (3, 13)
 NEWEST_READ: Final = (7, 3)
 NOT_READ: Final = frozenset({(6, 0), (6, 3), (6, 7), (6, 10), (6, 13), (6, 15)})  # bracketed by their neighbours
 LAST_MINOR: Final = {3: 19, 4: 20, 5: 19, 6: 19}  # 3.19 was followed by 4.0, and so on
