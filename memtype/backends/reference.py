@@ -47,31 +47,26 @@ def msr_fault(index: int, value: int, maxphyaddr: int, vendor: str) -> tuple[str
     if index in rules.FIXED_MSRS:
         return _entry_fault(value, rules.MTRR_TYPES, rules.AMD_FIXED_ROUTING if vendor == "amd" else 0)
     if index == rules.DEF_TYPE_MSR:
-        return _type_fault(value) or _reserved_fault(value, ~rules.DEF_TYPE_WRITABLE)
+        return _type_fault(value) or _reserved_fault(value & ~rules.DEF_TYPE_WRITABLE)
     if not rules.PHYSBASE0 <= index < rules.PHYSBASE0 + 2 * rules.NUMBERED_PAIRS:
         return "unknown", 0
     above = rules.high_bits(maxphyaddr)
     if index % 2:
-        return _reserved_fault(value, above | rules.MASK_RESERVED)
-    return _type_fault(value) or _reserved_fault(value, above | rules.BASE_RESERVED)
+        return _reserved_fault(value & (above | rules.MASK_RESERVED))
+    return _type_fault(value) or _reserved_fault(value & (above | rules.BASE_RESERVED))
 
 
 def _entry_fault(value: int, legal: frozenset[int], ignored: int) -> tuple[str, int] | None:
-    for shift in range(0, 64, 8):
-        if (value >> shift & 0xFF & ~ignored) not in legal:
-            return "type", shift
-    return None
+    entries = enumerate(value.to_bytes(8, "little"))
+    return next((("type", 8 * place) for place, entry in entries if entry & ~ignored not in legal), None)
 
 
 def _type_fault(value: int) -> tuple[str, int] | None:
     return None if value & rules.BASE_TYPE in rules.MTRR_TYPES else ("type", 0)
 
 
-def _reserved_fault(value: int, reserved: int) -> tuple[str, int] | None:
-    for bit in range(64):
-        if value & reserved & 1 << bit:
-            return "reserved", bit
-    return None
+def _reserved_fault(wrong: int) -> tuple[str, int] | None:
+    return ("reserved", (wrong & -wrong).bit_length() - 1) if wrong else None
 
 
 # --- MTRRs: the type of an address (SDM 3A 12.11.4.1, APM 2 7.7.4) -----------------------------------------------
@@ -95,10 +90,8 @@ def fixed_decides(s: Registers, address: int) -> bool:
 
 def fixed_slot(address: int) -> int:
     """Which of the 88 sub-ranges holds `address`: ``fixed_slot(0xA0000) == 16``."""
-    for slot, span in enumerate(rules.FIXED_RANGES):
-        if span.base <= address < span.base + span.size:
-            return slot
-    raise AssertionError(f"0x{address:x} is not below 1 MiB")
+    spans = enumerate(rules.FIXED_RANGES)
+    return next(slot for slot, span in spans if span.base <= address < span.base + span.size)
 
 
 def fixed_type(s: Registers, address: int) -> MemoryType:
@@ -111,10 +104,8 @@ def fixed_type(s: Registers, address: int) -> MemoryType:
 
 def pair_matches(s: Registers, n: int, address: int) -> bool:
     base, mask = s.variable[n]
-    if not mask & rules.MASK_VALID:
-        return False
     compared = mask & rules.page_bits(s.maxphyaddr)
-    return address & compared == base & compared
+    return bool(mask & rules.MASK_VALID) and address & compared == base & compared
 
 
 def matching_pairs(s: Registers, address: int) -> list[int]:
