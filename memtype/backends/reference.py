@@ -57,8 +57,8 @@ def msr_fault(index: int, value: int, maxphyaddr: int, vendor: str) -> tuple[str
 
 
 def _entry_fault(value: int, legal: frozenset[int], ignored: int) -> tuple[str, int] | None:
-    entries = enumerate(value.to_bytes(8, "little"))
-    return next((("type", 8 * place) for place, entry in entries if entry & ~ignored not in legal), None)
+    wrong = [8 * place for place, entry in enumerate(value.to_bytes(8, "little")) if entry & ~ignored not in legal]
+    return ("type", wrong[0]) if wrong else None
 
 
 def _type_fault(value: int) -> tuple[str, int] | None:
@@ -90,8 +90,7 @@ def fixed_decides(s: Registers, address: int) -> bool:
 
 def fixed_slot(address: int) -> int:
     """Which of the 88 sub-ranges holds `address`: ``fixed_slot(0xA0000) == 16``."""
-    spans = enumerate(rules.FIXED_RANGES)
-    return next(slot for slot, span in spans if span.base <= address < span.base + span.size)
+    return [slot for slot, span in enumerate(rules.FIXED_RANGES) if span.base <= address][-1]
 
 
 def fixed_type(s: Registers, address: int) -> MemoryType:

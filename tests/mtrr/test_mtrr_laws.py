@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from strategies import fields, interesting_addresses, states
 
 from memtype import MemoryType, MtrrState, ShatteredMapError, range_registers, rules
+from memtype.backends import reference
 
 pytestmark = pytest.mark.usefixtures("backend")
 LAW = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -70,6 +71,28 @@ def test_a_range_split_in_halves_is_the_same_range(state: MtrrState) -> None:
         else:
             halves += [(base & ~half, mask | half), (base | half, mask | half)]
     assert same_answers(state, changed(state, variable=halves))
+
+
+@LAW
+@given(state=states(most=6))
+def test_while_mtrrs_are_off_the_whole_map_is_one_uc_segment(state: MtrrState) -> None:
+    holey = tuple((base, mask & 0x5555_5555_5555_5800) for base, mask in state.variable)
+    off = changed(state, def_type=state.def_type & ~0x800, variable=(*holey, (6, 0x5555_5555_5800)))
+    assert [(part.base, part.last, part.type) for part in off.map] == [(0, 2**off.maxphyaddr - 1, MemoryType.UC)]
+
+
+@LAW
+@given(
+    state=states(most=0),
+    syscfg=st.sampled_from([0, 1 << 21, 1 << 22, 3 << 21, 2**32 - 1]),
+    tom2=st.integers(0, 2**64 - 1),
+    amd=st.booleans(),
+)
+def test_tom2_is_in_units_of_8_mib_below_the_width(state: MtrrState, syscfg: int, tom2: int, amd: bool) -> None:
+    asked = changed(state, vendor="amd" if amd else "intel", syscfg=syscfg, tom2=tom2)
+    forced = amd and syscfg >> 21 & 3 == 3
+    expected = tom2 % 2 ** min(asked.maxphyaddr, 52) >> 23 << 23 if forced else 0
+    assert reference.tom2_limit(asked) == expected
 
 
 @LAW
