@@ -113,57 +113,124 @@ static int merge(memtype_tables *t, unsigned i, unsigned j)
 
 	if (swallows(t, i, j))
 		return 1;
-	if (swallows(t, j, i)) {
-		add_cube(t, i, t->base[j], t->mask[j], t->code[j]);
-		return 1;
-	}
 	if (t->mask[i] != t->mask[j] || t->code[i] != t->code[j] || (differ & (differ - 1)) != 0)
 		return 0;
 	add_cube(t, i, t->base[i], t->mask[i] & ~differ, t->code[i]);
 	return 1;
 }
 
-// The first cube from j on that may be one with cube i, or n: in the bits that both look at they differ in one or none.
-static unsigned next_near(const memtype_tables *t, unsigned i, unsigned j, unsigned n)
+// --- fewer cubes ---
+//
+// What may be one with a cube is known: a larger block around it, or the cube that differs in one bit. So each is found by
+// what it matches, and never compared with all others (255 ranges, Zen 4: 21 us with all, 5 us so).
+
+#define MAX_SLOT_BITS 11u /* at least four slots a cube */
+_Static_assert(MEMTYPE_MAX_CUBES * 4 <= 1u << MAX_SLOT_BITS, "chains of taken slots are short, and end");
+
+// Cubes by base and mask. One that changed since is not found by what it was.
+struct finder {
+	unsigned bits;                         // of a slot's number
+	uint16_t taken[1u << MAX_SLOT_BITS];   // by cube k: k + 1; 0: free
+};
+
+// the slot of the cube that has these, or the free one that is its
+static uint16_t *slot_of(struct finder *f, const memtype_tables *t, uint64_t base, uint64_t mask)
 {
-	const uint64_t base = t->base[i], mask = t->mask[i];
+	uint64_t hash = base * UINT64_C(0x9E3779B97F4A7C15) + mask * UINT64_C(0xC2B2AE3D27D4EB4F);
+	size_t slot = (size_t)(hash >> (64 - f->bits));
 
-	for (; j < n; j++) {
-		uint64_t apart = (base ^ t->base[j]) & mask & t->mask[j];
-
-		if ((apart & (apart - 1)) == 0)
-			break;
-	}
-	return j;
+	while (f->taken[slot] && (t->base[f->taken[slot] - 1] != base || t->mask[f->taken[slot] - 1] != mask))
+		slot = (slot + 1) & low_bits(f->bits);
+	return &f->taken[slot];
 }
 
-// meet cube i with all behind it; how many cubes are left
-static unsigned merge_into(memtype_tables *t, unsigned i, unsigned n)
+// cube k no longer counts
+static void drop(memtype_tables *t, unsigned k)
 {
-	unsigned j = i + 1;
+	t->code[k] = CODE_NONE;
+}
 
-	while ((j = next_near(t, i, j, n)) < n) {
-		if (merge(t, i, j)) {
-			n--;
-			add_cube(t, j, t->base[n], t->mask[n], t->code[n]);
-			j = i; // cube i changed: meet the others again
+// Two that match the same are one. A cube that changed may be met in the slot of what it was.
+static void enter(struct finder *f, memtype_tables *t, unsigned k)
+{
+	uint16_t *slot = slot_of(f, t, t->base[k], t->mask[k]);
+
+	if (!*slot) {
+		*slot = (uint16_t)(k + 1);
+	} else if (*slot != k + 1) {
+		t->code[*slot - 1] |= t->code[k];
+		drop(t, k);
+	}
+}
+
+// Drop cube k where a larger one around it swallows it. `sizes` are the lowest bits that cubes look at: around
+// [3 GiB, 4 GiB) lie [2 GiB, 4 GiB), where 2 GiB is one of them, and [0, 4 GiB).
+static void drop_swallowed(struct finder *f, memtype_tables *t, unsigned k, uint64_t sizes)
+{
+	uint64_t own = t->mask[k] & -t->mask[k];
+
+	for (uint64_t s = sizes & ~(own | (own - 1)); s && t->code[k]; s &= s - 1) {
+		uint64_t mask = t->mask[k] & -(s & -s);
+		unsigned around = *slot_of(f, t, t->base[k] & mask, mask);
+
+		if (around && merge(t, around - 1, k))
+			drop(t, k);
+	}
+}
+
+// Join cube k with those that differ from it in one of `bits`. Upwards at first: a pair meets from below.
+static void join(struct finder *f, memtype_tables *t, unsigned k, uint64_t bits)
+{
+	uint64_t left = bits & t->mask[k] & ~t->base[k];
+
+	while (left && t->code[k]) {
+		uint64_t bit = left & -left;
+		unsigned other = *slot_of(f, t, t->base[k] ^ bit, t->mask[k]);
+
+		left ^= bit;
+		if (other && merge(t, k, other - 1)) {
+			drop(t, other - 1);
+			enter(f, t, k);
+			left = bits & t->mask[k]; // it is another now
 		}
-		j++;
 	}
-	return n;
 }
 
-// Fewer cubes that give the same answers. Every merge removes one, so this ends.
+// the cubes that still count come first; how many
+static unsigned keep_counting(memtype_tables *t, unsigned n)
+{
+	unsigned kept = 0;
+
+	for (unsigned k = 0; k < n; k++) {
+		if (t->code[k] != CODE_NONE)
+			kept = add_cube(t, kept, t->base[k], t->mask[k], t->code[k]);
+	}
+	return kept;
+}
+
+// Fewer cubes that give the same answers; how many.
 static unsigned minimise(memtype_tables *t, unsigned n)
 {
-	unsigned before;
+	uint64_t sizes = 0, ever = 0, always = ~UINT64_C(0);
+	struct finder f;
 
-	do {
-		before = n;
-		for (unsigned i = 0; i < n; i++)
-			n = merge_into(t, i, n);
-	} while (n < before);
-	return n;
+	if (n < 2)
+		return n;
+	f.bits = highest_one(n) + 3;
+	memset(f.taken, 0, sizeof(*f.taken) << f.bits);
+	for (unsigned k = 0; k < n; k++) {
+		uint64_t looked = t->mask[k] | UINT64_C(1) << 63; // a cube that looks at no bit is around all
+
+		sizes |= looked & -looked;
+		ever |= t->base[k];
+		always &= t->base[k];
+		enter(&f, t, k);
+	}
+	for (unsigned k = 0; k < n; k++) {
+		drop_swallowed(&f, t, k, sizes);
+		join(&f, t, k, ever & ~always);
+	}
+	return keep_counting(t, n);
 }
 
 // --- below 1 MiB ---

@@ -79,6 +79,10 @@ static void draw_registers(void)
 		if (below(6) == 0)
 			m.mask[k] &= ~(UINT64_C(1) << (12 + below(m.maxphyaddr - 12)));
 		m.base[k] = (below(UINT64_C(1) << m.maxphyaddr) & m.mask[k] & ~UINT64_C(0xFFF)) | types[below(8)];
+		if (k && below(4) == 0) { // one bit beside another: the two become one
+			m.mask[k] = m.mask[k - 1];
+			m.base[k] = m.base[k - 1] ^ (m.mask[k] & UINT64_C(0x1000) << below(m.maxphyaddr - 12));
+		}
 	}
 }
 

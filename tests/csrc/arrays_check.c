@@ -1118,6 +1118,33 @@ static void check_fleets(uint32_t isa)
 
 // --- outputs past the caches ---
 
+// Two ranges that differ in one bit, of any size: they become one cube, which is their type and no other's.
+static void check_neighbours(void)
+{
+	const uint64_t width = UINT64_C(1) << 46;
+
+	for (unsigned size = 12; size < 46; size++) {
+		for (unsigned bit = size; bit < 46; bit++) {
+			uint64_t base = any() & (width - (UINT64_C(1) << size));
+			uint64_t at[] = {base, base ^ UINT64_C(1) << bit, base ^ UINT64_C(1) << (bit > size ? size : 45)};
+			uint8_t types[3];
+
+			memset(&m, 0, sizeof(m));
+			m.def_type = 0x800;
+			m.maxphyaddr = 46;
+			m.variable_count = 2;
+			for (unsigned k = 0; k < 2; k++) {
+				m.base[k] = at[k] | 6;
+				m.mask[k] = (width - (UINT64_C(1) << size)) | 0x800;
+			}
+			memtype_tables_build(&m, MEMTYPE_PORTABLE, &tables);
+			MUST(tables.cubes == 1, size, bit, base);
+			MUST(memtype_types(&tables, at, 3, types, NULL) == MEMTYPE_OK, size, bit, base);
+			MUST(types[0] == 6 && types[1] == 6 && types[2] == memtype_at(&m, at[2]), size, bit, base);
+		}
+	}
+}
+
 #define LARGE ((size_t)(1u << 21) + 130)
 #define PERIOD 4099u
 
@@ -1214,6 +1241,7 @@ int main(void)
 	}
 	check_rows();
 	check_steps();
+	check_neighbours();
 	EACH_SET(isa) {
 		for (unsigned number = 0; number < STATES; number += 3) {
 			make_state(number);
