@@ -31,7 +31,8 @@ EXAMPLES = "memtype"  # examples in docstrings are tests too
 # Rooms whose tests answer for the modules that are mutated. The others (plots, jobs on files, packages) take minutes
 # and see the rules only through these.
 ROOMS = ("kvm", "formats", "reading", "effective", "views", "hypervisors", "mtrr", "vectors", "embed", "emit",
-         "diagrams", "analysis", "backends", "host", "cli")  # fmt: skip
+         "diagrams", "analysis", "backends", "host", "cli",
+         EXAMPLES)  # fmt: skip
 # What is mutated.
 TARGETS = (
     "memtype/rules.py", "memtype/types.py", "memtype/backends/reference.py", "memtype/effective.py", "memtype/ept.py",
@@ -124,7 +125,7 @@ def modules(wanted: Iterable[str] = TARGETS) -> list[str]:
 def covering(folder: Path, rooms: Iterable[str] = ROOMS, jobs: int = 2, say: Any = print) -> Covered:
     """The map of the tree as it is; what `folder` does not hold yet is run, `jobs` rooms at a time."""
     helpers = _hash(path for path in (ROOT / "tests").glob("*.py") if path.name != "mutants.py")
-    wanted = [name for name in test_files() if room_of(name) in {*rooms, EXAMPLES}]
+    wanted = [name for name in test_files() if room_of(name) in rooms]
     files = {name: folder / f"{_hash([ROOT / name])}-{helpers}.covered" for name in wanted}
     files[IMPORT] = folder / f"{_hash((ROOT / 'memtype').rglob('*.py'))}.imported"
     folder.mkdir(parents=True, exist_ok=True)
