@@ -38,7 +38,6 @@ from covering import (
     TOO_LONG,
     Covered,
     Readers,
-    bound_names,
     by_file,
     covering,
     modules,
@@ -58,20 +57,25 @@ def named() -> dict[str, str]:
 
 
 def made(files: list[str], covered: Covered) -> list[Mutant]:
-    """Every mutant of the files, with the tests that can see it."""
-    readers = Readers(covered)
-    quick = {test for test, took in covered.seconds.items() if took <= TOO_LONG}
+    """Every mutant of the files."""
     found = []
     for file in files:
         tree = ast.parse((ROOT / file).read_text())
         at_import = _runs_at_import(tree, file, covered)
         for number, change in enumerate(changes(tree)):
-            early = change.start == 0 or change.start in at_import
-            tests = set(covered.lines.get((file, change.line), ()))
-            if early:
-                tests |= readers.tests(bound_names(tree, change.line))
-            found.append(Mutant(file, number, change, sorted(tests & quick), early))
+            found.append(Mutant(file, number, change, [], change.start == 0 or change.start in at_import))
     return found
+
+
+def meet(mutants: list[Mutant], covered: Covered) -> None:
+    """Give each mutant the tests that can see it."""
+    readers = Readers(covered)
+    quick = {test for test, took in covered.seconds.items() if took <= TOO_LONG}
+    for mutant in mutants:
+        tests = set(covered.lines.get((mutant.module, mutant.change.line), ()))
+        if mutant.at_import:
+            tests |= readers.tests(readers.bound(mutant.module, mutant.change.line))
+        mutant.tests = sorted(tests & quick)
 
 
 def _runs_at_import(tree: ast.Module, file: str, covered: Covered) -> set[int]:
@@ -171,6 +175,8 @@ def main() -> int:
         mutants = sorted(
             random.Random(args.seed).sample(mutants, args.sample), key=lambda one: (one.module, one.number)
         )
+    if not args.unchanged:
+        meet(mutants, covered)
     known, began, count = named(), time.monotonic(), Counter[str]()
 
     def say(mutant: Mutant) -> None:

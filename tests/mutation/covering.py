@@ -276,6 +276,13 @@ class Readers:
                       for name in test_files() if name.startswith("tests")}  # fmt: skip
         self.by_file = by_file(covered.seconds)
         self.made = dict[frozenset[str], set[str]]()
+        self.names = dict[tuple[str, int], set[str]]()
+
+    def bound(self, file: str, line: int) -> set[str]:
+        """`bound_names`, remembered."""
+        if (file, line) not in self.names:
+            self.names[file, line] = bound_names(self.trees[file], line)
+        return self.names[file, line]
 
     def tests(self, names: Iterable[str]) -> set[str]:
         """The tests of all lines that read one of `names`, and of files of tests that write one."""
@@ -291,7 +298,7 @@ class Readers:
             for place in self.uses[name]:
                 found |= self.covered.lines.get(place, set())
                 if place in self.covered.imported:
-                    for other in bound_names(self.trees[place[0]], place[1]) - seen:
+                    for other in self.bound(*place) - seen:
                         seen.add(other)
                         todo.append(other)
         self.made[key] = found
