@@ -89,7 +89,8 @@ class Ranges(list[Range]):
 
     def within(self, first: int, end: int) -> Ranges:
         """The part of the set in [first, end)."""
-        return Ranges((max(low, first), min(high, end)) for low, high in self if low < end and high > first)
+        cut = ((max(low, first), min(high, end)) for low, high in self)
+        return Ranges((low, high) for low, high in cut if low < high)
 
     def first(self, count: int) -> list[Range]:
         """The first ranges, at most `count`."""
@@ -226,7 +227,8 @@ class Pieces(Generic[T]):
 
     def within(self, first: int, end: int) -> Iterator[tuple[int, int, T]]:
         """The pieces of a window, cut to it."""
-        return ((max(low, first), min(high, end), value) for low, high, value in self if low < end and high > first)
+        cut = ((max(low, first), min(high, end), value) for low, high, value in self)
+        return ((low, high, value) for low, high, value in cut if low < high)
 
     def count(self, first: int = 0, end: int = rules.KVM_GFN_END_CD) -> int:
         """How many pieces the window has."""
