@@ -48,7 +48,7 @@ def msr_fault(index: int, value: int, maxphyaddr: int, vendor: str) -> tuple[str
         return _entry_fault(value, rules.MTRR_TYPES, rules.AMD_FIXED_ROUTING if vendor == "amd" else 0)
     if index == rules.DEF_TYPE_MSR:
         return _type_fault(value) or _reserved_fault(value & ~rules.DEF_TYPE_WRITABLE)
-    if not rules.PHYSBASE0 <= index < rules.PHYSBASE0 + 2 * rules.NUMBERED_PAIRS:
+    if index not in range(rules.PHYSBASE0, rules.PHYSBASE0 + 2 * rules.NUMBERED_PAIRS):
         return "unknown", 0
     above = rules.high_bits(maxphyaddr)
     if index % 2:
@@ -222,7 +222,7 @@ def pat_entry(pat: int, index: int) -> MemoryType:
 
 
 def pat_valid(pat: int) -> bool:
-    return all(entry in rules.PAT_TYPES for entry in pat.to_bytes(8, "little"))
+    return _entry_fault(pat, rules.PAT_TYPES, 0) is None
 
 
 # --- effective types: what is known and what is not --------------------------------------------------------------
