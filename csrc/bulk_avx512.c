@@ -370,24 +370,29 @@ INLINE uint64_t run_leaves(const struct work *w, size_t from, size_t blocks, int
 	{ \
 		return run(w, from, blocks, stream, (struct form){__VA_ARGS__}); \
 	}
-LOOP(types_septets, run_types, 4, 0, 0, 0)
-LOOP(types_mixed, run_types, 4, 2, 0, 0)
-LOOP(types_octets, run_types, 4, 4, 0, 0)
-LOOP(types_septets_page, run_types, 4, 0, 1, 0)
-LOOP(types_mixed_page, run_types, 4, 2, 1, 0)
-LOOP(types_octets_page, run_types, 4, 4, 1, 0)
-LOOP(types_wide, run_types, 6, 0, 1, 0)
-LOOP(types_septets_many, run_types, 4, 0, 0, 1)
-LOOP(types_mixed_many, run_types, 4, 2, 0, 1)
-LOOP(types_octets_many, run_types, 4, 4, 0, 1)
-LOOP(types_septets_page_many, run_types, 4, 0, 1, 1)
-LOOP(types_mixed_page_many, run_types, 4, 2, 1, 1)
-LOOP(types_octets_page_many, run_types, 4, 4, 1, 1)
-LOOP(types_wide_many, run_types, 6, 0, 1, 1)
-LOOP(effective_four, run_effective, 4, 4, 1, 0)
-LOOP(effective_wide, run_effective, 6, 0, 1, 0)
-LOOP(effective_four_many, run_effective, 4, 4, 1, 1)
-LOOP(effective_wide_many, run_effective, 6, 0, 1, 1)
+#define LOOPS(name, run) \
+	LOOP(name##_septets, run, 4, 0, 0, 0) \
+	LOOP(name##_mixed, run, 4, 2, 0, 0) \
+	LOOP(name##_octets, run, 4, 4, 0, 0) \
+	LOOP(name##_septets_page, run, 4, 0, 1, 0) \
+	LOOP(name##_mixed_page, run, 4, 2, 1, 0) \
+	LOOP(name##_octets_page, run, 4, 4, 1, 0) \
+	LOOP(name##_wide, run, 6, 0, 1, 0) \
+	LOOP(name##_septets_many, run, 4, 0, 0, 1) \
+	LOOP(name##_mixed_many, run, 4, 2, 0, 1) \
+	LOOP(name##_octets_many, run, 4, 4, 0, 1) \
+	LOOP(name##_septets_page_many, run, 4, 0, 1, 1) \
+	LOOP(name##_mixed_page_many, run, 4, 2, 1, 1) \
+	LOOP(name##_octets_page_many, run, 4, 4, 1, 1) \
+	LOOP(name##_wide_many, run, 6, 0, 1, 1) \
+	static const block_loop name##_loops[2][2][4] = { /* [many][page table of 256][layout] */ \
+		{{name##_septets, name##_mixed, name##_octets, name##_wide}, \
+		 {name##_septets_page, name##_mixed_page, name##_octets_page, name##_wide}}, \
+		{{name##_septets_many, name##_mixed_many, name##_octets_many, name##_wide_many}, \
+		 {name##_septets_page_many, name##_mixed_page_many, name##_octets_page_many, name##_wide_many}}, \
+	};
+LOOPS(types, run_types)
+LOOPS(effective, run_effective)
 
 static TARGET uint64_t leaves(const struct work *w, size_t from, size_t blocks, int stream)
 {
@@ -418,7 +423,7 @@ static uint64_t part(block_loop run, const struct work *w, size_t n)
 // caches a first one reaches up to where the output is aligned.
 static uint64_t run_any(block_loop run, const struct work *w, size_t n)
 {
-	int stream = n >= STREAM_MIN;
+	int stream = past_caches(n, w->ptes ? 2 : 1);
 	size_t head = stream ? (size_t)(-(uintptr_t)w->types % KERNEL_BLOCK) : 0, blocks = (n - head) / KERNEL_BLOCK;
 	uint64_t seen = 0;
 
@@ -434,28 +439,26 @@ static uint64_t run_any(block_loop run, const struct work *w, size_t n)
 	return seen;
 }
 
-static uint64_t avx512_types(const memtype_tables *t, const uint64_t *addresses, size_t n, uint8_t *types)
+static block_loop loop_of(const block_loop loops[2][2][4], const memtype_tables *t)
 {
-	static const block_loop loops[2][2][4] = { // [many][page table of 256][layout]
-		{{types_septets, types_mixed, types_octets, types_wide},
-		 {types_septets_page, types_mixed_page, types_octets_page, types_wide}},
-		{{types_septets_many, types_mixed_many, types_octets_many, types_wide_many},
-		 {types_septets_page_many, types_mixed_page_many, types_octets_page_many, types_wide_many}},
-	};
-	struct work w = {.t = t, .in = addresses, .types = types};
 	unsigned layout = t->shape & SHAPE_WIDE ? 3 : t->octets / 2;
 
-	return run_any(loops[t->groups > 1][t->start[0] == PAGE_SHIFT][layout], &w, n);
+	return loops[t->groups > 1][t->start[0] == PAGE_SHIFT][layout];
+}
+
+static uint64_t avx512_types(const memtype_tables *t, const uint64_t *addresses, size_t n, uint8_t *types)
+{
+	struct work w = {.t = t, .in = addresses, .types = types};
+
+	return run_any(loop_of(types_loops, t), &w, n);
 }
 
 static uint64_t avx512_effective(const memtype_tables *t, const struct pat_view *pat, const uint64_t *places,
 				 uint64_t page, const uint64_t *ptes, size_t n, uint8_t *types)
 {
-	static const block_loop loops[2][2] = {{effective_four, effective_wide},
-					       {effective_four_many, effective_wide_many}};
 	struct work w = {t, pat, places, ptes, page, types};
 
-	return run_any(loops[t->groups > 1][(t->shape & SHAPE_WIDE) != 0], &w, n);
+	return run_any(loop_of(effective_loops, t), &w, n);
 }
 
 static void avx512_leaves(const struct pat_view *pat, const uint64_t *eptes, const uint64_t *ptes, size_t n,
@@ -713,7 +716,7 @@ static uint64_t granules_otherwise(const memtype_tables *t, const uint64_t *addr
 static uint64_t avx512_granules(const memtype_tables *t, const uint64_t *addresses, size_t n, uint8_t *types)
 {
 	const memtype_granules *g = t->granules;
-	int stream = n >= STREAM_MIN;
+	int stream = past_caches(n, 1);
 	size_t head = stream ? (size_t)(-(uintptr_t)types % KERNEL_BLOCK) : 0, whole = (n - head) / KERNEL_BLOCK * KERNEL_BLOCK;
 	size_t done = head + whole;
 	struct rows rows;

@@ -315,7 +315,7 @@ INLINE size_t stream_steps(const struct job *j, size_t n, uint8_t *out, enum lay
 INLINE uint64_t many_steps(const struct job *j, size_t n, uint8_t *restrict out, enum layout layout, enum answer answer)
 {
 	vec seen = v_zero();
-	size_t i = n >= STREAM_MIN ? stream_steps(j, n, out, layout, answer, &seen) : 0;
+	size_t i = past_caches(n, answer == TYPES ? 1 : 2) ? stream_steps(j, n, out, layout, answer, &seen) : 0;
 
 	for (; i < n; i += VEC) {
 		size_t from = i + VEC <= n ? i : n - VEC;

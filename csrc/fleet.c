@@ -52,7 +52,7 @@ static size_t match_states(const memtype_fleet *f, uint32_t isa, const uint64_t 
 			   uint8_t *types)
 {
 	const struct fleet_set *set = fleet_set_of(isa);
-	int stream = f->states * n >= STREAM_MIN && ((uintptr_t)types | n) % KERNEL_BLOCK == 0;
+	int stream = past_caches(f->states * n, 1) && ((uintptr_t)types | n) % KERNEL_BLOCK == 0;
 	size_t room = f->pairs * FLEET_ROWS > FLEET_PAIRS ? FLEET_PAIRS / f->pairs : FLEET_ROWS, i = 0;
 	struct fleet_block block;
 

@@ -32,10 +32,17 @@ struct pat_view {
 
 #define KERNEL_BLOCK 64u                    /* elements of the largest step: the output fills a cache line */
 
-// Elements from which on stores bypass the caches, and nothing is asked for ahead. Of 4 * 10^6 and 2 * 10^7 addresses, 10
-// ranges (Zen 4): 0.38 and 1.16 ns with stores through the caches and PREFETCHNTA, 0.30 and 0.70 so, 0.37 and 0.94 with
-// PREFETCHT0 too. Sapphire Rapids: PREFETCHNTA makes such passes 1.5 to 4 times as slow.
-#define STREAM_MIN (UINT64_C(1) << 21)
+// Elements from which on stores bypass the caches, and nothing is asked for ahead; half as many where two words are read for
+// each. Of 4 * 10^6 and 2 * 10^7 addresses, 10 ranges (Zen 4): 0.38 and 1.16 ns with stores through the caches and
+// PREFETCHNTA, 0.30 and 0.70 so, 0.37 and 0.94 with PREFETCHT0 too; of 1.5 * 10^6, 2 ranges, 0.16 and 0.13; 10^6 addresses
+// with leaves 0.32 and 0.24. Sapphire Rapids: PREFETCHNTA makes such passes 1.5 to 4 times as slow, and 10^6 cost the same.
+#define STREAM_MIN (UINT64_C(1) << 20)
+
+static inline int past_caches(size_t n, unsigned words)
+{
+	return n >= STREAM_MIN / words;
+}
+
 // Elements ahead that fills and fleets ask for, whose streams are more than the processor's own prefetch keeps up with.
 // 8 KiB and PREFETCHT0: fills 1.14 to 1.88 -> 0.89 to 0.96 of np.bitwise_or (Sapphire Rapids).
 #define PREFETCH_AHEAD 1024

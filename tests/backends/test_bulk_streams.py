@@ -21,7 +21,8 @@ REBUILT = [*(f"rebuilt {isa}" for isa in ISAS), *(["emulated"] if "avx512" not i
 rebuilt = pytest.mark.parametrize("through", REBUILT, indirect=True)
 
 MOST = STREAM_MIN + 200
-SIZES = (STREAM_MIN - 1, STREAM_MIN, STREAM_MIN + 1, STREAM_MIN + 31, STREAM_MIN + 63, MOST)
+HALF = STREAM_MIN // 2  # where two words are read for each
+SIZES = (HALF - 1, HALF, HALF + 65, STREAM_MIN - 1, STREAM_MIN, STREAM_MIN + 1, STREAM_MIN + 31, STREAM_MIN + 63, MOST)
 PLACES = (0, 1, 31, 32, 33, 63)
 
 
