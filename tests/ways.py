@@ -31,6 +31,16 @@ def numbered(text: str) -> str:
     return "\n".join(f"{n}. {line}" for n, line in enumerate(text.split("\n"), 1))
 
 
+def in_front(front: str):
+    """`front` before every line, which may show the line's number as ``{n}``."""
+    return lambda text: "\n".join(front.format(n=n) + line for n, line in enumerate(text.split("\n"), 1))
+
+
+def log_lines(key: str, **more: str):
+    """A document a line, as ``journalctl -o json`` and docker write them."""
+    return lambda text: "\n".join(json.dumps({**more, key: line}) for line in text.split("\n"))
+
+
 def coloured(text: str) -> str:
     return "\n".join(f"\x1b[32m{line[:9]}\x1b[0m{line[9:]}" for line in text.split("\n"))
 
@@ -58,6 +68,30 @@ WAYS = {
     "hyphens": every_line("- "),
     "bullets": every_line("• "),
     "numbers": numbered,
+    "numbers and colons": in_front("{n}: "),
+    "grep -n": in_front("{n}:"),
+    "grep -n, from a line on": lambda text: "\n".join(f"{n}:{line}" for n, line in enumerate(text.split("\n"), 98)),
+    "grep -n over files": in_front("/var/log/dmesg.0:{n}:"),
+    "grep over files": in_front("host-1/dmesg.txt:"),
+    "cat -n": in_front("{n:6}\t"),
+    "numbers and bars": in_front("{n:4} | "),
+    "numbers in brackets": in_front("[{n}] "),
+    "a host and a bar": in_front("node-7 | "),
+    "a service and a bar": in_front("app_1  | "),
+    "pluses": in_front("+ "),
+    "pluses without a blank": in_front("+"),
+    "hyphens without a blank": in_front("-"),
+    "shell comments without a blank": in_front("#"),
+    "comments without a blank": in_front("//"),
+    "a board's code": lambda text: f"[code]\n{text}\n[/code]",
+    "a board's code, in lines": lambda text: f"[CODE]{text}[/CODE]",
+    "a tracker's code": lambda text: f"{{noformat}}\n{text}\n{{noformat}}",
+    "line ends as vi shows them": lambda text: text.replace("\n", "^M\n"),
+    "line ends as cat -A shows them": lambda text: text.replace("\n", "$\n"),
+    "one JSON string": json.dumps,
+    "a JSON document's string": lambda text: json.dumps({"id": 7, "comments": [{"by": "x", "body": text}]}),
+    "journal documents": log_lines("MESSAGE", PRIORITY="6", _TRANSPORT="kernel"),
+    "container documents": log_lines("log", stream="stdout"),
     "back-ticks": lambda text: "\n".join(f"`{line}`" if line else "" for line in text.split("\n")),
     "a fence": lambda text: f"```text\n{text}\n```",
     "entities": lambda text: html.escape(text),
@@ -74,3 +108,12 @@ WAYS = {
     "a list of JSON strings": lambda text: json.dumps(text.split("\n")),
     "a list of JSON strings, indented": lambda text: json.dumps(text.split("\n"), indent=2),
 }  # fmt: skip
+
+# what one program does to a whole text: undone alone, not always behind or below another way
+WHOLE_TEXT = frozenset({
+    "numbers and colons", "grep -n", "grep -n, from a line on", "grep -n over files", "grep over files", "cat -n",
+    "numbers and bars", "numbers in brackets", "a host and a bar", "a service and a bar", "pluses without a blank",
+    "hyphens without a blank", "shell comments without a blank", "comments without a blank", "a board's code",
+    "a board's code, in lines", "a JSON document's string", "journal documents", "container documents",
+    "one JSON string", "line ends as vi shows them", "line ends as cat -A shows them",
+})  # fmt: skip

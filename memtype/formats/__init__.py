@@ -32,6 +32,7 @@ from typing import Final
 from memtype import arrays
 from memtype.errors import MemtypeError, ParseError
 from memtype.machine import Machine, Note
+from memtype.reading import inside
 from memtype.reading.accounting import accounted, lines_of
 from memtype.reading.bytes import HEAD, checked_text, read_bytes, text_of
 from memtype.reading.clues import Clues
@@ -135,6 +136,9 @@ def parse(text: str | bytes, source: str = "<text>") -> Machine:
         raise ParseError(f"{source}: a dump is text or bytes, not {type(text).__name__}")
     undone = undo(checked_text(text, source))
     found = _finders(str(undone))
+    if not found and (document := inside.document(undone)) is not None:
+        undone = document
+        found = _finders(str(undone))
     states = split(
         undone,
         source,

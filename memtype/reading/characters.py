@@ -18,6 +18,9 @@ _ANSI = later(
     r"\x1b(?:\[[0-9;?]*[A-Za-z]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[()][A-Z0-9])|\^\[\[[0-9;]*[mK]"  # "^[[1m": cat -v, less
 )
 
+_SMALL = later(r"[a-z]")
+_CAPITALS = later(r"0X[0-9A-F]|[A-Z]{4}")
+
 
 def typed(text: Text) -> Text:
     """Every blank as a blank, invisible characters gone, an editor's dashes and quotes as typed."""
@@ -26,6 +29,26 @@ def typed(text: Text) -> Text:
 
 def line_ends(text: Text) -> Text:
     return text.changed([line.replace("\r", "") for line in text.lines])
+
+
+def shown_ends(text: Text) -> Text:
+    """Without what shows a line's end: "^M" in vi, "$" behind ``cat -A``, which shows a tab as "^I"."""
+    lines = text.lines
+    for sign in ("$", "^M"):
+        filled = [line for line in lines if line]
+        if len(filled) > 1 and all(line.endswith(sign) for line in filled[:-1]):
+            lines = [line.removesuffix(sign).replace("^I", " ") for line in lines]
+    return text.changed(lines)
+
+
+def shouts(text: str) -> bool:
+    """Whether every letter is a capital one."""
+    return _SMALL.search(text) is None and _CAPITALS.search(text) is not None
+
+
+def spoken(text: Text) -> Text:
+    """In small letters: programs print words, and "0x", with some."""
+    return text.changed([line.lower() for line in text.lines])
 
 
 def colours(text: Text) -> Text:

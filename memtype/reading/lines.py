@@ -61,6 +61,12 @@ def is_bare(line: str) -> bool:
     return _prefix(line.strip()) is None
 
 
+def without_stamp(line: str) -> str | None:
+    """The line without everything that a logger put in front; None where it put nothing, or Xen did."""
+    rest = bare(line)
+    return None if rest == line.rstrip() or "(XEN)" in line[: len(line) - len(rest)].upper() else rest
+
+
 def _prefix(rest: str) -> re.Match[str] | None:
     if not ("[" in rest or ":" in rest or rest.startswith(("<", "("))):  # each of the patterns needs one of them
         return None

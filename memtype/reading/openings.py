@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 
+from memtype.reading.lines import bare
 from memtype.reading.patterns import later
 
 _STAMP = (
@@ -20,7 +21,7 @@ _LINUX = (
     r"|WARNING: BIOS bug|ioremap error|\S{1,40}:\d+ (?:conflicting|map pfn)"
 )
 _REGISTERS = (
-    r"(?:MSR|IA32|SYSCFG|TOP_?MEM|CR_PAT)\w*|(?:cpu|core|thread|processor)\s*#?\d+|0x[0-9a-f]{1,10}\s*[=:,\s(|]"
+    r"(?:MSR|IA32|SYSCFG|TOP_?MEM|CR_PAT)\w*|\[?(?:cpu|core|thread|processor)\s*#?\d+|0x[0-9a-f]{1,16}\s*[=:,\s(|]"
     r"|[0-9a-f]{2,8}\s*[=:]\s*(?:0x)?[0-9a-f]|physical address|MSR\("
 )
 _FIRMWARE = (
@@ -30,7 +31,12 @@ _FIRMWARE = (
 )
 _CODE = r"[{}\[(]\s*(?:[\"\.0}\]{]|$)|\"[\w.]+\"\s*:"
 _OPENING = later(rf"\s*(?:{_STAMP}|{_LINUX}|{_REGISTERS}|{_FIRMWARE})", re.I)
+_OPENING_LOG = later(rf"\s*(?!MTRR: PAT 0x)(?:{_STAMP}|{_LINUX})", re.I)  # that one is xen-hvmctx'
+_SHELL = later(r"\s*(?:[#$>]\s+)?(?:sudo\s+)?(?:(?:rd|wr)msr\s|echo\s.{0,120}/proc/mtrr)")
 _OPENING_CODE = later(rf"\s*(?:{_CODE})")
+_DRESS = later(
+    r"(?:[\s>|*#;:%+\"'`\u2022-]+|//+|[\[(]?\d{1,7}[\]):.|]+|[A-Za-z]{1,3}>|[\w./-]{1,40}(?: *\||:\d{1,7}:|\.\w{1,8}:))+"
+)
 
 
 def opens(line: str) -> bool:
@@ -38,6 +44,21 @@ def opens(line: str) -> bool:
     return _OPENING.match(line) is not None
 
 
+def opens_log(line: str) -> bool:
+    """Whether a line begins as those of a kernel's or a hypervisor's log do."""
+    return _OPENING_LOG.match(line) is not None
+
+
 def opens_code(line: str) -> bool:
     """Whether a line begins as a piece of JSON or of source code."""
     return _OPENING_CODE.match(line) is not None
+
+
+def opens_any(line: str) -> bool:
+    """Whether a line begins as any that is read: a dump's, code, or a command that reads or writes registers."""
+    return opens(line) or opens_code(line) or _SHELL.match(line) is not None
+
+
+def opens_behind(line: str) -> bool:
+    """The same, behind whatever else a line has in front: a stamp, quoting, marks, numbers, names."""
+    return opens_any(line) or opens_any(bare(_DRESS.sub("", line)))

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from memtype.reading import characters, mail, marks, web, wraps
+from memtype.reading import characters, fronts, inside, mail, marks, web, wraps
 from memtype.reading.patterns import later
 from memtype.reading.text import Text
 
@@ -92,18 +92,26 @@ _SIGN, _STRANGE = later(web.SIGN, re.I), later(characters.STRANGE)
 
 
 _CHARACTER_STEPS = (
+    _Step(inside.shows, inside.opened, False),
+    _Step(_any_of("^M", "$\n"), characters.shown_ends, False),
+    _Step(characters.shouts, characters.spoken, False),
     _Step(_any_of("\r"), characters.line_ends, False),
     _Step(_any_of("\x1b", "^[["), characters.colours, False),
     _Step(_strange, characters.typed, False),
 )
 _STEPS = (
+    _Step(inside.shows, inside.opened, False),
+    _Step(_any_of("^M", "$\n"), characters.shown_ends, False),
+    _Step(characters.shouts, characters.spoken, False),
     _Step(_begins(r" *(?:(?:[A-Z][A-Za-z]{0,3} ?)?>|\| )", ">", "| "), mail.unquoted),
     _Step(mail.shows, mail.decoded, False),
     _Step(_begins(r" *\[? *[\"']", '"', "'"), web.strings),
     _Step(_any_of("`", "~~~"), marks.ticks),
     _Step(_any_of("**", "__"), marks.bold),
     _Step(_marked_up, web.unmarked),
+    _Step(_any_of("[", "{"), web.uncoded),
     _Step(_begins(r" *(?:\||:?-{2,}:? *\|)", "|"), marks.tables),
+    _Step(_begins(fronts.SHOWN), fronts.undone),
     _Step(_begins(marks.MARK.pattern), marks.marks),
     _Step(_begins(marks.ITEMS.pattern, ",", ";"), marks.items),
 )

@@ -1,4 +1,4 @@
-"""What web pages and programs wrap lines in: HTML's tags and entities, strings of a list ("…",)."""
+"""What web pages and programs wrap lines in: HTML's tags and entities, boards' codes, strings of a list ("…",)."""
 
 from __future__ import annotations
 
@@ -42,6 +42,19 @@ def _tag(found: re.Match[str]) -> str:
 def unmarked(text: Text) -> Text:
     """Without tags and entities; what a page shows on a line of its own is a line."""
     return text.each(_plain_line, "<", "&")
+
+
+_CODES = "code|quote|pre|noparse|noformat|spoiler|list|hide|mono"
+_CODE = later(
+    rf"\[/?(?:(?P<block>{_CODES})|b|i|u|s|tt|size|colou?r|font)(?:=[^\]\n]{{0,80}})?\]"
+    r"|\{(?P<wiki>noformat|code|quote)(?::[^}\n]{0,80})?\}",
+    re.I,
+)
+
+
+def uncoded(text: Text) -> Text:
+    """Without the codes of boards and trackers, "[code]" and "{noformat}", which begin or end a line."""
+    return text.each(lambda line: _CODE.sub(lambda code: "\n" if code["block"] or code["wiki"] else "", line), "[", "{")
 
 
 _QUOTED = r"\"(?:[^\"\\]|\\.)*\""

@@ -8,7 +8,7 @@ import dump_samples as dumps
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from ways import WAYS
+from ways import WAYS, WHOLE_TEXT
 
 import memtype as mt
 from memtype.reading.transport import undo
@@ -57,11 +57,15 @@ WHOLE = ("{", "[", "00000000:", "# memtype/1: ")  # a mail's head in front of th
 LAYERS = [
     way
     for way in WAYS
-    if way not in {"a mail", "line separators", "a list of JSON strings, indented", "breaks alone", "breaks"}
+    if way
+    not in WHOLE_TEXT | {"a mail", "line separators", "a list of JSON strings, indented", "breaks alone", "breaks"}
 ]
 ONE_WAY = [
-    (name, way) for name, text in SAMPLES.items() for way in WAYS if way != "a mail" or not text.startswith(WHOLE)
-]
+    (name, way)
+    for name, text in SAMPLES.items()
+    for way in WAYS
+    if not (way == "a mail" and text.startswith(WHOLE)) and not (way == "a JSON document's string" and text[:1] == "{")
+]  # a document of one line in a string of another is what snapshots hold: not undone here
 
 
 def told(text: str | bytes) -> object:
