@@ -35,7 +35,8 @@ _OPENING_LOG = later(rf"\s*(?!MTRR: PAT 0x)(?:{_STAMP}|{_LINUX})", re.I)  # that
 _SHELL = later(r"\s*(?:[#$>]\s+)?(?:sudo\s+)?(?:(?:rd|wr)msr\s|echo\s.{0,120}/proc/mtrr)")
 _OPENING_CODE = later(rf"\s*(?:{_CODE})")
 _DRESS = later(
-    r"(?:[\s>|*#;:%+\"'`\u2022-]+|//+|[\[(]?\d{1,7}[\]):.|]+|[A-Za-z]{1,3}>|[\w./-]{1,40}(?: *\||:\d{1,7}:|\.\w{1,8}:))+"
+    r"(?:[\s>|*#;:%+\"'`\u2022-]|//|[\[(]?\d{1,7}[\]):.|]|[A-Za-z]{1,3}>"
+    r"|[\w./-]{1,40}(?: {0,8}\||:\d{1,7}:|\.\w{1,8}:)){1,16}"
 )
 
 
@@ -61,4 +62,5 @@ def opens_any(line: str) -> bool:
 
 def opens_behind(line: str) -> bool:
     """The same, behind whatever else a line has in front: a stamp, quoting, marks, numbers, names."""
-    return opens_any(line) or opens_any(bare(_DRESS.sub("", line)))
+    dress = _DRESS.match(line)
+    return opens_any(line) or opens_any(bare(line[dress.end() :] if dress else line))
