@@ -51,7 +51,7 @@ def undone(text: Text) -> Text:
     lines = list(text.lines)
     for front in _FRONTS:
         find = {line: None if is_hex_row(line) else front.find(line) for line in set(lines)}
-        if not any(find.values()):
+        if not any(found and opens_behind(line[found.end() :]) for line, found in find.items()):
             continue
         for places in _runs(lines, find, front):
             wholes = [lines[n] for n in places[:_SAMPLE]]
