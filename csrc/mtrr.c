@@ -300,6 +300,27 @@ static int resolve_variable(const memtype_mtrrs *m, uint64_t a, struct map_write
 	return n < 0 ? resolve_holey(m, a, w) : resolve_edges(m, edges, (unsigned)n, a, w);
 }
 
+// -DMEMTYPE_DEBUG: every map goes through the proved checker (docs/contributing.md); needs the source tree
+#ifdef MEMTYPE_DEBUG
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "../tests/proofs/map_checker.h"
+
+static void check_map(const memtype_mtrrs *m, const struct map_writer *w)
+{
+	if (map_passes(m, w->bases, w->types, w->count, memtype_at))
+		return;
+	fputs("memtype: a map does not pass its checker\n", stderr);
+	abort();
+}
+#else
+static void check_map(const memtype_mtrrs *m, const struct map_writer *w)
+{
+	(void)m, (void)w;
+}
+#endif
+
 static int resolve(const memtype_mtrrs *m, uint64_t *bases, uint8_t *types, size_t capacity, size_t *count)
 {
 	struct map_writer w = {bases, types, capacity, 0};
@@ -311,8 +332,10 @@ static int resolve(const memtype_mtrrs *m, uint64_t *bases, uint8_t *types, size
 		status = fixed ? resolve_fixed(m, &w) : MEMTYPE_OK;
 		status = status ? status : resolve_variable(m, fixed ? FIXED_END : 0, &w);
 	}
-	if (status == MEMTYPE_OK)
+	if (status == MEMTYPE_OK) {
+		check_map(m, &w);
 		*count = w.count;
+	}
 	return status;
 }
 
