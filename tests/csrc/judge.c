@@ -1,14 +1,70 @@
-/* judge.c - all C programs that judge the core as one: compiled with -Dmain=... of their own, quickest first. */
-#include <stdio.h>
+/* judge.c - all C programs that judge the core as one: compiled with -Dmain=... of their own, quickest first.
+ *
+ *     judge SILENCE [SETS [LOOK]]
+ *
+ * Ends with 3 where no claim is made in SILENCE milliseconds of processor time: something hangs. SETS: only kernels of
+ * these instruction sets, a bit each (memtype_isa). After LOOK milliseconds it ends well: nothing was found that fast.
+ */
+#define _DEFAULT_SOURCE // setitimer
+#include <signal.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#define ALL_SETS 31u
 
 int rules_main(void);
 int arrays_main(void);
 int alone_main(int count, char **arguments);
 int differential_main(int count, char **arguments);
+int memtype_isa_supported(uint32_t isa);
 
-int main(void)
+uint64_t claims; // of the programs that include checks.h
+
+static unsigned sets = ALL_SETS;
+static unsigned long look, passed, tick; // milliseconds
+
+// what the programs but rules_check ask in memtype_isa_supported's place
+int judged_set(uint32_t isa)
+{
+	return memtype_isa_supported(isa) && (sets >> isa & 1);
+}
+
+static void watch(int signal)
+{
+	static uint64_t before = UINT64_MAX;
+
+	(void)signal;
+	passed += tick;
+	if (look && passed >= look)
+		_exit(0);
+	if (claims == before)
+		_exit(3);
+	before = claims;
+}
+
+static void limit(unsigned long silence)
+{
+	const struct rlimit none = {0, 0};
+	struct timeval each;
+
+	tick = look ? look : silence;
+	each = (struct timeval){(time_t)(tick / 1000), (suseconds_t)(tick % 1000 * 1000)};
+	setrlimit(RLIMIT_CORE, &none);
+	signal(SIGPROF, watch);
+	setitimer(ITIMER_PROF, &(struct itimerval){each, each}, NULL);
+}
+
+int main(int count, char **given)
 {
 	char *rounds[] = {"alone", "40"}, *answers[] = {"differential", "1500000"};
 
-	return rules_main() || alone_main(2, rounds) || arrays_main() || differential_main(2, answers);
+	sets = count > 2 ? (unsigned)strtoul(given[2], NULL, 0) : ALL_SETS;
+	look = count > 3 ? strtoul(given[3], NULL, 0) : 0;
+	limit(count > 1 ? strtoul(given[1], NULL, 0) : 1000);
+	if (sets == ALL_SETS && rules_main())
+		return 1;
+	return alone_main(2, rounds) || arrays_main() || differential_main(2, answers);
 }
