@@ -53,7 +53,9 @@ CBMC = shlex.split(os.environ.get("MEMTYPE_CBMC", ""))
 # the sets that a kernel's file serves, as judge.c takes them
 SETS = {"bulk_ssse3.c": 2, "bulk_avx2.c": 4, "fleet_avx2.c": 4, "fleet_rows.c": 12, "bulk_avx512.c": 8,
         "fleet_avx512.c": 8}  # fmt: skip
-ALL_SETS = 31
+# files whose answers are the same whatever the set: asked with the first alone
+OF_NO_SET = {"mtrr.c", "effective.c", "leaf.c", "ragged.c", "fleet_plain.c", "bulk_portable.c"}
+ALL_SETS, PORTABLE = 31, 1
 # headers that say nothing of a table's layout: a kernel may have them changed while another has not
 OF_KERNELS = {"bulk_nibble.h", "avx2.h", "avx512.h"}
 CLANG = next((found for name in ("clang-19", "clang") if (found := shutil.which(name))), None)
@@ -271,7 +273,7 @@ class Bench:
         """What the change compiles to, cheapest first, and the instruction sets that can tell: kernels one by one."""
         for core in map(self.core, builds_of(mutant.file)):
             if mutant.file not in SETS | dict.fromkeys(OF_KERNELS) or core.build.run:
-                yield core, ALL_SETS, core.changed(tree, mutant.file)
+                yield core, PORTABLE if mutant.file in OF_NO_SET else ALL_SETS, core.changed(tree, mutant.file)
                 continue
             for source in (s for s, needs in core.needs.items() if mutant.file in needs):
                 yield core, SETS[source], core.changed(tree, mutant.file, source)
