@@ -63,6 +63,12 @@ static uint8_t type_in_map(const memtype_map *map, size_t step, uint64_t address
 	return map->types[i];
 }
 
+// Where no map answers. Ids and addresses are read a second time: what another thread made of them has to fit again.
+static uint8_t type_in_state(const memtype_fleet *f, uint32_t id, uint64_t address)
+{
+	return check(f, id, address) == MEMTYPE_OK ? fleet_type(f, id, address) : MEMTYPE_UC;
+}
+
 int memtype_types_by(const memtype_fleet *f, const memtype_map *maps, const uint32_t *ids, const uint64_t *addresses,
 		     size_t n, uint8_t *types, size_t *index)
 {
@@ -80,11 +86,10 @@ int memtype_types_by(const memtype_fleet *f, const memtype_map *maps, const uint
 	}
 	step = maps ? first_step(maps, f->states) : 0;
 	for (size_t i = 0; i < n; i++) {
-		uint32_t id = ids[i] < f->states ? ids[i] : 0; // read again: it may have changed since
+		uint32_t id = ids[i] < f->states ? ids[i] : 0;
 		const memtype_map *map = maps ? &maps[id] : NULL;
 
-		types[i] = map && map->count ? type_in_map(map, step, addresses[i]) :
-						  fleet_type(f, id, addresses[i] & low_bits(f->maxphyaddr[id]));
+		types[i] = map && map->count ? type_in_map(map, step, addresses[i]) : type_in_state(f, id, addresses[i]);
 	}
 	return MEMTYPE_OK;
 }

@@ -1,16 +1,49 @@
-/* loops.h - for the proofs of this folder: these loops over arrays leave none of them, whatever their length.
+/* loops.h - for the proofs of this folder: no array loop of the core leaves its arrays, whatever their length.
  *
  * Each loop has a contract: what holds before every turn (invariant), what a turn may change (assigns), what falls with
  * every turn, so that the loop ends (decreases). test_loops.py reads them from the comments below and gives them to
  * goto-instrument beside the code, which stays as it is. `loop FUNCTION.N` is the N-th loop of the function; local
  * variables are given as CBMC numbers their blocks.
  *
+ * loop or_words.0: i <= n; assigns i, seen; decreases n - i; i = 1::1::i, n = n, seen = 1::seen
+ * loop first_above.0: start <= n; assigns start; decreases n - start; start = start, n = n
+ * loop find_segment.0: __CPROVER_same_object(low, bases) && count >= 1 && count <= __CPROVER_loop_entry(count) &&
+ *     (unsigned long)low >= (unsigned long)bases && ((unsigned long)low - (unsigned long)bases) % 8 == 0 &&
+ *     ((unsigned long)low - (unsigned long)bases) / 8 <= __CPROVER_loop_entry(count) - count; assigns low, count;
+ *     decreases count; low = 1::low, bases = bases, count = count
+ * loop type_of_address.0: k <= t->cubes; assigns k, code; decreases t->cubes - k; k = 1::1::k, t = t, code = 1::code
+ * loop portable_types.0: i <= n; assigns i, seen, __CPROVER_object_whole(types); decreases n - i; i = 1::1::i, n = n,
+ *     seen = 1::seen, types = types
+ * loop portable_effective.0: i <= n; assigns i, seen, __CPROVER_object_whole(types); decreases n - i; i = 1::1::i, n = n,
+ *     seen = 1::seen, types = types
+ * loop portable_leaves.0: i <= n; assigns i, __CPROVER_object_whole(types); decreases n - i; i = 1::1::i, n = n,
+ *     types = types
+ * loop search_map.0: i <= n; assigns i, seen, __CPROVER_object_whole(types); decreases n - i; i = 1::1::i, n = n,
+ *     seen = 1::seen, types = types
+ * loop fill_by_search.0: i <= n; assigns i, __CPROVER_object_whole(words); decreases n - i; i = 1::i, n = n, words = words
  * loop memtype_pat_valids.0: i <= n; assigns i, __CPROVER_object_whole(valid); decreases n - i; i = 1::1::i, n = n,
  *     valid = valid
+ * loop memtype_effective_array.0: i <= n; assigns i; decreases n - i; i = 1::1::i, n = n
+ * loop memtype_effective_array.1: i <= n; assigns i, __CPROVER_object_whole(types); decreases n - i; i = 1::2::i, n = n,
+ *     types = types
+ * loop memtype_effective_ept_array.0: i <= n; assigns i; decreases n - i; i = 1::1::i, n = n
+ * loop memtype_effective_ept_array.1: i <= n; assigns i, __CPROVER_object_whole(types); decreases n - i; i = 1::2::i, n = n,
+ *     types = types
+ * loop memtype_effective_npt_array.0: i <= n; assigns i; decreases n - i; i = 1::1::i, n = n
+ * loop memtype_effective_npt_array.1: i <= n; assigns i, __CPROVER_object_whole(types); decreases n - i; i = 1::2::i, n = n,
+ *     types = types
  * loop look_up_parts.0: i <= n; assigns i, all, mixed, __CPROVER_object_whole(types); decreases n - i; i = 1::1::i,
  *     n = n, all = 1::all, mixed = 1::mixed, types = types
  * loop unfit_state.0: k <= f->states; assigns k, unfit; decreases f->states - k; k = 1::1::k, f = f, unfit = 1::unfit
  * loop unfit_state.1: i <= f->states; assigns i; decreases f->states - i; i = 1::i, f = f
+ * loop count_each.0: i <= n; assigns i, __CPROVER_object_whole(total); decreases n - i; i = 1::1::i, n = n, total = total
+ * loop look_up.0: i % 512 == 0 && i <= n + 511; assigns i, parts, __CPROVER_object_whole(types); decreases n + 512 - i;
+ *     i = 1::1::i, n = n, parts = 1::parts, types = types
+ * loop memtype_types_by.0: i <= n; assigns i; decreases n - i; i = 1::1::i, n = n
+ * loop memtype_types_by.1: i <= n; assigns i, __CPROVER_object_whole(types); decreases n - i; i = 1::2::i, n = n,
+ *     types = types
+ * loop memtype_histogram.0: done <= n; assigns done, place, __CPROVER_object_whole(types), __CPROVER_object_whole(total);
+ *     decreases n - done; done = 1::1::done, n = n, place = 1::1::1::place, types = 1::types, total = 1::total
  */
 #ifndef LOOPS_H
 #define LOOPS_H
