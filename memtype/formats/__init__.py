@@ -32,11 +32,12 @@ from typing import Final
 from memtype import arrays
 from memtype.errors import MemtypeError, ParseError
 from memtype.machine import Machine, Note
-from memtype.reading import inside
+from memtype.reading import inside, values
 from memtype.reading.accounting import accounted, lines_of
 from memtype.reading.bytes import HEAD, checked_text, read_bytes, text_of
 from memtype.reading.clues import Clues
 from memtype.reading.merge import apart, merge
+from memtype.reading.once import one_reading
 from memtype.reading.renumber import renumbered, renumbered_error
 from memtype.reading.states import split, together
 from memtype.reading.tellings import Tells
@@ -134,20 +135,29 @@ def parse(text: str | bytes, source: str = "<text>") -> Machine:
         return _parse_bytes(bytes(text), source)
     if not isinstance(text, str):
         raise ParseError(f"{source}: a dump is text or bytes, not {type(text).__name__}")
-    undone = undo(checked_text(text, source))
+    with one_reading():
+        return _parse_text(checked_text(text, source), source)
+
+
+def _parse_text(text: str, source: str) -> Machine:
+    undone = undo(text)
     found = _finders(str(undone))
     if not found and (document := inside.document(undone)) is not None:
         undone = document
         found = _finders(str(undone))
-    states = split(
-        undone,
-        source,
-        _tells(found),
-        {line: _tells([name]) for name, lines in _owned(found, str(undone)).items() for line in lines},
-    )
+    owners = [(_tells([name]), lines) for name, lines in _owned(found, str(undone)).items()]
+    states = split(undone, source, _tells(found), {line: tells for tells, lines in owners for line in lines})
     if len(states) == 1:
         return _read(states[0].text, source, found if states[0].text is undone else None)
-    return together([replace(_read(s.text, source, line=s.line), label=s.label, line=s.line) for s in states])
+    machines: list[Machine] = []
+    for state in states:
+        machine = _read(state.text, source, line=state.line)
+        machines.append(replace(machine, label=state.label, line=state.line))
+        if sum(len(each.cpus) for each in machines) > max(values.MOST_CPUS, len(machine.cpus)):
+            raise ParseError(
+                f"{source}:{state.line}: more than {values.MOST_CPUS} processors in all states of one text"
+            )
+    return together(machines)
 
 
 def _finders(text: str) -> list[str]:

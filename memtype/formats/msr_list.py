@@ -24,8 +24,9 @@ from memtype.reading.clues import holding, words
 from memtype.reading.lines import LONGEST_LINE, squeeze, squeezed
 from memtype.reading.names import misnamed, msr_index
 from memtype.reading.notes import MOST
-from memtype.reading.once import Once
+from memtype.reading.once import Once, once
 from memtype.reading.patterns import later
+from memtype.reading.rows import plain_row
 from memtype.reading.tellings import Found, Tells
 from memtype.reading.width import encrypted_on, narrowest, width_on
 from memtype.told import Register, Width
@@ -69,7 +70,6 @@ _PLAIN = later(r"^\s*(0x)?[0-9a-f]+\s*$", re.I)
 _UNIQ = later(r"\|\s*uniq\s+(?:-\w+\s+)*(?:-\w*c\w*|--count)\b")  # how many processors in a row hold a value
 _SORTED = later(r"\|\s*sort\b")
 _COUNTED = later(r"^\s*(?P<count>\d{1,9})\s+(?P<value>(?:0x)?[0-9a-f]+)\s*$", re.I)
-_MOST_COUNTED = 1 << 13  # processors that one count may stand for: as many as Linux can run
 _JSON = later(r"\s*(?:\{|\[\s*[\[{\"\]])")
 _OTHERS = "|".join(f"{index:x}" for index in reg.KNOWN_MSRS if index >> 8 != 2)
 _WORDS = words(
@@ -82,14 +82,14 @@ _FOREIGN = later(r"^[ \t]*MSR 0x[0-9A-F]{8} = 0x[0-9A-F]{8}:0x[0-9A-F]{8} \(", r
 def sniff(text: str) -> bool:
     if _JSON.match(text) or ("MSR 0x" in text and _FOREIGN.search(text)):
         return False
-    names = Once(_names_register)
+    names = once(_names_register)
     return any(names[line] for _, line in holding(text, _WORDS) if len(line) <= LONGEST_LINE)
 
 
 def _names_register(raw: str) -> bool:
     """Whether a line is a register's, or a command that reads or writes one."""
-    line = squeeze(raw)
-    found = _split(line)
+    line = once(squeeze)[raw]
+    found = once(_split)[line]
     if found is not None and (found.index in reg.KNOWN_MSRS or found.index >> 32 > 0):
         return True
     return _command(line) is not None
@@ -97,7 +97,7 @@ def _names_register(raw: str) -> bool:
 
 def _tells(line: str) -> Found | None:
     """The register of a line."""
-    found = _split(line)
+    found = once(_split)[line]
     if found is None or found.index not in reg.READ_MSRS:
         return None
     return Found("row", found.index, found.cpu)
@@ -115,6 +115,7 @@ class _Line:
     label: str
     rest: str
     other: int | None = None  # the register that the line's name means, where that is another one
+    plain: tuple[int, int] | None = None  # of a row that is nothing but numbers: the value and its digits
 
 
 @dataclass(slots=True)
@@ -134,10 +135,14 @@ class _Reader:
     command: _Command | None = None
     widths: list[Width] = field(default_factory=list)
     encrypted: int | None = None
-    parts: Once[_Line | None] = field(default_factory=lambda: Once(_split))
+    parts: Once[_Line | None] = field(default_factory=lambda: once(_split))
 
     def put(self, cpu: int, index: int, value: int, line: int, digits: int = 0) -> None:
-        mine = self.registers.setdefault(cpu, {})
+        mine = self.registers.get(cpu)
+        if mine is None:
+            mine = self.registers[cpu] = {}
+            if len(self.registers) > values.MOST_CPUS:
+                raise values.refusal(self.source, line, f"more than {values.MOST_CPUS} processors")
         self.taken.add(line)
         reg.put(mine, index, Register(value, line=line, digits=digits))
 
@@ -214,6 +219,11 @@ def _vendor(text: str) -> str | None:
 
 
 def _take(reader: _Reader, number: int, line: str) -> None:
+    row = reader.parts[line]
+    if row is not None and row.plain is not None:
+        _unanswered(reader)
+        _register(reader, number, row)
+        return
     width = width_on(line, reader.source, number)
     if width is not None:
         reader.widths.append(width)
@@ -239,14 +249,16 @@ def _take(reader: _Reader, number: int, line: str) -> None:
     heading = _HEADING.match(line)
     if heading:
         reader.cpu, reader.command = values.cpu_number(heading[1], reader.source, number), None
-        return
-    found = reader.parts[line]
-    if found is not None:
-        _register(reader, number, found)
+    elif row is not None:
+        _register(reader, number, row)
 
 
 def _split(line: str) -> _Line | None:
     """The parts of a register line; None for any other line."""
+    row = plain_row(line)
+    if row:
+        cpu, label, value = row.groups()
+        return _Line(cpu, int(label, 16), label, value, plain=(int(value, 16), len(value.removeprefix("0x"))))
     triple = _TRIPLE.match(line)
     if triple:
         return _Line(triple["cpu"], _index(triple["index"]), triple["index"], triple["rest"])
@@ -293,6 +305,9 @@ def _register(reader: _Reader, number: int, found: _Line) -> None:
         reader.say("named otherwise", reg.misnaming(found.index, found.other, number))
         return
     cpu = reader.cpu if found.cpu is None else values.cpu_number(found.cpu, reader.source, number)
+    if found.plain is not None:
+        reader.put(cpu, found.index, found.plain[0], number, found.plain[1])
+        return
     several = _SET.match(found.rest)
     name = rules.msr_name(found.index)
     if several:
@@ -403,8 +418,6 @@ def _output(reader: _Reader, number: int, line: str) -> None:
     if command.cpu is not None and command.lines:
         what = f"a second value {values.quoted(line.strip())} for register 0x{command.index:x}, read without -a"
         raise values.refusal(reader.source, number, what)
-    if cpu >= values.MAX_CPUS:
-        raise values.refusal(reader.source, number, f"more than {values.MAX_CPUS} processors")
     value = values.number(line, reader.source, number, rules.msr_name(command.index), base=command.base)
     reader.put(cpu, command.index, value, number)
     command.lines += 1
@@ -415,9 +428,9 @@ def _repeated(reader: _Reader, number: int, counted: re.Match[str]) -> None:
     command = reader.command
     assert command is not None
     count = int(counted["count"])
-    if not 1 <= count <= _MOST_COUNTED - command.lines or (command.cpu is not None and count > 1):
+    if not 1 <= count <= values.MOST_CPUS - command.lines or (command.cpu is not None and count > 1):
         what = f"{count} processors for register 0x{command.index:x}"
-        limit = _MOST_COUNTED if command.cpu is None else 1
+        limit = values.MOST_CPUS if command.cpu is None else 1
         raise values.refusal(reader.source, number, f"{what}: 1 to {limit} can hold it")
     if command.sorted and command.lines:
         reg.once(reader.notes, "the values were sorted: which processor holds which is not told")
@@ -434,8 +447,8 @@ def _spread_sets(reader: _Reader) -> None:
     if not known:
         return
     count = max(map(len, known.values()))
-    if count > values.MAX_CPUS:
-        raise values.refusal(reader.source, 0, f"more than {values.MAX_CPUS} values of one register")
+    if count > values.MOST_CPUS:
+        raise values.refusal(reader.source, 0, f"more than {values.MOST_CPUS} values of one register")
     if count > 1:
         reader.notes.append("the list gives sets of values: which processor holds which is not told")
     for cpu in range(count):

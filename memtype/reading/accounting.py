@@ -19,6 +19,7 @@ from memtype.reading.lines import bare
 from memtype.reading.names import msr_index
 from memtype.reading.notes import MOST, settled
 from memtype.reading.patterns import later
+from memtype.reading.rows import plain_row
 from memtype.reading.text import Text
 from memtype.reading.values import quoted
 from memtype.told import Register, Registers, named, pair_numbers
@@ -82,8 +83,11 @@ def _named_on(line: str) -> frozenset[int] | None:
 
 def register_row(line: str) -> int | None:
     """The number of the register on a row of a list, "0x2ff = 0xc06"; None on any other line."""
-    row = _ROW.match(line)
-    index = int(row["index"] or row["bare"], 16) if row else None
+    if plain := plain_row(line):
+        index = int(plain[2], 16)
+    else:
+        row = _ROW.match(line)
+        index = int(row["index"] or row["bare"], 16) if row else 0
     return index if index in _OURS else None
 
 

@@ -14,9 +14,11 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from memtype.reading.lines import bare
+from memtype.reading.once import Once, once
 from memtype.reading.patterns import later
 
 _NUMBER = later(r"0x[0-9a-f`_]+|\b[0-9a-f]*[0-9][0-9a-f`_]*(?:ull?)?\b", re.I)
+_WHOLE_NUMBER = later(r"(?<!\S)(0x)?[0-9][0-9a-f]*(?!\S)")  # their frames are alike
 _TYPE = later(r"\b(?:uncach\w*|write-[a-z]+|U[C]-?|W[CBPT])\b", re.I)
 _NAME = later(r"\b(?:MTRR|PHY|FIX|SYSCFG|TOP_?MEM|PAT)\w*|\b[a-z]\w*_\w+", re.I)
 _TELLING = later(r"0x#|#[-:]#|^[a-z]{2,}", re.I)  # "12 apples" is no line of a list of pairs of numbers
@@ -39,20 +41,31 @@ class Odd:
 def odd_lines(lines: Sequence[str], read: Collection[int]) -> Iterator[Odd]:
     """The odd ones beside the lines, numbered from 1, that were `read`."""
     known: dict[tuple[str, ...], list[list[str]]] = {}
+    frames = Once(_frame)
     for number in sorted(read):
-        words = bare(lines[number - 1]).split() if 0 < number <= len(lines) else []
-        if len(words) > 1 and len(known) < _MOST_FRAMES and len(lines[number - 1]) <= _LONGEST:
-            examples = known.setdefault(_frame(words), [])
+        line = lines[number - 1] if 0 < number <= len(lines) else ""
+        if len(known) < _MOST_FRAMES and 1 < len(line) <= _LONGEST and len(words := once(bare)[line].split()) > 1:
+            examples = known.setdefault(frames[_alike(words)], [])
             examples += [words] if len(examples) < 2 and words not in examples else []
-    beside = {n for at in read for n in range(at - _REACH, at + _REACH + 1)} - set(read)
-    for number in sorted(beside):
-        found = _mended(bare(lines[number - 1]).split(), known) if 0 < number <= len(lines) else None
+    for number in _beside(read):
+        words = once(bare)[lines[number - 1]].split() if 0 < number <= len(lines) else []
+        found = _mended(words, frames[_alike(words)], known) if words else None
         if found is not None:
             yield Odd(number, lines[number - 1], *found)
 
 
-def _frame(words: Sequence[str]) -> tuple[str, ...]:
-    return tuple(_TYPE.sub("T", _NUMBER.sub(_digits, _NAME.sub("name", word))).lower() for word in words)
+def _beside(read: Collection[int]) -> list[int]:
+    """The numbers within reach of those that were read, and not among them."""
+    return sorted({n for at in read for n in range(at - _REACH, at + _REACH + 1)}.difference(read))
+
+
+def _alike(words: Sequence[str]) -> str:
+    """A line of the same frame, the same for all that differ in their whole numbers alone."""
+    return _WHOLE_NUMBER.sub(r"\g<1>0", " ".join(words))
+
+
+def _frame(line: str) -> tuple[str, ...]:
+    return tuple(_TYPE.sub("T", _NUMBER.sub(_digits, _NAME.sub("name", word))).lower() for word in line.split())
 
 
 def _digits(found: re.Match[str]) -> str:
@@ -60,10 +73,9 @@ def _digits(found: re.Match[str]) -> str:
 
 
 def _mended(
-    words: list[str], known: dict[tuple[str, ...], list[list[str]]]
+    words: list[str], mine: tuple[str, ...], known: dict[tuple[str, ...], list[list[str]]]
 ) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
     """Read lines, and this one with its odd word as they have it; None where it has no frame of theirs but for one."""
-    mine = _frame(words)
     for frame, examples in known.items():
         place = _odd_place(mine, frame)
         if place is not None and _VALUE.search(frame[place]):  # another name, another word: no rubbish

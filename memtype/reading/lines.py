@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from memtype.reading.once import Once
+from memtype.reading.once import once
 from memtype.reading.patterns import later
 
 _CLOCK = r"\d{1,2}:\d{2}:\d{2}"
@@ -51,7 +51,7 @@ def holds(text: str, *words: str) -> bool:
 
 def lines(text: str) -> Iterator[tuple[int, str]]:
     """(line number from 1, line) without prefixes. Blanks that belong to the message stay."""
-    bared = Once(bare)
+    bared = once(bare)
     for number, line in enumerate(text.split("\n"), 1):
         yield number, bared[line]
 
@@ -90,7 +90,7 @@ def squeezed(text: str) -> Iterator[tuple[int, str]]:
 
     Empty lines, and lines longer than any register line, are passed over.
     """
-    squeezed_line = Once(squeeze)
+    squeezed_line = once(squeeze)
     for number, line in enumerate(text.split("\n"), 1):
         if 0 < len(line) <= LONGEST_LINE:
             yield number, squeezed_line[line]

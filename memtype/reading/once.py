@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Generic, TypeVar
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
+_TABLES: ContextVar[dict[Callable[[str], Any], Once[Any]] | None] = ContextVar("tables of a reading", default=None)
 
 
 class Once(dict[str, T], Generic[T]):
@@ -27,3 +30,32 @@ class Once(dict[str, T], Generic[T]):
     def __missing__(self, line: str) -> T:
         found = self[line] = self._call(line)
         return found
+
+
+@contextmanager
+def one_reading() -> Iterator[None]:
+    """Inside, all who ask `once` for a function's table share one: several families look at the same lines."""
+    token = _TABLES.set({})
+    try:
+        yield
+    finally:
+        _TABLES.reset(token)
+
+
+def once(call: Callable[[str], T]) -> Once[T]:
+    """The table of a function of a line that this reading has; outside of a reading a new one.
+
+    Examples
+    --------
+    >>> with one_reading():
+    ...     once(len) is once(len)
+    True
+    >>> once(len) is once(len)
+    False
+    """
+    tables = _TABLES.get()
+    if tables is None:
+        return Once(call)
+    if call not in tables:
+        tables[call] = Once(call)
+    return tables[call]

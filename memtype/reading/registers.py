@@ -15,7 +15,7 @@ from memtype.pat import Pat
 from memtype.reading.digits import lacking
 from memtype.reading.notes import MOST, not_told, settled
 from memtype.reading.patterns import later
-from memtype.reading.values import MAX_CPUS, hex_digits, integer, number, refusal
+from memtype.reading.values import MOST_CPUS, hex_digits, integer, number, refusal
 from memtype.reading.width import told_width
 from memtype.told import ALL, Range, Register, Registers, Width, named, pair_of
 
@@ -211,8 +211,8 @@ def machine_of(
     """
     said = list(notes)
     registers, listing = whole_numbers(registers, listing or Listing(), said)
-    if len(registers) > MAX_CPUS:
-        raise refusal(source, 0, f"more than {MAX_CPUS} processors")
+    if len(registers) > MOST_CPUS:
+        raise refusal(source, 0, f"more than {MOST_CPUS} processors")
     if not ranges and not any(msrs.keys() & READ_MSRS for msrs in registers.values()):
         raise refusal(source, 0, "no MTRR and no PAT register in it")
     if system := _system(registers.values()):

@@ -143,16 +143,18 @@ class _Current:
     last: tuple[int, str, object] = (-1, "", "")  # the last telling: place, kind, key
 
     def put(self, telling: Telling) -> None:
-        self.last = telling.place, telling.kind, telling.key
-        words = self.told.setdefault((telling.kind, telling.key), telling.words)
-        if words is telling.words:
-            self.first.setdefault(telling.kind, telling.key)
-            self.count[telling.kind] = self.count.get(telling.kind, 0) + 1
+        place, kind, key, said, _ = telling
+        self.last = place, kind, key
+        words = self.told.get((kind, key))
+        if words is None:
+            self.told[kind, key] = said
+            self.first.setdefault(kind, key)
+            self.count[kind] = self.count.get(kind, 0) + 1
         elif telling.repeats(words):
             self.copies.append(telling)
             return
         if not self.copies:
-            self.before[telling.kind] = telling.place
+            self.before[kind] = place
 
     def restart(self, telling: Telling, lines: Sequence[str]) -> Telling | None:
         """The telling that a new state begins with, if this one shows that there is one."""

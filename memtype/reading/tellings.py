@@ -7,15 +7,17 @@ a program tried and replaced. What kernels' logs and shells print, which several
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 from memtype.reading.accounting import register_row
 from memtype.reading.clues import Words, holding, words
 from memtype.reading.lines import bare
-from memtype.reading.once import Once
+from memtype.reading.once import Once, once
 from memtype.reading.patterns import later
+from memtype.reading.rows import plain_row
 from memtype.reading.text import Text
 
 BOOT = later(r"\s*Linux version (\S+)")
@@ -25,21 +27,21 @@ _WORDS = words(
     "address size", pattern=r"reg\d",
 )  # fmt: skip
 _BOOTS_ON = later(r"Command line:|BIOS-|e820|x86/fpu|KERNEL supported|MTRR|DMI")
-_KINDS = (  # of what a log tells: by which words, and under which key
-    ("log", r"MTRR (default type):\s*[a-z?]"),
-    ("log", r"MTRR (fixed|variable) ranges (?:en|dis)abled"),
+_KINDS = (  # of what a log tells: by which words, in lower case, and under which key
+    ("log", r"mtrr (default type):\s*[a-z?]"),
+    ("log", r"mtrr (fixed|variable) ranges (?:en|dis)abled"),
     ("log", r"([0-9a-f]{5}-[0-9a-f]{5})\s+[a-z]"),
-    ("log", r"(TOM2):"),
+    ("log", r"(tom2):"),
     ("log", r"(\d{1,3}) (?:base [0-9a-f]+ mask|disabled\s*$)"),
-    ("log", r"(MTRR map): \d+ entries"),
-    ("ram", r"(?:BIOS-e820|efi-e820):\s+(?:\[mem )?(?:0x)?([0-9a-f]+)"),
+    ("log", r"(mtrr map): \d+ entries"),
+    ("ram", r"(?:bios-e820|efi-e820):\s+(?:\[mem )?(?:0x)?([0-9a-f]+)"),
     ("proc", r"reg(\d{1,3})\s*:\s*base\s*="),
-    ("pat", r"(?:x86/)?(?:mm/)?PAT:?\s+(configuration)\s+\[0-7\]:"),
-    ("pat", r"(?:x86\s+)?PAT enabled: cpu (\d+), old"),
-    ("trim", r"WARNING: BIOS bug: CPU MTRRs don't cover all of memory, (losing) \d"),
+    ("pat", r"(?:x86/)?(?:mm/)?pat:?\s+(configuration)\s+\[0-7\]:"),
+    ("pat", r"(?:x86\s+)?pat enabled: cpu (\d+), old"),
+    ("trim", r"warning: bios bug: cpu mtrrs don't cover all of memory, (losing) \d"),
 )
-_LOG = later(rf"\s*(?:{'|'.join(pattern for _, pattern in _KINDS)})", re.I)
-_PROCESSOR = later(r"\s*(?:(address sizes?)\s*:\s*(\d+) bits phys|(vendor[_ ]id)\s*:\s*(\w+))", re.I)
+_LOG = later(rf"\s*(?:{'|'.join(pattern for _, pattern in _KINDS)})")
+_PROCESSOR = later(r"\s*(?:(address sizes?)\s*:\s*(\d+) bits phys|(vendor[_ ]id)\s*:\s*(\w+))")
 _COMMAND = later(r"(?:^|[\s$#>])rdmsr((?:\s+-\w+(?:\s+\d+(?=\s))?)*\s+(?:0x[0-9a-f]+|\d+))\s*(?:[|;#].*)?$", re.I)
 _WRITE = later(r"(?:^|[\s$#>])wrmsr((?:\s+-\w+(?:\s+\d+(?=\s))?)*\s+(?:0x[0-9a-f]+|\d+))\s+\w", re.I)
 _CPU = later(r"(?:^|[\s\[(])(?:v?cpu|core|processor|thread|lcpu)(?:\s*[#:])?\s*(\d{1,6})\b", re.I)
@@ -103,8 +105,7 @@ def tells(kind: str, *words: str, pattern: str, by_cpu: bool = False) -> Tells:
     return Tells(kind, words, find, by_cpu)
 
 
-@dataclass(frozen=True, slots=True)
-class Telling:
+class Telling(NamedTuple):
     """A line that tells something: what (a register of a processor, a range of a list), and in which words."""
 
     place: int
@@ -146,58 +147,94 @@ def _without_plans(found: Sequence[Telling]) -> list[Telling]:
     return [telling for telling, plan in zip(found, planned) if not plan or telling.kind not in done]
 
 
+class _Says(NamedTuple):
+    """What a line says wherever it stands: a telling but for its place, and for a processor named above it."""
+
+    kind: str = ""  # "" of a line that names the processor of those below, and tells nothing
+    key: object = None
+    words: str = ""  # "" of a command, whose answer stands below
+    role: str = "row"
+    by_cpu: bool = False  # whether it is about a processor: the one that it names, or that is named above
+    cpu: str | None = None
+
+
 def _all(text: Text, families: Sequence[Tells], owned: Mapping[int, Sequence[Tells]]) -> Iterator[Telling]:
     cpu, named, lines = "0", False, text.lines
     wanted = Words(tuple(dict.fromkeys([*_WORDS.plain, *(w for each in families for w in each.words)])), _WORDS.pattern)
-    bared, rows, logged = Once(bare), Once(register_row), Once(_log)
-    finders = Once(lambda said: _told(families, said))
+    everyone = Once(lambda raw: _says(raw, families))
+    owners = {id(each): Once(partial(_says, readers=each, own=True)) for each in _distinct(owned.values())}
     for number, raw in holding(str(text), wanted):
-        line, place = bared[raw], number - 1
-        lower, said = line.lower(), " ".join(line.split())
-        stream = "xen " if "(XEN)" in raw else ""
-        readers = owned.get(number, families)
-        if number in owned and not any(each.find(said) for each in readers):
-            continue
-        if BOOT.match(line) and (line != raw.rstrip() or any(map(_BOOTS_ON.search, lines[place + 1 : place + 13]))):
+        boots, says = (owners[id(owned[number])] if number in owned else everyone)[raw]
+        place = number - 1
+        if boots and (_is_behind(raw) or any(map(_BOOTS_ON.search, lines[place + 1 : place + 13]))):
             yield Telling(place, "boot", "boot", "")
-        elif found := logged[line]:
-            yield Telling(place, stream + found[0], found[1], said)
-        elif processor := _PROCESSOR.match(line):  # /proc/cpuinfo and lscpu word it differently
-            what = "width" if processor[1] else "vendor"
-            yield Telling(place, "processor", what, (processor[2] or processor[4]).lower())
-        elif "rdmsr" in lower and (command := _COMMAND.search(line)):
-            yield Telling(place, _MSR, ("rdmsr", *command[1].split()), f"line {place}")  # its answer stands below
-        elif "wrmsr" in lower and (command := _WRITE.search(line)):
-            yield Telling(place, "wrmsr", tuple(command[1].split()), said)
-        elif told := finders[said] if readers is families else _told(readers, said):
-            family, (role, key, of_cpu) = told
-            if role == "cpu" and of_cpu is not None:
-                cpu, named = of_cpu, True
-                continue
-            role = "row" if role == "list" and named else role
-            if role == "head" and not family.by_cpu:
-                cpu, named = "0", False  # another list begins
-            yield Telling(place, family.kind, (of_cpu or cpu, key) if family.by_cpu else key, said, role)
+        elif says is None:
+            continue
+        elif not says.kind:
+            cpu, named = says.cpu or cpu, True
         else:
-            of = _FIRST.match(line) or (_CPUS.search(lower) and _CPU.search(line))
-            index = rows[line]
-            if index is not None:
-                yield Telling(place, _MSR, (of[1] if of else cpu, index), said)
-            elif of:
-                cpu, named = of[1], True
+            role = "row" if says.role == "list" and named else says.role
+            if role == "head" and not says.by_cpu:
+                cpu, named = "0", False  # another list begins
+            key = (says.cpu or cpu, says.key) if says.by_cpu else says.key
+            yield Telling(place, says.kind, key, says.words or f"line {place}", role)
 
 
-def _told(readers: Sequence[Tells], said: str) -> tuple[Tells, Found] | None:
+def _distinct(readers: Iterable[Sequence[Tells]]) -> Iterable[Sequence[Tells]]:
+    return {id(each): each for each in readers}.values()
+
+
+def _is_behind(raw: str) -> bool:
+    """Whether a logger put something in front of the line."""
+    return bare(raw) != raw.rstrip()
+
+
+def _says(raw: str, readers: Sequence[Tells], own: bool = False) -> tuple[bool, _Says | None]:
+    """Whether a line may begin a boot, and what it says to these readers; of their `own` lines, what they find."""
+    if not own and plain_row(raw):
+        return False, _told(readers, raw) or _listed(raw, raw)
+    line = once(bare)[raw]
+    said = " ".join(line.split())
+    if own and not any(each.find(said) for each in readers):
+        return False, None
+    return BOOT.match(line) is not None, _logged(raw, line, said) or _told(readers, said) or _listed(line, said)
+
+
+def _logged(raw: str, line: str, said: str) -> _Says | None:
+    """What a kernel's log, /proc/cpuinfo or a shell's command says."""
+    lower = line.lower()
+    if found := _log(lower):
+        return _Says(("xen " if "(XEN)" in raw else "") + found[0], found[1], said)
+    if ("address" in lower or "vendor" in lower) and (processor := _PROCESSOR.match(lower)):
+        return _Says("processor", "width" if processor[1] else "vendor", processor[2] or processor[4])
+    if "rdmsr" in lower and (command := _COMMAND.search(line)):
+        return _Says(_MSR, ("rdmsr", *command[1].split()))
+    if "wrmsr" in lower and (command := _WRITE.search(line)):
+        return _Says("wrmsr", tuple(command[1].split()), said)
+    return None
+
+
+def _told(readers: Sequence[Tells], said: str) -> _Says | None:
     """What the first family says that a line tells."""
     for each in readers:
         found = each.find(said)
         if found is not None:
-            return each, found
+            kind = "" if found.role == "cpu" and found.cpu is not None else each.kind
+            return _Says(kind, found.key, said, found.role, each.by_cpu, found.cpu)
     return None
 
 
-def _log(line: str) -> tuple[str, str] | None:
-    found = _LOG.match(line)
+def _listed(line: str, said: str) -> _Says | None:
+    """A register's row that no family finds, or a processor's name."""
+    of = _FIRST.match(line) or (_CPUS.search(line.lower()) and _CPU.search(line))
+    index = register_row(line)
+    if index is not None:
+        return _Says(_MSR, index, said, by_cpu=True, cpu=of[1] if of else None)
+    return _Says(cpu=of[1]) if of else None
+
+
+def _log(lower: str) -> tuple[str, str] | None:
+    found = _LOG.match(lower)
     if found is None or found.lastindex is None:
         return None
-    return _KINDS[found.lastindex - 1][0], found[found.lastindex].lower()
+    return _KINDS[found.lastindex - 1][0], found[found.lastindex]

@@ -7,7 +7,8 @@ from memtype.errors import InputError, ParseError
 from memtype.told import Register
 from memtype.types import MemoryType
 
-MAX_CPUS = 1 << 16  # more processors than any machine has: a dump that names one is no dump
+MAX_CPUS = 1 << 16  # no processor has such a number: a dump that names one is no dump
+MOST_CPUS = 1 << 13  # processors in one text: as many as Linux can run (NR_CPUS of MAXSMP)
 SHOWN = 40  # a hostile value is quoted up to here
 
 

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from itertools import takewhile
+from itertools import pairwise, takewhile
 
 from memtype.reading.lines import is_bare
 from memtype.reading.once import Once
 from memtype.reading.openings import opens, opens_code
 from memtype.reading.patterns import later
+from memtype.reading.rows import plain_row
 from memtype.reading.text import Text
 
 _TYPE = r"(?:uncach(?:able|ed|ed-minus)|write-(?:combining|through|protect(?:ed)?|back)|\?)"
@@ -78,11 +79,11 @@ class _Joiner:
 
     def joined(self, text: Text) -> Text:
         """The lines from one that may begin a message to the next."""
-        lines, begins = self.lines, self.begins
+        lines = self.lines
         found: list[str] = []
         kept: list[int] = []
         done = 0  # lines so far that are in `found`, or belong to the last one there
-        for at in [at for at, line in enumerate(lines) if begins[line]]:
+        for at in self._begun():
             if at < done:
                 continue
             whole, used = self._message(at)
@@ -91,6 +92,15 @@ class _Joiner:
                 kept += text.numbers[done : at + 1]
                 done = at + 1 + used
         return Text([*found, *lines[done:]], [*kept, *text.numbers[done:]]) if done else text
+
+    def _begun(self) -> list[int]:
+        """The lines that may begin a message which goes on below; a line with a stamp goes on with nothing."""
+        lines, begins, stamped = self.lines, self.begins, _STAMPED.match
+        pairs = enumerate(pairwise(lines))
+        return [
+            at for at, (line, below) in pairs
+            if below and not (below[0] == "[" and stamped(below)) and begins[line]
+        ]  # fmt: skip
 
     def _message(self, at: int) -> tuple[str, int]:
         """The message that begins on this line, and how many lines below belong to it."""
@@ -137,7 +147,9 @@ def _is_whole(line: str, ends: tuple[re.Pattern[str], ...]) -> bool:
 
 def _may_begin(line: str) -> bool:
     """A quick look: most lines of most texts are none of these."""
-    return 0 < len(line) <= _LONGEST and (_WORDS.search(line) is not None or _STAMPED.match(line) is not None)
+    if not 0 < len(line) <= _LONGEST or plain_row(line):
+        return False
+    return _WORDS.search(line) is not None or _STAMPED.match(line) is not None
 
 
 def _may_continue(line: str) -> bool:
