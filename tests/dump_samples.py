@@ -70,7 +70,7 @@ XEN = """\
 (XEN) MTRR variable ranges enabled:
 (XEN)   0 base 0080000000 mask ff80000000 uncachable
 (XEN)   1 disabled
-(XEN) TOM2: 0000180000000 (WB)
+(XEN) TOM2: 0000000180000000 (WB)
 """
 
 UBOOT = """\

@@ -130,6 +130,8 @@ class _Reader:
     said: Counter[str] = field(default_factory=Counter)  # how often, by kind of note
     written: list[tuple[int, int, int, int, int]] = field(default_factory=list)  # by wrmsr: processor, number, value,
     # line, digits
+    prefixed: bool = False  # a value is printed with 0x
+    naked: list[int] = field(default_factory=list)  # lines with the value "0": what a cut leaves of 0x…
     sets: dict[int, list[int]] = field(default_factory=dict)
     cpu: int = 0
     command: _Command | None = None
@@ -180,6 +182,8 @@ def parse(text: str, source: str = "<text>") -> Machine:
     for number, line in squeezed(text):
         _take(reader, number, line)
     _unanswered(reader)
+    for line in reader.naked if reader.prefixed else ():
+        _forget(reader, line)
     _spread_sets(reader)
     _take_writes(reader)
     end = text.rfind("\n") + 1
@@ -334,7 +338,14 @@ def _register(reader: _Reader, number: int, found: _Line) -> None:
     else:
         whole = values.number(value["value"], reader.source, number, name)
         digits = values.hex_digits(value["value"])
+        _prefix(reader, value["value"], number)
     reader.put(cpu, found.index, whole, number, digits)
+
+
+def _prefix(reader: _Reader, value: str, number: int) -> None:
+    """Whether the values of the list have "0x", and which are what a cut leaves of that."""
+    reader.prefixed |= value[:2].lower() == "0x"
+    reader.naked += [number] if value == "0" else []
 
 
 # --- shell transcripts: the command says which register, the lines below it hold the value --------------------------
@@ -376,6 +387,7 @@ def _run(reader: _Reader, number: int, command: tuple[str, list[str]]) -> None:
         # msr-tools reads both arguments as C does: 0x for hexadecimal
         value = values.number(given[1], reader.source, number, rules.msr_name(index), base=10)
         digits = values.hex_digits(given[1]) if given[1][:2].lower() == "0x" else 0
+        _prefix(reader, given[1], number)
         reader.written.append((cpu, index, value, number, digits))
         reader.command = None
     else:
@@ -398,6 +410,8 @@ def _take_writes(reader: _Reader) -> None:
     if not reader.registers:
         for cpu, index, value, line, digits in reader.written:
             reader.put(cpu, index, value, line, digits)
+        for line in reader.naked if reader.prefixed else ():
+            _forget(reader, line)
     elif reader.written:
         lines = [line for *_, line, _ in reader.written]
         text = f"line {lines[0]}: wrmsr" + (f", and {len(lines) - 1} more" if lines[1:] else "")

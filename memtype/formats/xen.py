@@ -22,6 +22,7 @@ from memtype import rules
 from memtype.machine import Machine
 from memtype.reading import registers as reg
 from memtype.reading import values
+from memtype.reading.fragments import is_fragment
 from memtype.reading.lines import LONGEST_LINE, bare, squeezed
 from memtype.reading.notes import differed, not_told
 from memtype.reading.patterns import later
@@ -39,8 +40,7 @@ _SECTION = later(r"MTRR (?P<what>fixed|variable) ranges (?P<on>enabled|disabled)
 _FIXED = later(r"\s+(?P<first>[0-9a-f]{5})-(?P<last>[0-9a-f]{5}) (?P<type>\S+)\s*$", re.I)
 _PAIR = later(r"\s+(?P<n>\d+) base (?P<base>[0-9a-f]+) mask (?P<mask>[0-9a-f]+) (?P<type>\S+)\s*$", re.I)
 _OFF = later(r"\s+(?P<n>\d+) disabled\s*$")
-_FRAGMENT = later(r"\s*\d{1,3}\s*(?:b|ba|bas|base\b.*|d[a-z]*)?$", re.I)  # of a row of the list
-_TOM2 = later(r"TOM2: (?P<tom2>[0-9a-f]+)", re.I)
+_TOM2 = later(r"TOM2: (?P<tom2>[0-9a-f]{16})(?: aka (?P<mib>\d{1,20})m| \(WB\))?\s*$", re.I)
 _INCONSISTENT = later(r"mtrr: your CPUs had inconsistent (?:(fixed|variable) MTRR|MTRR(deftype)) settings", re.I)
 
 _VENDOR = later(r"\(XEN\).{0,99}(?:\b(?P<amd>AuthenticAMD|SVM enabled|AMD-V)|\b(?:GenuineIntel|VMX enabled))")
@@ -91,7 +91,6 @@ class _Console:
     def take(self, line: str, number: int) -> None:
         if not self._taken(line, number):
             self.tom2_lost |= "TOM2" in line
-            self.cut |= bool(self.last_pair) and _FRAGMENT.match(line) is not None
             return
         self.copied |= line in self.heard
         self.heard.add(line)
@@ -114,8 +113,11 @@ class _Console:
             n = _pair_number(match["n"], self.source, number)
             reg.put(self.msrs, rules.PHYSMASK0 + 2 * n, Register(0, rules.MASK_VALID, number))
             self.last_pair = number
+            self._below_tom2()
         elif match := _TOM2.search(line):
             tom2 = values.number(match["tom2"], self.source, number, "TOM2")
+            if match["mib"] and int(match["mib"]) != tom2 >> 20:
+                raise refusal(self.source, number, f"TOM2 {match['tom2']} is not {match['mib']} MiB")
             forced = rules.SYSCFG_TOM2_EN | rules.SYSCFG_TOM2_FORCE_WB
             reg.put(self.msrs, rules.SYSCFG_MSR, Register(forced, forced, number))
             reg.put(self.msrs, rules.TOP_MEM2_MSR, Register(tom2, line=number))
@@ -134,6 +136,11 @@ class _Console:
         reg.put(self.msrs, rules.PHYSBASE0 + 2 * n, low)
         reg.put(self.msrs, rules.PHYSMASK0 + 2 * n, high)
         self.last_pair = number
+        self._below_tom2()
+
+    def _below_tom2(self) -> None:
+        """Xen prints TOM2 below the list: such a line above a row is of another list."""
+        self.tom2_lost |= rules.TOP_MEM2_MSR in self.msrs
 
 
 def _console(text: str, source: str) -> Machine:
@@ -143,6 +150,10 @@ def _console(text: str, source: str) -> Machine:
         if at >= 0 and len(raw) <= LONGEST_LINE:
             told.take(" " + " ".join(bare(raw[at:]).split()), number)
             told.last = number
+    for index in reg.TOM2_MSRS if told.tom2_lost else ():
+        told.msrs.pop(index, None)
+    rows = text.split("\n")
+    told.cut = 0 < told.last_pair < len(rows) and is_fragment(rows[told.last_pair], rows[told.last_pair - 1])
     facts: dict[str, object] | None = {"inconsistent": told.inconsistent} if told.inconsistent else None
     if told.kind is None and not told.msrs and not told.fixed:
         if not facts:
@@ -171,7 +182,7 @@ def _list(told: _Console) -> reg.Listing:
     if told.kind is None:
         listing.lost.add(rules.DEF_TYPE_MSR)
     if told.tom2_lost:
-        listing.lost |= reg.TOM2_MSRS - told.msrs.keys()
+        listing.lost |= reg.TOM2_MSRS
     elif pairs and rules.TOP_MEM2_MSR not in told.msrs:
         listing.absent |= reg.TOM2_MSRS
     if not told.fixed and "fixed" not in told.enabled and "variable" in told.enabled and told.kind is not None:

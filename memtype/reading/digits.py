@@ -48,6 +48,8 @@ def lacking(held: Mapping[int, Register], filled: int = 0) -> set[int]:
     longest = [index for index, register in printed.items() if register.digits == length]
     if len(longest) == 1 and _odd(printed[longest[0]]):
         return {longest[0]}
+    if not length:
+        return _zeros(printed)
     short = {index for index, register in printed.items() if register.digits < length}
     as_is = {
         index for index in short if not _cut(index, printed[index], length)
@@ -58,6 +60,16 @@ def lacking(held: Mapping[int, Register], filled: int = 0) -> set[int]:
 def _length(registers: Iterable[Register]) -> int:
     """To how many digits the list fills its numbers up; 0 where it does not."""
     return max((r.digits for r in registers if r.padded and r.digits >= _LEAST), default=0)
+
+
+def _zeros(printed: Mapping[int, Register]) -> set[int]:
+    """Zeros beside fixed ranges of 16 digits alone: 0x0 may be what is left of 0x0000000000000c06.
+
+    Another number as short as it is shows that the list does not fill up.
+    """
+    full = any(index in rules.FIXED_MSRS and register.padded for index, register in printed.items())
+    short = {index for index, register in printed.items() if register.digits < _USUAL[-1]}
+    return short if full and not any(printed[index].value for index in short) else set()
 
 
 def _odd(register: Register) -> bool:

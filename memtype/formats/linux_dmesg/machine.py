@@ -120,7 +120,7 @@ class Reading:
         return told
 
     def _tom2(self) -> dict[int, Register]:
-        if self.listing.tom2 is None:
+        if self.listing.tom2 is None or self.listing.tom2_cut:
             return {}
         forced = rules.SYSCFG_TOM2_EN | rules.SYSCFG_TOM2_FORCE_WB
         line = self.listing.tom2_line

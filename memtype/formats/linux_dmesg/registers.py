@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from memtype import rules
 from memtype.errors import ParseError
 from memtype.reading import values
-from memtype.reading.lines import bare
+from memtype.reading.fragments import is_fragment
 from memtype.reading.patterns import later
 from memtype.reading.registers import bytes_registers, paint
 from memtype.reading.values import decimal, type_register
@@ -25,7 +25,6 @@ _VARIABLE_START = later(r"\s*\d+\s+(?:base\s+[0-9a-f]|\[[0-9a-f]+-[0-9a-f]+\]\s+
 _VARIABLE = later(
     rf"\s*(\d+)\s+(?:base\s+([0-9a-f]+),?|\[([0-9a-f]+)-[0-9a-f]+\])\s+mask\s+([0-9a-f]+),?\s+{TYPE}\s*$", re.I
 )
-_FRAGMENT = later(r"\s*\d{1,3}\s*(?:b|ba|bas|base|d[a-z]*)?\s*$", re.I)  # of a row of that list
 _UNUSED = later(r"\s*(\d+)\s+disabled\s*$", re.I)
 _TOM2 = later(r"\s*TOM2:\s*([0-9a-f]+)(?:\s+aka\s+(\d{1,20})M|\s+\(WB\))?\s*$", re.I)
 _TOM2_DIGITS = 16  # Linux prints all of them
@@ -95,7 +94,7 @@ class Listing:
     def breaks_off(self, lines: Sequence[str]) -> None:
         """Look at the line below the last row of the list: it may be what is left of one more."""
         last = max((high.line for _, high in self.variable.values()), default=0)
-        if self.cut is None and 0 < last < len(lines) and _FRAGMENT.match(bare(lines[last])):
+        if self.cut is None and 0 < last < len(lines) and is_fragment(lines[last], lines[last - 1]):
             self.cut = last + 1
 
     def _head(self, line: str, number: int) -> bool:
@@ -187,6 +186,7 @@ class Listing:
         index = decimal(number, where, "variable range", rules.MAX_VARIABLE)
         if self.variable.setdefault(index, pair) != pair:
             raise ParseError(f"{where}: variable range {index} is listed twice, with different values")
+        self.tom2_cut |= self.tom2 is not None  # the kernel prints it below the list: that line is of another one
 
     @property
     def listed(self) -> bool:
