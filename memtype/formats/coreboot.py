@@ -41,14 +41,14 @@ _PLAN_ALONE = "coreboot's plan alone; its lines 'MTRR: 0 base … mask …', or 
 
 _HEX = r"0x([0-9a-f]+)"
 _WHO = r"(?:(?:apic_id|CPU)\s+(?P<cpu>0x[0-9a-f]+|\d+):?\s*)?"
-_START = later(r"MTRR: (?P<temporary>TEMPORARY )?Physical address space:")
+_START = later(r"MTRR: (?P<temporary>TEMPORARY )?Physical address space:", re.I)
 _RANGE = later(rf"^\s*{_HEX} - {_HEX} size {_HEX} type (\d+)\s*$", re.I)
 _FIXED = later(rf"{_WHO}MTRR: Fixed MSR {_HEX} {_HEX}\s*$", re.I)
 _PAIR = later(rf"{_WHO}MTRR: (\d+) base {_HEX} mask {_HEX} type (\d+)\s*$", re.I)
-_DEFAULT = later(r"MTRR: (WB|UC) selected as default type")
-_COUNTS = later(r"MTRR: default type WB/UC MTRR counts: (\d+)/(\d+)")
-_NO_WC = later(r"MTRR: Removing WRCOMB type\.")
-_CUT = later(r"MTRR: (?:Fixed MSR|\d+ base) ")
+_DEFAULT = later(r"MTRR: (WB|UC) selected as default type", re.I)
+_COUNTS = later(r"MTRR: default type WB/UC MTRR counts: (\d+)/(\d+)", re.I)
+_NO_WC = later(r"MTRR: Removing WRCOMB type\.", re.I)
+_CUT = later(r"MTRR: (?:Fixed MSR|\d+ base) ", re.I)
 _OLD = later(
     r"Setting variable MTRR (\d+), base:\s*(\d+)MB, range:\s*(\d+)MB, type (UC|WC|WT|WP|WB)(?:\s|$)", re.I
 )  # LinuxBIOS and coreboot before 2012
@@ -155,7 +155,7 @@ def _take(found: _Solution, line: str, number: int, source: str) -> None:
     elif match := _COUNTS.search(line):
         found.counts = [values.number(match[i], source, number, "count", 32, base=10) for i in (1, 2)]
     elif match := _DEFAULT.search(line):
-        found.default = match[1]
+        found.default = match[1].upper()
     elif _CUT.search(line):
         raise refusal(source, number, f"not an MTRR line of coreboot: {values.quoted(line.strip())}")
 

@@ -24,7 +24,7 @@ from memtype.told import Range, Register
 
 NAME = "fwts"
 
-_START = later(r"^\s*(?:mtrr\s*:?\s+)?Reg \d+: ")
+_START = later(r"^\s*(?:mtrr\s*:?\s+)?Reg \d+: ", re.I)
 _ROW = later(
     r"^\s*(?:mtrr\s*:?\s+)?Reg (?P<n>\d+): 0x(?P<first>[0-9a-f]+) - 0x(?P<end>[0-9a-f]+) "
     r"\(\s*(?P<size>\d+) (?P<unit>[KMG])B\)\s+(?P<type>\S.{0,40}?)\s*$",

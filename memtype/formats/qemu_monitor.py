@@ -30,7 +30,7 @@ from memtype.told import Register, Width
 
 NAME = "qemu-monitor"
 
-_CPU = later(r"^\s*CPU#(\d+)\s*$")
+_CPU = later(r"^\s*CPU#(\d+)\s*$", re.I)
 _CR0 = later(r"\bCR0=([0-9a-f]+)\b", re.I)
 _NAMED = later(r"\b((?:MTRR|IA32_|MSR_)\w*|PAT)=([0-9a-z]+)\b", re.I)
 _HMP = later(r"\bCR0=[0-9a-f]{8,16}\b.{0,99}\bCR[24]=", re.I)

@@ -22,10 +22,10 @@ from memtype.reading.tellings import tells
 
 NAME = "seabios"
 
-_SNIFF = later(r"^SeaBIOS \(version |^e820 map has \d+ items:", re.M)
+_SNIFF = later(r"^[ \t]*(?:SeaBIOS \(version |e820 map has \d+ items:)", re.M | re.I)
 TELLS = tells(NAME, "e820 map has ", pattern=r"\b(?P<head>e820 map) has \d+ items:")
-_HEAD = later(r"\be820 map has (\d+) items:")
-_ITEM = later(r"^\s*\d+: ([0-9a-f]{16}) - ([0-9a-f]{16}) = (\d+) (\S+)\s*$")
+_HEAD = later(r"\be820 map has (\d+) items:", re.I)
+_ITEM = later(r"^\s*\d+: ([0-9a-f]{16}) - ([0-9a-f]{16}) = (\d+) (\S+)\s*$", re.I)
 _KINDS = {"RAM": "usable", "RESERVED": "reserved", "ACPI": "ACPI data", "NVS": "ACPI NVS", "UNUSABLE": "unusable"}
 
 
@@ -47,7 +47,7 @@ def parse(text: str, source: str = "<text>") -> Machine:
             base, end = (values.number(item[i], source, number, what) for i, what in ((1, "base"), (2, "end")))
             if end <= base:
                 raise values.refusal(source, number, f"range 0x{base:x} - 0x{end:x} is empty")
-            found.append(RamRange(base, end - base, _KINDS.get(item[4], item[4].lower())))
+            found.append(RamRange(base, end - base, _KINDS.get(item[4].upper(), item[4].lower())))
     if len(found) < told:
         raise ParseError(f"{source}: {len(found)} of the {told} items of the RAM map: cut off")
     note = not_told("registers", "SeaBIOS prints none; read them in the guest, or from a migration stream")

@@ -32,20 +32,20 @@ from memtype.told import ALL, Register
 
 NAME = "xen"
 
-_ENTRY = later(r"^\s*Entry (\d{1,9}): type \d+ instance (\d{1,9})\b")
+_ENTRY = later(r"^\s*Entry (\d{1,9}): type \d+ instance (\d{1,9})\b", re.I)
 _PREFIX = "(XEN)"
-_CONSOLE = later(r"\(XEN\).{0,40}?(?:MTRR default type:|MTRR (?:fixed|variable) ranges |\smtrr: your CPUs had)")
-_DEFAULT = later(r"MTRR default type: (?P<type>\S+)")
-_SECTION = later(r"MTRR (?P<what>fixed|variable) ranges (?P<on>enabled|disabled)")
+_CONSOLE = later(r"\(XEN\).{0,40}?(?:MTRR default type:|MTRR (?:fixed|variable) ranges |\smtrr: your CPUs had)", re.I)
+_DEFAULT = later(r"MTRR default type: (?P<type>\S+)", re.I)
+_SECTION = later(r"MTRR (?P<what>fixed|variable) ranges (?P<on>enabled|disabled)", re.I)
 _FIXED = later(r"\s+(?P<first>[0-9a-f]{5})-(?P<last>[0-9a-f]{5}) (?P<type>\S+)\s*$", re.I)
 _PAIR = later(r"\s+(?P<n>\d+) base (?P<base>[0-9a-f]+) mask (?P<mask>[0-9a-f]+) (?P<type>\S+)\s*$", re.I)
-_OFF = later(r"\s+(?P<n>\d+) disabled\s*$")
+_OFF = later(r"\s+(?P<n>\d+) disabled\s*$", re.I)
 _TOM2 = later(r"TOM2: (?P<tom2>[0-9a-f]{16})(?: aka (?P<mib>\d{1,20})m| \(WB\))?\s*$", re.I)
 _INCONSISTENT = later(r"mtrr: your CPUs had inconsistent (?:(fixed|variable) MTRR|MTRR(deftype)) settings", re.I)
 
-_VENDOR = later(r"\(XEN\).{0,99}(?:\b(?P<amd>AuthenticAMD|SVM enabled|AMD-V)|\b(?:GenuineIntel|VMX enabled))")
+_VENDOR = later(r"\(XEN\).{0,99}(?:\b(?P<amd>AuthenticAMD|SVM enabled|AMD-V)|\b(?:GenuineIntel|VMX enabled))", re.I)
 
-_RECORD = later(r"^[ \t]*MTRR: PAT (?P<pat>0x\S+), cap (?P<cap>0x\S+), default (?P<default>0x\S+)\s*$", re.M)
+_RECORD = later(r"^[ \t]*MTRR: PAT (?P<pat>0x\S+), cap (?P<cap>0x\S+), default (?P<default>0x\S+)\s*$", re.M | re.I)
 _RECORD_LINE = later(
     r"^\s*(?:var (?P<var>\d+) (?P<base>0x\S+) (?P<mask>0x\S+)|fixed (?P<fixed>\d+) (?P<value>0x\S+))\s*$"
 )
@@ -56,7 +56,7 @@ def _tells(line: str) -> Found | None:
     """The head of a record, and which processor it is of."""
     if entry := _ENTRY.match(line):
         return Found("cpu" if int(entry[1]) else "head", "entry", entry[2])
-    return Found("head", "record") if line.startswith("MTRR: PAT 0x") else None
+    return Found("head", "record") if line.upper().startswith("MTRR: PAT 0X") else None
 
 
 TELLS = Tells(NAME, ("mtrr: pat 0x", "instance "), _tells, by_cpu=True)
@@ -102,8 +102,8 @@ class _Console:
             kind = type_register(match["type"], self.source, number)
             self.kind = kind if self.kind is None else self.kind.beside(kind)
         elif match := _SECTION.search(line):
-            on = match["on"] == "enabled"
-            self.enabled[match["what"]] = on if self.enabled.get(match["what"], on) is on else None
+            what, on = match["what"].lower(), match["on"].lower() == "enabled"
+            self.enabled[what] = on if self.enabled.get(what, on) is on else None
         elif match := _FIXED.match(line):
             kind = type_register(match["type"], self.source, number)
             reg.paint(self.fixed, int(match["first"], 16), int(match["last"], 16), kind, self.source)

@@ -15,7 +15,7 @@ from memtype import rules
 from memtype.machine import Machine, Note
 from memtype.reading.clues import holding, words
 from memtype.reading.frames import odd_lines
-from memtype.reading.lines import bare
+from memtype.reading.lines import bare, squeeze
 from memtype.reading.names import msr_index
 from memtype.reading.notes import MOST, settled
 from memtype.reading.patterns import later
@@ -33,7 +33,7 @@ _VALUE = r"(?:0x)?[0-9a-f][0-9a-f_`]*h?"
 _NAME = later(r"\b(?:MSR_|IA32_|AMD_|MSR )*MTRR[ _]?(?:phys?_?(?:base|mask)|fix|def|cap|variable)\w*", re.I)
 _BEHIND = later(rf"\s*(?:\((?:MSR\s*)?0x[0-9a-f]+\))?\s*(?:[:=]|\bis\b|->|\s)\s*(?:{_VALUE}(?![\w-])|$)", re.I)
 _NUMBERED = later(r"\s*\((?:MSR\s*)?0x[0-9a-f]+\)\s*:", re.I)
-_DEFAULT = later(r"\bMTRR default type\s*:", re.I)
+_DEFAULT = later(r"\bMTRR default type\s*:|\bMTRR: (?:WB|UC) selected\b|\bselected as default type", re.I)
 _RANGE = later(r"(?:^|[^\w.])reg ?(\d{1,4})\s*(?::|,?\s*base\b)", re.I)
 _MASKED = later(rf"(?:^|\s)(?:(\d{{1,3}})\W{{1,4}})?base[\s:=]*{_VALUE}\W.{{0,40}}?\bmask[\s:=]*{_VALUE}\b", re.I)
 _FIXED = later(r"(?:^|\s)([0-9a-f]{2}000)-([0-9a-f]{2}fff)\s+\S", re.I)
@@ -59,7 +59,7 @@ def naming(text: Text, but: Container[int] = ()) -> Iterator[Loss]:
     """The lines that name registers, numbered as in the undone text, whoever understood them; `but` those lines."""
     for number, line in holding(str(text), _WORDS):
         if number not in but and len(line) <= _LONGEST and _QUICK.search(line):
-            found = _named_on(bare(line))
+            found = _named_on(squeeze(line))
             if found is not None:
                 yield Loss(number, found, line.strip())
 

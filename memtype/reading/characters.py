@@ -51,6 +51,11 @@ def spoken(text: Text) -> Text:
     return text.changed([line.lower() for line in text.lines])
 
 
+def xen(text: Text) -> Text:
+    """Xen's prefix as Xen writes it: whose lines are a hypervisor's and whose are Linux' hangs on it."""
+    return text.changed([line.replace("(xen)", "(XEN)") for line in text.lines])
+
+
 def colours(text: Text) -> Text:
     """Without a terminal's control sequences."""
     return text.changed([_ANSI.sub("", line) for line in text.lines])

@@ -113,12 +113,14 @@ def _sides(text: Text) -> list[State]:
         old, new = "-", "+"
     else:
         return []
+    if old == "-" and any(line.startswith("@@ -0,0 ") for line in text.lines):  # the whole file is new
+        return [_side(text, new, old, "")]
     names = {line[0]: line[4:].split()[0] for line in text.lines if line[:4] in ("--- ", "+++ ") and line[4:].strip()}
     return [_side(text, old, new, names.get("-", "before")), _side(text, new, old, names.get("+", "after"))]
 
 
 def _side(text: Text, own: str, other: str, label: str) -> State:
-    head = ("--- ", "+++ ", "@@", "diff ", "index ")
+    head = ("--- ", "+++ ", "@@", "diff ", "index ", "new file mode ")
     places = [
         n for n, line in enumerate(text.lines)
         if not line.startswith((other, *head)) and line != "---" and not _DIFF_COMMAND.match(line)

@@ -268,3 +268,17 @@ def test_any_text_is_undone_once_for_all_and_keeps_its_place(text):
     assert list(undone.numbers) == sorted(undone.numbers)
     assert all(1 <= number <= text.count("\n") + 1 for number in undone.numbers)
     assert str(undo(once)) == once
+
+
+@pytest.mark.parametrize("name", sorted(set(SAMPLES) - {"edk2 structure"}))  # a C type's name is in capitals
+def test_letters_of_one_case_tell_the_same(name):
+    text = SAMPLES[name]
+    for other in (text.upper(), text.lower()):
+        assert registers(other) == registers(text)
+
+
+@pytest.mark.parametrize("name", sorted(set(SAMPLES) - {"proc-mtrr"}))
+def test_a_diff_that_adds_a_file_is_that_file(name):
+    lines = SAMPLES[name].split("\n")
+    head = f"diff --git a/d b/d\nnew file mode 100644\n--- /dev/null\n+++ b/d\n@@ -0,0 +1,{len(lines)} @@\n"
+    assert registers(head + "\n".join("+" + line for line in lines)) == registers(SAMPLES[name])
