@@ -182,8 +182,7 @@ def parse(text: str, source: str = "<text>") -> Machine:
     for number, line in squeezed(text):
         _take(reader, number, line)
     _unanswered(reader)
-    for line in reader.naked if reader.prefixed else ():
-        _forget(reader, line)
+    _forget_naked(reader)
     _spread_sets(reader)
     _take_writes(reader)
     end = text.rfind("\n") + 1
@@ -216,6 +215,12 @@ def _forget(reader: _Reader, line: int) -> None:
     for cpu, held in reader.registers.items():
         for index in [index for index, register in held.items() if register.line == line]:
             reader.forget(cpu, index)
+
+
+def _forget_naked(reader: _Reader) -> None:
+    """A "0" among values with "0x" is what a line that was cut leaves of one."""
+    for line in reader.naked if reader.prefixed else ():
+        _forget(reader, line)
 
 
 def _vendor(text: str) -> str | None:
@@ -410,8 +415,7 @@ def _take_writes(reader: _Reader) -> None:
     if not reader.registers:
         for cpu, index, value, line, digits in reader.written:
             reader.put(cpu, index, value, line, digits)
-        for line in reader.naked if reader.prefixed else ():
-            _forget(reader, line)
+        _forget_naked(reader)
     elif reader.written:
         lines = [line for *_, line, _ in reader.written]
         text = f"line {lines[0]}: wrmsr" + (f", and {len(lines) - 1} more" if lines[1:] else "")
