@@ -108,7 +108,8 @@ def parse(text: str, source: str = "<text>") -> Machine:
         start = _START.search(line)
         if start:
             solutions.append(_Solution(temporary=bool(start["temporary"])))
-        taken |= {number} if _CUT.search(line) or _OLD.search(line) or _SHOWN.match(line) else set()
+        if _CUT.search(line) or _OLD.search(line) or _SHOWN.match(line) or _DEFAULT.search(line):
+            taken.add(number)
         _take(solutions[-1], line, number, source)
     whole = [s.dried() for s in solutions if s.pairs or s.ranges or s.shown or s.fixed or s.wet]
     if not whole:
