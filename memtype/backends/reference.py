@@ -166,10 +166,9 @@ def _cuts(s: Registers) -> set[int]:
         return cuts
     if block_count(s) > rules.MAP_BLOCK_LIMIT:
         raise shattered()
-    for base, mask in s.variable:
-        if mask & rules.MASK_VALID:
-            for start, size in blocks(base, mask, s.maxphyaddr):
-                cuts |= {start, start + size}
+    for base, mask in _valid_pairs(s):
+        for start, size in blocks(base, mask, s.maxphyaddr):
+            cuts |= {start, start + size}
     cuts |= {rules.GIB4, tom2_limit(s)}
     if fixed_decides(s, 0):
         cuts |= {span.base for span in rules.FIXED_RANGES} | {rules.FIXED_END}
@@ -185,8 +184,12 @@ def _holes(mask: int, maxphyaddr: int) -> list[int]:
     return [bit for bit in range(lowest, maxphyaddr) if not field >> bit & 1]
 
 
+def _valid_pairs(s: Registers) -> list[tuple[int, int]]:
+    return [(base, mask) for base, mask in s.variable if mask & rules.MASK_VALID]
+
+
 def block_count(s: Registers) -> int:
-    return sum(1 << len(_holes(mask, s.maxphyaddr)) for _, mask in s.variable if mask & rules.MASK_VALID)
+    return sum(1 << len(_holes(mask, s.maxphyaddr)) for _, mask in _valid_pairs(s))
 
 
 def blocks(base: int, mask: int, maxphyaddr: int) -> Iterator[tuple[int, int]]:

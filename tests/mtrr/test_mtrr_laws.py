@@ -95,6 +95,22 @@ def test_tom2_is_in_units_of_8_mib_below_the_width(state: MtrrState, syscfg: int
     assert reference.tom2_limit(asked) == expected
 
 
+@pytest.mark.parametrize("holes", [0, 1, 3])
+def test_the_limits_of_a_map_are_exact(monkeypatch: pytest.MonkeyPatch, holes: int) -> None:
+    mask = 0x3FFF_FF00_0800 & ~((1 << holes) - 1 << 26)  # V, and the bits above 16 MiB but for the holes
+    two_more = ((1 << 40, 0x3FFF_FF00_0800), (1 << 41, 0x3FFF_FF00_0800))
+    state = MtrrState(0x806, variable=((1 << 45, mask), *two_more, (0, 0)), maxphyaddr=46)
+    blocks, segments = 2**holes + 2, len(reference.resolve(state))
+    assert segments == 2 * blocks + 1  # UC apart from each other in WB
+    for name, needed in (("MAP_BLOCK_LIMIT", blocks), ("MAP_SEGMENT_LIMIT", segments)):
+        with monkeypatch.context() as patch:
+            patch.setattr(rules, name, needed)
+            assert len(reference.resolve(state)) == segments
+            patch.setattr(rules, name, needed - 1)
+            with pytest.raises(ShatteredMapError, match="holey masks"):
+                reference.resolve(state)
+
+
 @LAW
 @given(state=states(most=5))
 def test_the_map_says_what_lookups_say(state: MtrrState) -> None:
