@@ -105,7 +105,7 @@ def run(mutants: list[Mutant], judge: Judge) -> None:
     """Judge the mutants: tables first, before the package is imported here."""
     tables = [mutant for mutant in mutants if mutant.at_import]
     functions = [mutant for mutant in mutants if not mutant.at_import]
-    start = anew(judge, lambda mutant: mutant.module == "memtype/rules.py")  # the C core has a copy of the tables
+    start = anew(judge, tables, lambda mutant: mutant.module == "memtype/rules.py")  # the C core has a copy of them
     judge.judge(tables, start)
     if functions:
         files = list(dict.fromkeys(test.partition("::")[0] for mutant in functions for test in judge.chosen(mutant)))

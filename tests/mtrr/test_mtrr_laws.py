@@ -112,6 +112,19 @@ def test_the_limits_of_a_map_are_exact(monkeypatch: pytest.MonkeyPatch, holes: i
 
 
 @LAW
+@given(st.integers(12, 40), st.sets(st.integers(13, 39), max_size=6), st.integers(0, 2**40 - 1))
+def test_blocks_are_the_fewest_that_hold_what_a_mask_matches(lowest: int, holes: set[int], base: int) -> None:
+    field = (2**40 - 1) >> lowest << lowest & ~sum(1 << bit for bit in holes - {lowest})
+    found = list(reference.blocks(base, field | 0x800, 40))
+    assert sum(size for _, size in found) == 2 ** (40 - field.bit_count())
+    assert all(first + size <= behind for (first, size), (behind, _) in itertools.pairwise(found))
+    assert all(edge & field == base & field for start, size in found for edge in (start, start + size - 1))
+    above = {bit for bit in holes if bit > lowest and field >> lowest}
+    assert len(found) == 2 ** len(above) == reference.block_count(MtrrState(0x800, variable=[(base, field | 0x800)],
+                                                                            maxphyaddr=40))  # fmt: skip
+
+
+@LAW
 @given(state=states(most=5))
 def test_the_map_says_what_lookups_say(state: MtrrState) -> None:
     try:

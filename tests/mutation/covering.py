@@ -39,7 +39,7 @@ TARGETS = (
     "memtype/kvm", "memtype/views", "memtype/told", "memtype/reading", "memtype/formats",
 )  # fmt: skip
 # No assertion is rewritten (red is enough); of the project's options only the doctests, where there are any.
-OPTIONS = ("-q", "-p", "no:cacheprovider", "--assert=plain", "-o", "addopts=")
+OPTIONS = ("-q", "-p", "no:cacheprovider", "-p", "no:unraisableexception", "--assert=plain", "-o", "addopts=")
 TOO_LONG = 20.0  # seconds of one test, above which a mutant does not wait for it
 
 

@@ -325,19 +325,23 @@ class _Only:
             self.killed("import")
 
 
-def anew(judge: Judge, hide_native: Callable[[Mutant], bool]) -> Callable[[Mutant, list[str], int], None]:
+def anew(
+    judge: Judge, mutants: list[Mutant], hide_native: Callable[[Mutant], bool]
+) -> Callable[[Mutant, list[str], int], None]:
     """What a fork does whose module is loaded from the mutated source: a file of tests after the other, those that
     killed a neighbour first."""
     for name in LOADED_BEFORE:
         importlib.import_module(name)
+    trees = {mutant.module: ast.parse((ROOT / mutant.module).read_text()) for mutant in mutants}
+    made = {module: changes(tree) for module, tree in trees.items()}
+    gc.collect()
+    gc.freeze()
 
     def start(mutant: Mutant, tests: list[str], pipe: int) -> None:
-        file = ROOT / mutant.module
-        tree = ast.parse(file.read_text())
         if mutant.number is not None:
-            changes(tree)[mutant.number].make()
+            made[mutant.module][mutant.number].make()
         name = mutant.module.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
-        sys.meta_path.insert(0, _Mutated(name, file, tree))
+        sys.meta_path.insert(0, _Mutated(name, ROOT / mutant.module, trees[mutant.module]))
         if hide_native(mutant):
             sys.modules["memtype._native"] = None  # type: ignore[assignment]
         for path, own in by_file(tests).items():
