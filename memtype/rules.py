@@ -10,6 +10,12 @@ from typing import Final, NamedTuple
 
 from memtype.types import MemoryType
 
+
+def _bits(high: int, low: int) -> int:
+    """Bits high:low, as the manuals write them: ``_bits(7, 4) == 0xF0``."""
+    return (2 << high) - (1 << low)
+
+
 # --- register numbers (SDM table 2-2; APM appendix A) ---------------------------------------------------------
 
 MTRRCAP: Final = 0x0FE
@@ -92,8 +98,8 @@ SYSCFG_TOM2_FORCE_WB: Final = 1 << 22  # default type of [4 GiB, TOP_MEM2) is WB
 SYSCFG_SMEE: Final = (
     1 << 23
 )  # MemEncryptionModEn: memory encryption is on: CPUID 8000001F EBX[11:6] address bits fewer (APM 7.10.5)
-TOM2_FIELD: Final = ((1 << 52) - 1) & ~((1 << 23) - 1)  # bits 51:23, in units of 8 MiB
-LINUX_TOM2_FIELD: Final = ((1 << 48) - 1) & ~((1 << 23) - 1)  # Linux keeps bits 47:23 (mtrr/generic.c)
+TOM2_FIELD: Final = _bits(51, 23)  # in units of 8 MiB
+LINUX_TOM2_FIELD: Final = _bits(47, 23)  # what Linux keeps (mtrr/generic.c)
 
 # --- registers that take ranges over, or say what does not show in a type (SDM 2, 31.4.2.1; APM 10.2.6, 7.9.2) ---
 #
@@ -106,7 +112,7 @@ PRMRR_MSRS: Final = (0x1F4, 0x1F5)  # base 51:12 and type 2:0; mask 51:12, V bit
 MKTME_PARTITION_MSR: Final = 0x087  # 31:0 KeyIDs of MKTME, 63:32 private KeyIDs of TDX
 TME_TDX_SHIFT: Final = 36  # bits 39:36 of IA32_TME_ACTIVATE: how many of the KeyID bits TDX keeps
 AMD_SMM_MSRS: Final = (0xC001_0112, 0xC001_0113)  # SMM_ADDR: TSEG base 51:17; SMM_MASK: mask 51:17 and the bits below
-AMD_TSEG_FIELD: Final = ((1 << 52) - 1) & ~((1 << 17) - 1)
+AMD_TSEG_FIELD: Final = _bits(51, 17)
 AMD_ASEG: Final = (0xA_0000, 0x2_0000)  # (base, size)
 AMD_SMM_A_VALID: Final = 1 << 0
 AMD_SMM_T_VALID: Final = 1 << 1
@@ -117,7 +123,7 @@ AMD_SMM_T_IO_WC: Final = 1 << 5
 AMD_SMM_A_TYPE_SHIFT: Final = 8  # bits 10:8: the type in SMM
 AMD_SMM_T_TYPE_SHIFT: Final = 12  # bits 14:12
 IORR_MSRS: Final = ((0xC001_0016, 0xC001_0017), (0xC001_0018, 0xC001_0019))  # RdMem bit 4, WrMem bit 3; V bit 11
-IORR_FIELD: Final = ((1 << 52) - 1) & ~0xFFF
+IORR_FIELD: Final = _bits(51, 12)
 MMIO_CONFIG_MSR: Final = 0xC001_0058  # bit 0 enable, 5:2 log2 of the number of buses, 51:20 base; 1 MiB a bus
 SYSTEM_MSRS: Final = frozenset({
     *SMRR_MSRS, *CORE2_SMRR_MSRS, *PRMRR_MSRS, MKTME_PARTITION_MSR, TME_ACTIVATE, *AMD_SMM_MSRS,

@@ -188,7 +188,7 @@ def main() -> int:
             rate = sum(count.values()) / (time.monotonic() - began)
             print(f"{sum(count.values())} of {len(mutants)}, {rate:.1f}/s: {dict(count)}", flush=True)
 
-    judge = Judge(covered.seconds, args.budget, jobs=args.jobs, say=say)
+    judge = Judge(covered.seconds, args.budget, jobs=args.jobs, say=say, telling=covered.telling)
     run(mutants, judge)
     print(f"\n{len(mutants)} mutants in {time.monotonic() - began:.0f} s")
     if args.unchanged:

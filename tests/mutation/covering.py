@@ -16,7 +16,7 @@ import re
 import subprocess
 import sys
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -62,6 +62,10 @@ class Covered:
         self.seconds |= other.seconds
         for line, tests in other.lines.items():
             self.lines[line] |= tests
+
+    def telling(self, module: str) -> dict[str, int]:
+        """How many lines of the module each test runs: the more, the more it is about the module."""
+        return Counter(test for (file, _), tests in self.lines.items() if file == module for test in tests)
 
     @property
     def modules(self) -> set[str]:

@@ -70,6 +70,7 @@ class Judge:
     ----------
     seconds : of the processor that each test takes without a mutant
     budget : seconds of the tests that one mutant meets at most
+    telling : how many lines of a module each test runs
     patience, grace : a test that takes this many times as long, and so many seconds, hangs
     """
 
@@ -79,17 +80,22 @@ class Judge:
     grace: float = 3.0
     jobs: int = 2
     say: Callable[[Mutant], None] = lambda mutant: None
+    telling: Callable[[str], dict[str, int]] = lambda module: {}
     killers: dict[tuple[str, str], list[str]] = field(default_factory=dict)
+    lines: dict[str, dict[str, int]] = field(default_factory=dict)
 
     def chosen(self, mutant: Mutant) -> list[str]:
-        """The tests in the order in which they run: recent killers of this function (at import, where each file of
-        tests costs its collection, of the module), then the quick before the slow."""
+        """The tests in the order in which they run: recent killers of this function, then the quick before the slow.
+
+        At import each file of tests costs its collection, and hundreds of tests may see a change: recent killers of the
+        module come first, then tests that run many of its lines for their time.
+        """
         first = self.killers.get((mutant.module, mutant.change.scope), [])
         if mutant.at_import:
             first = [*self.killers.get((mutant.module, ""), []), *first]
         able = set(mutant.tests)
         order = list(dict.fromkeys(test for test in reversed(first) if test in able))[:8]
-        order += sorted(able.difference(order), key=lambda test: self.seconds[test])
+        order += sorted(able.difference(order), key=lambda test: self._cost(mutant, test))
         spent, found, files = 0.0, [], set[str]()
         for test in order:
             file = test.partition("::")[0]
@@ -99,6 +105,13 @@ class Judge:
                 break
             found.append(test)
         return found
+
+    def _cost(self, mutant: Mutant, test: str) -> float:
+        if not mutant.at_import:
+            return self.seconds[test]
+        if mutant.module not in self.lines:
+            self.lines[mutant.module] = self.telling(mutant.module)
+        return (self.seconds[test] + 0.05) / (self.lines[mutant.module].get(test, 0) + 0.1)
 
     def judge(self, mutants: list[Mutant], start: Callable[[Mutant, list[str], int], None]) -> None:
         """A verdict for each; what hangs is looked at twice, the second time with ten times the patience."""
