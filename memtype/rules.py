@@ -216,7 +216,7 @@ def msr_name(index: int) -> str:
     """The manual's name of a register: ``msr_name(0x200) == 'IA32_MTRR_PHYSBASE0'``."""
     if index in FIXED_MSRS:
         return "IA32_MTRR_" + FIXED_NAMES[FIXED_MSRS.index(index)]
-    if PHYSBASE0 <= index < PHYSBASE0 + 2 * NUMBERED_PAIRS:
+    if index in range(PHYSBASE0, PHYSBASE0 + 2 * NUMBERED_PAIRS):
         pair, mask = divmod(index - PHYSBASE0, 2)
         return f"IA32_MTRR_PHYS{'MASK' if mask else 'BASE'}{pair}"
     return _NAMES.get(index, f"MSR 0x{index:x}")
@@ -237,9 +237,7 @@ def saved_msrs(pairs: int, vendor: str = "intel") -> tuple[int, ...]:
 VM_START: Final[dict[int, int]] = {
     DEF_TYPE_MSR: DEF_TYPE_E | DEF_TYPE_FE | MemoryType.WB,
     PAT_MSR: PAT_RESET,
-    **dict.fromkeys(FIXED_MSRS[:2], 0x0606_0606_0606_0606),
-    FIXED_MSRS[2]: 0,
-    **dict.fromkeys(FIXED_MSRS[3:], 0x0505_0505_0505_0505),
+    **dict(zip(FIXED_MSRS, (*[0x0606_0606_0606_0606] * 2, 0, *[0x0505_0505_0505_0505] * 8))),
 }
 
 

@@ -74,7 +74,9 @@ def meet(mutants: list[Mutant], covered: Covered) -> None:
     for mutant in mutants:
         tests = set(covered.lines.get((mutant.module, mutant.change.line), ()))
         if mutant.at_import:
-            tests |= readers.tests(readers.bound(mutant.module, mutant.change.line))
+            names = readers.bound(mutant.module, mutant.change.line)
+            mutant.naming = readers.naming(names)
+            tests |= readers.tests(names)
         mutant.tests = sorted(tests & quick)
 
 

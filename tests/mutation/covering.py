@@ -288,6 +288,11 @@ class Readers:
             self.names[file, line] = bound_names(self.trees[file], line)
         return self.names[file, line]
 
+    def naming(self, names: Iterable[str]) -> frozenset[str]:
+        """The tests of files that write one of `names`."""
+        files = [file for file, words in self.words.items() if not words.isdisjoint(names)]
+        return frozenset(test for file in files for test in self.by_file.get(file, ()))
+
     def tests(self, names: Iterable[str]) -> set[str]:
         """The tests of all lines that read one of `names`, and of files of tests that write one."""
         key = frozenset(names)
@@ -296,9 +301,7 @@ class Readers:
         found, todo, seen = set[str](), list(names), set(names)
         while todo:
             name = todo.pop()
-            for file, words in self.words.items():
-                if name in words:
-                    found.update(self.by_file.get(file, ()))
+            found |= self.naming([name])
             for place in self.uses[name]:
                 found |= self.covered.lines.get(place, set())
                 if place in self.covered.imported:

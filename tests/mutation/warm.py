@@ -44,6 +44,7 @@ class Mutant:
     change: Change
     tests: list[str]
     at_import: bool
+    naming: frozenset[str] = frozenset()  # tests of files that write a name which it binds
     verdict: str = ""
     killer: str = ""
 
@@ -88,7 +89,7 @@ class Judge:
         """The tests in the order in which they run: recent killers of this function, then the quick before the slow.
 
         At import each file of tests costs its collection, and hundreds of tests may see a change: recent killers of the
-        module come first, then tests that run many of its lines for their time.
+        module come first, then tests that name what is changed or run many lines of the module, for their time.
         """
         first = self.killers.get((mutant.module, mutant.change.scope), [])
         if mutant.at_import:
@@ -111,7 +112,8 @@ class Judge:
             return self.seconds[test]
         if mutant.module not in self.lines:
             self.lines[mutant.module] = self.telling(mutant.module)
-        return (self.seconds[test] + 0.05) / (self.lines[mutant.module].get(test, 0) + 0.1)
+        told = self.lines[mutant.module].get(test, 0) + (50 if test in mutant.naming else 0.1)
+        return (self.seconds[test] + 0.05) / told
 
     def judge(self, mutants: list[Mutant], start: Callable[[Mutant, list[str], int], None]) -> None:
         """A verdict for each; what hangs is looked at twice, the second time with ten times the patience."""
