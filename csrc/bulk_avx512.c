@@ -419,12 +419,22 @@ static uint64_t part(block_loop run, const struct work *w, size_t n)
 	return seen;
 }
 
-// Whole blocks, and a last one that ends with the arrays: it answers some elements again. With stores past the
-// caches a first one reaches up to where the output is aligned.
+// Elements up to where `array` of elements of `size` bytes begins a cache line.
+static size_t to_line(const void *array, size_t size)
+{
+	return (size_t)(-(uintptr_t)array % 64) / size;
+}
+
+// Whole blocks from where a line begins: of the output with stores past the caches, which need it, else of the input,
+// whose every load would touch two (numpy's large arrays begin 16 bytes into one: 10^6 addresses 0.121 -> 0.115 ns, Zen 4).
+// A first block and a last one, which begin and end with the arrays, answer some elements again.
+#define LINES_FROM 1024u // elements that pay for a first block
+
 static uint64_t run_any(block_loop run, const struct work *w, size_t n)
 {
 	int stream = past_caches(n, w->ptes ? 2 : 1);
-	size_t head = stream ? (size_t)(-(uintptr_t)w->types % KERNEL_BLOCK) : 0, blocks = (n - head) / KERNEL_BLOCK;
+	size_t head = stream ? to_line(w->types, sizeof(*w->types)) : n < LINES_FROM ? 0 : to_line(w->in, sizeof(*w->in));
+	size_t blocks = (n - head) / KERNEL_BLOCK;
 	uint64_t seen = 0;
 
 	if (n < KERNEL_BLOCK)
@@ -518,13 +528,17 @@ FILL(fill_wide, 6, 0, 1, 0)
 FILL(fill_four_many, 4, 4, 1, 1)
 FILL(fill_wide_many, 6, 0, 1, 1)
 
+// From where a line of `words` begins, as in run_any (10^6: 1.06 -> 0.97x np.bitwise_or, Zen 4).
 static size_t avx512_fill(const memtype_tables *t, uint64_t last, const uint64_t *gfns, size_t n, uint64_t keep,
 			  uint64_t *words)
 {
 	static const fill_loop loops[2][2] = {{fill_four, fill_wide}, {fill_four_many, fill_wide_many}};
 	fill_loop run = loops[t->groups > 1][(t->shape & SHAPE_WIDE) != 0];
-	size_t done = KERNEL_BLOCK * run(t, last, gfns, n / KERNEL_BLOCK, keep, words), end = n - KERNEL_BLOCK;
+	size_t head = to_line(words, sizeof(*words)), end = n - KERNEL_BLOCK, done;
 
+	if (head && !run(t, last, gfns, 1, keep, words))
+		return 0;
+	done = head + KERNEL_BLOCK * run(t, last, gfns + head, (n - head) / KERNEL_BLOCK, keep, words + head);
 	if (n - done >= KERNEL_BLOCK || done == n)
 		return done;
 	return run(t, last, gfns + end, 1, keep, words + end) ? n : done; // some words get their bits again
@@ -717,7 +731,7 @@ static uint64_t avx512_granules(const memtype_tables *t, const uint64_t *address
 {
 	const memtype_granules *g = t->granules;
 	int stream = past_caches(n, 1);
-	size_t head = stream ? (size_t)(-(uintptr_t)types % KERNEL_BLOCK) : 0, whole = (n - head) / KERNEL_BLOCK * KERNEL_BLOCK;
+	size_t head = stream ? to_line(types, sizeof(*types)) : 0, whole = (n - head) / KERNEL_BLOCK * KERNEL_BLOCK;
 	size_t done = head + whole;
 	struct rows rows;
 	uint64_t seen;
