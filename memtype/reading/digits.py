@@ -54,6 +54,8 @@ def lacking(held: Mapping[int, Register], filled: int = 0) -> set[int]:
     as_is = {
         index for index in short if not _cut(index, printed[index], length)
     }  # people write a few numbers as they are
+    if len(as_is) >= sum(register.padded for register in printed.values()):
+        return set()  # one number that is filled up, from elsewhere
     return {index for index in short - as_is if printed[index].value or not as_is}
 
 
