@@ -89,6 +89,8 @@ def _cpus(args: argparse.Namespace, machine: Machine | None) -> tuple[Cpu, ...]:
     if args.vcpus is not None:
         if not 1 <= args.vcpus <= 4096:
             raise InputError(f"--vcpus {args.vcpus}: not within 1 to 4096")
+        if any((cpu.registers, cpu.pat) != (cpus[0].registers, cpus[0].pat) for cpu in cpus):
+            raise InputError(f"--vcpus {args.vcpus}: the {len(cpus)} processors of the dump differ, and each is a vCPU")
         cpus = (cpus[0],) * args.vcpus
     return cpus
 

@@ -101,10 +101,15 @@ def _replayed(vm: Vm, words: list[str], states: States, source: str) -> tuple[Vm
 
 def _new_registers(source: str, args: argparse.Namespace, vcpus: int) -> list[Registers]:
     """What the new dump tells: one for all vCPUs, or one for each where its processors differ."""
-    found = [cpu.registers for cpu in input.read_machine(source, args).cpus if cpu.registers is not None]
-    if not found:
-        raise InputError(f"{source} does not tell the MTRRs")
-    return found if len(found) == vcpus and len(set(found)) > 1 else found[:1]
+    cpus = input.read_machine(source, args).cpus
+    found = [cpu.registers for cpu in cpus if cpu.registers is not None]
+    if len(found) < len(cpus):
+        raise InputError(f"{source} does not tell the MTRRs" + (" of every processor" if found else ""))
+    if len(set(found)) == 1:
+        return found[:1]
+    if len(found) != vcpus:
+        raise InputError(f"{source}: {len(found)} processors that differ for {vcpus} vCPUs: which is whose is not told")
+    return found
 
 
 # --- the answer -----------------------------------------------------------------------------------------------------

@@ -351,3 +351,18 @@ def test_the_whole_history_for_review(run):
     ] in rows
     listed = json.loads(run("kvm", "matrix", "--long", "--json")[1])["knobs"]
     assert len(listed) == len(rows) - 1 and all(row.keys() >= {"knob", "value", "since", "commit"} for row in listed)
+
+
+def test_processors_that_differ_are_no_vcpus_of_another_number(run, tmp_path):
+    """None of them is dropped in silence: each is a vCPU, or the count must fit."""
+    one, two = tmp_path / "one", tmp_path / "two"
+    rows = "cpu {}: 0x2ff 0x{:x}\ncpu {}: 0x200 0x80000000\ncpu {}: 0x201 0xff80000800\n"
+    one.write_text(rows.format(0, 0xC06, 0, 0))
+    two.write_text(rows.format(0, 0xC06, 0, 0) + rows.format(1, 0xC00, 1, 1))
+    setting = ["--kernel", "6.4", "--noncoherent-dma"]
+    status, _, err = run("kvm", *setting, "--vcpus", "2", "--at", "4G", str(two))
+    assert status == 2 and "processors of the dump differ" in err
+    status, _, err = run("zap", *setting, str(one), str(two))
+    assert status == 2 and "2 processors that differ for 1 vCPUs" in err
+    assert run("zap", *setting, str(two), str(two))[0] in (0, 1)
+    assert run("zap", *setting, str(two), str(one))[0] in (0, 1)
