@@ -76,7 +76,7 @@ class Diff(Drawn):
     pat : entries of IA32_PAT that differ; compared where both tell it
     registers : MTRRs that differ, in effect or not; None where one side has only a map
     notes : what could not be compared
-    untold : segments where one side is not told; no change is claimed there
+    untold : segments where one side is not told, or none is; no change is claimed there
     order_only : the registers hold the same ranges, in another order, and nothing else differs
     """
 
@@ -145,6 +145,7 @@ def diff(a: Answers | Machine, b: Answers | Machine) -> Diff:
             changes = PeriodicChanges(maps[0], maps[1])
         else:
             changes, untold = _parted(map_changes(*maps))
+            untold = tuple(sorted((*untold, *_both_untold(*maps)), key=lambda change: change.base))
     if untold and untold[0].base < rules.FIXED_END:
         notes.append("the first MiB is not compared: one side does not tell its fixed ranges")
     permuted = bool(registers) and left is not None and right is not None and _permuted(left, right, registers or ())
@@ -171,6 +172,15 @@ def _parted(found: Iterator[Change]) -> tuple[tuple[Change, ...], tuple[Change, 
     for change in found:
         parts[MemoryType.NOT_TOLD in (change.old, change.new)].append(change)
     return tuple(parts[0]), tuple(parts[1])
+
+
+def _both_untold(a: MemoryMap, b: MemoryMap) -> Iterator[Change]:
+    """Where neither side is told: what two machines hold there may differ."""
+    limit = 1 << min(a.maxphyaddr, b.maxphyaddr)
+    for one in (segment for segment in a if segment.type is MemoryType.NOT_TOLD and segment.base < limit):
+        for other in b.within(one.base, min(one.last + 1, limit) - one.base):
+            if other.type is MemoryType.NOT_TOLD:
+                yield Change(other.base, other.size, other.type, other.type)
 
 
 def diff_cpus(machine: Machine) -> list[tuple[Cpu, Cpu, Diff]]:

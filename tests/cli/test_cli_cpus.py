@@ -76,3 +76,40 @@ def test_a_verb_that_asks_one_processor_answers_what_all_share(
     assert main([*words, str(dump)]) == status
     assert ("--cpu chooses one" in capsys.readouterr().err) is bool(status)
     assert main([words[0], *words[1:], "--cpu", "1", str(dump)]) in (0, 1)
+
+
+def _processors(rng: random.Random) -> str:
+    """A list of MSRs over two to four processors, some alike, some told in part, in any order."""
+    common = {0xFE: 0x501, 0x2FF: 0xC06, 0x250: 0x0606060606060606, 0x277: 0x0007040600070406, 0x200: 6,
+              0x201: 0xFF80000800}  # fmt: skip
+    rows = []
+    for cpu in range(rng.randrange(2, 5)):
+        mine = dict(common)
+        if rng.random() < 0.5:
+            index = rng.choice(list(mine))
+            mine[index] ^= rng.choice((1, 1 << 31, 0x400)) if index in (0x201, 0x2FF) else 1
+        rows += [f"cpu{cpu}: MSR 0x{i:x} = 0x{v:016x}" for i, v in mine.items() if rng.random() < 0.9]
+    if rng.random() < 0.3:
+        rng.shuffle(rows)
+    return "\n".join(rows) + "\n"
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_diff_and_check_of_processors_never_contradict(
+    seed: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One finds a difference where the other does, and neither says "identical" of what is not told."""
+    dump = tmp_path / "cpus.txt"
+    text = _processors(random.Random(seed))
+    dump.write_text(text)
+    differs = main(["diff", "--cpus", str(dump)])
+    told = " ".join(capsys.readouterr().out.split())
+    main(["check", "--cpus", str(dump)])
+    found = " ".join(capsys.readouterr().out.split())
+    assert differs in (0, 1)
+    assert ("error: CPU" in found) == (differs == 1), (text, told, found)
+    machine = mt.parse(text)
+    maps = [cpu.registers.map() for cpu in machine.cpus if cpu.registers is not None]
+    if all(any(segment.type is mt.MemoryType.NOT_TOLD for segment in each) for each in maps):
+        differing = [line for line in told.split("CPU 0 -> ")[1:] if "registers differ" in line]
+        assert all("map identical" not in line or "identical where both tell it" in line for line in differing)
