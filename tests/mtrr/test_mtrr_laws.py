@@ -95,6 +95,14 @@ def test_tom2_is_in_units_of_8_mib_below_the_width(state: MtrrState, syscfg: int
     assert reference.tom2_limit(asked) == expected
 
 
+@LAW
+@given(address=st.integers(0, 0xFFFFF), kind=st.sampled_from([0, 1, 4, 5, 6]), routing=st.sampled_from([8, 16, 24]))
+def test_amd_routes_by_two_bits_of_a_fixed_byte_that_intel_reserves(address: int, kind: int, routing: int) -> None:
+    fixed = (0x0101_0101_0101_0101 * (kind | routing),) * 11
+    assert MtrrState(0xC06, fixed, vendor="amd").at(address) == kind
+    assert MtrrState(0xC06, fixed, vendor="intel").at(address) == MemoryType.UNDEFINED
+
+
 @pytest.mark.parametrize("holes", [0, 1, 3])
 def test_the_limits_of_a_map_are_exact(monkeypatch: pytest.MonkeyPatch, holes: int) -> None:
     mask = 0x3FFF_FF00_0800 & ~((1 << holes) - 1 << 26)  # V, and the bits above 16 MiB but for the holes
