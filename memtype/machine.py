@@ -241,10 +241,7 @@ class Machine(Drawn):
             told = self.registers_of(cpu)
             return () if told is None else (told,)
         if not self._kinds:
-            found: list[Registers] = []
-            for one in self.cpus:
-                if one.registers is not None and one.registers not in found:
-                    found.append(one.registers)
+            found = list(dict.fromkeys(one.registers for one in self.cpus if one.registers is not None))
             if len(found) > 1:  # of one width: what the masks of one need, the others have
                 reach = max(each.maxphyaddr for each in found)
                 found = [replace(each, reach=reach) if each.maxphyaddr != reach else each for each in found]

@@ -71,11 +71,10 @@ _UNIQ = later(r"\|\s*uniq\s+(?:-\w+\s+)*(?:-\w*c\w*|--count)\b")  # how many pro
 _SORTED = later(r"\|\s*sort\b")
 _COUNTED = later(r"^\s*(?P<count>\d{1,9})\s+(?P<value>(?:0x)?[0-9a-f]+)\s*$", re.I)
 _JSON = later(r"\s*(?:\{|\[\s*[\[{\"\]])")
-_OTHERS = "|".join(f"{index:x}" for index in reg.KNOWN_MSRS if index >> 8 != 2)
-_WORDS = words(
-    "0x", "mtrr", "pat", "syscfg", "topmem2", "top_mem2", "tme_activate", "rdmsr", "wrmsr",
-    pattern=rf"(?:2[0-9a-f]{{2}}|{_OTHERS})\s*[:=]",
-)  # fmt: skip
+_OTHERS = tuple(f"{index:x}" for index in reg.KNOWN_MSRS if index >> 8 != 2)
+_TOLD = ("0x", "mtrr", "pat", "syscfg", "topmem2", "top_mem2", "tme_activate", "rdmsr", "wrmsr")
+_BARE = "|".join(["2[0-9a-f]{2}", *(digits for digits in _OTHERS if len(digits) < 3)])
+_WORDS = words(*_TOLD, *(digits for digits in _OTHERS if len(digits) > 2), pattern=rf"(?:{_BARE})\s*[:=]")
 _FOREIGN = later(r"^[ \t]*MSR 0x[0-9A-F]{8} = 0x[0-9A-F]{8}:0x[0-9A-F]{8} \(", re.M)  # inteltool
 
 
@@ -103,7 +102,7 @@ def _tells(line: str) -> Found | None:
     return Found("row", found.index, found.cpu)
 
 
-TELLS = Tells("msr", _WORDS.plain, _tells, by_cpu=True)
+TELLS = Tells("msr", _TOLD, _tells, by_cpu=True)
 
 
 @dataclass(slots=True)

@@ -18,6 +18,7 @@ from memtype.reading.frames import odd_lines
 from memtype.reading.lines import bare, squeeze
 from memtype.reading.names import msr_index
 from memtype.reading.notes import MOST, settled
+from memtype.reading.once import Once, once
 from memtype.reading.patterns import later
 from memtype.reading.rows import plain_row
 from memtype.reading.text import Text
@@ -28,13 +29,13 @@ _OURS = frozenset({rules.DEF_TYPE_MSR, rules.MTRRCAP, *rules.FIXED_MSRS}) | {
     index for n in range(rules.NUMBERED_PAIRS) for index in pair_numbers(n)
 }
 _WORDS = words("mtrr", "reg", "mask", "msr", "0x2", "0xfe", "000-", "800")
-_QUICK = later(r"mtrr|reg ?\d|mask|msr|0x2[0-9a-f]{2}\b|\b0xfe\b|[0-9a-f]{5}-[0-9a-f]{5} |[0-9a-f]800\b", re.I)
+_QUICK = later(r"mtrr|reg ?\d|mask|msr|0x2[0-9a-f]{2}\b|0xfe\b|000-[0-9a-f]{5} |800\b")  # in lower case
 _VALUE = r"(?:0x)?[0-9a-f][0-9a-f_`]*h?"
 _NAME = later(r"\b(?:MSR_|IA32_|AMD_|MSR )*MTRR[ _]?(?:phys?_?(?:base|mask)|fix|def|cap|variable)\w*", re.I)
 _BEHIND = later(rf"\s*(?:\((?:MSR\s*)?0x[0-9a-f]+\))?\s*(?:[:=]|\bis\b|->|\s)\s*(?:{_VALUE}(?![\w-])|$)", re.I)
 _NUMBERED = later(r"\s*\((?:MSR\s*)?0x[0-9a-f]+\)\s*:", re.I)
 _DEFAULT = later(r"\bMTRR default type\s*:|\bMTRR: (?:WB|UC) selected\b|\bselected as default type", re.I)
-_RANGE = later(r"(?:^|[^\w.])reg ?(\d{1,4})\s*(?::|,?\s*base\b)", re.I)
+_RANGE = later(r"reg(?<![\w.]reg) ?(\d{1,4})\s*(?::|,?\s*base\b)")  # in lower case
 _MASKED = later(rf"(?:^|\s)(?:(\d{{1,3}})\W{{1,4}})?base[\s:=]*{_VALUE}\W.{{0,40}}?\bmask[\s:=]*{_VALUE}\b", re.I)
 _FIXED = later(r"(?:^|\s)([0-9a-f]{2}000)-([0-9a-f]{2}fff)\s+\S", re.I)
 _ROW = later(
@@ -57,9 +58,10 @@ class Loss:
 
 def naming(text: Text, but: Container[int] = ()) -> Iterator[Loss]:
     """The lines that name registers, numbered as in the undone text, whoever understood them; `but` those lines."""
+    named_on = Once(lambda line: _named_on(once(squeeze)[line]))
     for number, line in holding(str(text), _WORDS):
-        if number not in but and len(line) <= _LONGEST and _QUICK.search(line):
-            found = _named_on(squeeze(line))
+        if number not in but and len(line) <= _LONGEST and _QUICK.search(line.lower()):
+            found = named_on[line]
             if found is not None:
                 yield Loss(number, found, line.strip())
 
@@ -72,10 +74,10 @@ def _named_on(line: str) -> frozenset[int] | None:
             return found
         if _DEFAULT.search(line):
             return frozenset({rules.DEF_TYPE_MSR})
-    found_range = ("reg" in lower and _RANGE.search(line)) or ("mask" in lower and _MASKED.search(line))
+    found_range = ("reg" in lower and _RANGE.search(lower)) or ("mask" in lower and _MASKED.search(line))
     if found_range:
         return _pair(found_range[1])
-    if fixed := _FIXED.search(line):
+    if "000-" in line and (fixed := _FIXED.search(line)):
         return _fixed(int(fixed[1], 16), int(fixed[2], 16))
     index = register_row(line)
     return _unnumbered(line) if index is None else frozenset({index})
@@ -114,7 +116,7 @@ def _fixed(first: int, last: int) -> frozenset[int] | None:
 
 def _unnumbered(line: str) -> frozenset[int] | None:
     """No register, yet a range: a base with a type and a mask with V, as programs print pairs without numbers."""
-    found = _PAIR.match(line)
+    found = _PAIR.match(line) if "800" in line else None  # V, and no other bit of the lowest twelve
     if not found:
         return None
     base, mask = int(found[1], 16), int(found[2], 16)

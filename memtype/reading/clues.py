@@ -10,27 +10,65 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
+from memtype.reading.once import once
 from memtype.reading.patterns import later
 
-_BLOCK = 1 << 16  # characters: who asks for one line need not wait for the last
-_RARE = 8  # a word on fewer lines than one of so many is looked for alone: 0.4 us a hit, not 0.05 a line
+_RARE = 32  # a word on fewer lines than one of so many is looked for alone: 0.5 us a hit, not 0.05 a line
+_DIGITS = str.maketrans("123456789", "0" * 9)
+
+
+class _Index:
+    """Which words are in a text, in any case, and on which lines; each is looked for once, whoever asks."""
+
+    __slots__ = ("_held", "_places", "_rows", "_shapes", "lines", "lower")
+
+    def __init__(self, text: str) -> None:
+        self.lower = lowered(text)
+        # lines of a log differ in their numbers: what no shape of a line holds, no line does
+        self._shapes = "\n".join(set(self.lower.translate(_DIGITS).split("\n")))
+        self.lines = text.split("\n")
+        self._rows: list[str] = []
+        self._held: dict[str, int] = {}
+        self._places: dict[str, list[int]] = {}
+
+    def count(self, word: str) -> int:
+        """How often the word, given in lower case, is in the text."""
+        if word not in self._held:
+            may = word.translate(_DIGITS) in self._shapes
+            self._held[word] = self.lower.count(word) if may else 0
+        return self._held[word]
+
+    def places(self, word: str) -> list[int]:
+        """The lines, counted from 0, that hold the word."""
+        if word not in self._places:
+            self._places[word] = self._found(word) if self.count(word) else []
+        return self._places[word]
+
+    def _found(self, word: str) -> list[int]:
+        if self.count(word) * _RARE < len(self.lines):
+            return list(_hit(self.lower, partial(self.lower.find, word)))
+        self._rows = self._rows or self.lower.split("\n")
+        return [place for place, line in enumerate(self._rows) if word in line]
+
+    def matched(self, pattern: re.Pattern[str]) -> list[int]:
+        """The lines, counted from 0, in which the pattern finds something."""
+        if pattern.pattern not in self._places:
+            self._places[pattern.pattern] = list(_hit(self.lower, partial(_search, pattern, self.lower)))
+        return self._places[pattern.pattern]
 
 
 class Clues:
-    """Which words are in a text, in any case; each is looked for once."""
+    """Which words are in a text, in any case."""
 
-    __slots__ = ("_held", "_lower", "document")
+    __slots__ = ("_index", "document")
 
     def __init__(self, text: str) -> None:
-        self._lower = text.lower()
-        self._held: dict[str, bool] = {}
+        self._index = once(_Index)[text]
         self.document = text.lstrip()[:1] in ("{", "[")
 
     def holds(self, word: str) -> bool:
         """Whether the word, given in lower case, is in the text."""
-        if word not in self._held:
-            self._held[word] = word in self._lower
-        return self._held[word]
+        return not word or self._index.count(word) > 0
 
 
 def lowered(text: str) -> str:
@@ -62,32 +100,13 @@ def holding(text: str, wanted: Words) -> Iterator[tuple[int, str]]:
     >>> list(holding("one\\nMTRR two\\n\\nmtrr", words("mtrr")))
     [(2, 'MTRR two'), (4, 'mtrr')]
     """
-    number, begin = 1, 0
-    while begin < len(text):
-        end = text.find("\n", begin + _BLOCK) + 1 or len(text)
-        block = text[begin:end]
-        found = _places(lowered(block), wanted)
-        lines = block.split("\n") if found else []
-        for place in sorted(found):
-            yield number + place, lines[place]
-        number += block.count("\n")
-        begin = end
-
-
-def _places(lower: str, wanted: Words) -> set[int]:
-    """Which lines of a block, counted from 0, hold one of the words."""
-    found: set[int] = set()
-    lines: list[str] = []
-    for word in wanted.plain:
-        if many := lower.count(word):
-            lines = lines or lower.split("\n")
-            if many * _RARE < len(lines):
-                found.update(_hit(lower, partial(lower.find, word)))
-            else:
-                found.update([place for place, line in enumerate(lines) if word in line])
+    index = once(_Index)[text]
+    found = set[int]().union(*map(index.places, wanted.plain))
     if wanted.pattern is not None:
-        found.update(_hit(lower, partial(_search, wanted.pattern, lower)))
-    return found
+        found.update(index.matched(wanted.pattern))
+    lines = index.lines
+    for place in sorted(found):
+        yield place + 1, lines[place]
 
 
 def _search(pattern: re.Pattern[str], text: str, begin: int) -> int:

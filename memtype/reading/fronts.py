@@ -32,6 +32,7 @@ _NAME = later(  # a name of a file or host, or whatever stands before a number o
     re.I,
 )
 _SIGN = later(r"(//|[#+\-%;*:]) ?")
+_STAMPED = later(r" *\[ *\d+\.\d")  # a kernel's: none of the fronts
 _SAMPLE = 64  # lines of a run that are looked at: a run is of one kind
 SHOWN = r"[ \[(]*\d{1,7}[\]):| ]|[\w./@+-]{1,80} *[:|]|[#+\-%;*:/<\[]"
 
@@ -49,17 +50,24 @@ class _Front:
 def undone(text: Text) -> Text:
     """The lines without their fronts."""
     lines = list(text.lines)
+    may = _may_have(lines)
     for front in _FRONTS:
-        find = {line: None if is_hex_row(line) else front.find(line) for line in set(lines)}
+        find = {line: front.find(line) for line in may}
         if not any(found and opens_behind(line[found.end() :]) for line, found in find.items()):
             continue
         for places in _runs(lines, find, front):
             wholes = [lines[n] for n in places[:_SAMPLE]]
-            rests = [_behind(find[line], line) for line in wholes]
+            rests = [_behind(find.get(line), line) for line in wholes]
             if any(map(opens_behind, rests)) and front.fits(wholes, rests):
                 for n in places:
-                    lines[n] = _behind(find[lines[n]], lines[n])
+                    lines[n] = _behind(find.get(lines[n]), lines[n])
+                may = _may_have(lines)
     return text.changed(_unstamped(lines))
+
+
+def _may_have(lines: Sequence[str]) -> list[str]:
+    """The lines that may have a front, each once: one with a kernel's stamp has none, and rows of bytes are left."""
+    return [line for line in set(lines) if not _STAMPED.match(line) and not is_hex_row(line)]
 
 
 def _behind(found: re.Match[str] | None, line: str) -> str:
@@ -72,7 +80,7 @@ def _runs(lines: Sequence[str], find: Mapping[str, re.Match[str] | None], front:
     places: list[int] = []
     before = ""
     for n in filled:
-        found = find[lines[n]]
+        found = find.get(lines[n])
         if places and (found is None or not front.goes_on(before, found[1])):
             if len(places) > 1 and not front.everywhere:
                 yield places

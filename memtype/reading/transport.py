@@ -111,7 +111,7 @@ _STEPS = (
     _Step(_any_of("`", "~~~"), marks.ticks),
     _Step(_any_of("**", "__"), marks.bold),
     _Step(_marked_up, web.unmarked),
-    _Step(_any_of("[", "{"), web.uncoded),
+    _Step(web.coded, web.uncoded),
     _Step(_begins(r" *(?:\||:?-{2,}:? *\|)", "|"), marks.tables),
     _Step(_begins(fronts.SHOWN), fronts.undone),
     _Step(_begins(marks.MARK.pattern), marks.marks),

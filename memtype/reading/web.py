@@ -45,11 +45,14 @@ def unmarked(text: Text) -> Text:
 
 
 _CODES = "code|quote|pre|noparse|noformat|spoiler|list|hide|mono"
-_CODE = later(
-    rf"\[/?(?:(?P<block>{_CODES})|b|i|u|s|tt|size|colou?r|font)(?:=[^\]\n]{{0,80}})?\]"
-    r"|\{(?P<wiki>noformat|code|quote)(?::[^}\n]{0,80})?\}",
-    re.I,
-)
+_BOARD = rf"\[/?(?:(?P<block>{_CODES})|b|i|u|s|tt|size|colou?r|font)(?:=[^\]\n]{{0,80}})?\]"
+_WIKI = r"\{(?P<wiki>noformat|code|quote)(?::[^}\n]{0,80})?\}"
+_CODE, _BOARDS, _WIKIS = (later(pattern, re.I) for pattern in (f"{_BOARD}|{_WIKI}", _BOARD, _WIKI))
+
+
+def coded(text: str) -> bool:
+    """Whether a board's or a tracker's code is there; one sign in front is found quickly."""
+    return ("[" in text and _BOARDS.search(text) is not None) or ("{" in text and _WIKIS.search(text) is not None)
 
 
 def uncoded(text: Text) -> Text:
