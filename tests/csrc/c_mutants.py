@@ -238,6 +238,9 @@ class Bench:
             return self.made[build]
 
     def judge(self, mutant: Mutation, tree: Tree) -> Verdict:
+        reason = None if self.last else self.equivalents.why(mutant.key)
+        if reason:
+            return Verdict(mutant.key, "equivalent", reason)
         tree.put(mutant.file, mutant.applied((CSRC / mutant.file).read_text()))
         try:
             return self._judge(mutant, tree)
@@ -420,7 +423,11 @@ def main() -> int:
     parser.add_argument("--sample", type=int, default=0, metavar="N", help="so many at random")
     parser.add_argument("--seed", type=int, default=15)
     parser.add_argument("--state", metavar="FILE", help="keeps verdicts")
-    parser.add_argument("--quick", action="store_true", help="leave sanitizers and proofs for a run with --again")
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help="believe the reasons on file, and leave sanitizers and proofs for a run with --again",
+    )
     parser.add_argument("--again", action="store_true", help="ask again what was open or called equivalent")
     parser.add_argument("-j", "--jobs", type=int, default=2)
     arguments = parser.parse_args()
