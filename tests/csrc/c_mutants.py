@@ -43,10 +43,10 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 CSRC = ROOT / "csrc"
 PROGRAMS = {"rules": HERE / "rules_check.c", "arrays": HERE / "arrays_check.c", "alone": HERE / "alone.c",
-            "differential": HERE.parent / "fuzz" / "differential.c"}  # fmt: skip
+            "differential": HERE.parent / "fuzz" / "differential.c", "limits": HERE / "limits_check.c"}  # fmt: skip
 # milliseconds of processor time: who is silent for so long hangs (the unchanged core: half of it at most, or this
-# program stops); what is given to the build that compiles fastest and runs slowest
-SILENCE, FIRST_LOOK = 400, 250
+# program stops); the same, and all, of the build that compiles fastest and runs slowest
+SILENCE, FIRST_SILENCE, FIRST_LOOK = 240, 80, 240
 PLANES = ("effective_table", "pcd_pwt_table", "ept_table", "npt_combined_table", "npt_table", "xen_table")
 CBMC = shlex.split(os.environ.get("MEMTYPE_CBMC", ""))
 
@@ -130,6 +130,10 @@ def runs(build: Build, program: Path, sets: int = ALL_SETS, silence: int = SILEN
     return {0: "passes", 3: "hangs"}.get(ended.returncode, "fails")
 
 
+def looked(build: Build, program: Path, shorter: int = 1) -> str:
+    return runs(build, program, silence=FIRST_SILENCE // shorter, look=FIRST_LOOK)
+
+
 class Core:
     """The objects of one build, unchanged; and the programs that judge it."""
 
@@ -185,7 +189,7 @@ class Core:
         folders = ["-I", str(csrc), "-I", str(ROOT / "tests" / "proofs"), "-I", str(HERE)]
         for name, path in (*PROGRAMS.items(), ("judge", HERE / "judge.c")):
             renamed = [] if name == "judge" else [f"-Dmain={name}_main"]
-            renamed += [] if name in ("judge", "rules") else ["-Dmemtype_isa_supported=judged_set"]
+            renamed += [] if name in ("judge", "rules", "limits") else ["-Dmemtype_isa_supported=judged_set"]
             renamed += ["-DJUDGED"]
             made.append(into / f"judge-{name}.o")
             subprocess.run(
@@ -228,7 +232,7 @@ class Bench:
         for build in {build for file in files for build in builds_of(file)}:
             core = self.core(build)
             program = core.linked([*core.objects.values()], place / f"unchanged-{build.name}")
-            ended = runs(build, program, silence=SILENCE // 2, look=FIRST_LOOK if build is FIRST else 0)
+            ended = looked(build, program, 2) if build is FIRST else runs(build, program, silence=SILENCE // 2)
             assert ended == "passes", f"the unchanged core {ended}: {program}"
 
     def core(self, build: Build) -> Core:
@@ -285,7 +289,7 @@ class Bench:
         judges = core.judge_objects(tree.csrc, tree.objects) if mutant.file == "memtype.h" else None
         program = core.linked([*(core.objects | changed).values()], tree.objects / "judge", judges)
         # what takes long is asked of a build that runs faster
-        ended = runs(core.build, program, sets, look=FIRST_LOOK if core.build is FIRST else 0)
+        ended = looked(core.build, program) if core.build is FIRST else runs(core.build, program, sets)
         kinds = {"fails": "killed", "hangs": "hangs"}
         return Verdict(mutant.key, kinds[ended], core.build.name) if ended in kinds else None
 
