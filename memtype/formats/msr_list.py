@@ -70,6 +70,9 @@ _PLAIN = later(r"^\s*(0x)?[0-9a-f]+\s*$", re.I)
 _UNIQ = later(r"\|\s*uniq\s+(?:-\w+\s+)*(?:-\w*c\w*|--count)\b")  # how many processors in a row hold a value
 _SORTED = later(r"\|\s*sort\b")
 _COUNTED = later(r"^\s*(?P<count>\d{1,9})\s+(?P<value>(?:0x)?[0-9a-f]+)\s*$", re.I)
+_RESERVED = {rules.DEF_TYPE_MSR: ~rules.DEF_TYPE_WRITABLE} | {  # bits that no processor takes, whatever its width
+    index: rules.MASK_RESERVED if index & 1 else rules.BASE_RESERVED for index in reg.PAIR_MSRS
+}
 _JSON = later(r"\s*(?:\{|\[\s*[\[{\"\]])")
 _OTHERS = tuple(f"{index:x}" for index in reg.KNOWN_MSRS if index >> 8 != 2)
 _TOLD = ("0x", "mtrr", "pat", "syscfg", "topmem2", "top_mem2", "tme_activate", "rdmsr", "wrmsr")
@@ -130,6 +133,8 @@ class _Reader:
     written: list[tuple[int, int, int, int, int]] = field(default_factory=list)  # by wrmsr: processor, number, value,
     # line, digits
     prefixed: bool = False  # a value is printed with 0x
+    decimal: bool = False  # a number of decimal digits, without 0x, is in hexadecimal none that a register takes
+    plain: list[int] = field(default_factory=list)  # lines with such digits
     naked: list[int] = field(default_factory=list)  # lines with the value "0": what a cut leaves of 0x…
     sets: dict[int, list[int]] = field(default_factory=dict)
     cpu: int = 0
@@ -182,6 +187,7 @@ def parse(text: str, source: str = "<text>") -> Machine:
         _take(reader, number, line)
     _unanswered(reader)
     _forget_naked(reader)
+    _forget_decimal(reader)
     _spread_sets(reader)
     _take_writes(reader)
     end = text.rfind("\n") + 1
@@ -220,6 +226,15 @@ def _forget_naked(reader: _Reader) -> None:
     """A "0" among values with "0x" is what a line that was cut leaves of one."""
     for line in reader.naked if reader.prefixed else ():
         _forget(reader, line)
+
+
+def _forget_decimal(reader: _Reader) -> None:
+    """Numbers without 0x, where one of them in hexadecimal is what no register takes: 3072 is 0xc00, not 0x3072."""
+    if reader.decimal:
+        what = "a number without 0x that no register takes: the list may be decimal, such numbers are not told"
+        reader.notes.append(Note(f"line {reader.plain[0]}: {what}", "lost", reader.plain))
+        for line in reader.plain:
+            _forget(reader, line)
 
 
 def _vendor(text: str) -> str | None:
@@ -314,6 +329,10 @@ def _register(reader: _Reader, number: int, found: _Line) -> None:
         return
     cpu = reader.cpu if found.cpu is None else values.cpu_number(found.cpu, reader.source, number)
     if found.plain is not None:
+        if found.rest[:2] != "0x":
+            _without_prefix(reader, found.index, found.rest, found.plain[0], number)
+        else:
+            reader.prefixed = True
         reader.put(cpu, found.index, found.plain[0], number, found.plain[1])
         return
     several = _SET.match(found.rest)
@@ -342,14 +361,20 @@ def _register(reader: _Reader, number: int, found: _Line) -> None:
     else:
         whole = values.number(value["value"], reader.source, number, name)
         digits = values.hex_digits(value["value"])
-        _prefix(reader, value["value"], number)
+        if value["value"][:2].lower() != "0x":
+            _without_prefix(reader, found.index, value["value"], whole, number)
+        else:
+            reader.prefixed = True
     reader.put(cpu, found.index, whole, number, digits)
 
 
-def _prefix(reader: _Reader, value: str, number: int) -> None:
-    """Whether the values of the list have "0x", and which are what a cut leaves of that."""
-    reader.prefixed |= value[:2].lower() == "0x"
-    reader.naked += [number] if value == "0" else []
+def _without_prefix(reader: _Reader, index: int, text: str, value: int, number: int) -> None:
+    """A number without "0x": what a cut leaves of one, or perhaps a decimal one."""
+    if text == "0":
+        reader.naked.append(number)
+    elif len(text) > 1 and text.isdecimal():
+        reader.plain.append(number)
+        reader.decimal |= bool(value & _RESERVED.get(index, 0))
 
 
 # --- shell transcripts: the command says which register, the lines below it hold the value --------------------------
@@ -391,7 +416,8 @@ def _run(reader: _Reader, number: int, command: tuple[str, list[str]]) -> None:
         # msr-tools reads both arguments as C does: 0x for hexadecimal
         value = values.number(given[1], reader.source, number, rules.msr_name(index), base=10)
         digits = values.hex_digits(given[1]) if given[1][:2].lower() == "0x" else 0
-        _prefix(reader, given[1], number)
+        reader.prefixed |= given[1][:2].lower() == "0x"
+        reader.naked += [number] if given[1] == "0" else []
         reader.written.append((cpu, index, value, number, digits))
         reader.command = None
     else:

@@ -28,8 +28,8 @@ from memtype.told import Register, Registers, named, pair_numbers
 _OURS = frozenset({rules.DEF_TYPE_MSR, rules.MTRRCAP, *rules.FIXED_MSRS}) | {
     index for n in range(rules.NUMBERED_PAIRS) for index in pair_numbers(n)
 }
-_WORDS = words("mtrr", "reg", "mask", "msr", "0x2", "0xfe", "000-", "800")
-_QUICK = later(r"mtrr|reg ?\d|mask|msr|0x2[0-9a-f]{2}\b|0xfe\b|000-[0-9a-f]{5} |800\b")  # in lower case
+_WORDS = words("mtrr", "reg", "mask", "msr", "0x2", "0xfe", "000-", "800", "size=")
+_QUICK = later(r"mtrr|reg ?\d|mask|size=|msr|0x2[0-9a-f]{2}\b|0xfe\b|000-[0-9a-f]{5} |800\b")  # in lower case
 _VALUE = r"(?:0x)?[0-9a-f][0-9a-f_`]*h?"
 _NAME = later(r"\b(?:MSR_|IA32_|AMD_|MSR )*MTRR[ _]?(?:phys?_?(?:base|mask)|fix|def|cap|variable)\w*", re.I)
 _BEHIND = later(rf"\s*(?:\((?:MSR\s*)?0x[0-9a-f]+\))?\s*(?:[:=]|\bis\b|->|\s)\s*(?:{_VALUE}(?![\w-])|$)", re.I)
@@ -37,6 +37,12 @@ _NUMBERED = later(r"\s*\((?:MSR\s*)?0x[0-9a-f]+\)\s*:", re.I)
 _DEFAULT = later(r"\bMTRR default type\s*:|\bMTRR: (?:WB|UC) selected\b|\bselected as default type", re.I)
 _RANGE = later(r"reg(?<![\w.]reg) ?(\d{1,4})\s*(?::|,?\s*base\b)")  # in lower case
 _MASKED = later(rf"(?:^|\s)(?:(\d{{1,3}})\W{{1,4}})?base[\s:=]*{_VALUE}\W.{{0,40}}?\bmask[\s:=]*{_VALUE}\b", re.I)
+_SIZED = later(rf"\bbase[\s:=]+{_VALUE}\W.{{0,40}}?\bsize[\s:=]+\d+\s*[kmg]b\b.{{0,40}}?\b(?:write-|uncach)", re.I)
+_OMITTED = later(
+    r"\W*(?:\.{2,}|\u2026|snip\w*|cut(?: here)?|omitted|skipped|truncated|etc"
+    r"|(?:\d+ )?(?:more )?lines? (?:omitted|skipped))\W*$",
+    re.I,
+)
 _FIXED = later(r"(?:^|\s)([0-9a-f]{2}000)-([0-9a-f]{2}fff)\s+\S", re.I)
 _ROW = later(
     rf"^\W*(?:(?:cpu|core|thread|processor|msr|rdmsr|register|index|ecx)\W{{0,3}}(?:\d{{1,5}}\W{{1,3}})?)*"
@@ -77,6 +83,8 @@ def _named_on(line: str) -> frozenset[int] | None:
     found_range = ("reg" in lower and _RANGE.search(lower)) or ("mask" in lower and _MASKED.search(line))
     if found_range:
         return _pair(found_range[1])
+    if "size=" in lower and _SIZED.search(line) and "echo" not in lower:
+        return frozenset()
     if "000-" in line and (fixed := _FIXED.search(line)):
         return _fixed(int(fixed[1], 16), int(fixed[2], 16))
     index = register_row(line)
@@ -132,7 +140,9 @@ def accounted(machine: Machine, text: Text) -> Machine:
     """The machine, read from the undone `text`, with what lost lines name not told, and a note on each."""
     known = lines_of(machine)
     losses = list(naming(text, known))
-    losses += _odd(text, _lines_of_registers(machine), known | {loss.line for loss in losses})
+    read = _lines_of_registers(machine)
+    losses += _odd(text, read, known | {loss.line for loss in losses})
+    losses += _omitted(text, read)
     losses = _without_copies(sorted(losses, key=lambda loss: loss.line), known, text)
     if not losses:
         return machine
@@ -165,6 +175,13 @@ def _odd(text: Text, read: set[int], known: set[int]) -> Iterator[Loss]:
                 yield Loss(odd.line, frozenset(), odd.text.strip())
             elif now[0]:
                 yield Loss(odd.line, now[0], odd.text.strip())
+
+
+def _omitted(text: Text, read: set[int]) -> Iterator[Loss]:
+    """Lines beside those of registers that say that others were left out: "[...]", "<snip>"."""
+    for number in sorted({n for at in read if at > 0 for n in (at - 1, at + 1)} - read):
+        if 0 < number <= len(text.lines) and (line := text.lines[number - 1]) and _OMITTED.match(line):
+            yield Loss(number, frozenset(), line.strip())
 
 
 def _lines_of_registers(machine: Machine) -> set[int]:

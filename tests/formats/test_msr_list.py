@@ -240,3 +240,20 @@ def test_a_last_value_with_fewer_digits_than_all_others_is_not_told():
 def test_a_value_behind_something_else_is_no_answer_of_the_command_above():
     machine = mt.parse("# rdmsr 0x2ff\nc00\n# rdmsr 0x26b\n1. 0\n# rdmsr0x26c\n101010101010101\n")
     assert 0x26B not in machine.registers.held and 0x2FF in machine.registers.held
+
+
+def test_decimal_numbers_are_not_taken_for_hexadecimal():
+    """3072 is 0xc00; as 0x3072 it has bits that no DEF_TYPE holds, and E clear: every address would be UC."""
+    rows = {0x2FF: 0xC00, 0x200: 6, 0x201: 0xF80000800}
+    decimal = mt.parse("".join(f"0x{i:x} {v}\n" for i, v in rows.items()))
+    assert decimal.at(0).type is mt.MemoryType.NOT_TOLD and 0x2FF not in decimal.registers.held
+    for line in ("0x{i:x} {v:x}\n", "0x{i:x} 0x{v:x}\n", "{i:x}: {v:x}\n"):
+        assert mt.parse("".join(line.format(i=i, v=v) for i, v in rows.items())).at(0).type is mt.MemoryType.WB
+
+
+def test_a_zero_without_its_prefix_is_what_a_cut_leaves():
+    rows = ["0x2ff 0xc00", "0x200 0x80000006", "0x201 0xf80000800"]
+    for place in range(3):
+        cut = [*rows[:place], rows[place].rsplit("x", 1)[0], *rows[place + 1 :]]
+        assert mt.parse("\n".join(cut) + "\n").at(1 << 31).type is mt.MemoryType.NOT_TOLD
+    assert mt.parse("0x2ff c00\n0x200 0\n0x201 f80000800\n").at(1 << 20).type is mt.MemoryType.UC

@@ -136,3 +136,27 @@ def test_above_4_gib_an_amd_processor_may_force_write_back(width: int) -> None:
     kinds = [machine.at(address).type for address in (0, (1 << 32) - 1, 1 << 32, top - 1, top)]
     assert [str(kind) for kind in kinds] == ["UC", "UC", "?", "?", "UC"]
     assert machine.at(1 << 32).candidates == (MemoryType.UC, MemoryType.WB)
+
+
+REGS = [
+    "reg00: base=0x000000000 (    0MB), size= 2048MB, count=1: write-back",
+    "reg01: base=0x080000000 ( 2048MB), size= 1024MB, count=1: write-back",
+    "reg02: base=0x0c0000000 ( 3072MB), size=  256MB, count=1: write-combining",
+]
+
+
+@pytest.mark.parametrize(
+    "mark", ["[...]", "...", "<snip>", "[snip]", "-- snipped --", "(3 lines omitted)", "…", "// cut"]
+)
+@pytest.mark.parametrize("place", [1, 2, 3])
+def test_lines_that_a_text_says_it_left_out_are_lost(mark, place):
+    whole = mt.parse("\n".join(REGS))
+    lost = mt.parse("\n".join([*REGS[:place], mark, *REGS[place:]]))
+    assert whole.at(0x90000000).type is mt.MemoryType.WB
+    assert lost.at(0xD0000000 + (1 << 30)).type is mt.MemoryType.NOT_TOLD
+
+
+@pytest.mark.parametrize("name", ["rog01", "req01", "neg01", "01", "entry 1"])
+def test_a_range_whose_name_is_misspelt_is_lost(name):
+    found = mt.parse("\n".join(REGS).replace("reg01", name))
+    assert found.at(0x90000000).type is mt.MemoryType.NOT_TOLD
