@@ -273,13 +273,13 @@ def _effective(vendor: str, cr0_cd: bool, mtrr: int, pat: int) -> MemoryType:
 
 def _intel(mtrr: MemoryType, pat: MemoryType) -> MemoryType:
     """SDM 3A table 12-7, read column by column."""
-    if pat in (MemoryType.UC, MemoryType.WC):
+    if pat is MemoryType.WC:
         return pat  # the page tables have the last word, over any MTRR
     if pat is MemoryType.WB:
         return mtrr
     if pat is MemoryType.UC_MINUS:  # overridden by WC; WP, formerly undefined, goes with it
         return MemoryType.WC if mtrr in (MemoryType.WC, MemoryType.WP) else MemoryType.UC
-    # WT or WP: as the page says where the MTRR allows caching, else UC
+    # UC, WT or WP: as the page says where the MTRR allows caching, else UC
     return pat if mtrr in rules.CACHEABLE else MemoryType.UC
 
 
@@ -344,14 +344,10 @@ def xen_ept_type(guest: int, host: int) -> MemoryType:
 
 
 def _xen_ept_type(guest: int, host: int) -> MemoryType:
-    pair = {MemoryType(guest), MemoryType(host)}
-    if len(pair) == 1:
-        return pair.pop()
-    if MemoryType.UC in pair:
-        return MemoryType.UC
-    if MemoryType.WB in pair:
-        return (pair - {MemoryType.WB}).pop()
-    return MemoryType.WP if pair == {MemoryType.WT, MemoryType.WP} else MemoryType.UC
+    left = {MemoryType(guest), MemoryType(host)} - {MemoryType.WB}
+    if len(left) < 2:
+        return left.pop() if left else MemoryType.WB
+    return MemoryType.WP if left == {MemoryType.WT, MemoryType.WP} else MemoryType.UC
 
 
 # --- nested paging (APM 2 15.25.8, 15.36.14) ---------------------------------------------------------------------

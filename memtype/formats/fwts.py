@@ -37,7 +37,6 @@ _WORDS = words("reg ")
 _INCONSISTENT = later(
     r"CPUs with inconsistent (?P<what>variable|fixed) MTRR|inconsistent MTRR(?P<deftype>deftype)", re.I
 )
-_UNIT = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 _TYPES = {"uncached": "UC"}
 _UNTOLD = ("default", "unknown", "disabled")  # words that name no type
 
@@ -72,9 +71,9 @@ def _row(match: re.Match[str], number: int, source: str) -> tuple[int, Range]:
     if n >= rules.NUMBERED_PAIRS:
         raise values.refusal(source, number, f"Reg {n} is not below {rules.NUMBERED_PAIRS}")
     first, end = (values.number(match[name], source, number, name) for name in ("first", "end"))
-    size = values.number(match["size"], source, number, "size", 44, base=10) * _UNIT[match["unit"].upper()]
+    size = values.number(match["size"], source, number, "size", 44, base=10) * values.UNITS[match["unit"].upper()]
     length = end - first if (end - first) % rules.PAGE_SIZE == 0 else end + 1 - first  # exclusive, else inclusive
-    if length - length % _UNIT[match["unit"].upper()] != size:
+    if length - length % values.UNITS[match["unit"].upper()] != size:
         raise values.refusal(source, number, f"0x{first:x} - 0x{end:x} is not {match['size']} {match['unit']}B long")
     fits = length >= rules.PAGE_SIZE and not length & (length - 1) and not first % rules.PAGE_SIZE
     if not fits or first + length > 1 << rules.MAX_MAXPHYADDR:

@@ -33,7 +33,6 @@ _LINE = later(
     rf"(?:,\s*count\s*=\s*\d+\s*:\s*{_TYPE}|:\s*{_TYPE.replace('<type>', '<old>')}\s*,\s*count\s*=\s*\d+)\s*$",
     re.I,
 )
-_UNIT = {"K": 1 << 10, "M": 1 << 20}
 
 
 def sniff(text: str) -> bool:
@@ -71,7 +70,7 @@ def _entry(match: re.Match[str], source: str, line: int) -> tuple[int, Range]:
     where = f"{source}:{line}"
     index = decimal(match["reg"], where, "variable range", rules.MAX_VARIABLE)
     base = values.number(match["base"], source, line, "base")
-    size = decimal(match["size"], where, "size", 1 << rules.MAX_MAXPHYADDR) * _UNIT[match["unit"].upper()]
+    size = decimal(match["size"], where, "size", 1 << rules.MAX_MAXPHYADDR) * values.UNITS[match["unit"].upper()]
     if base + size > 1 << rules.MAX_MAXPHYADDR:
         raise ParseError(f"{where}: 0x{base:x}+0x{size:x} is beyond 2**{rules.MAX_MAXPHYADDR}")
     if base >> 20 != int(match["megabytes"]):

@@ -219,9 +219,7 @@ def _resolve(release: Release, vendor: str, update: int, text: str) -> Profile:
     for overlay in over:
         knobs |= overlay.knobs
     group = _group(release, over)
-    notes = [overlay.note for overlay in over]
-    if vendor != "candidate":
-        notes = [*_doubts(asked, text, over), *notes, *_not_read(release, vendor, text)]
+    notes = [*_doubts(asked, text, over), *(overlay.note for overlay in over), *_not_read(release, vendor, text)]
     return Profile(group.name, group.span, group.first, notes=tuple(notes), release=text, **knobs)
 
 

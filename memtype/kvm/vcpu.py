@@ -147,11 +147,9 @@ def as_guest(state: MtrrState) -> MtrrState:
 
 _COPIED = [
     (Vcpu.__dict__[name].__get__, Vcpu.__dict__[name].__set__)
-    for name in (
-        "pat", "cr0_cd", "cr0_pg", "cpuid_mtrr", "maxphyaddr", "order", "masks_written", "g_pat", "_def_type",
-        "_fixed", "_variable", "_types",
-    )
-]  # fmt: skip
+    for name in Vcpu.__slots__
+    if name != "mtrrs"  # made of the rest on first use
+]
 _new = object.__new__
 
 

@@ -25,7 +25,9 @@ from memtype.pat import Pat, as_pat
 from memtype.readable import readable
 from memtype.types import MemoryType
 
-VM_TYPES: Final = ("normal", "tdx", "sev-es", "sev-snp")
+# Guests whose memory is encrypted: the paging that they need.
+_GUESTS: Final = {"tdx": ("ept", "Intel and EPT"), "sev-es": ("npt", "AMD and NPT"), "sev-snp": ("npt", "AMD and NPT")}
+VM_TYPES: Final = ("normal", *_GUESTS)
 MAX_LEVEL: Final = 3  # 1 GiB
 U64Array = arrays.U64Array
 _put = object.__setattr__
@@ -440,13 +442,7 @@ class Vm:
         return zap.apply(self, event)
 
 
-_COPIED: Final = [
-    (Vm.__dict__[name].__get__, Vm.__dict__[name].__set__)
-    for name in (
-        "profile", "vendor", "tdp", "noncoherent_dma", "vcpus", "vm_type", "self_snoop", "disabled_quirks", "load_pat",
-        "host_pat", "ignore_msrs", "memory", "as_architected", "gfn_end", "_windows", "_past", "_fresh", "_decided",
-    )
-]  # fmt: skip
+_COPIED: Final = [(Vm.__dict__[name].__get__, Vm.__dict__[name].__set__) for name in Vm.__slots__]
 
 
 # --- arguments --------------------------------------------------------------------------------------------------
@@ -500,17 +496,13 @@ def _gfns(memory: Iterable[tuple[int, int]]) -> tuple[Range, ...]:
     return tuple(union((base >> shift, base + size + rules.PAGE_SIZE - 1 >> shift) for base, size in memory))
 
 
-_GUESTS: Final = {"tdx": ("TDX", "ept", "Intel and EPT"), "sev-es": ("SEV-ES", "npt", "AMD and NPT"),
-                   "sev-snp": ("SEV-SNP", "npt", "AMD and NPT")}  # fmt: skip
-
-
 def _vm_type(vm_type: str, vm: Vm) -> str:
     if not isinstance(vm_type, str) or vm_type not in VM_TYPES:
         raise InputError(f"vm_type {arrays.shown(vm_type)} is not one of {', '.join(VM_TYPES)}")
     if vm_type == "normal":
         return vm_type
-    name, tdp, words = _GUESTS[vm_type]
-    knob = vm_type.replace("-", "_")
+    tdp, words = _GUESTS[vm_type]
+    name, knob = vm_type.upper(), vm_type.replace("-", "_")
     if not getattr(vm.profile, knob):
         raise InputError(f"a {name} guest needs {history.first(knob)} or later, not {vm.profile}")
     if vm.tdp != tdp:

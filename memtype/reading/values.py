@@ -9,6 +9,7 @@ from memtype.types import MemoryType
 
 MAX_CPUS = 1 << 16  # no processor has such a number: a dump that names one is no dump
 MOST_CPUS = 1 << 13  # processors in one text: as many as Linux can run (NR_CPUS of MAXSMP)
+UNITS = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}  # of sizes
 SHOWN = 40  # a hostile value is quoted up to here
 
 

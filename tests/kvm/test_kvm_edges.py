@@ -50,7 +50,7 @@ def test_half_a_number_is_no_release(name: str) -> None:
 
 @given(st.lists(st.tuples(st.integers(0, 2**64 - 1), st.integers(0, 2**64 - 1)), max_size=12), st.booleans(),
        st.integers(32, 52), st.integers(0, 2**64 - 1))  # fmt: skip
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=30)
 def test_a_guest_has_the_registers_of_the_dump_within_its_width(
     pairs: list[tuple[int, int]], amd: bool, width: int, fixed: int
 ) -> None:
@@ -93,6 +93,28 @@ def test_leaves_and_profiles_in_words() -> None:
     assert str(Vm("6.4").leaf(0)) == "(WB, IPAT = 1)"
     assert repr(profile("6.4")) == "profile('6.4')" and eval(repr(profile("6.4"))) == profile("6.4")
     assert repr(Ranges([(0, 2), (5, 6)])) == mt.kvm.gfns.words([(0, 2), (5, 6)])
+
+
+@pytest.mark.parametrize(("kind", "first", "words"), [
+    ("tdx", "6.16", "a TDX guest needs Intel and EPT"), ("sev-es", "5.11", "a SEV-ES guest needs AMD and NPT"),
+    ("sev-snp", "6.11", "a SEV-SNP guest needs AMD and NPT"),
+])  # fmt: skip
+def test_guests_of_a_kind_need_a_release_and_a_paging(kind: str, first: str, words: str) -> None:
+    paging = {"vendor": "intel", "tdp": "ept"} if kind == "tdx" else {"vendor": "amd", "tdp": "npt"}
+    other = {"vendor": "amd", "tdp": "npt"} if kind == "tdx" else {"vendor": "intel", "tdp": "ept"}
+    assert Vm(first, vm_type=kind, **paging).vm_type == kind
+    with pytest.raises(mt.InputError, match=rf"needs {first} or later, not Linux 4.4"):
+        Vm("4.4", vm_type=kind, **paging)
+    with pytest.raises(mt.InputError, match=words):
+        Vm(first, vm_type=kind, **other)
+    with pytest.raises(mt.InputError, match="is not one of normal, tdx, sev-es, sev-snp"):
+        Vm(first, vm_type=kind + "x", **paging)
+
+
+@pytest.mark.parametrize("name", ["cr0_cd", "cr0_pg", "cpuid_mtrr"])
+def test_a_flag_that_is_none_is_named(name: str) -> None:
+    with pytest.raises(mt.InputError, match=rf"^{name}\b"):
+        Vcpu(**{name: 2})  # type: ignore[arg-type]
 
 
 def test_no_array_no_fill_and_no_such_range() -> None:

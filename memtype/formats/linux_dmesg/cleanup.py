@@ -9,9 +9,8 @@ from typing import Any
 from memtype import rules
 from memtype.errors import ParseError
 from memtype.reading.patterns import later
-from memtype.reading.values import decimal
+from memtype.reading.values import UNITS, decimal
 
-_UNIT = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 _LIST = later(r"\s*(original|New) variable MTRRs\s*$", re.I)
 _REG = later(
     r"\s*reg\s+(\d+),\s*base:\s*(\d+)([KMG])B,\s*range:\s*(\d+)([KMG])B,\s*type\s+(UC|WP|WB|WC|WT|Other)\s*$", re.I
@@ -74,7 +73,7 @@ class Cleanup:
 
     def _register(self, found: re.Match[str], where: str) -> None:
         base, size = (
-            decimal(found[n], where, what, 1 << rules.MAX_MAXPHYADDR) * _UNIT[found[n + 1].upper()]
+            decimal(found[n], where, what, 1 << rules.MAX_MAXPHYADDR) * UNITS[found[n + 1].upper()]
             for n, what in ((2, "base"), (4, "range"))
         )
         index = decimal(found[1], where, "variable range", rules.MAX_VARIABLE)
