@@ -75,7 +75,7 @@ def meet(mutants: list[Mutant], covered: Covered) -> None:
         tests = set(covered.lines.get((mutant.module, mutant.change.line), ()))
         if mutant.at_import:
             names = readers.bound(mutant.module, mutant.change.line)
-            mutant.naming = readers.naming(names)
+            mutant.naming = readers.naming(names | readers.made_of(mutant.module, names))
             tests |= readers.tests(names)
         mutant.tests = sorted(tests & quick)
 

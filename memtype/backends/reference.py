@@ -180,8 +180,8 @@ def _holes(mask: int, maxphyaddr: int) -> list[int]:
     field = mask & rules.page_bits(maxphyaddr)
     if not field:
         return []
-    lowest = (field & -field).bit_length() - 1
-    return [bit for bit in range(lowest, maxphyaddr) if not field >> bit & 1]
+    above = (field & -field).bit_length()
+    return [bit for bit in range(above, maxphyaddr) if not field >> bit & 1]
 
 
 def _valid_pairs(s: Registers) -> list[tuple[int, int]]:

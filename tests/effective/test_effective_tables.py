@@ -164,6 +164,24 @@ def test_xens_choice_in_lockstep(backend):
             assert got == rules.XEN_GUEST_HOST[T(guest)][T(host)]
 
 
+def test_the_reference_combines_guest_and_host_as_the_table_says():
+    for guest, host in itertools.product(rules.PAT_TYPES, rules.PAT_TYPES):
+        assert reference.npt_combined(guest, host) is rules.NPT_GUEST_HOST[T(guest)][T(host)]
+    for reserved, legal in itertools.product((2, 3, *range(8, 13)), rules.PAT_TYPES):
+        assert reference.npt_combined(reserved, legal) is reference.npt_combined(legal, reserved) is T.UNDEFINED
+
+
+@pytest.mark.parametrize("cr0_cd", BITS)
+def test_a_leaf_decides_alone_or_stands_for_the_mtrr(cr0_cd):
+    for kind, pat in itertools.product(MTRR_CODES, sorted(rules.PAT_TYPES)):
+        misconfigured = kind in (2, 3, 7, T.UNDEFINED)
+        alone, shared = (reference.effective_ept(kind, ipat, pat, cr0_cd) for ipat in (True, False))
+        if misconfigured or cr0_cd:
+            assert alone is shared is (T.UNDEFINED if misconfigured else T.UC), (kind, pat)
+        else:
+            assert (alone, shared) == (kind, reference.effective("intel", False, kind, pat)), (kind, pat)
+
+
 # --- laws ---------------------------------------------------------------------------------------------------------
 
 

@@ -117,6 +117,8 @@ def test_the_limits_of_a_map_are_exact(monkeypatch: pytest.MonkeyPatch, holes: i
             patch.setattr(rules, name, needed - 1)
             with pytest.raises(ShatteredMapError, match="holey masks"):
                 reference.resolve(state)
+            patch.setattr(rules, name, 1)
+            assert reference.resolve(changed(state, def_type=0x406)) == [(0, MemoryType.UC)]  # off: no block counts
 
 
 @LAW

@@ -293,6 +293,11 @@ class Readers:
         files = [file for file, words in self.words.items() if not words.isdisjoint(names)]
         return frozenset(test for file in files for test in self.by_file.get(file, ()))
 
+    def made_of(self, file: str, names: Iterable[str]) -> set[str]:
+        """The names of the same module that are made of private ones of `names`: a table that a function makes."""
+        lines = [line for name in names if name.startswith("_") for at, line in self.uses[name] if at == file]
+        return {name for line in lines for name in self.bound(file, line)}
+
     def tests(self, names: Iterable[str]) -> set[str]:
         """The tests of all lines that read one of `names`, and of files of tests that write one."""
         key = frozenset(names)
