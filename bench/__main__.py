@@ -53,7 +53,8 @@ def show(job: Job, times: dict[str, float], verdicts: list[dict[str, Any]]) -> N
 
 def goal_line(verdict: dict[str, Any]) -> str:
     figure = "-" if verdict["figure"] is None else f"{verdict['figure']:.2f} {verdict['unit']}"
-    return f"  {verdict['goal']:<56}{figure:>12}   {verdict['verdict']}"
+    floor = "" if verdict["floor"] is None else f"{verdict['floor']:.2f}"
+    return f"  {verdict['goal']:<56}{figure:>12}{floor:>9}   {verdict['verdict']}"
 
 
 def run(options: argparse.Namespace) -> int:
@@ -78,7 +79,7 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps({**head, "jobs": results}, indent=1))
     else:
-        print("\nGoals\n" + "\n".join(goal_line(goal) for goal in goals))
+        print(f"\n  {'Goals':<56}{'figure':>12}{'floor':>9}   verdict\n" + "\n".join(goal_line(goal) for goal in goals))
     return int(any(goal["verdict"] == "MISSED" for goal in goals))
 
 

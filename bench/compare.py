@@ -70,7 +70,8 @@ def _goals(a: dict[str, Any], b: dict[str, Any]) -> tuple[list[str], bool]:
     after = {(name, goal["goal"]): goal for name, job in b.items() for goal in job["goals"]}
     for key, goal in after.items():
         old = before.get(key, {"figure": None, "verdict": "-"})
-        lines.append(f"  {key[1]:<56}{_figure(old):>10} {old['verdict']:<8}{_figure(goal):>10} {goal['verdict']}")
+        verdicts = f"{_figure(old):>10} {old['verdict']:<24}{_figure(goal):>10} {goal['verdict']}"
+        lines.append(f"  {key[1]:<56}{verdicts}")
         lost |= old["verdict"] == "met" and goal["verdict"] == "MISSED"
     return lines, lost
 

@@ -101,3 +101,66 @@ void limit_memset(uint8_t *out, int value, size_t n)
 {
 	memset(out, value, n);
 }
+
+/* What a look-up of 64 addresses by byte shuffles cannot do without, and nothing else: the cut (8 shuffles), the windows
+ * side by side (3 and 8 blends), four windows, what they mean, the order of the addresses, the OR of all that was read. No
+ * bits above 28, no first MiB. With `b` one more cut and look-up. Reads and writes are those of limit_read_avx512. */
+#define SHUFFLES __attribute__((target("avx512f,avx512bw,avx512vbmi")))
+#define UNROLL _Pragma("GCC unroll 4") /* an array of vectors is in registers only without a loop */
+#define HIGH_HALF UINT64_C(0xF0F0F0F0F0F0F0F0)
+#define HIGH_PAIR UINT64_C(0xCCCCCCCCCCCCCCCC)
+#define ODD UINT64_C(0xAAAAAAAAAAAAAAAA)
+
+static inline __attribute__((always_inline)) SHUFFLES __m512i cut(const uint64_t *in, __m512i shifts,
+									  __m512i *seen)
+{
+	__m512i a = LOAD512(in), b = LOAD512(in + 8);
+
+	__asm__("" : "+v"(a), "+v"(b)); /* else gcc reads memory in the shuffle, which takes longer */
+	*seen = _mm512_ternarylogic_epi64(*seen, a, b, 0xFE);
+	return _mm512_mask_multishift_epi64_epi8(_mm512_multishift_epi64_epi8(shifts, a), HIGH_HALF, shifts, b);
+}
+
+static inline __attribute__((always_inline)) SHUFFLES uint64_t shuffle(int how, const uint64_t *a, const uint64_t *b, size_t n,
+								   uint8_t *out)
+{
+	const __m512i shifts = _mm512_set1_epi64(0x261D160F261D160F), low = _mm512_set1_epi8(7), high = _mm512_set1_epi8(6);
+	__m512i seen = _mm512_setzero_si512();
+
+	for (size_t i = 0; i < n; i += 64) {
+		__m512i w[4], even[2], odd[2], hits, more;
+
+		UNROLL for (size_t k = 0; k < 4; k++)
+			w[k] = cut(a + i + 16 * k, shifts, &seen);
+		even[0] = _mm512_mask_blend_epi8(ODD, w[0], w[1]);
+		odd[0] = _mm512_mask_blend_epi8(ODD, w[1], w[0]);
+		even[1] = _mm512_mask_blend_epi8(ODD, w[2], w[3]);
+		odd[1] = _mm512_mask_blend_epi8(ODD, w[3], w[2]);
+		w[0] = _mm512_mask_blend_epi8(HIGH_PAIR, even[0], even[1]);
+		w[1] = _mm512_shuffle_epi8(_mm512_mask_blend_epi8(HIGH_PAIR, odd[0], odd[1]), shifts);
+		w[2] = _mm512_rol_epi32(_mm512_mask_blend_epi8(HIGH_PAIR, even[1], even[0]), 16);
+		w[3] = _mm512_shuffle_epi8(_mm512_mask_blend_epi8(HIGH_PAIR, odd[1], odd[0]), shifts);
+		UNROLL for (size_t k = 0; k < 4; k++)
+			w[k] = _mm512_permutex2var_epi8(low, w[k], high);
+		hits = _mm512_and_si512(_mm512_and_si512(w[0], w[1]), _mm512_and_si512(w[2], w[3]));
+		hits = _mm512_permutex2var_epi8(low, hits, high);
+		if (b) {
+			more = cut(b + i, shifts, &seen);
+			UNROLL for (size_t k = 16; k < 64; k += 16)
+				more = _mm512_or_si512(more, cut(b + i + k, shifts, &seen));
+			hits = _mm512_permutex2var_epi8(low, _mm512_or_si512(hits, more), high);
+		}
+		hits = _mm512_permutexvar_epi8(shifts, hits);
+		if (how & STREAM)
+			STREAM512(out + i, hits);
+		else
+			STORE512(out + i, hits);
+	}
+	_mm_sfence();
+	return (uint64_t)_mm512_reduce_or_epi64(seen);
+}
+
+SHUFFLES uint64_t floor_shuffles(int how, const uint64_t *a, const uint64_t *b, size_t n, uint8_t *out)
+{
+	return b ? shuffle(how, a, b, n, out) : shuffle(how, a, NULL, n, out);
+}

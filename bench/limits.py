@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
-import tempfile
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from cffi import FFI
 
 import memtype as mt
+from bench.library import NotCompiledError, compiled
 from bench.measure import Call
 
 CDEF = """
 void limit_read_{0}(int how, const uint64_t *a, const uint64_t *b, size_t n, uint8_t *out);
 void limit_merge_{0}(int how, const uint64_t *in, size_t n, uint64_t *words);
 uint64_t limit_scan_{0}(const uint64_t *in, size_t n);
+uint64_t floor_shuffles(int how, const uint64_t *a, const uint64_t *b, size_t n, uint8_t *out);
 void limit_memset(uint8_t *out, int value, size_t n);
 """
 WIDTHS = {"avx512": "avx512", "avx2": "avx2", "ssse3": "sse2", "portable": "sse2"}
 READS = {"plain": 0, "streamed": 1, "fetched": 2, "streamed, fetched": 3}
+SHUFFLES = {"plain": 0, "streamed": 1}
 MERGES = {"plain": 0, "fetched": 2}
 
 Candidates = dict[str, tuple[Call, int]]
@@ -33,21 +31,15 @@ class Limits:
     missing: str | None = None
 
     def __init__(self) -> None:
-        compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
         width = WIDTHS.get(mt.isa)
-        if not compiler or not width:
-            self.missing = "no C compiler" if width else f"no limit kernel for {mt.isa}"
+        if not width:
+            self.missing = f"no limit kernel for {mt.isa}"
             return
-        self._ffi = FFI()
-        self._ffi.cdef(CDEF.format(width))
-        with tempfile.TemporaryDirectory() as scratch:
-            library = Path(scratch) / "limits.so"
-            source = Path(__file__).with_name("limits.c")
-            command = [compiler, "-O2", "-shared", "-fPIC", "-o", str(library), str(source)]
-            if subprocess.run(command, check=False).returncode:
-                self.missing = "limits.c does not compile here"
-                return
-            self._lib = self._ffi.dlopen(str(library))
+        try:
+            self._ffi, self._lib = compiled("limits.c", CDEF.format(width))
+        except NotCompiledError as error:
+            self.missing = str(error)
+            return
         self._read = getattr(self._lib, f"limit_read_{width}")
         self._merge = getattr(self._lib, f"limit_merge_{width}")
         self._scan = getattr(self._lib, f"limit_scan_{width}")
@@ -65,6 +57,17 @@ class Limits:
         return {
             f"limit: {name}": (lambda how=how: self._read(how, words, second, count, written), a.size)
             for name, how in READS.items()
+        }
+
+    def shuffles(self, a: Any, out: Any, b: Any = None) -> Candidates:
+        """`read`, and what look-ups by byte shuffles cannot do without: the floor with AVX-512."""
+        if self.missing or mt.isa != "avx512":
+            return {}
+        second = self._ffi.NULL if b is None else self._words(b)
+        words, count, written = self._words(a), a.size // 64 * 64, self._ffi.from_buffer("uint8_t[]", out)
+        return {
+            f"floor: {name}": (lambda how=how: self._lib.floor_shuffles(how, words, second, count, written), a.size)
+            for name, how in SHUFFLES.items()
         }
 
     def merge(self, words: Any, a: Any) -> Candidates:

@@ -14,12 +14,17 @@ Call = Callable[[], Any]
 
 @dataclass(frozen=True)
 class Goal:
-    """`figure` of the candidates' times is to be at most (or, with `least`, at least) `limit`."""
+    """`figure` of the candidates' times is to be at most (or, with `least`, at least) `limit`.
+
+    `floor` is the figure of the least that a machine takes with nothing of ours in it: the same memory read and
+    written, the same shuffles. A goal that the floor misses is out of reach there.
+    """
 
     text: str
     limit: float
     figure: Callable[[dict[str, float]], float]
     least: bool = False
+    floor: Callable[[dict[str, float]], float] | None = None
     isa: str = ""  # the goal is for these sets alone: "avx2", "portable ssse3"
     unit: str = "x"
 
@@ -31,8 +36,8 @@ class Goal:
 class Job:
     """Candidates as (call, elements per call): times are ns per element. `skipped`: candidate -> why.
 
-    Several candidates "limit: …" are ways to one limit: the best of them, found when it runs, is "limit". Times are
-    also given as multiples of those candidates of `beside` that there are.
+    Several candidates "limit: …" are ways to one limit: the best of them, found when it runs, is "limit"; and so with
+    "floor: …". Times are also given as multiples of those candidates of `beside` that there are.
     """
 
     name: str
@@ -74,16 +79,33 @@ def with_limits(times: dict[str, float]) -> dict[str, float]:
 
 
 def judge(job: Job, times: dict[str, float]) -> list[dict[str, Any]]:
-    """Goal, figure and verdict of each promise."""
+    """Goal, figure, floor and verdict of each promise."""
     found = []
     for goal in job.goals:
         try:
             figure = goal.figure(times)
         except KeyError as missing:
-            found.append({"goal": goal.text, "figure": None, "verdict": f"no {missing.args[0]} here"})
+            found.append({"goal": goal.text, "figure": None, "floor": None, "verdict": f"no {missing.args[0]} here"})
             continue
-        verdict = "met" if goal.met(figure) else "MISSED"
+        floor = _floor(goal, times)
+        verdict = _verdict(goal, figure, floor)
         if goal.isa and mt.isa not in goal.isa.split():
             verdict = f"{verdict.lower()}; the goal is for {goal.isa}"
-        found.append({"goal": goal.text, "figure": round(figure, 3), "unit": goal.unit.strip(), "verdict": verdict})
+        found.append({
+            "goal": goal.text, "figure": round(figure, 3), "unit": goal.unit.strip(),
+            "floor": None if floor is None else round(floor, 3), "verdict": verdict,
+        })  # fmt: skip
     return found
+
+
+def _floor(goal: Goal, times: dict[str, float]) -> float | None:
+    try:
+        return goal.floor(times) if goal.floor else None
+    except KeyError:  # no compiler for the pass that shows it
+        return None
+
+
+def _verdict(goal: Goal, figure: float, floor: float | None) -> str:
+    if goal.met(figure):
+        return "met"
+    return "MISSED" if floor is None or goal.met(floor) else "missed by the floor too"

@@ -1,19 +1,58 @@
-"""Other ways to the same answers: a sorted search, a table compiled by numba, a plain loop, the reference."""
+"""Other ways to the same answers: walks in C, a sorted search, a table compiled by numba, plain loops."""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 import memtype as mt
+from bench.library import NotCompiledError, compiled
+from memtype import rules
 from memtype.backends import reference
 
 try:
     import numba
 except ImportError:
     numba = None
+
+
+_CDEF = """
+struct registers {
+    uint64_t base[255], mask[255], width_mask, first[255], length[255];
+    size_t pairs;
+    uint8_t fixed[88], plain;
+};
+void prepare(struct registers *r);
+void types_by_masks(const struct registers *r, const uint64_t *a, size_t n, uint8_t *types);
+void types_by_intervals(const struct registers *r, const uint64_t *a, size_t n, uint8_t *types);
+"""
+WALKS = {"Bochs' walk": ("types_by_masks", "bochs"), "edk2's walk": ("types_by_intervals", "edk2")}
+_library = functools.cache(lambda: compiled("peers.c", _CDEF))
+
+
+def walks(s: mt.MtrrState, addresses: Any, out: Any) -> tuple[dict[str, tuple[Callable[[], Any], int]], dict[str, str]]:
+    """Other programs' ways in C (peers.c), as candidates; and why there are none. Each answers as its view does."""
+    try:
+        ffi, lib = _library()
+    except NotCompiledError as error:
+        return {}, dict.fromkeys(WALKS, str(error))
+    held = ffi.new("struct registers *")
+    held.pairs, held.width_mask = len(s.variable), rules.page_bits(s.maxphyaddr)
+    for k, (base, mask) in enumerate(s.variable):
+        held.base[k], held.mask[k] = base, mask
+    held.fixed, held.plain = b"".join(value.to_bytes(8, "little") for value in s.fixed), s.def_type & 7
+    lib.prepare(held)
+    given, written, found = ffi.from_buffer("uint64_t[]", addresses), ffi.from_buffer("uint8_t[]", out), {}
+    for name, (function, view) in WALKS.items():
+        walk = getattr(lib, function)
+        walk(held, given, 10_000, written)
+        if (s.view(view).types(addresses[:10_000]) != out[:10_000]).any():
+            raise AssertionError(f"{name} is not what the view {view!r} says")
+        found[name] = (lambda walk=walk: walk(held, given, addresses.size, written)), addresses.size
+    return found, {}
 
 
 def searchsorted(s: mt.MtrrState, addresses: Any) -> Callable[[], Any]:

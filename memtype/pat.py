@@ -240,7 +240,7 @@ def as_pat(pat: Pat | int | str | None) -> Pat:
     """A `Pat` from whatever stands for one; None is the reset value."""
     if isinstance(pat, Pat):
         return pat
-    return Pat() if pat is None else Pat(pat)
+    return _RESET if pat is None else Pat(pat)
 
 
 def check_level(level: Any) -> int:
@@ -282,3 +282,6 @@ def _parse(text: str) -> int:
         return Pat.from_types(types).value
     known = f"a layout ({', '.join(rules.PAT_LAYOUTS)}), a value (0x0007040600070406) or eight types"
     raise RegisterError(f"{arrays.shown(text)} is no PAT: {known}")
+
+
+_RESET = Pat()
