@@ -689,6 +689,25 @@ static void check_pages(uint32_t isa)
 	check_pages_at(UINT64_MAX, 0, MEMTYPE_OK);
 }
 
+// a page has the type of its first byte, wherever in it an edge lies
+static void check_pages_with_edges_inside(void)
+{
+	static memtype_map odd = {3, {0, 0x2000, 0x5000}, {MEMTYPE_WB, MEMTYPE_UC, MEMTYPE_WT}};
+	uint8_t types[8];
+
+	for (unsigned by = 0; by < 4096; by += by < 4 || by > 4090 ? 1 : 409) {
+		odd.bases[1] = 0x2000 + by;
+		odd.bases[2] = 0x5FFF - by;
+		odd.bases[3] = 0x6000; // behind the last: no segment
+		MUST(memtype_map_page_types(&odd, 36, 0, 8, types) == MEMTYPE_OK, by, 0, 0);
+		for (uint64_t k = 0; k < 8; k++) {
+			uint64_t a = k << 12;
+
+			MUST(types[k] == odd.types[a < odd.bases[1] ? 0 : a < odd.bases[2] ? 1 : 2], by, k, types[k]);
+		}
+	}
+}
+
 // the first misconfigured leaf is named, at any place
 static void check_misconfigured(uint32_t isa)
 {
@@ -1264,6 +1283,7 @@ int main(void)
 		check_large_fleet(isa);
 	}
 	check_granules();
+	check_pages_with_edges_inside();
 	printf("%llu claims hold\n", (unsigned long long)claims);
 	return 0;
 }

@@ -336,49 +336,62 @@ def refuted(tree: Tree, harness: Harness) -> bool:
 # --- cells of the planes of rules.h: a byte of the finished objects, nothing to compile -------------------------
 
 
-def cells() -> list[tuple[str, int, bytes]]:
-    """(table, place, the table's bytes) of every cell."""
+@dataclass(frozen=True)
+class Cell:
+    """One cell of a table, which a mutant has one higher."""
+
+    table: str
+    place: int
+    content: bytes  # of the whole table
+
+    @property
+    def other(self) -> int:
+        return (self.content[self.place] + 1) % 256
+
+    @property
+    def key(self) -> str:
+        plane, row, column = self.place // 256, self.place % 256 // 16, self.place % 16
+        cell = f"{self.table}[{plane}][{row}][{column}] = {self.content[self.place]}"
+        return f"rules.h | {self.table} | {cell} => {self.other}"
+
+
+def cells() -> list[Cell]:
     found = []
     text = (CSRC / "rules.h").read_text()
     for name in PLANES:
         body = text.split(f" {name}[", 1)[1].split("= {", 1)[1].split("};", 1)[0]
         content = bytes(int(number) for number in body.replace(",", " ").split())
-        found += [(name, place, content) for place in range(len(content))]
+        found += [Cell(name, place, content) for place in range(len(content))]
     return found
 
 
-def judge_cell(core: Core, cell: tuple[str, int, bytes], tree: Tree, program: bytes) -> Verdict:
-    name, place, content = cell
-    other = bytearray(content)
-    other[place] = (content[place] + 1) % 256
-    changed = tree.objects / "cell"
-    assert content in program, name
-    changed.write_bytes(program.replace(content, bytes(other)))
-    changed.chmod(0o755)
-    ended = runs(core.build, changed)
-    row = f"{name}[{place // 256}][{place % 256 // 16}][{place % 16}]"
-    return Verdict(
-        f"rules.h | {name} | {row} = {content[place]} => {other[place]}", "open" if ended == "passes" else "killed"
-    )
+def passes_with(changed: list[Cell], core: Core, program: bytes, into: Path) -> bool:
+    """Whether the programs pass a core with all those cells changed."""
+    for table in {cell.table for cell in changed}:
+        of = [cell for cell in changed if cell.table == table]
+        content = bytearray(of[0].content)
+        for cell in of:
+            content[cell.place] = cell.other
+        assert of[0].content in program, table
+        program = program.replace(of[0].content, bytes(content))
+    into.write_bytes(program)
+    into.chmod(0o755)
+    return runs(core.build, into) == "passes"
 
 
 # --- the run ----------------------------------------------------------------------------------------------------
 
 
-def wanted(arguments: argparse.Namespace) -> list[Mutation | tuple[str, int, bytes]]:
+def wanted(arguments: argparse.Namespace) -> list[Mutation | Cell]:
     files = [Path(file).name for file in arguments.file] or [
         p.name for p in sorted(CSRC.glob("*.[ch]")) if p.name != "_native.c"
     ]
-    made: list[Mutation | tuple[str, int, bytes]] = []
+    made: list[Mutation | Cell] = []
     for file in files:
         found = mutations(file, (CSRC / file).read_text())
-        made += [mutant for mutant in found if mutant.function not in PLANES]
+        made += [mutant for mutant in found if mutant.function not in PLANES and not arguments.cells]
         made += cells() if file == "rules.h" else []
     return random.Random(arguments.seed).sample(made, min(arguments.sample, len(made))) if arguments.sample else made
-
-
-def name_of(mutant: Mutation | tuple[str, int, bytes]) -> str:
-    return mutant.key if isinstance(mutant, Mutation) else f"{mutant[0]}[{mutant[1]}]"
 
 
 def judged(arguments: argparse.Namespace, equivalents: Reasons) -> Iterator[Verdict]:
@@ -386,7 +399,7 @@ def judged(arguments: argparse.Namespace, equivalents: Reasons) -> Iterator[Verd
     state = Path(arguments.state) if arguments.state else None
     known = [json.loads(line) for line in state.read_text().splitlines()] if state and state.exists() else []
     before = {name: Verdict(*given) for name, given in known}
-    asked = {name_of(mutant): mutant for mutant in wanted(arguments)}
+    asked = {mutant.key: mutant for mutant in wanted(arguments)}
     again = {"open", "equivalent"} if arguments.again else set()
     kept = {name: before[name] for name in asked if name in before and before[name].decided not in again}
     yield from kept.values()
@@ -399,16 +412,24 @@ def judged(arguments: argparse.Namespace, equivalents: Reasons) -> Iterator[Verd
             not arguments.quick,
         )
         unchanged = (Path(folder) / "unchanged-x86").read_bytes()
+        excused = {m.key: m for _, m in left if isinstance(m, Cell) and equivalents.why(m.key)}
+        if excused and not passes_with([*excused.values()], bench.core(X86), unchanged, Path(folder) / "excused"):
+            raise SystemExit(
+                "a cell that equivalent_mutants.txt excuses is seen: all of them changed at once do not pass"
+            )
         trees: SimpleQueue[Tree] = SimpleQueue()
         for n in range(arguments.jobs):
             trees.put(Tree(Path(folder) / f"tree{n}"))
 
-        def one(item: tuple[str, Mutation | tuple[str, int, bytes]]) -> tuple[str, Verdict]:
+        def one(item: tuple[str, Mutation | Cell]) -> tuple[str, Verdict]:
             tree = trees.get()
             try:
                 if isinstance(item[1], Mutation):
                     return item[0], bench.judge(item[1], tree)
-                return item[0], judge_cell(bench.core(X86), item[1], tree, unchanged)
+                if item[0] in excused:
+                    return item[0], Verdict(item[0], "equivalent", equivalents.why(item[0]) or "")
+                passes = passes_with([item[1]], bench.core(X86), unchanged, tree.objects / "cell")
+                return item[0], Verdict(item[0], "open" if passes else "killed")
             finally:
                 trees.put(tree)
 
@@ -424,6 +445,7 @@ def judged(arguments: argparse.Namespace, equivalents: Reasons) -> Iterator[Verd
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--file", action="append", default=[], help="only this file; may be repeated")
+    parser.add_argument("--cells", action="store_true", help="only the cells of tables")
     parser.add_argument("--sample", type=int, default=0, metavar="N", help="so many at random")
     parser.add_argument("--seed", type=int, default=15)
     parser.add_argument("--state", metavar="FILE", help="keeps verdicts")
