@@ -11,8 +11,11 @@ import shlex
 import subprocess
 from pathlib import Path
 
+import c_mutants
 import pytest
+from c_mutations import mutations
 from conftest import ROOT
+from harnesses import harnesses_of
 
 PROOFS = ROOT / "tests" / "proofs"
 CBMC = shlex.split(os.environ.get("MEMTYPE_CBMC", ""))
@@ -62,3 +65,14 @@ def test_holds(path: Path, function: str, unwind: int) -> None:
 def test_can_fail(path: Path, function: str, unwind: int, fault: str) -> None:
     """VACUITY ends the harness in a false claim that must be reached; PLANTED claims a wrong rule."""
     assert verdict(path, function, unwind, f"-D{fault}") == "FAILED"
+
+
+def test_a_proof_is_the_last_judge_of_a_mutant(tmp_path: Path) -> None:
+    """c_mutants.py asks the harnesses of a changed function: they hold as it is, and are refuted where it matters."""
+    tree = c_mutants.Tree(tmp_path / "tree")
+    source = (ROOT / "csrc" / "leaf.c").read_text()
+    one = next(m for m in mutations("leaf.c", source) if m.after == "uint64_t above = pat & 0xf7 * EACH_BYTE;")
+    assert [harness.function for harness in harnesses_of(one)] == ["prove_pat_valid"]
+    assert not c_mutants.refuted(tree, *harnesses_of(one))
+    tree.put("leaf.c", one.applied(source))
+    assert c_mutants.refuted(tree, *harnesses_of(one))
