@@ -430,12 +430,19 @@ static void check_refusal(const struct row *r, uint32_t isa, size_t n, size_t pl
 
 	set_element(0, r->in[0], n - 1, bad_element(r)); // a second one, which is not named
 	set_element(0, r->in[0], place, bad_element(r));
-	memset(early[2], 0xEE, r->out * n);
-	MUST(r->run(isa, early[0], early[1], n, early[2], &index) == r->refusal && index == place, r - rows, n, index);
-	MUST(r->run(isa, early[0], early[1], n, early[2], NULL) == r->refusal, r - rows, n, place);
-	MUST(!few || untouched(early[2], n * r->out), r - rows, isa, n);
-	if (r->out == 8) // SPTEs: none from there on
-		MUST(untouched(early[2] + 8 * place, 8 * (n - place)), r - rows, isa, n);
+	for (unsigned by = 0; by <= 8; by += r->out) { // of words also where no cache line begins
+		uint8_t *out = early[2] + by;
+
+		if (by && r->out < 8)
+			break;
+		index = 77;
+		memset(out, 0xEE, r->out * n);
+		MUST(r->run(isa, early[0], early[1], n, out, &index) == r->refusal && index == place, r - rows, n, index);
+		MUST(r->run(isa, early[0], early[1], n, out, NULL) == r->refusal, r - rows, n, place);
+		MUST(!few || untouched(out, n * r->out), r - rows, isa, n);
+		if (r->out == 8) // SPTEs: none from there on
+			MUST(untouched(out + 8 * place, 8 * (n - place)), r - rows, isa, n);
+	}
 	set_element(0, r->in[0], n - 1, behind);
 	set_element(0, r->in[0], place, kept);
 }
@@ -1212,6 +1219,61 @@ static void check_large(uint32_t isa)
 	MUST(memtype_types(&tables, addresses, LARGE - 64, types + 1, NULL) == MEMTYPE_EADDRESS, isa, 0, 0);
 }
 
+// so many addresses that a kernel looks for the rows of a granules' top table: of every shape, with and without windows
+#define SOME 9300u
+
+static void check_granules_of(uint32_t isa, uint64_t inside, size_t n)
+{
+	static uint64_t bases[600], *addresses;
+	static uint8_t kinds[600], *types;
+	size_t count = 0;
+
+	if (!addresses) {
+		addresses = malloc(8 * LARGE);
+		types = malloc(LARGE);
+	}
+	MUST(memtype_resolve(&m, bases, kinds, 600, &count) == MEMTYPE_OK, isa, inside, n);
+	MUST(memtype_granules_build(bases, kinds, count, m.maxphyaddr, &granules) == MEMTYPE_OK, isa, inside, count);
+	memtype_tables_build(&m, isa, &tables);
+	for (size_t i = 0; i < n; i++)
+		addresses[i] = i < SOME ? (any_element(ADDRESSES, i) & inside) : addresses[i - SOME];
+	for (unsigned windows = 0; windows < 2; windows++) {
+		tables.granules = &granules;
+		tables.groups = windows ? tables.groups : 0;
+		memset(types, 0xEE, n);
+		MUST(memtype_types(&tables, addresses, n, types, NULL) == MEMTYPE_OK, isa, inside, n);
+		for (size_t i = 0; i < n && i < SOME; i++)
+			MUST(types[i] == literal_type(&m, addresses[i]), isa, i, addresses[i]);
+		for (size_t i = SOME; i < n; i++)
+			MUST(types[i] == types[i - SOME], isa, i, addresses[i]);
+		memtype_tables_build(&m, isa, &tables);
+	}
+	addresses[n / 2] = UINT64_MAX;
+	tables.granules = &granules;
+	MUST(memtype_types(&tables, addresses, n, types, NULL) == MEMTYPE_EADDRESS, isa, inside, n);
+}
+
+static void check_many_by_granules(uint32_t isa)
+{
+	static const uint32_t widths[] = {36, 37, 44, 46, 47, 52};
+
+	for (unsigned k = 0; k < 6; k++) {
+		no_pairs(widths[k], 0xC06);
+		fill_fixed(11);
+		add_pair(UINT64_C(3) << 30, UINT64_C(1) << 30, MEMTYPE_UC);
+		add_pair(UINT64_C(5) << 30, UINT64_C(1) << 29, MEMTYPE_WT);
+		check_granules_of(isa, ~UINT64_C(0), SOME);
+		check_granules_of(isa, 0x3FFFFFFF, SOME); // nearly all lead to blocks
+		check_granules_of(isa, ~UINT64_C(0), widths[k] == 46 ? LARGE - 64 : 8192);
+	}
+	for (unsigned rows = 10; rows < 80; rows += rows < 20 ? 2 : 23) { // each its own, but for the last two
+		no_pairs(46, 0x806);
+		for (uint64_t k = 0; k < rows; k++)
+			add_pair(k << 38 | (k + 1 < rows ? k : k - 1) << 30, UINT64_C(1) << 30, MEMTYPE_WC);
+		check_granules_of(isa, ~UINT64_C(0), SOME);
+	}
+}
+
 // so many states with so many addresses that a fleet goes past the caches too
 static void check_large_fleet(uint32_t isa)
 {
@@ -1280,6 +1342,7 @@ int main(void)
 		check_own_leaves(isa, 257, 8);
 		check_fleets(isa);
 		check_large(isa);
+		check_many_by_granules(isa);
 		check_large_fleet(isa);
 	}
 	check_granules();
