@@ -352,6 +352,8 @@ static uint64_t any_element(enum domain of, size_t i)
 
 			a = ((m.base[k] & m.mask[k] & ~(uint64_t)0xFFF) + (a & ~m.mask[k]) - below(2) * 0x1000) & (end - 1);
 		}
+		if (i % 64 == 63)
+			a = end - 1; // the last there is
 		return of == GFNS ? a >> 12 : a;
 	case WORDS: // half of the PATs among them are valid
 		return i % 3 ? any() : UINT64_C(0x0706050401000706) ^ (i & 2 ? UINT64_C(1) << below(64) : 0);
@@ -896,6 +898,16 @@ static void check_map_overlaps(uint32_t isa)
 }
 
 // leaves whose bits do not fit a byte, and maps of more segments than tables take, are searched
+// leaves addresses of pages, in order, where the next call has its arrays: what it does not set itself looks like a map
+static uint64_t __attribute__((noinline)) spoil_stack(void)
+{
+	volatile uint64_t room[1024];
+
+	for (unsigned k = 0; k < 1024; k++)
+		room[k] = (uint64_t)k << 20;
+	return room[below(1024)];
+}
+
 static void check_own_leaves(uint32_t isa, size_t count, uint64_t bits)
 {
 	static uint64_t bases[600], values[600], gfns[700], words[700];
@@ -903,12 +915,13 @@ static void check_own_leaves(uint32_t isa, size_t count, uint64_t bits)
 
 	for (size_t k = 0; k < count; k++) {
 		bases[k] = k * 0x100;
-		values[k] = k % 3 * bits;
+		values[k] = (k % 3 ? k % 3 : bits > 0xFF) * bits; // all of them beyond a byte, or none
 	}
 	for (size_t i = 0; i < 700; i++) {
 		gfns[i] = below(count * 0x100 + 50);
 		words[i] = UINT64_MAX;
 	}
+	spoil_stack();
 	MUST(memtype_leaf_fill(bases, values, count, field, 46, isa, gfns, 700, words, NULL) == MEMTYPE_OK, isa, count, bits);
 	for (size_t i = 0; i < 700; i++) {
 		size_t k = gfns[i] / 0x100 < count ? gfns[i] / 0x100 : count - 1;

@@ -86,7 +86,9 @@ FIRST = Build("first", (shutil.which("tcc") or "gcc", *FLAGS, "-DMEMTYPE_PLAIN")
 X86 = Build("x86", ("gcc", *FLAGS, "-O1"), kernels=(CLANG, *FLAGS) if CLANG else ())
 ARM64 = Build("arm64", ("aarch64-linux-gnu-gcc", *FLAGS, "-O1", "-static"), run=("qemu-aarch64",))
 BEST = Build("best", ("gcc", *FLAGS, "-O2"))
-SANITIZED = Build("sanitized", ("gcc", *FLAGS, "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"))
+SANITIZED = Build(
+    "sanitized", ("gcc", *FLAGS, "-O1", "-fsanitize=address,undefined,bounds-strict", "-fno-sanitize-recover=all")
+)
 
 
 def builds_of(file: str) -> list[Build]:

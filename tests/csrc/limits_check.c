@@ -50,8 +50,9 @@ static void check_shattered_by_many(void)
 	}
 	m.base[20] = 6;
 	m.mask[20] = 0x800;
+	m.mask[21] = UINT64_C(0xFFFFFFF800); // behind the last
 	MUST(memtype_resolve(&m, bases, types, 4, &count) == MEMTYPE_OK && count == 1, count, 0, 0);
-	m.mask[m.variable_count++] = UINT64_C(0xFFFFFFF800);
+	m.variable_count++;
 	MUST(memtype_resolve(&m, bases, types, 4, &count) == MEMTYPE_ESHATTERED, count, 0, 0);
 }
 
