@@ -65,6 +65,12 @@ _KINDS: dict[str, tuple[str, Callable[[int], str]]] = {  # the first line, the o
     "MSRs of processors": ("", lambda n: f"cpu {n // 16} 0x{0x200 + n % 16:x} = 0x{n:x}"),
     "rdmsr -a": ("# rdmsr -a 0x2ff", lambda n: f"c0{n % 7}"),
     "rdmsr -p": ("", lambda n: f"# rdmsr -p {n} 0x2ff\nc06"),
+    "a register again": ("", lambda n: "0x200=6"),
+    "states": ("", lambda n: f"0x{0x200 + n % 16:x}={n:x}"),
+    "unknown MSRs": ("0x2ff = 0xc06", lambda n: f"0x{0x400 + n:x} = 0x{n:x}"),
+    "more processors than can be": ("", lambda n: f"{n} 0x{0x200 + n % 16:x} 0x{n:x}"),
+    "named registers": ("", lambda n: f"IA32_PAT 0x{n:x}"),
+    "prose": ("", lambda n: f"mtrr.c:{n}"),
 }
 
 

@@ -146,7 +146,8 @@ def _parse_text(text: str, source: str) -> Machine:
         undone = document
         found = _finders(str(undone))
     owners = [(_tells([name]), lines) for name, lines in _owned(found, str(undone)).items()]
-    states = split(undone, source, _tells(found), {line: tells for tells, lines in owners for line in lines})
+    tells = _tells(found) if found or Clues(str(undone)).document else None
+    states = split(undone, source, tells, {line: own for own, lines in owners for line in lines})
     if len(states) == 1:
         return _read(states[0].text, source, found if states[0].text is undone else None)
     machines: list[Machine] = []

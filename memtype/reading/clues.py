@@ -9,12 +9,13 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from typing import Final
 
 from memtype.reading.once import once
 from memtype.reading.patterns import later
 
 _RARE = 32  # a word on fewer lines than one of so many is looked for alone: 0.5 us a hit, not 0.05 a line
-_DIGITS = str.maketrans("123456789", "0" * 9)
+DIGITS: Final = str.maketrans("123456789", "0" * 9)
 
 
 class _Index:
@@ -25,7 +26,7 @@ class _Index:
     def __init__(self, text: str) -> None:
         self.lower = lowered(text)
         # lines of a log differ in their numbers: what no shape of a line holds, no line does
-        self._shapes = "\n".join(set(self.lower.translate(_DIGITS).split("\n")))
+        self._shapes = "\n".join(set(self.lower.translate(DIGITS).split("\n")))
         self.lines = text.split("\n")
         self._rows: list[str] = []
         self._held: dict[str, int] = {}
@@ -34,7 +35,7 @@ class _Index:
     def count(self, word: str) -> int:
         """How often the word, given in lower case, is in the text."""
         if word not in self._held:
-            may = word.translate(_DIGITS) in self._shapes
+            may = word.translate(DIGITS) in self._shapes
             self._held[word] = self.lower.count(word) if may else 0
         return self._held[word]
 

@@ -13,9 +13,11 @@ import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
+from memtype.reading.clues import DIGITS
 from memtype.reading.lines import bare
 from memtype.reading.once import Once, once
 from memtype.reading.patterns import later
+from memtype.reading.rows import plain_row
 
 _NUMBER = later(r"0x[0-9a-f`_]+|\b[0-9a-f]*[0-9][0-9a-f`_]*(?:ull?)?\b", re.I)
 _WHOLE_NUMBER = later(r"(?<!\S)(0x)?[0-9][0-9a-f]*(?!\S)")  # their frames are alike
@@ -45,11 +47,11 @@ def odd_lines(lines: Sequence[str], read: Collection[int]) -> Iterator[Odd]:
     for number in sorted(read):
         line = lines[number - 1] if 0 < number <= len(lines) else ""
         if len(known) < _MOST_FRAMES and 1 < len(line) <= _LONGEST and len(words := once(bare)[line].split()) > 1:
-            examples = known.setdefault(frames[_alike(words)], [])
+            examples = known.setdefault(frames[_alike(" ".join(words))], [])
             examples += [words] if len(examples) < 2 and words not in examples else []
     for number in _beside(read):
         words = once(bare)[lines[number - 1]].split() if 0 < number <= len(lines) else []
-        found = _mended(words, frames[_alike(words)], known) if words else None
+        found = _mended(words, frames[_alike(" ".join(words))], known) if words else None
         if found is not None:
             yield Odd(number, lines[number - 1], *found)
 
@@ -59,9 +61,9 @@ def _beside(read: Collection[int]) -> list[int]:
     return sorted({n for at in read for n in range(at - _REACH, at + _REACH + 1)}.difference(read))
 
 
-def _alike(words: Sequence[str]) -> str:
-    """A line of the same frame, the same for all that differ in their whole numbers alone."""
-    return _WHOLE_NUMBER.sub(r"\g<1>0", " ".join(words))
+def _alike(line: str) -> str:
+    """A line of the same frame, the same for all that differ in their numbers alone."""
+    return line.translate(DIGITS) if plain_row(line) else _WHOLE_NUMBER.sub(r"\g<1>0", line)
 
 
 def _frame(line: str) -> tuple[str, ...]:

@@ -21,6 +21,7 @@ from memtype.reading.accounting import register_row
 from memtype.reading.lines import without_stamp
 from memtype.reading.openings import opens_any, opens_behind, opens_code, opens_log
 from memtype.reading.patterns import later
+from memtype.reading.rows import plain_row
 from memtype.reading.text import Text, is_hex_row
 
 _NUMBER = later(r" *[\[(]?(\d{1,7})(?:[\])]:?|[:|]| \|)(?: |$)?")
@@ -66,8 +67,8 @@ def undone(text: Text) -> Text:
 
 
 def _may_have(lines: Sequence[str]) -> list[str]:
-    """The lines that may have a front, each once: one with a kernel's stamp has none, and rows of bytes are left."""
-    return [line for line in set(lines) if not _STAMPED.match(line) and not is_hex_row(line)]
+    """The lines that may have a front, each once: no kernel's stamp is one, nor a register; rows of bytes are left."""
+    return [line for line in set(lines) if not (_STAMPED.match(line) or plain_row(line) or is_hex_row(line))]
 
 
 def _behind(found: re.Match[str] | None, line: str) -> str:

@@ -45,11 +45,12 @@ class State:
 
 
 def split(
-    text: Text, source: str, families: Sequence[Tells] = (), owned: Mapping[int, Sequence[Tells]] | None = None
+    text: Text, source: str, families: Sequence[Tells] | None = (), owned: Mapping[int, Sequence[Tells]] | None = None
 ) -> list[State]:
     """The states that a text holds, in its order; at least one.
 
-    `families` say which lines tell something, `owned` of which lines one of them alone does.
+    `families` say which lines tell something, `owned` of which lines one of them alone does. None: no family finds
+    anything in the text; then only the sides of a diff and documents are looked for.
     """
     sides = _sides(text)
     if sides:
@@ -57,7 +58,7 @@ def split(
     listed = _documents(text, source)
     if listed:
         return listed
-    told = tellings(text, families, owned or {})
+    told = [] if families is None else tellings(text, families, owned or {})
     begins = _begins(told, text.lines)
     if len(begins) < 2:
         return [State(text, "", text.numbers[0] if text.numbers else 0)]
