@@ -30,7 +30,7 @@ _HEAD = later(r"MTRR:\s+Var\s+(?P<count>\d+)\s*,(?P<words>.{0,120}?)Default:\s*(
 _FIXED = later(
     r"(?<!\S)(?P<type>UC|WC|WT|WP|WB|[0-9]{1,2}|\?\?)\s*:(?P<first>[0-9a-f]{5})-(?P<last>[0-9a-f]{5})\b", re.I
 )
-_HALVES = r"([0-9a-f]{1,8}[:`][0-9a-f]{8})"
+_HALVES = r"([0-9a-f]{8}[:`][0-9a-f]{8})"  # %08x:%08x: fewer digits are not all of them
 _PAIR = later(
     rf"^\s*(?P<n>\d+)\.\s+(?P<type>\S+?):\s+(?P<base>{_HALVES})\s+(?P<mask>{_HALVES})\s+(?P<size>{_HALVES})\s*$", re.I
 )

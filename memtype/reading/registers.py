@@ -285,8 +285,8 @@ _BESIDE = rules.SYSTEM_MSRS - KNOWN_MSRS | {rules.PAT_MSR}  # no MTRR's meaning 
 def registers_of(
     msrs: Held, width: Width | None, vendor: str | None, listing: Listing, ranges: Mapping[int, Range]
 ) -> Registers | None:
-    """One processor's registers; None where the dump tells no MTRR of it."""
-    if not (msrs.keys() & MTRR_MSRS or any(pair_of(index) is not None for index in msrs) or ranges):
+    """One processor's registers; None where the dump tells no MTRR of it, and nothing of AMD's TOP_MEM2."""
+    if not (msrs.keys() & (MTRR_MSRS | TOM2_MSRS) or any(pair_of(index) is not None for index in msrs) or ranges):
         return None
     held = {index: register for index, register in msrs.items() if index not in _BESIDE}
     return Registers(held, ranges, width, vendor, **listing.fields())
