@@ -67,12 +67,17 @@ _UNREADABLE = later(r"(?:rdmsr|msr).{0,20}cannot read MSR\s+(0x[0-9a-f]+)", re.I
 _AMD = later(r"\bAuthenticAMD\b|\bHygonGenuine\b|^\W*vendor\W{1,3}AMD\b", re.M)
 _INTEL = later(r"\bGenuineIntel\b|^\W*vendor\W{1,3}Intel\b", re.M)
 _PLAIN = later(r"^\s*(0x)?[0-9a-f]+\s*$", re.I)
+_HEADLESS = later(r"\s*0[0-9a-f]+\s*$", re.I)
 _UNIQ = later(r"\|\s*uniq\s+(?:-\w+\s+)*(?:-\w*c\w*|--count)\b")  # how many processors in a row hold a value
 _SORTED = later(r"\|\s*sort\b")
 _COUNTED = later(r"^\s*(?P<count>\d{1,9})\s+(?P<value>(?:0x)?[0-9a-f]+)\s*$", re.I)
-_RESERVED = {rules.DEF_TYPE_MSR: ~rules.DEF_TYPE_WRITABLE} | {  # bits that no processor takes, whatever its width
-    index: rules.MASK_RESERVED if index & 1 else rules.BASE_RESERVED for index in reg.PAIR_MSRS
-}
+_RESERVED = (
+    {rules.DEF_TYPE_MSR: ~rules.DEF_TYPE_WRITABLE}
+    | {  # bits that no processor takes, whatever its width
+        index: rules.MASK_RESERVED if index & 1 else rules.BASE_RESERVED for index in reg.PAIR_MSRS
+    }
+    | dict.fromkeys(rules.FIXED_MSRS, 0xE0 * 0x0101_0101_0101_0101)
+)  # AMD's bytes have five bits
 _JSON = later(r"\s*(?:\{|\[\s*[\[{\"\]])")
 _OTHERS = tuple(f"{index:x}" for index in reg.KNOWN_MSRS if index >> 8 != 2)
 _TOLD = ("0x", "mtrr", "pat", "syscfg", "topmem2", "top_mem2", "tme_activate", "rdmsr", "wrmsr")
@@ -133,6 +138,8 @@ class _Reader:
     written: list[tuple[int, int, int, int, int]] = field(default_factory=list)  # by wrmsr: processor, number, value,
     # line, digits
     prefixed: bool = False  # a value is printed with 0x
+    answers: list[int] = field(default_factory=list)  # lines with what a command gave
+    headless: bool = False  # one is what no register takes, or begins with a zero, as rdmsr prints with -0 alone
     decimal: bool = False  # a number of decimal digits, without 0x, is in hexadecimal none that a register takes
     plain: list[int] = field(default_factory=list)  # lines with such digits
     naked: list[int] = field(default_factory=list)  # lines with the value "0": what a cut leaves of 0x…
@@ -175,6 +182,7 @@ class _Command:
     base: int
     line: int
     lines: int = 0
+    padded: bool = False  # -0: zeros stand in front
     counted: bool = False  # each line says how many processors in a row hold its value
     sorted: bool = False  # ... once they were sorted: which ones is not told
 
@@ -188,6 +196,7 @@ def parse(text: str, source: str = "<text>") -> Machine:
     _unanswered(reader)
     _forget_naked(reader)
     _forget_decimal(reader)
+    _forget_headless(reader)
     _spread_sets(reader)
     _take_writes(reader)
     end = text.rfind("\n") + 1
@@ -235,6 +244,12 @@ def _forget_decimal(reader: _Reader) -> None:
         reader.notes.append(Note(f"line {reader.plain[0]}: {what}", "lost", reader.plain))
         for line in reader.plain:
             _forget(reader, line)
+
+
+def _forget_headless(reader: _Reader) -> None:
+    """What commands gave, where one value shows that columns of the text are lost."""
+    for line in reader.answers if reader.headless else ():
+        _forget(reader, line)
 
 
 def _vendor(text: str) -> str | None:
@@ -354,6 +369,9 @@ def _register(reader: _Reader, number: int, found: _Line) -> None:
             what = "has no value: the line holds names of registers without their values"
         raise values.refusal(reader.source, number, f"{name} (0x{found.index:x}) {what}")
     high, low = value["high"] or value["edx"] or value["edx_first"], value["low"] or value["eax"] or value["eax_last"]
+    if value["low"] is None and high and len(high) < len(low) == 8:
+        _lose(reader, found.index, number, "EDX has fewer digits than EAX")
+        return
     if high:
         whole = values.number(high, reader.source, number, name, 32) << 32
         whole |= values.number(low, reader.source, number, name, 32)
@@ -366,6 +384,13 @@ def _register(reader: _Reader, number: int, found: _Line) -> None:
         else:
             reader.prefixed = True
     reader.put(cpu, found.index, whole, number, digits)
+
+
+def _lose(reader: _Reader, index: int, number: int, why: str) -> None:
+    """The register is not told: its value is there in part."""
+    reader.lost.add(index)
+    reader.taken.add(number)
+    reader.say("cut", Note(f"line {number}: {why}: {rules.msr_name(index)} is not told", "lost", (number,)))
 
 
 def _without_prefix(reader: _Reader, index: int, text: str, value: int, number: int) -> None:
@@ -421,7 +446,8 @@ def _run(reader: _Reader, number: int, command: tuple[str, list[str]]) -> None:
         reader.written.append((cpu, index, value, number, digits))
         reader.command = None
     else:
-        reader.command = _Command(index, None if everywhere else cpu, base, number)
+        zeros = any(word == "--zero-pad" or re.fullmatch(r"-[a-zA-Z]*0[a-zA-Z]*", word) for word in arguments)
+        reader.command = _Command(index, None if everywhere else cpu, base, number, padded=zeros)
 
 
 def _unanswered(reader: _Reader) -> None:
@@ -462,6 +488,9 @@ def _output(reader: _Reader, number: int, line: str) -> None:
         what = f"a second value {values.quoted(line.strip())} for register 0x{command.index:x}, read without -a"
         raise values.refusal(reader.source, number, what)
     value = values.number(line, reader.source, number, rules.msr_name(command.index), base=command.base)
+    reader.answers.append(number)
+    reader.headless |= not command.padded and _HEADLESS.match(line) is not None
+    reader.headless |= bool(value & _RESERVED.get(command.index, 0))
     reader.put(cpu, command.index, value, number)
     command.lines += 1
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from memtype import rules
-from memtype.told import Register
+from memtype.told import Register, pair_of
 
 _LEAST = 8  # digits: no program that fills up prints fewer of a register
 _USUAL = (8, 16)  # digits of "%08x" and "%016llx"
@@ -45,9 +45,11 @@ def lacking(held: Mapping[int, Register], filled: int = 0) -> set[int]:
     if filled:
         return {index for index, register in printed.items() if register.digits < filled}
     length = _length(r for index, r in printed.items() if index not in rules.FIXED_MSRS or r.value < 1 << 56)
-    longest = [index for index, register in printed.items() if register.digits == length]
-    if len(longest) == 1 and _odd(printed[longest[0]]):
-        return {longest[0]}
+    ends = [_ends(index, register) for index, register in printed.items() if register.value and _has_end(index)]
+    whole = any(ends) and (length in _USUAL or all(ends))
+    longest = {index for index, register in printed.items() if register.digits == length}
+    if 0 < length < _USUAL[-1] and (not whole or (len(longest) == 1 and _odd(printed[min(longest)]))):
+        return set(longest if whole else printed)
     if not length:
         return _zeros(printed)
     short = {index for index, register in printed.items() if register.digits < length}
@@ -72,6 +74,21 @@ def _zeros(printed: Mapping[int, Register]) -> set[int]:
     full = any(index in rules.FIXED_MSRS and register.padded for index, register in printed.items())
     short = {index for index, register in printed.items() if register.digits < _USUAL[-1]}
     return short if full and not any(printed[index].value for index in short) else set()
+
+
+def _has_end(index: int) -> bool:
+    """Whether the register's low bits show that its number is whole: a default type's, a mask's."""
+    return index == rules.DEF_TYPE_MSR or (pair_of(index) is not None and index & 1 == 1)
+
+
+def _ends(index: int, register: Register) -> bool:
+    """Whether the number's end is there: E of the default type or V of a mask, and no bit that nothing sets.
+
+    A window as wide as 0x000ffffe00 leaves of every number its front alone.
+    """
+    if index == rules.DEF_TYPE_MSR:
+        return register.value & ~rules.DEF_TYPE_TYPE in (rules.DEF_TYPE_E, rules.DEF_TYPE_E | rules.DEF_TYPE_FE)
+    return register.value & (rules.MASK_VALID | rules.MASK_RESERVED) == rules.MASK_VALID
 
 
 def _odd(register: Register) -> bool:
