@@ -453,7 +453,7 @@ static void check_row(const struct row *r, uint32_t isa, int all)
 {
 	static const size_t large[] = {97, 127, 128, 129, 191, 255, 256, 511, 512, 513, 577, 1000, 4096, MOST};
 	static const size_t refused[][2] = {{1, 0}, {15, 3}, {40, 39}, {64, 0}, {65, 64}, {100, 70}, {511, 200}, {512, 500},
-					    {600, 3}, {600, 590}, {4096, 4095}, {4096, 0}, {4097, 4096}, {MOST, 1}, {MOST, 4100}};
+					    {600, 3}, {600, 590}, {4096, 4095}, {4096, 0}, {4097, 4096}, {MOST, 0}, {MOST, 1}, {MOST, 4100}};
 
 	draw_inputs(r);
 	for (size_t n = 0; n < (all ? 80 : 20); n++)
@@ -574,6 +574,7 @@ static void make_state(unsigned number)
 		many_pairs(made[number].count, made[number].low);
 	if (made[number].fixed)
 		fill_fixed(made[number].fixed);
+	m.mask[m.variable_count] = 0x800; // behind the last: UC everywhere, if somebody looked
 }
 
 static void make_ready(void)
@@ -927,10 +928,31 @@ static void check_own_leaves(uint32_t isa, size_t count, uint64_t bits)
 		size_t k = gfns[i] / 0x100 < count ? gfns[i] / 0x100 : count - 1;
 
 		MUST(words[i] == (~field | values[k]), isa, i, bits);
+		words[i] = UINT64_MAX;
 	}
+	MUST(memtype_leaf_bits(bases, values, count, 46, isa, gfns, 700, words, NULL) == MEMTYPE_OK, isa, count, bits);
+	for (size_t i = 0; i < 700; i++)
+		MUST(words[i] == values[gfns[i] / 0x100 < count ? gfns[i] / 0x100 : count - 1], isa, i, bits);
 }
 
 // --- granules: what does not fit ---
+
+// a segment from the second part of one granule to the first of the next, and one whose last part is the granule's
+static void check_granules_across(void)
+{
+	static const uint64_t bases[] = {0, 0x200000, 0x40200000, 0x7FE00000};
+	static const uint8_t types[] = {MEMTYPE_WB, MEMTYPE_WC, MEMTYPE_WT, MEMTYPE_WP};
+
+	MUST(memtype_granules_build(bases, types, 4, 40, &granules) == MEMTYPE_OK && granules.blocks == 2, granules.blocks, 0, 0);
+	for (uint64_t a = 0; a < 0x100000000; a += 0x100000) {
+		unsigned k = 3;
+		uint8_t found;
+
+		while (bases[k] > a)
+			k--;
+		MUST(memtype_granules_types(&granules, &a, 1, &found, NULL) == MEMTYPE_OK && found == types[k], a, found, k);
+	}
+}
 
 static void check_granules(void)
 {
@@ -941,6 +963,8 @@ static void check_granules(void)
 	size_t count = 1;
 
 	MUST(memtype_granules_build(bases, types, 3, 20, &granules) == MEMTYPE_OK && granules.maxphyaddr == 20, 0, 0, 0);
+	MUST(memtype_granules_build(bases, types, 1, 20, &granules) == MEMTYPE_OK && granules.blocks == 0, granules.blocks, 0, 0);
+	check_granules_across();
 	types[2] = 16;
 	MUST(memtype_granules_build(bases, types, 3, 40, &granules) == MEMTYPE_ESHATTERED, 0, 0, 0);
 	types[2] = 0;
@@ -1232,6 +1256,51 @@ static void check_large(uint32_t isa)
 	MUST(memtype_types(&tables, addresses, LARGE - 64, types + 1, NULL) == MEMTYPE_EADDRESS, isa, 0, 0);
 }
 
+// as many cubes as there can be: all pairs, and a TOM2 of the most blocks
+static void check_full_tables(uint32_t isa)
+{
+	uint64_t addresses[512];
+	uint8_t types[512];
+
+	no_pairs(52, 0x801);
+	m.vendor = MEMTYPE_AMD;
+	m.syscfg = 0x600000;
+	m.tom2 = UINT64_C(0xFFFFFFF800000);
+	for (uint64_t k = 0; k < 255; k++)
+		add_pair((2 * k + 1) << 43 | k << 30, UINT64_C(1) << 30, k % 2 ? MEMTYPE_UC : MEMTYPE_WP);
+	memtype_tables_build(&m, isa, &tables);
+	for (unsigned i = 0; i < 512; i++)
+		addresses[i] = i < 255 ? m.base[i] & ~UINT64_C(0xFFF) : any_element(ADDRESSES, i);
+	MUST(memtype_types(&tables, addresses, 512, types, NULL) == MEMTYPE_OK, isa, 0, 0);
+	for (unsigned i = 0; i < 512; i++)
+		MUST(types[i] == literal_type(&m, addresses[i]), isa, i, addresses[i]);
+}
+
+// a few ranges of every shape in four bits, alike, nested and crossing: what merges must not lose
+static void check_small_scope(uint32_t isa)
+{
+	for (unsigned round = 0; round < 1500; round++) {
+		unsigned low = 12 + 8 * (round % 4);
+		uint64_t addresses[32];
+		uint8_t types[32];
+
+		no_pairs(40, 0x801);
+		for (m.variable_count = 0; m.variable_count < 1 + round % 5; m.variable_count++) {
+			static const uint8_t kinds[] = {MEMTYPE_WB, MEMTYPE_WB, MEMTYPE_WT, MEMTYPE_UC};
+			uint64_t above = round % 3 ? (UINT64_C(1) << 40) - (UINT64_C(16) << low) : 0;
+
+			m.base[m.variable_count] = below(16) << low | kinds[below(4)];
+			m.mask[m.variable_count] = above | below(16) << low | 0x800;
+		}
+		memtype_tables_build(&m, isa, &tables);
+		for (uint64_t i = 0; i < 32; i++)
+			addresses[i] = i % 16 << low | (i < 16 ? 0 : any() & (UINT64_C(1) << 40) - (UINT64_C(16) << low));
+		MUST(memtype_types(&tables, addresses, 32, types, NULL) == MEMTYPE_OK, isa, round, 0);
+		for (unsigned i = 0; i < 32; i++)
+			MUST(types[i] == literal_type(&m, addresses[i]), isa, round, addresses[i]);
+	}
+}
+
 // so many addresses that a kernel looks for the rows of a granules' top table: of every shape, with and without windows
 #define SOME 9300u
 
@@ -1356,6 +1425,8 @@ int main(void)
 		check_fleets(isa);
 		check_large(isa);
 		check_many_by_granules(isa);
+		check_full_tables(isa);
+		check_small_scope(isa);
 		check_large_fleet(isa);
 	}
 	check_granules();
