@@ -157,7 +157,9 @@ class _Reader:
             if len(self.registers) > values.MOST_CPUS:
                 raise values.refusal(self.source, line, f"more than {values.MOST_CPUS} processors")
         self.taken.add(line)
-        reg.put(mine, index, Register(value, line=line, digits=digits))
+        held = mine.get(index)
+        if held is None or held.value != value or not held.told:  # otherwise another line says the same
+            reg.put(mine, index, Register(value, line=line, digits=digits))
 
     def forget(self, cpu: int, index: int) -> None:
         """What was read is not the register's value, or not known to be."""
@@ -304,7 +306,7 @@ def _split(line: str) -> _Line | None:
     if not found:
         return None
     number = found["named"] or found["index"] or found["bare"]
-    index = _index(number) if number else msr_index(found["name"])
+    index = _index(number) if number else once(msr_index)[found["name"]]
     if index is None:
         return None
     rest = found["rest"].strip().removeprefix("=").removeprefix("->").strip()

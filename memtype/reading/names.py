@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from memtype import rules
+from memtype.reading.once import once
 from memtype.reading.patterns import later
 from memtype.told import pair_of
 
@@ -60,7 +61,7 @@ def misnamed(index: int, name: str) -> int | None:
     >>> misnamed(0x268, "IA32_MTRR_FIX4K_C8000"), misnamed(0x201, "IA32_MTRR_PHYSBASE0"), misnamed(0x277, "IA32_PAT")
     (617, None, None)
     """
-    other = msr_index(name)
+    other = once(msr_index)[name]
     if other is None or other == index:
         return None
     n = pair_of(index)

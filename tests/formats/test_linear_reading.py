@@ -136,3 +136,47 @@ def test_equal_lines_are_asked_once(line):
     text = f"{line}\n" * (4 * COUNT)
     read(text)
     assert work(lambda: read(text)) < 8 * 4 * COUNT
+
+
+@pytest.mark.parametrize(
+    ("head", "row", "most"),
+    [
+        ("0x2ff = 0xc06", lambda n: f"0x{0x400 + n:x} = 0x{n:x}", 60),  # each line another
+        ("0x2ff = 0xc06", lambda n: "0x200=6", 45),  # the same register again and again
+        ("[ 0.1] MTRR default type: uncachable", lambda n: f"[{n:9}.123456] usb 1-1: device number {n}", 15),
+    ],
+)
+def test_a_line_takes_few_calls(head, row, most):
+    text = f"{head}\n" + "".join(row(n) + "\n" for n in range(4 * COUNT))
+    read(text)
+    assert work(lambda: read(text)) < most * 4 * COUNT
+
+
+def test_a_word_is_looked_for_once_in_a_reading(monkeypatch):
+    """Families ask for the same words: the text is scanned for each of them once."""
+    from memtype.reading import clues
+
+    asked: list[tuple[int, str]] = []
+    places = clues._Index._found
+    monkeypatch.setattr(
+        clues._Index, "_found", lambda index, word: asked.append((id(index), word)) or places(index, word)
+    )
+    mt.parse("0x2ff = 0xc06\nMTRR default type: uncachable\n" * 20)
+    assert len(asked) == len(set(asked)) > 3
+
+
+def test_more_processors_than_can_be_are_refused_by_line():
+    text = "".join(f"cpu {n} 0x2ff = 0xc06\n" for n in range(8193))
+    with pytest.raises(mt.ParseError, match=r"^<text>:8193: more than 8192 processors"):
+        mt.parse(text)
+
+
+def test_processors_of_all_states_count(monkeypatch):
+    from memtype.reading import values
+
+    lists = ["".join(f"cpu {n} 0x2ff = 0xc0{kind}\ncpu {n} 0x277 = 0x6\n" for n in range(5)) for kind in (0, 6)]
+    text = f"before:\n{lists[0]}\nafter:\n{lists[1]}"
+    assert len(mt.parse(text).states) == 2
+    monkeypatch.setattr(values, "MOST_CPUS", 8)
+    with pytest.raises(mt.ParseError, match="more than 8 processors in all states"):
+        mt.parse(text)
