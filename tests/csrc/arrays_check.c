@@ -902,9 +902,9 @@ static void check_map_overlaps(uint32_t isa)
 // leaves addresses of pages, in order, where the next call has its arrays: what it does not set itself looks like a map
 static uint64_t __attribute__((noinline)) spoil_stack(void)
 {
-	volatile uint64_t room[1024];
+	volatile uint64_t room[1u << 14];
 
-	for (unsigned k = 0; k < 1024; k++)
+	for (unsigned k = 0; k < 1u << 14; k++)
 		room[k] = (uint64_t)k << 20;
 	return room[below(1024)];
 }
