@@ -963,6 +963,7 @@ static void check_granules(void)
 	size_t count = 1;
 
 	MUST(memtype_granules_build(bases, types, 3, 20, &granules) == MEMTYPE_OK && granules.maxphyaddr == 20, 0, 0, 0);
+	memset(&granules, 0, sizeof(granules));
 	MUST(memtype_granules_build(bases, types, 1, 20, &granules) == MEMTYPE_OK && granules.blocks == 0, granules.blocks, 0, 0);
 	check_granules_across();
 	types[2] = 16;
