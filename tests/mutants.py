@@ -44,7 +44,7 @@ from covering import (
     with_examples,
 )  # fmt: skip
 from operators import changes
-from warm import HUNG, KILLED, SURVIVED, UNSEEN, Collected, Judge, Mutant, anew
+from warm import BROKEN, HUNG, KILLED, SURVIVED, UNSEEN, Collected, Judge, Mutant, anew
 
 NAMED = ROOT / "tests" / "mutation" / "equivalent.txt"
 
@@ -138,7 +138,8 @@ def report(mutants: list[Mutant], known: dict[str, str]) -> int:
         whole = sum(found.values()) - found["equivalent"]
         low, high = interval(found[KILLED], whole)
         share = found[KILLED] / whole if whole else 1.0
-        left = f"{found[SURVIVED]} survived, {found[UNSEEN]} that no test runs, {found[HUNG]} hang"
+        left = f"{found[SURVIVED]} survived, {found[UNSEEN]} that no test runs, {found[HUNG]} hang, "
+        left += f"{found[BROKEN]} that this tool cannot make"
         print(f"{name}: {found[KILLED]} of {whole} killed, {share:.1%} ({low:.1%} to {high:.1%}); {left}; "
               f"{found['equivalent']} more are named")  # fmt: skip
     return unnamed

@@ -140,6 +140,7 @@ def test_the_fixed_ranges_tile_the_first_mib() -> None:
 def test_a_restored_guest_and_a_started_one() -> None:
     fixed, pair = list(rules.FIXED_MSRS), [0x200, 0x201]
     assert list(rules.saved_msrs(1)) == [*fixed, 0x277, *pair, 0x2FF]
+    assert list(rules.saved_msrs(3)) == [*fixed, 0x277, *range(0x200, 0x206), 0x2FF]
     assert list(rules.saved_msrs(1, "amd")) == [*fixed, 0x277, *pair, 0xC001_001D, 0xC001_0010, 0x2FF]
     low, rom = 0x0606_0606_0606_0606, 0x0505_0505_0505_0505
     started = {0x250: low, 0x258: low, 0x259: 0, **dict.fromkeys(range(0x268, 0x270), rom)}
@@ -159,6 +160,12 @@ def test_bits_of_an_address_and_above_it(width: int) -> None:
     assert rules.high_bits(width) == field(f"63:{width}")
     assert rules.page_bits(width) == field(f"{width - 1}:12")
     assert rules.high_bits(width) | rules.page_bits(width) | 0xFFF == 2**64 - 1
+
+
+def test_a_reserved_encoding_is_undefined() -> None:
+    kinds = {code: rules.type_of(code) for code in range(256)}
+    assert {code for code, kind in kinds.items() if kind is not MemoryType.UNDEFINED} == {0, 1, 4, 5, 6}
+    assert all(kinds[code] == code for code in (0, 1, 4, 5, 6))
 
 
 def test_a_rule_says_what_and_where() -> None:

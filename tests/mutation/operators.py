@@ -112,11 +112,11 @@ def _inside(child: ast.AST, at: _Place, parent: ast.AST) -> _Place:
     parents = (*at.parents, parent)
     if isinstance(child, ast.ClassDef) and not at.start:
         return _Place(f"{at.scope}.{child.name}".lstrip("."), 0, parents)
-    if isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef)) and not at.start:
-        return _Place(f"{at.scope}.{child.name}".lstrip("."), 0, parents)  # its head runs when the module is loaded
     if isinstance(parent, (ast.FunctionDef, ast.AsyncFunctionDef)) and not at.start and child in parent.body:
         lines = [parent.lineno, *(one.lineno for one in parent.decorator_list)]
         return _Place(at.scope, min(lines), parents)
+    if isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef)) and not at.start:
+        return _Place(f"{at.scope}.{child.name}".lstrip("."), 0, parents)  # its head runs when the module is loaded
     if isinstance(child, (ast.Assign, ast.AnnAssign)) and isinstance(parent, ast.Module):
         target = child.target if isinstance(child, ast.AnnAssign) else child.targets[0]
         return _Place(_said(target), 0, parents)

@@ -30,9 +30,12 @@ WORD = re.compile(r"^(\\d+)x?$")
 
 def inside(base: int, size: int, address: int, on: bool = True) -> bool:
     """Whether it is inside."""
+    def low(bits: int) -> int:
+        return address & bits
+
     if not on:
         raise ValueError("it is off")
-    return base <= address < base + size and (address & 0xFFF or True)
+    return base <= address < base + size and (low(0xFFF) or True)
 '''
 
 
@@ -61,6 +64,14 @@ def test_a_change_changes_what_the_function_says() -> None:
             assert isinstance(function, FunctionType)
             found.append([bool(function(4, 4, address)) for address in (3, 4, 7, 8)])
     assert found == [[False, False, True, False], [False, True, True, True]]
+
+
+def test_a_function_inside_another_is_changed_with_it() -> None:
+    inner = [change for change in operators.changes(ast.parse(SOURCE)) if "bits" in change.text]
+    assert [(change.scope, change.text) for change in inner] == [
+        ("inside", "return address & bits -> return None"), ("inside", "address & bits -> address | bits"),
+    ]  # fmt: skip
+    assert {change.start for change in inner} == {change.start for change in made("comparison")} != {0}
 
 
 def test_patterns_stay_patterns() -> None:

@@ -30,7 +30,7 @@ from _pytest import runner
 from covering import OPTIONS, ROOT, by_file, quiet_hypothesis, with_examples
 from operators import Change, changes
 
-KILLED, SURVIVED, HUNG, UNSEEN = "killed", "survived", "hung", "unseen"
+KILLED, SURVIVED, HUNG, UNSEEN, BROKEN = "killed", "survived", "hung", "unseen", "broken"
 COLLECTION = 0.5  # seconds of a file of tests, at import
 LOADED_BEFORE = ("numpy", "hypothesis.strategies", "cffi", "decimal", "json", "subprocess")
 
@@ -182,7 +182,7 @@ class Judge:
         if os.WIFSIGNALED(status) and os.WTERMSIG(status) in (signal.SIGPROF, signal.SIGKILL):
             mutant.verdict, mutant.killer = HUNG, said.rpartition("\n")[2]
         elif said.startswith("error"):  # of this tool: no test has spoken
-            raise RuntimeError(said)
+            mutant.verdict, mutant.killer = BROKEN, said
         elif os.WIFSIGNALED(status) or "killer " in said:
             mutant.verdict, mutant.killer = KILLED, said.partition("killer ")[2].strip()
             for scope in (mutant.change.scope, ""):
