@@ -23,7 +23,6 @@ typedef __m256i vec;
 #define v_equal8(a, b) _mm256_cmpeq_epi8(a, b)
 #define v_shuffle(table, index) _mm256_shuffle_epi8(table, index)
 #define v_shuffle_low(table, bytes) v_shuffle(table, bytes)
-#define v_fetch(from) _mm_prefetch((const char *)(from), _MM_HINT_T0)
 #define v_fence() _mm_sfence()
 #define v_blend(a, b, bit7) _mm256_blendv_epi8(a, b, bit7)
 #define v_pick_odd32(even, odd) _mm256_blend_epi32(even, odd, 0xAA)

@@ -507,8 +507,6 @@ INLINE size_t run_fill(const memtype_tables *t, uint64_t last, const uint64_t *g
 
 		if (_mm512_test_epi64_mask(seen, beyond))
 			return i;
-		prefetch64(gfns);
-		prefetch64(words);
 		merge64(bits, keep, words);
 	}
 	return blocks;

@@ -288,13 +288,6 @@ INLINE vec see(vec seen, const uint64_t *addresses)
 	return v_or(seen, more);
 }
 
-// ask for what a step some way on will read
-INLINE void fetch(const uint64_t *words)
-{
-	for (unsigned line = 0; line < VEC; line += 8)
-		v_fetch(words + PREFETCH_AHEAD + line);
-}
-
 // Outputs far larger than the caches, from the first aligned element on; returns where to go on.
 INLINE size_t stream_steps(const struct job *j, size_t n, uint8_t *out, enum layout layout, enum answer answer,
 			   vec *seen)
@@ -408,8 +401,6 @@ static TARGET size_t KERNEL(fill)(const memtype_tables *t, uint64_t last, const 
 
 		if (v_any(v_and(see(v_zero(), gfns + from), v_splat64(~last))))
 			return from;
-		fetch(gfns + from);
-		fetch(words + from);
 		fill_step(t, gfns + from, keep, words + from);
 	}
 	return n;

@@ -25,7 +25,6 @@ typedef __m128i vec;
 #define v_equal8(a, b) _mm_cmpeq_epi8(a, b)
 #define v_shuffle(table, index) _mm_shuffle_epi8(table, index)
 #define v_shuffle_low(table, bytes) v_shuffle(table, bytes)
-#define v_fetch(from) _mm_prefetch((const char *)(from), _MM_HINT_T0)
 #define v_fence() _mm_sfence()
 #define v_shift_left16(a, by) _mm_slli_epi16(a, by)
 #define v_shift_right16(a, by) _mm_srli_epi16(a, by)
