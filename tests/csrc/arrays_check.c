@@ -1025,7 +1025,7 @@ static memtype_fleet make_fleet(size_t pairs, unsigned kind)
 		m.cap = i % 9 ? 0x508 : 0;
 		many_pairs((unsigned)pairs, lows[(kind + i / 2) % 4] < m.maxphyaddr ? lows[(kind + i / 2) % 4] : 12);
 		for (size_t k = 0; k < pairs; k++)
-			m.mask[k] ^= below(6) ? 0 : below(2) ? 0x800 : UINT64_C(1) << (m.maxphyaddr - 1);
+			m.mask[k] ^= below(6) ? 0 : (below(2) ? 0x800 : 0) | UINT64_C(1) << (m.maxphyaddr - 1);
 		held.each[i] = m;
 		held.def_type[i] = m.def_type;
 		held.cap[i] = m.cap;
@@ -1038,6 +1038,37 @@ static memtype_fleet make_fleet(size_t pairs, unsigned kind)
 		memcpy(held.mask + pairs * i, m.mask, pairs * 8);
 	}
 	return f;
+}
+
+// some valid range is not one block: a bit that is not compared lies above one that is
+static int holey(const memtype_mtrrs *state)
+{
+	for (unsigned k = 0; k < state->variable_count; k++) {
+		int seen = 0;
+
+		for (unsigned bit = 12; bit < state->maxphyaddr && state->mask[k] >> 11 & 1; bit++) {
+			int compared = state->mask[k] >> bit & 1;
+
+			if (seen && !compared)
+				return 1;
+			seen |= compared;
+		}
+	}
+	return 0;
+}
+
+// a state has a map, the one it has alone, unless a range of it is holey or the map is too large
+static void check_fleet_maps(const memtype_map *maps, size_t pairs)
+{
+	static memtype_map alone;
+
+	for (size_t i = 0; i < FEW; i++) {
+		int fits = memtype_resolve_map(&held.each[i], &alone) == MEMTYPE_OK && !holey(&held.each[i]);
+
+		MUST(fits ? maps[i].count == alone.count : maps[i].count == 0, i, pairs, maps[i].count);
+		for (size_t k = 0; k < maps[i].count; k++)
+			MUST(maps[i].bases[k] == alone.bases[k] && maps[i].types[k] == alone.types[k], i, pairs, k);
+	}
 }
 
 static void check_fleet_of(uint32_t isa, size_t pairs, size_t n, unsigned kind)
@@ -1060,6 +1091,7 @@ static void check_fleet_of(uint32_t isa, size_t pairs, size_t n, unsigned kind)
 	MUST(memtype_fleet_types(&f, isa, addresses, n, n, types, &index) == MEMTYPE_OK && index == 77, isa, pairs, n);
 	MUST(memcmp(types, right, all) == 0 && types[-1] == 0xEE, isa, pairs, n);
 	MUST(memtype_fleet_maps(&f, maps) == MEMTYPE_OK, isa, pairs, n);
+	check_fleet_maps(maps, pairs);
 	memset(late[2], 0xEE, ROOM);
 	MUST(memtype_types_by(&f, maps, ids, addresses, all, types, &index) == MEMTYPE_OK && index == 77, isa, pairs, n);
 	MUST(memcmp(types, right, all) == 0, isa, pairs, n);
