@@ -102,7 +102,8 @@ def _machine(
     head: re.Match[str], line: int, fixed: dict[int, Register], msrs: dict[int, Register], source: str
 ) -> Machine:
     kind = type_register(head["type"].rstrip(",;."), source, line)
-    fixed_on = "fixed-support enabled" in head["words"].lower()
+    words = "".join(head["words"].lower().split())  # neither of the two: a column that ran into the next one is lost
+    fixed_on = True if "fixed-supportenabled" in words else False if "fixed-supportdisabled" in words else None
     count = values.number(head["count"], source, line, "Var", 8, base=10)
     listing = reg.Listing(count=count, on="!mtrr lists them")
     registers = msrs | bytes_registers(fixed) | reg.def_type(kind, None, fixed_on, line)
