@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from memtype import rules
@@ -204,7 +205,7 @@ def parse(text: str, source: str = "<text>") -> Machine:
     end = text.rfind("\n") + 1
     commented = "#" in text[end:]  # where the comment stands, the value does
     if (remark.counts and not commented) or _falls_short(text[:end], text[end:]):
-        _forget(reader, text.count("\n") + 1)
+        _forget(reader, [text.count("\n") + 1])
     bits = sorted({width.bits for width in reader.widths})
     if len(bits) > 1:
         reader.notes.append(f"processors tell different MAXPHYADDR: {bits}; the least is used")
@@ -226,17 +227,18 @@ def _falls_short(above: str, last: str) -> bool:
     return bool(values) and all(len(value) == 16 for value in values)
 
 
-def _forget(reader: _Reader, line: int) -> None:
-    """A list that ends without a line feed may break off: its last value may lack digits."""
+def _forget(reader: _Reader, lines: Iterable[int]) -> None:
+    """What these lines told is not told: of a list that ends without a line feed, the last value may lack digits."""
+    lines = frozenset(lines)
     for cpu, held in reader.registers.items():
-        for index in [index for index, register in held.items() if register.line == line]:
+        for index in [index for index, register in held.items() if register.line in lines]:
             reader.forget(cpu, index)
 
 
 def _forget_naked(reader: _Reader) -> None:
     """A "0" among values with "0x" is what a line that was cut leaves of one."""
-    for line in reader.naked if reader.prefixed else ():
-        _forget(reader, line)
+    if reader.prefixed:
+        _forget(reader, reader.naked)
 
 
 def _forget_decimal(reader: _Reader) -> None:
@@ -244,14 +246,13 @@ def _forget_decimal(reader: _Reader) -> None:
     if reader.decimal:
         what = "a number without 0x that no register takes: the list may be decimal, such numbers are not told"
         reader.notes.append(Note(f"line {reader.plain[0]}: {what}", "lost", reader.plain))
-        for line in reader.plain:
-            _forget(reader, line)
+        _forget(reader, reader.plain)
 
 
 def _forget_headless(reader: _Reader) -> None:
     """What commands gave, where one value shows that columns of the text are lost."""
-    for line in reader.answers if reader.headless else ():
-        _forget(reader, line)
+    if reader.headless:
+        _forget(reader, reader.answers)
 
 
 def _vendor(text: str) -> str | None:

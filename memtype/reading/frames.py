@@ -44,13 +44,16 @@ def odd_lines(lines: Sequence[str], read: Collection[int]) -> Iterator[Odd]:
     """The odd ones beside the lines, numbered from 1, that were `read`."""
     known: dict[tuple[str, ...], list[list[str]]] = {}
     frames = Once(_frame)
+    beside = [number for number in _beside(read) if 0 < number <= len(lines) and not lines[number - 1].isspace()]
+    if not any(lines[number - 1] for number in beside):
+        return
     for number in sorted(read):
         line = lines[number - 1] if 0 < number <= len(lines) else ""
         if len(known) < _MOST_FRAMES and 1 < len(line) <= _LONGEST and len(words := once(bare)[line].split()) > 1:
             examples = known.setdefault(frames[_alike(" ".join(words))], [])
             examples += [words] if len(examples) < 2 and words not in examples else []
-    for number in _beside(read):
-        words = once(bare)[lines[number - 1]].split() if 0 < number <= len(lines) else []
+    for number in beside:
+        words = once(bare)[lines[number - 1]].split()
         found = _mended(words, frames[_alike(" ".join(words))], known) if words else None
         if found is not None:
             yield Odd(number, lines[number - 1], *found)

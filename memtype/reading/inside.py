@@ -20,6 +20,7 @@ _BEGINS = later(r"\s*(?:\{\s*[\"}]|\[\s*[\[{\"])")
 _LINES = later(r"\s*\{\s*\"[^\n]*\}\s*(?:\n|$)")
 _BEGIN = later(r"^[ \t]*[{\[][ \t]*(?:[\"{\[]|$)")
 _DEEPEST = 32
+_MOST_TRIES = 16  # lines that begin no document: whether one does may take a look at all of the text below it
 
 
 def shows(text: str) -> bool:
@@ -78,7 +79,7 @@ def document(text: Text) -> Text | None:
     """The one JSON document that stands between other lines, those empty; None where there is none, or several."""
     whole, decoder = str(text), json.JSONDecoder()
     found: tuple[int, int] | None = None
-    at = 0
+    at = failed = 0
     for line in text.lines:
         begin, at = at, at + len(line) + 1
         if (found is not None and begin < found[1]) or not _BEGIN.match(line):
@@ -86,6 +87,9 @@ def document(text: Text) -> Text | None:
         try:
             value, end = decoder.raw_decode(whole, begin + len(line) - len(line.lstrip()))
         except (ValueError, RecursionError):
+            failed += 1
+            if failed == _MOST_TRIES:
+                return None
             continue
         if isinstance(value, (dict, list)) and value and "\n" in whole[begin:end]:
             if found is not None:

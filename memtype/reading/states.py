@@ -58,7 +58,7 @@ def split(
     listed = _documents(text, source)
     if listed:
         return listed
-    told = [] if families is None else tellings(text, families, owned or {})
+    told = [] if families is None else tellings(text, families, owned or {}, source)
     begins = _begins(told, text.lines)
     if len(begins) < 2:
         return [State(text, "", text.numbers[0] if text.numbers else 0)]

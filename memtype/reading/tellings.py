@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
 
+from memtype.errors import ParseError
 from memtype.reading.accounting import register_row
 from memtype.reading.clues import Words, holding, words
 from memtype.reading.lines import bare
@@ -19,7 +20,9 @@ from memtype.reading.once import Once, once
 from memtype.reading.patterns import later
 from memtype.reading.rows import plain_row
 from memtype.reading.text import Text
+from memtype.reading.values import quoted
 
+MOST_TOLD = 2048  # times that one thing is told: of a text that is no paste, all the rest need not be looked at
 BOOT = later(r"\s*Linux version (\S+)")
 
 _WORDS = words(
@@ -119,12 +122,21 @@ class Telling(NamedTuple):
         return self.words.startswith(words) or words.startswith(self.words)
 
 
-def tellings(text: Text, families: Sequence[Tells], owned: Mapping[int, Sequence[Tells]]) -> list[Telling]:
+def tellings(
+    text: Text, families: Sequence[Tells], owned: Mapping[int, Sequence[Tells]], source: str
+) -> list[Telling]:
     """The lines that tell something, but what a program tried: writes beside reads, plans beside what came of them.
 
     A line that is in `owned` tells what the families there find in it, and nothing else.
     """
-    found = list(_all(text, families, owned))
+    found: list[Telling] = []
+    times: dict[tuple[str, object], int] = {}
+    for telling in _all(text, families, owned):
+        found.append(telling)
+        told = times[telling.kind, telling.key] = times.get((telling.kind, telling.key), 0) + 1
+        if told > MOST_TOLD and telling.kind != "processor":
+            where = f"{source}:{text.numbers[telling.place]}"
+            raise ParseError(f"{where}: told more than {MOST_TOLD} times: {quoted(telling.words)}")
     kinds = {telling.kind for telling in found}
     if {_MSR, "wrmsr"} <= kinds:
         found = [telling for telling in found if telling.kind != "wrmsr"]

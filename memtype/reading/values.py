@@ -67,7 +67,8 @@ def integer(value: object, source: str, what: str, bits: int = 64, inside: objec
 
 def cpu_number(text: str, source: str, line: int, base: int = 10) -> int:
     """A processor's number."""
-    value = number(text, source, line, "processor number", base=base)
+    plain = base == 10 and len(text) < 10 and text.isascii() and text.isdecimal()
+    value = int(text) if plain else number(text, source, line, "processor number", base=base)
     if value >= MAX_CPUS:
         raise refusal(source, line, f"processor number {quoted(text)} is not below {MAX_CPUS}")
     return value
