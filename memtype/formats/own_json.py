@@ -195,6 +195,8 @@ def _registers(value: Any, source: str, where: str) -> Registers:
         if part is not None:
             known, hidden = (values.integer(part.get(key), source, where) for key in ("known", "hidden"))
             held[index] = Register(held[index].value, known, hidden=hidden)
+    if "vendor" not in value:  # null where it is not told
+        raise values.refusal(source, values.line_of(value), f"{where}: vendor is missing")
     vendor = _vendor(value, source)
     told = checked.member(value, "list", dict, source, where)
     ranges = dict(_range(entry, source, where) for entry in _list(value, "ranges", source))

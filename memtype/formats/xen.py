@@ -197,10 +197,16 @@ def _pair_number(text: str, source: str, line: int) -> int:
     return n
 
 
+def _is_default(value: int) -> bool:
+    """Whether IA32_MTRR_DEF_TYPE can hold the value: 0x806 cut to 0x80 is of no type (SDM 3A 12.11.2.1)."""
+    return value & ~rules.DEF_TYPE_WRITABLE == 0 and value & rules.DEF_TYPE_TYPE in rules.MTRR_TYPES
+
+
 def _records(text: str, source: str) -> Machine:
     registers: dict[int, dict[int, Register]] = {}
     notes: list[str] = []
     msrs: dict[int, Register] = {}
+    lost: set[int] = set()
     cpu = 0
     for number, line in squeezed(text):
         if entry := _ENTRY.match(line):
@@ -211,6 +217,10 @@ def _records(text: str, source: str) -> Machine:
             msrs = registers.setdefault(cpu, {})
             for index, name in ((rules.PAT_MSR, "pat"), (rules.MTRRCAP, "cap"), (rules.DEF_TYPE_MSR, "default")):
                 value = values.number(head[name], source, number, name)  # as short as it is
+                if index == rules.DEF_TYPE_MSR and not _is_default(value):
+                    lost.add(index)
+                    notes.append(f"line {number}: no processor holds the default type {head[name]}: it is not told")
+                    continue
                 reg.put(msrs, index, Register(value, line=number))
             continue
         body = _RECORD_LINE.match(line)
@@ -234,5 +244,5 @@ def _records(text: str, source: str) -> Machine:
                 f"CPU {cpu}: all {_SAVED_PAIRS} pairs are identical; some Xen releases save pair 0 in every slot: "
                 "the others may be lost"
             )
-    listing = reg.Listing(absent=reg.TOM2_MSRS, filled=16)  # Xen gives its guests no TOP_MEM2
+    listing = reg.Listing(lost=lost, absent=reg.TOM2_MSRS, filled=16)  # Xen gives its guests no TOP_MEM2
     return reg.machine_of(registers, NAME, source, notes, listing=listing)

@@ -51,7 +51,7 @@ def lacking(held: Mapping[int, Register], filled: int = 0) -> set[int]:
     if 0 < length < _USUAL[-1] and (not whole or (len(longest) == 1 and _odd(printed[min(longest)]))):
         return set(longest if whole else printed)
     if not length:
-        return _zeros(printed)
+        return _zeros(printed) | {index for index, register in printed.items() if _is_front(index, register)}
     short = {index for index, register in printed.items() if register.digits < length}
     as_is = {
         index for index in short if not _cut(index, printed[index], length)
@@ -74,6 +74,12 @@ def _zeros(printed: Mapping[int, Register]) -> set[int]:
     full = any(index in rules.FIXED_MSRS and register.padded for index, register in printed.items())
     short = {index for index, register in printed.items() if register.digits < _USUAL[-1]}
     return short if full and not any(printed[index].value for index in short) else set()
+
+
+def _is_front(index: int, register: Register) -> bool:
+    """Whether the number is the front of a filled up one: 0x0000 of 0x0000000000000c06; people write 0x0, 0x00."""
+    ended = _has_end(index) and bool(register.value) and _ends(index, register)
+    return register.padded and register.digits > 2 and not ended and (not register.value or _has_end(index))
 
 
 def _has_end(index: int) -> bool:

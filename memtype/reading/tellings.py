@@ -122,9 +122,7 @@ class Telling(NamedTuple):
         return self.words.startswith(words) or words.startswith(self.words)
 
 
-def tellings(
-    text: Text, families: Sequence[Tells], owned: Mapping[int, Sequence[Tells]], source: str
-) -> list[Telling]:
+def tellings(text: Text, families: Sequence[Tells], owned: Mapping[int, Sequence[Tells]], source: str) -> list[Telling]:
     """The lines that tell something, but what a program tried: writes beside reads, plans beside what came of them.
 
     A line that is in `owned` tells what the families there find in it, and nothing else.

@@ -125,14 +125,18 @@ class _Joiner:
         for used, more in enumerate(below, 1):
             if self.ends[more]:
                 break
-            whole = _glued(whole, more)
+            before, whole = whole, _glued(whole, more)
             if _is_whole(whole, ends):
-                return (self.lines[at], 0) if self._number(at + 1 + used) else (whole, used)
+                return (self.lines[at], 0) if self._another(at + 1 + used, before, ends) else (whole, used)
         return self.lines[at], 0
 
-    def _number(self, at: int) -> bool:
-        """Whether the line is a number alone: behind a value, another one, and which of them is meant is not told."""
-        return at < len(self.lines) and _NUMBER.fullmatch(self.lines[at]) is not None
+    def _another(self, at: int, before: str, ends: tuple[re.Pattern[str], ...]) -> bool:
+        """Whether the next line ends the message as well, or is a number alone: which of them does is not told."""
+        below = self.lines[at] if at < len(self.lines) else ""
+        if _NUMBER.fullmatch(below):
+            return True
+        alone = bool(below) and self.continues[below] and not self.ends[below]
+        return alone and _is_whole(_glued(before, below), ends)
 
 
 def _ends(line: str) -> tuple[re.Pattern[str], ...]:
