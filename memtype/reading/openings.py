@@ -62,5 +62,7 @@ def opens_any(line: str) -> bool:
 
 def opens_behind(line: str) -> bool:
     """The same, behind whatever else a line has in front: a stamp, quoting, marks, numbers, names."""
+    if line.isalnum():  # a word, a number
+        return False
     dress = _DRESS.match(line)
     return opens_any(line) or opens_any(bare(line[dress.end() :] if dress else line))
