@@ -68,8 +68,12 @@ def split(
 
 def _bounded(found: list[State], source: str) -> list[State]:
     if len(found) > MOST:
-        raise ParseError(f"{source}:{found[MOST].line}: more than {MOST} states (boots, dumps) in one text")
+        raise _too_many(found[MOST].line, source)
     return found
+
+
+def _too_many(line: int, source: str) -> ParseError:
+    return ParseError(f"{source}:{line}: more than {MOST} states (boots, dumps) in one text")
 
 
 def _documents(text: Text, source: str) -> list[State]:
@@ -80,8 +84,10 @@ def _documents(text: Text, source: str) -> list[State]:
         line, at = line + whole.count("\n", at, begin), begin
         lines = whole[begin:end].split("\n")
         numbers = [text.numbers[line + n] for n in range(len(lines))]
+        if number > MOST:
+            raise _too_many(numbers[0], source)
         found.append(State(Text(lines, numbers), f"document {number}", numbers[0]))
-    return _bounded(found, source)
+    return found
 
 
 def _parts(text: Text, begins: Sequence[int], told: set[int]) -> list[State]:

@@ -151,7 +151,7 @@ def _is_whole(line: str, ends: tuple[re.Pattern[str], ...]) -> bool:
 
 def _may_begin(line: str) -> bool:
     """A quick look: most lines of most texts are none of these."""
-    if not 0 < len(line) <= _LONGEST or plain_row(line):
+    if not 0 < len(line) <= _LONGEST or line.isalnum() or plain_row(line):  # one word begins none
         return False
     return _WORDS.search(line) is not None or _STAMPED.match(line) is not None
 
