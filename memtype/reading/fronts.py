@@ -34,6 +34,7 @@ _NAME = later(  # a name of a file or host, or whatever stands before a number o
 )
 _SIGN = later(r"(//|[#+\-%;*:]) ?")
 _STAMPED = later(r" *\[ *\d+\.\d")  # a kernel's: none of the fronts
+_MOST = 40_000  # different lines without a kernel's stamp: no paste, and each is looked at in four ways
 _SAMPLE = 64  # lines of a run that are looked at: a run is of one kind
 SHOWN = r"[ \[(]*\d{1,7}[\]):| ]|[\w./@+-]{1,80} *[:|]|[#+\-%;*:/<\[]"
 
@@ -52,6 +53,8 @@ def undone(text: Text) -> Text:
     """The lines without their fronts."""
     lines = list(text.lines)
     may = _may_have(lines)
+    if len(may) > _MOST:
+        return text
     for front in _FRONTS:
         find = {line: front.find(line) for line in may}
         if not any(found and opens_behind(line[found.end() :]) for line, found in find.items()):

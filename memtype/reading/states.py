@@ -19,7 +19,7 @@ from memtype.reading.mail import is_classic_diff
 from memtype.reading.marks import diff_signs
 from memtype.reading.openings import opens_code
 from memtype.reading.patterns import later
-from memtype.reading.tellings import BOOT, Telling, Tells, tellings
+from memtype.reading.tellings import BOOT, MOST_ROWS, Telling, Tells, tellings
 from memtype.reading.text import Text
 from memtype.told import Registers
 
@@ -52,7 +52,7 @@ def split(
     `families` say which lines tell something, `owned` of which lines one of them alone does. None: no family finds
     anything in the text; then only the sides of a diff and documents are looked for.
     """
-    sides = _sides(text)
+    sides = _sides(text, source)
     if sides:
         return sides
     listed = _documents(text, source)
@@ -112,7 +112,7 @@ def _parts(text: Text, begins: Sequence[int], told: set[int]) -> list[State]:
 # --- a diff -----------------------------------------------------------------------------------------------------------
 
 
-def _sides(text: Text) -> list[State]:
+def _sides(text: Text, source: str) -> list[State]:
     """Both sides of a diff; none where the text is no diff."""
     if is_classic_diff(text.lines):
         old, new = "<", ">"
@@ -120,6 +120,8 @@ def _sides(text: Text) -> list[State]:
         old, new = "-", "+"
     else:
         return []
+    if len(text.lines) > MOST_ROWS:
+        raise ParseError(f"{source}:{text.numbers[MOST_ROWS]}: a diff of more than {MOST_ROWS} lines")
     if old == "-" and any(line.startswith("@@ -0,0 ") for line in text.lines):  # the whole file is new
         return [_side(text, new, old, "")]
     names = {line[0]: line[4:].split()[0] for line in text.lines if line[:4] in ("--- ", "+++ ") and line[4:].strip()}

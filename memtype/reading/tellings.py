@@ -22,6 +22,8 @@ from memtype.reading.rows import plain_row
 from memtype.reading.text import Text
 from memtype.reading.values import quoted
 
+MOST_ROWS = 40_000  # lines, but a log's, that may tell a register: 22 registers of each of 1,792 processors are fewer
+_COMMAND_ROWS = 3  # as many rows is a command to be looked at, with its answer
 MOST_TOLD = 2048  # times that one thing is told: of a text that is no paste, all the rest need not be looked at
 BOOT = later(r"\s*Linux version (\S+)")
 
@@ -129,7 +131,7 @@ def tellings(text: Text, families: Sequence[Tells], owned: Mapping[int, Sequence
     """
     found: list[Telling] = []
     times: dict[tuple[str, object], int] = {}
-    for telling in _all(text, families, owned):
+    for telling in _all(text, families, owned, source):
         found.append(telling)
         told = times[telling.kind, telling.key] = times.get((telling.kind, telling.key), 0) + 1
         if told > MOST_TOLD and telling.kind != "processor":
@@ -168,15 +170,19 @@ class _Says(NamedTuple):
     cpu: str | None = None
 
 
-def _all(text: Text, families: Sequence[Tells], owned: Mapping[int, Sequence[Tells]]) -> Iterator[Telling]:
-    cpu, named, lines = "0", False, text.lines
+def _all(text: Text, families: Sequence[Tells], owned: Mapping[int, Sequence[Tells]], source: str) -> Iterator[Telling]:
+    cpu, named, lines, rows = "0", False, text.lines, 0
     wanted = Words(tuple(dict.fromkeys([*_WORDS.plain, *(w for each in families for w in each.words)])), _WORDS.pattern)
     everyone = Once(lambda raw: _says(raw, families))
     owners = {id(each): Once(partial(_says, readers=each, own=True)) for each in _distinct(owned.values())}
     for number, raw in holding(str(text), wanted):
-        boots, says = (owners[id(owned[number])] if number in owned else everyone)[raw]
+        boots, says, logged = (owners[id(owned[number])] if number in owned else everyone)[raw]
         place = number - 1
-        if boots and (_is_behind(raw) or any(map(_BOOTS_ON.search, lines[place + 1 : place + 13]))):
+        command = says is not None and (not says.words or says.kind == "wrmsr")
+        rows += _COMMAND_ROWS if command else not logged
+        if rows > MOST_ROWS:
+            raise ParseError(f"{source}:{text.numbers[place]}: more than {MOST_ROWS} lines that may tell a register")
+        if boots and (logged or any(map(_BOOTS_ON.search, lines[place + 1 : place + 13]))):
             yield Telling(place, "boot", "boot", "")
         elif says is None:
             continue
@@ -194,20 +200,19 @@ def _distinct(readers: Iterable[Sequence[Tells]]) -> Iterable[Sequence[Tells]]:
     return {id(each): each for each in readers}.values()
 
 
-def _is_behind(raw: str) -> bool:
-    """Whether a logger put something in front of the line."""
-    return bare(raw) != raw.rstrip()
+def _says(raw: str, readers: Sequence[Tells], own: bool = False) -> tuple[bool, _Says | None, bool]:
+    """Whether a line may begin a boot, what it says to these readers, and whether a logger put something in front.
 
-
-def _says(raw: str, readers: Sequence[Tells], own: bool = False) -> tuple[bool, _Says | None]:
-    """Whether a line may begin a boot, and what it says to these readers; of their `own` lines, what they find."""
+    Of their `own` lines, what they find.
+    """
     if not own and plain_row(raw):
-        return False, _told(readers, raw) or _listed(raw, raw)
+        return False, _told(readers, raw) or _listed(raw, raw), False
     line = once(bare)[raw]
-    said = " ".join(line.split())
+    said, logged = " ".join(line.split()), line != raw.rstrip()
     if own and not any(each.find(said) for each in readers):
-        return False, None
-    return BOOT.match(line) is not None, _logged(raw, line, said) or _told(readers, said) or _listed(line, said)
+        return False, None, logged
+    says = _logged(raw, line, said) or _told(readers, said) or _listed(line, said)
+    return BOOT.match(line) is not None, says, logged
 
 
 def _logged(raw: str, line: str, said: str) -> _Says | None:

@@ -56,6 +56,7 @@ _FLAG = r"(?:force|fixed-base|fixed-length|set-by-firmware|active|busy|bogus)"
 _MORE = later(rf"\s*(?:data|NVS|memory|RAM|\(type \d+\)|{_FLAG}(?:\s+{_FLAG})*)\s*$")
 _NUMBER = later(r"\s*0x[0-9a-f]{8,16}\s*", re.I)
 _OPEN_END = later(r"\]\s+(?:ACPI|un(?:usable|accepted)|persistent|device|soft)$|^\s*0x[0-9a-f]+/0x\S+\s+\S+\s", re.I)
+_SHORTEST = 24  # characters of a message that is broken: "MTRR fixed ranges enabled" fits every margin
 _LONGEST = 200  # characters: no mail program leaves more on a line that it breaks
 _HYPHEN = later(r"[a-z0-9]-$")  # write-back, 1f0000000-1f0100000; not the PAT entry "UC-"
 _MOST_LINES = 3  # below the first: a message of 200 columns
@@ -99,7 +100,8 @@ class _Joiner:
         pairs = enumerate(pairwise(lines))
         return [
             at for at, (line, below) in pairs
-            if below and not (below[0] == "[" and stamped(below)) and begins[line]
+            if below and len(line) + len(below) >= _SHORTEST
+            and not (below[0] == "[" and stamped(below)) and begins[line]
         ]  # fmt: skip
 
     def _message(self, at: int) -> tuple[str, int]:
