@@ -178,8 +178,8 @@ def _all(text: Text, families: Sequence[Tells], owned: Mapping[int, Sequence[Tel
     for number, raw in holding(str(text), wanted):
         boots, says, logged = (owners[id(owned[number])] if number in owned else everyone)[raw]
         place = number - 1
-        command = says is not None and (not says.words or says.kind == "wrmsr")
-        rows += _COMMAND_ROWS if command else not logged
+        command = says is not None and (says.kind == "wrmsr" or (says.kind == _MSR and not says.words))
+        rows += 0 if logged else _COMMAND_ROWS if command else 1
         if rows > MOST_ROWS:
             raise ParseError(f"{source}:{text.numbers[place]}: more than {MOST_ROWS} lines that may tell a register")
         if boots and (logged or any(map(_BOOTS_ON.search, lines[place + 1 : place + 13]))):

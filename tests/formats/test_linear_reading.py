@@ -17,6 +17,7 @@ from dump_samples import TEXTS
 import memtype as mt
 from memtype.formats import FAMILIES
 from memtype.reading.clues import holding, words
+from memtype.reading.tellings import MOST_ROWS, MOST_TOLD
 
 COUNT = 300  # lines of the shorter text
 LONGEST = 30_000  # characters, for samples of long lines
@@ -180,3 +181,23 @@ def test_processors_of_all_states_count(monkeypatch):
     monkeypatch.setattr(values, "MOST_CPUS", 8)
     with pytest.raises(mt.ParseError, match="more than 8 processors in all states"):
         mt.parse(text)
+
+
+@pytest.mark.parametrize(("row", "said"), [
+    (lambda n: f"cpu {n // 16} 0x{0x200 + n % 16:x} = 0x{n:x}", f":{MOST_ROWS + 1}: more than {MOST_ROWS} lines"),
+    (lambda n: f"rdmsr -p {n} 0x2ff", f":{MOST_ROWS // 3 + 1}: more than {MOST_ROWS} lines"),
+    (lambda n: f"0x{n:x}", f":{MOST_ROWS + 1}: more than {MOST_ROWS} lines"),
+    (lambda n: f"IA32_PAT 0x{n:x}", f":{MOST_TOLD + 1}: told more than {MOST_TOLD} times"),
+    (lambda n: f"{'+-'[n % 2]}0x{0x200 + n % 16:x} = 0x{n:x}", f":{MOST_ROWS + 1}: a diff of more than"),
+], ids=["rows", "commands", "words", "one register", "diff"])  # fmt: skip
+def test_what_no_paste_has_so_often_is_refused_by_line(row, said):
+    with pytest.raises(mt.MemtypeError, match=said):
+        mt.parse("\n".join(map(row, range(MOST_ROWS + 2))))
+
+
+def test_a_log_may_be_as_long_as_it_likes():
+    noise = "\n".join(f"[{n / 1000:12.6f}] cpu {n % 64}: msr 0x{n:x}" for n in range(MOST_ROWS + 2))
+    log = "[    0.000000] MTRR default type: write-back\n[    0.000000] MTRR variable ranges enabled:\n" + "".join(
+        f"[    0.000000]   {n} disabled\n" for n in range(8)
+    )
+    assert mt.parse(log + noise).at(1 << 20).type is mt.MemoryType.WB
