@@ -140,7 +140,7 @@ static uint16_t *slot_of(struct finder *f, const memtype_tables *t, uint64_t bas
 	size_t slot = (size_t)(hash >> (64 - f->bits));
 
 	while (f->taken[slot] && (t->base[f->taken[slot] - 1] != base || t->mask[f->taken[slot] - 1] != mask))
-		slot = (slot + 1) & low_bits(f->bits);
+		slot = (slot + 1) & (size_t)low_bits(f->bits);
 	return &f->taken[slot];
 }
 
