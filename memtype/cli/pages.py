@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import argparse
 from itertools import islice
-from typing import Any, BinaryIO
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from memtype import rules
 from memtype.analysis import ram
 from memtype.analysis.page_type import page_type
 from memtype.analysis.pages import LEVELS, PageRun, Pages, Split, pages
 from memtype.analysis.plan_target import changed
-from memtype.cli import addresses, input, output, progress
+from memtype.cli import addresses, files, input, output, progress
 from memtype.errors import InputError
+from memtype.late import Late
 from memtype.machine import Machine
 from memtype.memory_map import MemoryMap
 from memtype.mtrr import MtrrState
 from memtype.told import Assumption
 from memtype.types import MemoryType
+
+if TYPE_CHECKING:
+    import numpy as np
+else:
+    np = Late("numpy")
 
 EXAMPLE = "dmesg | memtype pages --max 1G -"
 _MOST = 512  # runs and splits that are printed: what holey masks shatter is nothing to read
@@ -92,14 +96,11 @@ def end_of_ram(machine: Machine, maxphyaddr: int) -> int | None:
 
 def write_leaves(made: Pages, path: str, ipat: bool) -> None:
     blocks = made.leaf_blocks(ipat)  # refuses before the file is opened: nothing is written on failure
-    try:
-        with open(path, "wb") as file:
-            if path.endswith(".npy"):
-                _npy_header(file, made.count)
-            for block in progress.watched(blocks, made.count, "leaves", len):
-                file.write(block.astype("<u8", copy=False).tobytes())
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written: {error.strerror or error}") from None
+    with files.written(path) as file:
+        if path.endswith(".npy"):
+            _npy_header(file, made.count)
+        for block in progress.watched(blocks, made.count, "leaves", len):
+            file.write(block.astype("<u8", copy=False).tobytes())
 
 
 def _npy_header(file: BinaryIO, rows: int) -> None:

@@ -7,7 +7,7 @@ import os
 import sys
 from typing import Any, Final
 
-from memtype.cli import input, output
+from memtype.cli import files, input, output
 from memtype.errors import InputError
 
 EXAMPLE = "memtype sample | memtype plot ribbon -"
@@ -102,7 +102,7 @@ def _compared(args: argparse.Namespace) -> Any:
 
 
 def save(axes: Any, path: str, form: str) -> None:
-    """Write the figure; nothing is left behind where that fails. The same picture gives the same bytes."""
+    """Write the figure. The same picture gives the same bytes."""
     import io
 
     import matplotlib
@@ -113,8 +113,5 @@ def save(axes: Any, path: str, form: str) -> None:
     if path == "-":
         sys.stdout.write(made.getvalue().decode("utf-8"))
         return
-    try:
-        with open(path, "wb") as file:
-            file.write(made.getvalue())
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written: {error.strerror or error}") from None
+    with files.written(path) as file:
+        file.write(made.getvalue())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from memtype.cli import input, output
+from memtype.cli import files, input, output
 from memtype.errors import InputError
 
 EXAMPLE = "memtype sample | memtype report - --kernel 6.8"
@@ -30,11 +30,8 @@ def run(args: argparse.Namespace) -> int:
     if args.output == "-":
         print(made, end="")
         return 0
-    try:
-        with open(args.output, "w", encoding="utf-8") as file:
-            file.write(made)
-    except OSError as error:
-        raise InputError(f"{args.output}: cannot be written: {error.strerror or error}") from None
+    with files.written(args.output) as file:
+        file.write(made.encode())
     if args.json:
         output.print_json("report", {"file": args.output, "sources": [machine.source for machine in machines]})
     else:
