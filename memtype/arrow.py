@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from memtype import arrays
+from memtype import arguments, arrays
 from memtype.errors import ArrayError, InputError, MissingExtra
 from memtype.machine import Machine
 from memtype.types import MemoryType
@@ -78,7 +78,7 @@ def types(column: Any, state: Any, beyond: str = "raise") -> Any:
 def check_beyond(way: Any) -> None:
     """Raise for what is no way to treat addresses beyond."""
     if not isinstance(way, str) or way not in WAYS:
-        raise InputError(f"beyond = {arrays.shown(way)} is neither 'raise' nor 'null'")
+        raise InputError(f"beyond = {arguments.shown(way)} is neither 'raise' nor 'null'")
 
 
 def answering(state: Any) -> Any:
@@ -87,7 +87,7 @@ def answering(state: Any) -> Any:
         return state.map
     if not hasattr(type(state), "types") or not hasattr(type(state), "maxphyaddr"):
         words = "give an MtrrState, MemoryMap, View or Machine"
-        raise InputError(f"state = {arrays.shown(state)} answers for no address: {words}")
+        raise InputError(f"state = {arguments.shown(state)} answers for no address: {words}")
     return state
 
 
@@ -106,7 +106,7 @@ def column_of(column: Any) -> Any:
     except (pa.ArrowException, TypeError, ValueError) as error:
         raise ArrayError(f"addresses: no Arrow column: {' '.join(str(error).split())}") from None
     words = "a table: give one of its columns" if hasattr(column, "columns") else "no Arrow column; numpy: state.types"
-    raise ArrayError(f"addresses = {arrays.shown(column)}: {words}")
+    raise ArrayError(f"addresses = {arguments.shown(column)}: {words}")
 
 
 def codes(chunk: Any, source: Any) -> Any:
@@ -181,7 +181,7 @@ def settled(found: Any, chunk: Any, maxphyaddr: int, beyond: str, start: int = 0
     if beyond == "null":
         return pa.compute.if_else(outside, pa.scalar(None, pa.uint8()), found)
     place = outside.index(True).as_py()
-    raise arrays.address_beyond(chunk[place].as_py(), maxphyaddr, start + place)
+    raise arguments.address_beyond(chunk[place].as_py(), maxphyaddr, start + place)
 
 
 def names(found: Any) -> Any:
@@ -206,7 +206,7 @@ def names(found: Any) -> Any:
     pa = pyarrow()
     array = column_of(found)
     if array.type != pa.uint8():
-        raise ArrayError(f"types: {arrays.shown(found)} is no uint8 array")
+        raise ArrayError(f"types: {arguments.shown(found)} is no uint8 array")
     if isinstance(array, pa.ChunkedArray):
         kind = pa.dictionary(pa.int8(), pa.string())
         return pa.chunked_array([names(chunk) for chunk in array.chunks], kind)

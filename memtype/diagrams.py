@@ -12,13 +12,17 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import reduce
-from typing import NamedTuple, TypeVar
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from memtype.errors import ShatteredMapError
+from memtype.late import Late
 from memtype.rules import DIAGRAM_NODE_LIMIT
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+else:
+    np = Late("numpy")
 
 T = TypeVar("T")
 Run = tuple[int, int, int]  # first number, the number behind the last, value
@@ -114,7 +118,7 @@ class Diagram:
     # --- asking -------------------------------------------------------------------------------------------------
 
     @property
-    def key(self) -> tuple[int, int, bytes, bytes]:
+    def key(self) -> tuple[int, int, tuple[tuple[int, int, int], ...]]:
         """Equal for diagrams that are equal at every number: nodes are shared, so each function has one form.
 
         Examples
@@ -123,8 +127,8 @@ class Diagram:
         >>> one.key == Diagram.of_cubes([Cube(~3 & (1 << 40) - 1, 4, 1)], 40, lambda tags: 0 if tags else 6).key
         True
         """
-        places, bits, branches = _flattened(self.root)
-        return self.width, places[self.root], bits.tobytes(), branches.tobytes()
+        first, rows = _flattened(self.root)
+        return self.width, first, tuple(rows)
 
     def at(self, number: int) -> int:
         tree = self.root
@@ -198,8 +202,10 @@ class Diagram:
 
     def lookup(self, numbers: NDArray[np.uint64]) -> NDArray[np.int64]:
         """`at` of each number, all of them one step down at a time."""
-        places, bits, branches = _flattened(self.root)
-        found = np.full(numbers.shape, places[self.root], np.int64)
+        first, rows = _flattened(self.root)
+        bits = np.array([bit for bit, _, _ in rows], np.uint64)
+        branches = np.array([(low, high) for _, low, high in rows], np.int64).reshape(-1, 2)
+        found = np.full(numbers.shape, first, np.int64)
         going = np.flatnonzero(found >= 0)
         while going.size:
             here = found[going]
@@ -208,8 +214,8 @@ class Diagram:
         return ~found
 
 
-def _flattened(root: Tree) -> tuple[dict[Tree, int], NDArray[np.uint64], NDArray[np.int64]]:
-    """Nodes as rows: the row of each, or ``~value``; the bit of each row; the two rows that follow it."""
+def _flattened(root: Tree) -> tuple[int, list[tuple[int, int, int]]]:
+    """Nodes as rows: the row of the root, and of each row its bit and the two rows that follow; ``~value`` ends."""
     places: dict[Tree, int] = {}
     nodes: list[Node] = []
     waiting = [root]
@@ -223,8 +229,7 @@ def _flattened(root: Tree) -> tuple[dict[Tree, int], NDArray[np.uint64], NDArray
         places[tree] = len(nodes)
         nodes.append(tree)
         waiting += (tree.low, tree.high)
-    branches = np.array([(places[node.low], places[node.high]) for node in nodes], np.int64).reshape(-1, 2)
-    return places, np.array([node.bit for node in nodes], np.uint64), branches
+    return places[root], [(node.bit, places[node.low], places[node.high]) for node in nodes]
 
 
 def _halves(tree: Tree, bit: int) -> tuple[Tree, Tree]:

@@ -10,21 +10,27 @@ MIXED is no PAT type, 13 and above are nothing.
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
 
-import numpy as np
-
-from memtype import arrays, backends, parallel, rules
+from memtype import arguments, backends, parallel, rules
 from memtype.errors import ArrayError
+from memtype.late import Late
 from memtype.mtrr import MtrrState, vendor_name
 from memtype.pat import Pat, as_pat, check_level
 from memtype.types import MemoryType
 
+if TYPE_CHECKING:
+    import numpy as np
+
+    from memtype import arrays
+else:
+    np, arrays = Late("numpy"), Late("memtype.arrays")
+
 
 @overload
 def effective(
-    mtrr: arrays.Spelled,
-    pat: arrays.Spelled,
+    mtrr: arguments.Spelled,
+    pat: arguments.Spelled,
     vendor: str = ...,
     *,
     cr0_cd: bool = ...,
@@ -33,7 +39,7 @@ def effective(
 ) -> MemoryType: ...
 @overload
 def effective(
-    mtrr: arrays.Spelled | arrays.Many,
+    mtrr: arguments.Spelled | arrays.Many,
     pat: arrays.Many,
     vendor: str = ...,
     *,
@@ -44,7 +50,7 @@ def effective(
 @overload
 def effective(
     mtrr: arrays.Many,
-    pat: arrays.Spelled | arrays.Many,
+    pat: arguments.Spelled | arrays.Many,
     vendor: str = ...,
     *,
     cr0_cd: bool = ...,
@@ -101,18 +107,18 @@ def effective(
     >>> effective("?", ["WC", "WB"]).tolist()
     [1, 12]
     """
-    maker, cd = vendor_name(vendor), arrays.flag(cr0_cd, "cr0_cd")
-    pat = pat if arrays.flag(cr0_pg, "cr0_pg") else paging_off(pat)
-    if out is None and arrays.is_scalar(mtrr) and arrays.is_scalar(pat):
-        codes = arrays.type_code(mtrr, "mtrr"), arrays.type_code(pat, "pat")
-        return arrays.KINDS[backends.active.effective(maker, cd, *codes)]
+    maker, cd = vendor_name(vendor), arguments.flag(cr0_cd, "cr0_cd")
+    pat = pat if arguments.flag(cr0_pg, "cr0_pg") else paging_off(pat)
+    if out is None and arguments.is_scalar(mtrr) and arguments.is_scalar(pat):
+        codes = arguments.type_code(mtrr, "mtrr"), arguments.type_code(pat, "pat")
+        return arguments.KINDS[backends.active.effective(maker, cd, *codes)]
     inputs = [arrays.type_input(mtrr, rules.MTRR_INPUTS, "mtrr"), arrays.type_input(pat, rules.PAT_INPUTS, "pat")]
     return arrays.combined(backends.active.effective_array, inputs, out, maker, cd)
 
 
 def paging_off(pat: Any) -> Any:
     """WB in the shape of what would have counted."""
-    if arrays.is_scalar(pat):
+    if arguments.is_scalar(pat):
         return MemoryType.WB
     return np.full(arrays.types(pat, "pat").shape, MemoryType.WB, arrays.U8)
 
@@ -128,16 +134,16 @@ def effective_pcd_pwt(mtrr: Any, pcd: bool, pwt: bool, vendor: str = "intel") ->
     >>> effective_pcd_pwt("WC", pcd=False, pwt=True), effective("WC", "WT")
     (<MemoryType.WC: 1>, <MemoryType.UC: 0>)
     """
-    code = arrays.type_code(mtrr, "mtrr")
-    bits = arrays.flag(pcd, "pcd"), arrays.flag(pwt, "pwt")
-    return arrays.KINDS[backends.active.effective_pcd_pwt(vendor_name(vendor), code, *bits)]
+    code = arguments.type_code(mtrr, "mtrr")
+    bits = arguments.flag(pcd, "pcd"), arguments.flag(pwt, "pwt")
+    return arguments.KINDS[backends.active.effective_pcd_pwt(vendor_name(vendor), code, *bits)]
 
 
 @overload
 def effective_npt(
-    guest_pat: arrays.Spelled,
-    host_pat: arrays.Spelled,
-    mtrr: arrays.Spelled,
+    guest_pat: arguments.Spelled,
+    host_pat: arguments.Spelled,
+    mtrr: arguments.Spelled,
     snp: bool = ...,
     *,
     cr0_cd: bool = ...,
@@ -146,8 +152,8 @@ def effective_npt(
 @overload
 def effective_npt(
     guest_pat: arrays.Many,
-    host_pat: arrays.Spelled | arrays.Many,
-    mtrr: arrays.Spelled | arrays.Many,
+    host_pat: arguments.Spelled | arrays.Many,
+    mtrr: arguments.Spelled | arrays.Many,
     snp: bool = ...,
     *,
     cr0_cd: bool = ...,
@@ -191,14 +197,14 @@ def effective_npt(
     >>> effective_npt("WC", "WB", "WB"), effective_npt("WC", "WB", "UC"), effective_npt("WB", "WB", "WB")
     (<MemoryType.WC_PLUS: 9>, <MemoryType.WC: 1>, <MemoryType.WB: 6>)
     """
-    context = arrays.flag(snp, "snp"), arrays.flag(cr0_cd, "cr0_cd")
-    if out is None and arrays.is_scalar(guest_pat) and arrays.is_scalar(host_pat) and arrays.is_scalar(mtrr):
+    context = arguments.flag(snp, "snp"), arguments.flag(cr0_cd, "cr0_cd")
+    if out is None and arguments.is_scalar(guest_pat) and arguments.is_scalar(host_pat) and arguments.is_scalar(mtrr):
         codes = (
-            arrays.type_code(guest_pat, "guest_pat"),
-            arrays.type_code(host_pat, "host_pat"),
-            arrays.type_code(mtrr, "mtrr"),
+            arguments.type_code(guest_pat, "guest_pat"),
+            arguments.type_code(host_pat, "host_pat"),
+            arguments.type_code(mtrr, "mtrr"),
         )
-        return arrays.KINDS[backends.active.effective_npt(*codes, *context)]
+        return arguments.KINDS[backends.active.effective_npt(*codes, *context)]
     inputs = [
         arrays.type_input(guest_pat, rules.PAT_INPUTS, "guest_pat"),
         arrays.type_input(host_pat, rules.PAT_INPUTS, "host_pat"),
@@ -254,8 +260,8 @@ def effective_types(
     [0, 0, 6]
     """
     check_level(level)
-    arrays.given(state, MtrrState, "state")
-    single = out is None and arrays.is_scalar(ptes) and (addresses is None or arrays.is_scalar(addresses))
+    arguments.given(state, MtrrState, "state")
+    single = out is None and arguments.is_scalar(ptes) and (addresses is None or arguments.is_scalar(addresses))
     entries = arrays.uint64(ptes, "ptes")
     places = None if addresses is None else arrays.uint64(addresses)
     if places is not None:

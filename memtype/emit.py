@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
-from memtype import arrays, rules
+from memtype import arguments, rules
 from memtype.errors import InputError
 from memtype.machine import Cpu, Machine
 from memtype.mtrr import MtrrState
@@ -47,8 +47,8 @@ def emit(what: Machine | MtrrState, form: str) -> str | bytes:
     """
     writer = FORMS.get(form) if isinstance(form, str) else None
     if writer is None:
-        raise InputError(f"{arrays.shown(form)} is no form to emit (one of {', '.join(FORMS)})")
-    machine = what.one_state() if isinstance(what, Machine) else _machine(arrays.given(what, MtrrState, "what"))
+        raise InputError(f"{arguments.shown(form)} is no form to emit (one of {', '.join(FORMS)})")
+    machine = what.one_state() if isinstance(what, Machine) else _machine(arguments.given(what, MtrrState, "what"))
     if form != "json" and machine.registers is None:
         raise InputError(f"no MTRRs to emit: {'; '.join(machine.notes) or 'the machine tells none'}")
     return writer(machine)

@@ -4,24 +4,30 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple, overload
+from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
-import numpy as np
-from numpy.typing import NDArray
-
-from memtype import arrays, backends, parallel, rules
+from memtype import arguments, backends, parallel, rules
 from memtype.effective import paging_off, same_shape
 from memtype.errors import InputError
+from memtype.late import Late
 from memtype.pat import Pat, as_pat, check_level
 from memtype.readable import readable
 from memtype.types import MemoryType
 
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from memtype import arrays
+else:
+    np, arrays = Late("numpy"), Late("memtype.arrays")
+
 
 @overload
 def effective_ept(
-    ept_type: arrays.Spelled,
+    ept_type: arguments.Spelled,
     ipat: bool,
-    pat: arrays.Spelled,
+    pat: arguments.Spelled,
     cr0_cd: bool = ...,
     *,
     cr0_pg: bool = ...,
@@ -31,7 +37,7 @@ def effective_ept(
 def effective_ept(
     ept_type: arrays.Many,
     ipat: bool | arrays.Many,
-    pat: arrays.Spelled | arrays.Many,
+    pat: arguments.Spelled | arrays.Many,
     cr0_cd: bool = ...,
     *,
     cr0_pg: bool = ...,
@@ -83,12 +89,12 @@ def effective_ept(
     >>> effective_ept("WB", False, "WC"), effective_ept("WB", True, "WC"), effective_ept(7, False, "WB")
     (<MemoryType.WC: 1>, <MemoryType.WB: 6>, <MemoryType.UNDEFINED: 10>)
     """
-    cd = arrays.flag(cr0_cd, "cr0_cd")
-    pat = pat if arrays.flag(cr0_pg, "cr0_pg") else paging_off(pat)
-    if out is None and arrays.is_scalar(ept_type) and arrays.is_scalar(ipat) and arrays.is_scalar(pat):
-        kind = arrays.type_code(ept_type, "ept_type")
-        return arrays.KINDS[
-            backends.active.effective_ept(kind, arrays.flag(ipat, "ipat"), arrays.type_code(pat, "pat"), cd)
+    cd = arguments.flag(cr0_cd, "cr0_cd")
+    pat = pat if arguments.flag(cr0_pg, "cr0_pg") else paging_off(pat)
+    if out is None and arguments.is_scalar(ept_type) and arguments.is_scalar(ipat) and arguments.is_scalar(pat):
+        kind = arguments.type_code(ept_type, "ept_type")
+        return arguments.KINDS[
+            backends.active.effective_ept(kind, arguments.flag(ipat, "ipat"), arguments.type_code(pat, "pat"), cd)
         ]
     inputs = [
         arrays.type_input(ept_type, rules.MTRR_INPUTS, "ept_type"),
@@ -125,10 +131,10 @@ def ept_leaf(type: Any, ipat: Any = False) -> EptLeaf:
     >>> hex(ept_leaf("WB", ipat=True).bits), ept_leaf("UC").bits
     ('0x70', 0)
     """
-    code = arrays.type_code(type, "type")
+    code = arguments.type_code(type, "type")
     if code not in rules.EPT_TYPES:
         raise InputError(f"type {code} is no EPT memory type (UC, WC, WT, WP, WB): EPT misconfiguration")
-    return EptLeaf(MemoryType(code), arrays.flag(ipat, "ipat"))
+    return EptLeaf(MemoryType(code), arguments.flag(ipat, "ipat"))
 
 
 def xen_ept_type(guest: Any, host: Any) -> MemoryType:
@@ -139,8 +145,8 @@ def xen_ept_type(guest: Any, host: Any) -> MemoryType:
     >>> xen_ept_type("WT", "WP"), xen_ept_type("WC", "WT"), xen_ept_type("WB", "WC")
     (<MemoryType.WP: 5>, <MemoryType.UC: 0>, <MemoryType.WC: 1>)
     """
-    codes = arrays.type_code(guest, "guest"), arrays.type_code(host, "host")
-    return arrays.KINDS[backends.active.xen_ept_type(*codes)]
+    codes = arguments.type_code(guest, "guest"), arguments.type_code(host, "host")
+    return arguments.KINDS[backends.active.xen_ept_type(*codes)]
 
 
 @overload
@@ -169,9 +175,10 @@ def ept_types(eptes: Any, out: arrays.U8Array | None = None) -> Any:
     >>> ept_types([0x37, 0x77, 0x17, 0x07]).tolist(), ept_types(0x37)
     ([6, 6, 10, 0], <MemoryType.WB: 6>)
     """
-    if out is None and arrays.is_scalar(eptes):
-        code = (int(arrays.uint64(eptes, "eptes")) & rules.EPT_TYPE_FIELD) >> rules.EPT_TYPE_SHIFT
-        return arrays.KINDS[code] if code in rules.EPT_TYPES else MemoryType.UNDEFINED
+    if out is None and arguments.is_scalar(eptes):
+        value = eptes if arguments.are_words((eptes,)) else int(arrays.uint64(eptes, "eptes"))
+        code = (value & rules.EPT_TYPE_FIELD) >> rules.EPT_TYPE_SHIFT
+        return arguments.KINDS[code] if code in rules.EPT_TYPES else MemoryType.UNDEFINED
     return parallel.types(backends.active.ept_types, eptes, out, what="eptes")
 
 
@@ -225,7 +232,7 @@ def ept_misconfigured(eptes: Any, level: int = 1) -> NDArray[np.int64]:
     >>> ept_misconfigured([0x37, 0x3F, 0x18, 0x17]).tolist(), ept_misconfigured([0xB7, 0x37, 0x07], level=2).tolist()
     ([1, 3], [1])
     """
-    level = arrays.choice(level, range(1, 6), "level", "EPT has levels 1 to 5")
+    level = arguments.choice(level, range(1, 6), "level", "EPT has levels 1 to 5")
     given = arrays.uint64(eptes, "eptes").reshape(-1)
     large = given & np.uint64(rules.PTE_PS) != 0
     leaf = np.full(given.shape, level == 1) | (large & (level in (2, 3)))
@@ -244,10 +251,10 @@ def ept_walk_type(eptp: int, cr0_cd: bool = False) -> MemoryType:
     >>> ept_walk_type(0x10001E), ept_walk_type(0x10001E, cr0_cd=True)
     (<MemoryType.WB: 6>, <MemoryType.UC: 0>)
     """
-    off = arrays.flag(cr0_cd, "cr0_cd")
+    off = arguments.flag(cr0_cd, "cr0_cd")
     if not eptp_valid(eptp):
         return MemoryType.UNDEFINED
-    return MemoryType.UC if off else MemoryType(arrays.word(eptp, "eptp") & rules.EPTP_TYPE)
+    return MemoryType.UC if off else MemoryType(arguments.word(eptp, "eptp") & rules.EPTP_TYPE)
 
 
 def eptp_valid(eptp: int, ept_vpid_cap: int | None = None) -> bool:
@@ -260,8 +267,8 @@ def eptp_valid(eptp: int, ept_vpid_cap: int | None = None) -> bool:
     >>> eptp_valid(0x10001E), eptp_valid(0x10001C), eptp_valid(0x100018, ept_vpid_cap=1 << 14)
     (True, False, False)
     """
-    needed = rules.EPTP_TYPE_CAPS.get(arrays.word(eptp, "eptp") & rules.EPTP_TYPE)
-    allowed = None if ept_vpid_cap is None else arrays.word(ept_vpid_cap, "ept_vpid_cap")
+    needed = rules.EPTP_TYPE_CAPS.get(arguments.word(eptp, "eptp") & rules.EPTP_TYPE)
+    allowed = None if ept_vpid_cap is None else arguments.word(ept_vpid_cap, "ept_vpid_cap")
     return needed is not None and (allowed is None or bool(allowed & needed))
 
 
@@ -302,11 +309,11 @@ def effective_ept_types(
     [1, 6, 10]
     """
     check_level(level)
-    single = out is None and arrays.is_scalar(eptes) and arrays.is_scalar(ptes)
+    single = out is None and arguments.is_scalar(eptes) and arguments.is_scalar(ptes)
     leaves, entries = same_shape(arrays.uint64(eptes, "eptes"), arrays.uint64(ptes, "ptes"), "eptes", "ptes")
     out = arrays.output(out, entries.shape, arrays.U8, leaves, entries)
     written = arrays.contiguous(out)
-    kernel = partial(backends.active.effective_ept_types, as_pat(pat).value, level, arrays.flag(cr0_cd, "cr0_cd"))
+    kernel = partial(backends.active.effective_ept_types, as_pat(pat).value, level, arguments.flag(cr0_cd, "cr0_cd"))
     parallel.elementwise(kernel, (leaves, entries, written), threads)
     found = arrays.deliver(written, out)
     return MemoryType(int(found)) if single else found

@@ -5,14 +5,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from memtype import arrays, backends, parallel, rules
-from memtype.arrays import check_maxphyaddr
+from memtype import arguments, backends, parallel, rules
+from memtype.arguments import check_maxphyaddr
 from memtype.errors import ArrayError, InputError, RegisterError
+from memtype.late import Late
 from memtype.mtrr import MtrrState, vendor_name
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from memtype import arrays
+else:
+    np, arrays = Late("numpy"), Late("memtype.arrays")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -83,7 +89,7 @@ class StateArray:
     @classmethod
     def of(cls, states: Iterable[MtrrState]) -> StateArray:
         """The columns of `MtrrState` objects; shorter files are filled with pairs that are not valid."""
-        found = [arrays.given(s, MtrrState, "state") for s in arrays.items(states, "states", "MtrrState")]
+        found = [arguments.given(s, MtrrState, "state") for s in arguments.items(states, "states", "MtrrState")]
         pairs = max((len(s.variable) for s in found), default=0)
         filled = [(*s.variable, *[(0, 0)] * (pairs - len(s.variable))) for s in found]
         both = np.array(filled, arrays.U64).reshape(len(found), pairs, 2)
@@ -115,7 +121,7 @@ class StateArray:
     def part(self, start: int, stop: int) -> StateArray:
         """The states [start, stop), sharing memory."""
         made = object.__new__(StateArray)
-        start, stop = arrays.integer(start, "start"), arrays.integer(stop, "stop")
+        start, stop = arguments.integer(start, "start"), arguments.integer(stop, "stop")
         for name in StateArray.__slots__:
             object.__setattr__(made, name, getattr(self, name)[start:stop])
         return made
@@ -245,7 +251,7 @@ def _vendors(names: Any, count: int) -> Any:
     """1 where AMD, as in the C core."""
     if isinstance(names, str):
         return np.full(count, vendor_name(names) == "amd", np.uint32)
-    makers = [vendor_name(name) == "amd" for name in arrays.items(names, "vendor", "names", RegisterError)]
+    makers = [vendor_name(name) == "amd" for name in arguments.items(names, "vendor", "names", RegisterError)]
     if len(makers) != count:
         raise RegisterError(f"vendor: {len(makers)} names for {count} states")
     return np.array(makers, np.uint32)

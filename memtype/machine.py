@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-import numpy as np
-
-from memtype import arrays, rules
+from memtype import arguments, rules
 from memtype.drawn import Drawn
 from memtype.errors import InputError
+from memtype.late import Late
 from memtype.memory_map import MemoryMap
 from memtype.mtrr import MtrrState
 from memtype.pat import Pat
 from memtype.readable import readable
 from memtype.told import TYPES, Answer, Registers, Width, agreed
 from memtype.types import MemoryType
+
+if TYPE_CHECKING:
+    import numpy as np
+else:
+    np = Late("numpy")
 
 T = TypeVar("T")
 WHICH_CPU = "which processor is meant: they differ (--cpu N)"
@@ -223,7 +227,7 @@ class Machine(Drawn):
         InputError
             For a number that no processor of the dump has.
         """
-        number = None if cpu is None else arrays.integer(cpu, "cpu", InputError)
+        number = None if cpu is None else arguments.integer(cpu, "cpu", InputError)
         if number is not None and all(one.number != number for one in self.cpus):
             raise InputError(f"processor {number} is not in {self.source}")
         wanted = (one.registers for one in self.cpus if number is None or one.number == number)
@@ -280,7 +284,7 @@ class Machine(Drawn):
         >>> print(machine.at(0x40000000, strict=True))
         ? (UC, WC, WT, WP or WB): the default type is not told; whether there are more variable ranges is not told
         """
-        strict = arrays.flag(strict, "strict")
+        strict = arguments.flag(strict, "strict")
         if self.parts:
             return shared([part.at(address, cpu, strict) for part in self.parts], self._which_state)
         kinds = self.kinds(cpu)
@@ -329,7 +333,7 @@ class Machine(Drawn):
 
     def types(self, addresses: Any, cpu: int | None = None, strict: bool = False, out: Any = None) -> Any:
         """The types of many addresses: as `MtrrState.types`, and NOT_TOLD (12) where the dump leaves them open."""
-        strict = arrays.flag(strict, "strict")
+        strict = arguments.flag(strict, "strict")
         if self.parts:
             return self._shared_types(self.parts, addresses, cpu, strict, out)
         kinds = self.kinds(cpu)
@@ -344,7 +348,7 @@ class Machine(Drawn):
         self, machines: Sequence[Machine], addresses: Any, cpu: int | None, strict: bool, out: Any
     ) -> Any:
         """The types that all of them have, NOT_TOLD where they differ."""
-        if out is None and arrays.is_scalar(addresses):
+        if out is None and arguments.is_scalar(addresses):
             return self.at(addresses, cpu, strict).type
         rows = np.stack([np.asarray(each.types(addresses, cpu, strict)) for each in machines])
         found = np.where((rows == rows[0]).all(axis=0), rows[0], np.uint8(MemoryType.NOT_TOLD))
@@ -375,7 +379,7 @@ class Machine(Drawn):
 
     def with_width(self, bits: int, by: str = "--maxphyaddr") -> Machine:
         """The machine with that MAXPHYADDR. Registers stay as they are."""
-        width = Width(arrays.check_maxphyaddr(bits), arrays.given(by, str, "by"))
+        width = Width(arguments.check_maxphyaddr(bits), arguments.given(by, str, "by"))
         made = replace(
             self._each(lambda registers: replace(registers, width=width)), width=width, maxphyaddr=width.bits
         )
@@ -383,7 +387,7 @@ class Machine(Drawn):
 
     def cbit(self, bit: int) -> Machine:
         """The machine with memory encryption whose C-bit is `bit`: addresses end below it (APM 2 7.10.5)."""
-        bit = arrays.check_maxphyaddr(bit)
+        bit = arguments.check_maxphyaddr(bit)
 
         def narrowed(registers: Registers) -> Registers:
             return replace(registers, width=Width(min(bit, registers.maxphyaddr), f"--cbit {bit}", reduced=True))

@@ -8,17 +8,23 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
-from typing import Any, Protocol, overload
+from typing import TYPE_CHECKING, Any, Protocol, overload
 
-import numpy as np
-
-from memtype import arrays, backends, parallel, rules
+from memtype import arguments, backends, parallel, rules
 from memtype.diagrams import Diagram
 from memtype.drawn import Drawn
 from memtype.errors import InputError
+from memtype.late import Late
 from memtype.parallel import ONE
 from memtype.readable import readable
 from memtype.types import MemoryType
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from memtype import arrays
+else:
+    np, arrays = Late("numpy"), Late("memtype.arrays")
 
 
 @readable
@@ -62,7 +68,7 @@ def answers(source: Any, what: str) -> Answers:
     """`source`, if it answers for addresses."""
     if not all(hasattr(type(source), question) for question in _QUESTIONS):
         raise InputError(
-            f"{what} = {arrays.shown(source)} answers for no address: give an MtrrState, MemoryMap or View"
+            f"{what} = {arguments.shown(source)} answers for no address: give an MtrrState, MemoryMap or View"
         )
     return source  # type: ignore[no-any-return]
 
@@ -97,7 +103,8 @@ class MemoryMap(Drawn):
 
     def __init__(self, bases: Sequence[int], types: Sequence[int], maxphyaddr: int) -> None:
         """From parallel lists as a backend's `resolve` gives them; `from_segments` is the public way."""
-        starts, kinds = arrays.uint64(bases, "bases").tolist(), arrays.types(types, "types").tolist()
+        starts = bases if _are_plain(bases, 1 << 64) else arrays.uint64(bases, "bases").tolist()
+        kinds = types if _are_plain(types, 256) else arrays.types(types, "types").tolist()
         if (
             not isinstance(starts, list)
             or not isinstance(kinds, list)
@@ -105,7 +112,7 @@ class MemoryMap(Drawn):
             or starts[:1] != [0]
         ):
             raise InputError("bases and types: lists of one length are needed, the first base 0")
-        _put(self, "maxphyaddr", arrays.check_maxphyaddr(maxphyaddr))
+        _put(self, "maxphyaddr", arguments.check_maxphyaddr(maxphyaddr))
         _put(self, "_bases", tuple(starts))
         _put(self, "_types", tuple(kinds))
         _put(self, "_held", _NOTHING)
@@ -158,7 +165,7 @@ class MemoryMap(Drawn):
         InputError
             For segments that overlap, are empty, or leave the address space.
         """
-        maxphyaddr = arrays.check_maxphyaddr(maxphyaddr)
+        maxphyaddr = arguments.check_maxphyaddr(maxphyaddr)
         runs: list[tuple[int, MemoryType]] = []
         end = 0
         filler = _as_type(gap)
@@ -220,12 +227,12 @@ class MemoryMap(Drawn):
     def at(self, address: int) -> MemoryType:
         """The type of one address. Raises `AddressError` outside [0, 2**maxphyaddr)."""
         kind: MemoryType | None = self.steps.at(address)
-        return self.steps.at(arrays.address(address, self.maxphyaddr)) if kind is None else kind
+        return self.steps.at(arguments.address(address, self.maxphyaddr)) if kind is None else kind
 
     def around(self, address: int) -> tuple[MemoryType, int, int]:
         """(type, first byte, first byte behind) of the segment around an address."""
         if type(address) is not int or not 0 <= address < 1 << self.maxphyaddr:
-            address = arrays.address(address, self.maxphyaddr)
+            address = arguments.address(address, self.maxphyaddr)
         bases = self._bases
         place = bisect_right(bases, address)
         end = bases[place] if place < len(bases) else 1 << self.maxphyaddr
@@ -246,7 +253,7 @@ class MemoryMap(Drawn):
             made = backends.active.map_types_at_once(self, addresses, out)
             if made is not None:
                 return made
-        if out is None and arrays.is_scalar(addresses):
+        if out is None and arguments.is_scalar(addresses):
             parallel.check_threads(threads)
             return self.at(addresses)
         kernel = partial(backends.active.map_types, *self.as_arrays(), self.maxphyaddr)
@@ -263,8 +270,8 @@ class MemoryMap(Drawn):
         made = backends.active.pages_at_once(self, first_gfn, count, out)
         if made is not None:
             return made
-        first_gfn, count = arrays.integer(first_gfn, "first_gfn"), arrays.integer(count, "count")
-        arrays.refuse_pages(first_gfn, count, self.maxphyaddr)
+        first_gfn, count = arguments.integer(first_gfn, "first_gfn"), arguments.integer(count, "count")
+        arguments.refuse_pages(first_gfn, count, self.maxphyaddr)
         out = arrays.output(out, (count,), arrays.U8)
         bases, kinds = self._arrays
         low, high = np.searchsorted(bases, [first_gfn << rules.PAGE_SHIFT, first_gfn + count << rules.PAGE_SHIFT])
@@ -284,7 +291,7 @@ class MemoryMap(Drawn):
 
     def bounds(self, base: int, size: int) -> tuple[int, int]:
         """First and last address of [base, base + size). Raises `InputError` where it is empty or leaves the map."""
-        base, size = arrays.integer(base, "base"), arrays.integer(size, "size")
+        base, size = arguments.integer(base, "base"), arguments.integer(size, "size")
         if size <= 0 or base < 0 or base + size > 1 << self.maxphyaddr:
             raise InputError(f"range 0x{base:x}+0x{size:x} is not within [0, 2**{self.maxphyaddr})")
         return base, base + size - 1
@@ -298,7 +305,7 @@ class MemoryMap(Drawn):
 
     def first(self, count: int) -> list[Segment]:
         """The first segments, at most `count`."""
-        wanted = arrays.integer(count, "count")
+        wanted = arguments.integer(count, "count")
         if not 0 <= wanted <= sys.maxsize:
             raise InputError(f"count {wanted} is no number of segments")
         return list(islice(self.within(0, 1 << self.maxphyaddr), wanted))
@@ -325,6 +332,11 @@ _new = object.__new__
 _put_held, _put_width = (MemoryMap.__dict__[slot].__set__ for slot in ("_held", "maxphyaddr"))
 
 
+def _are_plain(numbers: Any, limit: int) -> bool:
+    """Whether it is a list of numbers below the limit that needs no second look."""
+    return type(numbers) is list and set(map(type, numbers)) == {int} and min(numbers) >= 0 and max(numbers) < limit
+
+
 def packed_map(held: tuple[Any, ...], maxphyaddr: int) -> MemoryMap:
     """The map that a backend's `resolve_packed` gave; taken apart when somebody looks."""
     made = _new(MemoryMap)
@@ -335,13 +347,13 @@ def packed_map(held: tuple[Any, ...], maxphyaddr: int) -> MemoryMap:
 
 def _triples(segments: Any) -> Iterator[tuple[int, int, Any]]:
     """(base, size, type) with integers as such; anything else is named."""
-    for index, segment in enumerate(arrays.items(segments, "segments", "(base, size, type)")):
+    for index, segment in enumerate(arguments.items(segments, "segments", "(base, size, type)")):
         try:
             base, size, kind = segment
         except (TypeError, ValueError):
-            raise InputError(f"segment {index}: {arrays.shown(segment)} is not (base, size, type)") from None
-        yield arrays.integer(base, f"segment {index}: base"), arrays.integer(size, f"segment {index}: size"), kind
+            raise InputError(f"segment {index}: {arguments.shown(segment)} is not (base, size, type)") from None
+        yield arguments.integer(base, f"segment {index}: base"), arguments.integer(size, f"segment {index}: size"), kind
 
 
 def _as_type(kind: MemoryType | str | int) -> MemoryType:
-    return kind if isinstance(kind, MemoryType) else arrays.memory_type(kind, "type")
+    return kind if isinstance(kind, MemoryType) else arguments.memory_type(kind, "type")

@@ -9,12 +9,11 @@ from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, Any, overload
 
-import numpy as np
-
-from memtype import arrays, backends, explanation, parallel, rules
-from memtype.arrays import check_maxphyaddr
+from memtype import arguments, backends, explanation, parallel, rules
+from memtype.arguments import check_maxphyaddr
 from memtype.drawn import Drawn
 from memtype.errors import RegisterError, ShatteredMapError
+from memtype.late import Late
 from memtype.memory_map import MemoryMap, packed_map
 from memtype.parallel import ONE
 from memtype.periodic_map import PeriodicMap
@@ -22,7 +21,13 @@ from memtype.readable import readable
 from memtype.types import MemoryType
 
 if TYPE_CHECKING:
+    import numpy as np
+
+    from memtype import arrays
     from memtype.views import View
+else:
+    np, arrays = Late("numpy"), Late("memtype.arrays")
+
 
 _VENDORS = {
     "intel": "intel", "genuineintel": "intel", "centaurhauls": "intel", "  shanghai  ": "intel",
@@ -144,12 +149,12 @@ class MtrrState(Drawn):
         put = _put
         put(self, "fixed", _fixed(self.fixed))
         put(self, "variable", _pairs(self.variable))
-        if not arrays.are_words((self.def_type, self.syscfg, self.tom2, 0 if self.cap is None else self.cap)):
-            put(self, "def_type", arrays.word(self.def_type, rules.msr_name(rules.DEF_TYPE_MSR)))
-            put(self, "syscfg", arrays.word(self.syscfg, rules.msr_name(rules.SYSCFG_MSR)))
-            put(self, "tom2", arrays.word(self.tom2, rules.msr_name(rules.TOP_MEM2_MSR)))
+        if not arguments.are_words((self.def_type, self.syscfg, self.tom2, 0 if self.cap is None else self.cap)):
+            put(self, "def_type", arguments.word(self.def_type, rules.msr_name(rules.DEF_TYPE_MSR)))
+            put(self, "syscfg", arguments.word(self.syscfg, rules.msr_name(rules.SYSCFG_MSR)))
+            put(self, "tom2", arguments.word(self.tom2, rules.msr_name(rules.TOP_MEM2_MSR)))
             if self.cap is not None:
-                put(self, "cap", arrays.word(self.cap, rules.msr_name(rules.MTRRCAP)))
+                put(self, "cap", arguments.word(self.cap, rules.msr_name(rules.MTRRCAP)))
         put(self, "maxphyaddr", check_maxphyaddr(self.maxphyaddr))
         if len(self.variable) > rules.MAX_VARIABLE:
             raise RegisterError(f"{len(self.variable)} variable ranges; MTRRCAP.VCNT allows {rules.MAX_VARIABLE}")
@@ -190,10 +195,10 @@ class MtrrState(Drawn):
         40
         """
         if not isinstance(msrs, Mapping) and not callable(msrs):
-            raise RegisterError(f"registers {arrays.shown(msrs)} are neither a mapping nor a function of the index")
+            raise RegisterError(f"registers {arguments.shown(msrs)} are neither a mapping nor a function of the index")
         found = _numbered(msrs) if isinstance(msrs, Mapping) else _read_all(msrs, vendor_name(vendor))
         registers = {
-            index: arrays.word(value, rules.msr_name(index)) for index, value in found.items() if _is_mtrr(index)
+            index: arguments.word(value, rules.msr_name(index)) for index, value in found.items() if _is_mtrr(index)
         }
         def_type = _need(registers, rules.DEF_TYPE_MSR)
         pairs = [n for n in range(rules.NUMBERED_PAIRS) if _pair_indexes(n) & registers.keys()]
@@ -234,7 +239,7 @@ class MtrrState(Drawn):
     def _at_slowly(self, address: Any) -> MemoryType:
         """The first question; or no address at all, or one of numpy's."""
         if type(address) is not int or not 0 <= address < 1 << self.maxphyaddr:
-            address = arrays.address(address, self.maxphyaddr)
+            address = arguments.address(address, self.maxphyaddr)
         found = self.map
         if type(found) is not MemoryMap:
             return MemoryType(backends.active.at(self, address))
@@ -285,7 +290,7 @@ class MtrrState(Drawn):
             made = backends.active.types_at_once(self, addresses, out)
             if made is not None:
                 return made
-        if out is None and arrays.is_scalar(addresses):
+        if out is None and arguments.is_scalar(addresses):
             parallel.check_threads(threads)
             return self.at(addresses)
         return parallel.types(partial(backends.active.types, self), addresses, out, threads)
@@ -327,8 +332,8 @@ class MtrrState(Drawn):
         made = backends.active.pages_at_once(found, first_gfn, count, out)
         if made is not None:
             return made
-        first_gfn, count = arrays.integer(first_gfn, "first_gfn"), arrays.integer(count, "count")
-        arrays.refuse_pages(first_gfn, count, self.maxphyaddr)
+        first_gfn, count = arguments.integer(first_gfn, "first_gfn"), arguments.integer(count, "count")
+        arguments.refuse_pages(first_gfn, count, self.maxphyaddr)
         out = arrays.output(out, (count,), arrays.U8)
         written = arrays.contiguous(out)
         backends.active.page_types(self, first_gfn, written)
@@ -336,7 +341,7 @@ class MtrrState(Drawn):
 
     def explain(self, address: int) -> explanation.Explanation:
         """The type of one address with the rules and registers that decided it."""
-        return explanation.explain(self, arrays.address(address, self.maxphyaddr))
+        return explanation.explain(self, arguments.address(address, self.maxphyaddr))
 
     @property
     def map(self) -> MemoryMap:
@@ -420,10 +425,10 @@ def msr_valid(index: int, value: int, maxphyaddr: int = rules.DEFAULT_MAXPHYADDR
 
 def refused(index: int, value: int, maxphyaddr: int, vendor: str) -> str | None:
     """Why hardware refuses the value, in words that name the bit and the limit; None where it takes it."""
-    index = arrays.integer(index, "register index", RegisterError)
+    index = arguments.integer(index, "register index", RegisterError)
     if not 0 <= index < 1 << 32:
         raise RegisterError(f"register index {index} is not a 32-bit number")
-    word = arrays.word(value, rules.msr_name(index))
+    word = arguments.word(value, rules.msr_name(index))
     fault = backends.active.msr_fault(index, word, maxphyaddr, vendor)
     if fault is None:
         return None
@@ -445,12 +450,12 @@ def range_registers(
     >>> [hex(v) for v in range_registers(0x4000000, 0x2000000, "WB", maxphyaddr=36)]
     ['0x4000006', '0xffe000800']
     """
-    base, size = arrays.integer(base, "base", RegisterError), arrays.integer(size, "size", RegisterError)
+    base, size = arguments.integer(base, "base", RegisterError), arguments.integer(size, "size", RegisterError)
     end = 1 << check_maxphyaddr(maxphyaddr)
     if base < 0 or size < rules.PAGE_SIZE or size & (size - 1) or base % size or base + size > end:
         limits = f"a power of two of at least 4 KiB, aligned, below 2**{maxphyaddr}"
         raise RegisterError(f"0x{base:x}+0x{size:x} is not {limits}")
-    encoding = arrays.memory_type(kind, "type")
+    encoding = arguments.memory_type(kind, "type")
     if encoding not in rules.MTRR_TYPES:
         raise RegisterError(f"{encoding} is no MTRR type")
     return base | encoding, rules.page_bits(maxphyaddr) & ~(size - 1) | rules.MASK_VALID
@@ -471,15 +476,15 @@ def vendor_name(vendor: str) -> str:
     try:
         return _VENDORS[vendor.lower()]
     except (KeyError, AttributeError, TypeError):
-        raise RegisterError(f"vendor {arrays.shown(vendor)} is neither intel nor amd") from None
+        raise RegisterError(f"vendor {arguments.shown(vendor)} is neither intel nor amd") from None
 
 
 def _pairs(variable: Any) -> tuple[tuple[int, int], ...]:
     """Pairs as tuples, each value looked at and named only where some value is not as most are."""
-    given = tuple(arrays.items(variable, "variable", "registers", RegisterError))
+    given = tuple(arguments.items(variable, "variable", "registers", RegisterError))
     if set(map(type, given)) <= {tuple, list} and set(map(len, given)) <= {2}:
         pairs = tuple(map(tuple, given))
-        if arrays.are_words(tuple(chain.from_iterable(pairs))):
+        if arguments.are_words(tuple(chain.from_iterable(pairs))):
             return pairs
     return tuple(_pair(n, pair) for n, pair in enumerate(given))
 
@@ -488,17 +493,17 @@ def _pair(n: int, pair: Any) -> tuple[int, int]:
     try:
         base, mask = pair
     except (TypeError, ValueError):
-        raise RegisterError(f"variable range {n}: {arrays.shown(pair)} is not (base, mask)") from None
-    return arrays.word(base, f"IA32_MTRR_PHYSBASE{n}"), arrays.word(mask, f"IA32_MTRR_PHYSMASK{n}")
+        raise RegisterError(f"variable range {n}: {arguments.shown(pair)} is not (base, mask)") from None
+    return arguments.word(base, f"IA32_MTRR_PHYSBASE{n}"), arguments.word(mask, f"IA32_MTRR_PHYSMASK{n}")
 
 
 def _fixed(fixed: Any) -> tuple[int, ...]:
-    values = tuple(arrays.items(fixed, "fixed", "registers", RegisterError))
+    values = tuple(arguments.items(fixed, "fixed", "registers", RegisterError))
     if len(values) != len(rules.FIXED_MSRS):
         raise RegisterError(f"{len(values)} fixed-range registers; there are {len(rules.FIXED_MSRS)}")
-    if arrays.are_words(values):
+    if arguments.are_words(values):
         return values
-    return tuple(arrays.word(v, rules.msr_name(i)) for v, i in zip(values, rules.FIXED_MSRS, strict=True))
+    return tuple(arguments.word(v, rules.msr_name(i)) for v, i in zip(values, rules.FIXED_MSRS, strict=True))
 
 
 def _pair_indexes(n: int) -> set[int]:
@@ -546,7 +551,7 @@ def _read_all(read: Callable[[int], int], vendor: str) -> dict[int, int]:
         return found
 
     found = held([rules.MTRRCAP, rules.DEF_TYPE_MSR])
-    cap = arrays.word(found[rules.MTRRCAP], rules.msr_name(rules.MTRRCAP)) if rules.MTRRCAP in found else None
+    cap = arguments.word(found[rules.MTRRCAP], rules.msr_name(rules.MTRRCAP)) if rules.MTRRCAP in found else None
     for n in range(rules.NUMBERED_PAIRS if cap is None else min(cap & rules.MTRRCAP_VCNT, rules.NUMBERED_PAIRS)):
         pair = held((rules.PHYSBASE0 + 2 * n, rules.PHYSMASK0 + 2 * n))
         if cap is None and not pair:

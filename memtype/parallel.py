@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from memtype import arrays
+from memtype import arguments
 from memtype.errors import AddressError, InputError
+from memtype.late import Late
+
+if TYPE_CHECKING:
+    from memtype import arrays
+else:
+    arrays = Late("memtype.arrays")
 
 LEAST = 1 << 21  # elements that a thread must have to gain: 1 ms of work, where starting one takes some 0.3 ms
 
@@ -85,7 +91,7 @@ def types(kernel: Callable[..., None], given: Any, out: Any, threads: Any = ONE,
 def check_threads(threads: Any) -> int:
     """The number of threads. Raises `InputError` for what is no positive integer."""
     if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:
-        raise InputError(f"threads = {arrays.shown(threads)} is not a positive integer")
+        raise InputError(f"threads = {arguments.shown(threads)} is not a positive integer")
     return threads
 
 

@@ -6,12 +6,18 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
 
-from memtype import arrays, backends, parallel, rules
+from memtype import arguments, backends, parallel, rules
 from memtype.errors import AddressError, InputError, RegisterError
+from memtype.late import Late
 from memtype.mtrr import Problem
 from memtype.types import MemoryType
+
+if TYPE_CHECKING:
+    from memtype import arrays
+else:
+    arrays = Late("memtype.arrays")
 
 
 @dataclass(frozen=True, slots=True, init=False)
@@ -57,10 +63,10 @@ class Pat:
         >>> hex(Pat.from_types("WB WC UC- UC WB WP UC- WT".split()).value)
         '0x407050600070106'
         """
-        entries = enumerate(arrays.items(types, "types", "eight types", RegisterError))
-        codes = [arrays.type_code(kind, f"PAT entry {index}") for index, kind in entries]
+        entries = enumerate(arguments.items(types, "types", "eight types", RegisterError))
+        codes = [arguments.type_code(kind, f"PAT entry {index}") for index, kind in entries]
         if len(codes) != 8 or not set(codes) <= rules.PAT_TYPES:
-            raise RegisterError(f"PAT entries {arrays.shown(codes)}: eight of UC, WC, WT, WP, WB, UC- are needed")
+            raise RegisterError(f"PAT entries {arguments.shown(codes)}: eight of UC, WC, WT, WP, WB, UC- are needed")
         return cls(int.from_bytes(bytes(codes), "little"))
 
     @property
@@ -109,7 +115,7 @@ class Pat:
         >>> Pat("reset").slots("WC"), Pat("linux").slots("WC")
         ((), (1,))
         """
-        wanted = arrays.memory_type(kind, "type")
+        wanted = arguments.memory_type(kind, "type")
         return tuple(index for index, held in enumerate(self._types) if held == wanted)
 
     def bits(self, kind: MemoryType | str | int, level: int = 1) -> int:
@@ -135,7 +141,7 @@ class Pat:
         check_level(level)
         slots = self.slots(kind)
         if not slots:
-            raise InputError(f"no entry of this PAT ({self}) is {arrays.memory_type(kind, 'type')}")
+            raise InputError(f"no entry of this PAT ({self}) is {arguments.memory_type(kind, 'type')}")
         return pte_bits(slots[0], level)
 
     def index(self, pte: Any, level: int = 1) -> Any:
@@ -154,7 +160,7 @@ class Pat:
         int for an int; uint8 array of the same shape for an array.
         """
         check_level(level)
-        if arrays.is_scalar(pte):
+        if arguments.is_scalar(pte):
             return backends.active.pat_index(_entry(pte), level)
         given = arrays.uint64(pte, "ptes")
         out = arrays.output(None, given.shape, arrays.U8)
@@ -188,7 +194,7 @@ class Pat:
         ([0, 6], <MemoryType.WT: 4>)
         """
         check_level(level)
-        if out is None and arrays.is_scalar(ptes):
+        if out is None and arguments.is_scalar(ptes):
             return self._types[backends.active.pat_index(_entry(ptes), level)]
         return parallel.types(partial(backends.active.pat_types, self.value, level), ptes, out, what="ptes")
 
@@ -199,7 +205,7 @@ class Pat:
         CR3 under CR4.PCIDE = 1 those bits belong to the PCID and entry 0 is used: say ``pcide=True``.
         """
         chosen = _entry(entry) & (rules.PTE_PCD | rules.PTE_PWT)
-        return 0 if arrays.flag(pcide, "pcide") else backends.active.pat_index(chosen, 1)
+        return 0 if arguments.flag(pcide, "pcide") else backends.active.pat_index(chosen, 1)
 
     def walk_type(self, entry: int, pcide: bool = False) -> MemoryType:
         """The PAT type of that access; it combines with the MTRR (or EPT) type of the table's address."""
@@ -228,7 +234,7 @@ def pat_valid(values: Any) -> Any:
     >>> pat_valid(0x0007040600070406), pat_valid([0x0007040600070402, 0x0606]).tolist()
     (True, [False, True])
     """
-    if arrays.is_scalar(values):
+    if arguments.is_scalar(values):
         return bool(backends.active.pat_valid(_value_of(values)))
     given = arrays.uint64(values, "values")
     out = arrays.output(None, given.shape, arrays.U8)
@@ -246,7 +252,7 @@ def as_pat(pat: Pat | int | str | None) -> Pat:
 def check_level(level: Any) -> int:
     """The level of a leaf."""
     meaning = "leaves are at level 1 (4 KiB), 2 (2 or 4 MiB) or 3 (1 GiB)"
-    return arrays.choice(level, rules.LEAF_SHIFTS, "level", meaning)
+    return arguments.choice(level, rules.LEAF_SHIFTS, "level", meaning)
 
 
 def pte_bits(index: int, level: int) -> int:
@@ -260,13 +266,13 @@ def _entry(pte: Any) -> int:
     """One 64-bit entry."""
     if type(pte) is int and 0 <= pte < 1 << 64:
         return pte
-    return arrays.word(pte, "entry", AddressError)
+    return arguments.word(pte, "entry", AddressError)
 
 
 def _value_of(value: Any) -> int:
     if isinstance(value, str):
         return _parse(value)
-    return arrays.word(value, rules.msr_name(rules.PAT_MSR))
+    return arguments.word(value, rules.msr_name(rules.PAT_MSR))
 
 
 def _parse(text: str) -> int:
@@ -281,7 +287,7 @@ def _parse(text: str) -> int:
     if len(types) == 8:
         return Pat.from_types(types).value
     known = f"a layout ({', '.join(rules.PAT_LAYOUTS)}), a value (0x0007040600070406) or eight types"
-    raise RegisterError(f"{arrays.shown(text)} is no PAT: {known}")
+    raise RegisterError(f"{arguments.shown(text)} is no PAT: {known}")
 
 
 _RESET = Pat()

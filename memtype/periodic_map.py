@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from memtype import arrays, rules
+from memtype import rules
 from memtype.backends import reference
 from memtype.backends.reference import Registers
 from memtype.diagrams import Cube, Diagram, overlay
 from memtype.errors import ShatteredMapError
 from memtype.memory_map import MemoryMap, Segment
 from memtype.types import MemoryType
+
+if TYPE_CHECKING:
+    from memtype import arrays
 
 _put = object.__setattr__
 _SHIFT: Final = rules.PAGE_SHIFT

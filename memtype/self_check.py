@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from memtype import arrays, backends, rules
+from memtype import arguments, arrays, backends, rules
 from memtype.backends import reference
 from memtype.embed.kvm import DEVICE, HostVm
 from memtype.embed.kvm_guest import GuestVm
@@ -117,9 +117,9 @@ def verify(
     (['tables', 'registers', 'addresses', 'kvm', 'guest'], False)
     """
     if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not 0.1 <= seconds <= 86_400:
-        raise InputError(f"seconds {arrays.shown(seconds)}: from 0.1 to 86400")
+        raise InputError(f"seconds {arguments.shown(seconds)}: from 0.1 to 86400")
     if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 1 << 64:
-        raise InputError(f"seed {arrays.shown(seed)}: a number of 64 bits")
+        raise InputError(f"seed {arguments.shown(seed)}: a number of 64 bits")
     tell = _once_a_second(progress)
     asked = backends.active
     parts = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from memtype import arrays, rules
+from memtype import arguments, rules
 from memtype.mtrr import vendor_name
 from memtype.readable import readable
 from memtype.types import MemoryType
@@ -56,8 +56,8 @@ def alias(a: Any, b: Any, vendor: str = "intel", *, self_snoop: bool = False) ->
     >>> print(alias("WB", "UC", vendor="amd"))
     error: AMD forbids UC with WB on one page  [alias-uc-cached: SDM 3A 12.12.4, APM 2 7.8.7]
     """
-    maker, snoops = vendor_name(vendor), arrays.flag(self_snoop, "self_snoop")
-    kinds = (arrays.memory_type(a, "a"), arrays.memory_type(b, "b"))
+    maker, snoops = vendor_name(vendor), arguments.flag(self_snoop, "self_snoop")
+    kinds = (arguments.memory_type(a, "a"), arguments.memory_type(b, "b"))
     first, second = sorted(MemoryType.UC if kind is MemoryType.UC_MINUS else kind for kind in kinds)
     pair = f"{first} with {second}"
     if {first, second} & {MemoryType.UNDEFINED, MemoryType.MIXED, MemoryType.NOT_TOLD}:

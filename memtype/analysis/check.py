@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from memtype import arrays, rules
+from memtype import arguments, rules
 from memtype.analysis import ram as ram_terms
 from memtype.analysis.diff import as_machine, diff_cpus
 from memtype.analysis.system_ranges import system_ranges
@@ -129,18 +129,22 @@ def _below(spans: Iterable[Span], machine: Machine) -> list[Span]:
 
 def _known(value: str | None, names: tuple[str | None, ...], what: str) -> None:
     if not isinstance(value, (str, type(None))) or value not in names:
-        raise InputError(f"{what} = {arrays.shown(value)}: one of {', '.join(name for name in names if name)} is known")
+        raise InputError(
+            f"{what} = {arguments.shown(value)}: one of {', '.join(name for name in names if name)} is known"
+        )
 
 
 def _spans(values: Iterable[Span], what: str) -> list[Span]:
     """(base, size) of each range, as integers."""
     found = []
-    for index, value in enumerate(arrays.items(values, what, "(base, size)")):
+    for index, value in enumerate(arguments.items(values, what, "(base, size)")):
         try:
             base, size = value
         except (TypeError, ValueError):
-            raise InputError(f"{what}[{index}] = {arrays.shown(value)} is not (base, size)") from None
-        found.append((arrays.integer(base, f"{what}[{index}]: base"), arrays.integer(size, f"{what}[{index}]: size")))
+            raise InputError(f"{what}[{index}] = {arguments.shown(value)} is not (base, size)") from None
+        found.append(
+            (arguments.integer(base, f"{what}[{index}]: base"), arguments.integer(size, f"{what}[{index}]: size"))
+        )
     return found
 
 

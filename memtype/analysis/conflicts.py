@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from memtype import arrays, rules
+from memtype import arguments, rules
 from memtype.analysis.alias import Alias, alias
 from memtype.effective import effective
 from memtype.errors import InputError, ShatteredMapError
@@ -83,7 +83,7 @@ def conflicts(machine: Machine, vendor: str | None = None, *, self_snoop: bool =
     >>> [(hex(c.last), c.users[0], c.verdict.verdict, c.refused) for c in conflicts(told)]
     [('0xd07fffff', 'Xorg:12', 'warn', True)]
     """
-    arrays.given(machine, Machine, "machine")
+    arguments.given(machine, Machine, "machine")
     maker = vendor_name((machine.vendor or "intel") if vendor is None else vendor)
     memory, strict = _map(machine), _map(machine.strict())
     facts = machine.facts or {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from memtype import arrays, rules
+from memtype import arguments, rules
 from memtype.effective import effective
 from memtype.memory_map import Answers, Segment, answers
 from memtype.readable import readable
@@ -79,8 +79,8 @@ def page_type(source: Answers, address: int, size: int = 1 << 21) -> PageType:
     (<MemoryType.MIXED: 11>, ['UC', 'WB'], 'split it into 4 KiB pages, or map all of it UC')
     """
     answers(source, "source")
-    size = arrays.choice(size, SIZES, "page size", f"pages are of {', '.join(_SIZE_NAMES.values())}")
-    address = arrays.address(address, source.maxphyaddr)
+    size = arguments.choice(size, SIZES, "page size", f"pages are of {', '.join(_SIZE_NAMES.values())}")
+    address = arguments.address(address, source.maxphyaddr)
     base = address & ~(size - 1)
     segments = _segments(source, base, size)
     return PageType(base, size, segments, _advice(source, segments, size))

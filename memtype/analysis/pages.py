@@ -5,19 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-import numpy as np
-
-from memtype import arrays, rules
+from memtype import arguments, rules
 from memtype.analysis.page_totals import totals
 from memtype.drawn import Drawn
 from memtype.errors import InputError, ShatteredMapError
+from memtype.late import Late
 from memtype.memory_map import MemoryMap, answers
 from memtype.mtrr import MtrrState
 from memtype.periodic_map import PeriodicMap, exact
 from memtype.readable import readable
 from memtype.types import MemoryType
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from memtype import arrays
+else:
+    np, arrays = Late("numpy"), Late("memtype.arrays")
 
 LEVELS = {"1": 1, "2": 2, "3": 3, "4K": 1, "2M": 2, "1G": 3}
 EPT_RWX = 7  # bits 2:0 of an EPT entry: read, write, execute
@@ -239,13 +245,13 @@ def pages(
 
 def _level(given: int | str) -> int:
     level = LEVELS.get(given.upper(), 0) if isinstance(given, str) else given
-    return arrays.choice(level, LEVELS.values(), "max_level", "3 (1G), 2 (2M) and 1 (4K) are the levels of leaves")
+    return arguments.choice(level, LEVELS.values(), "max_level", "3 (1G), 2 (2M) and 1 (4K) are the levels of leaves")
 
 
 def _top(top: int | None, maxphyaddr: int) -> int:
     if top is None:
         return 1 << maxphyaddr
-    end = arrays.integer(top, "top")
+    end = arguments.integer(top, "top")
     if not 0 < end <= 1 << maxphyaddr:
         raise InputError(f"top = 0x{end:x} is not within 1 to 2**{maxphyaddr}")
     return -(-end // rules.PAGE_SIZE) * rules.PAGE_SIZE

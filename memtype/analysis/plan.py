@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
-from memtype import arrays, rules
+from memtype import arguments, rules
 from memtype.analysis.diff import Change
 from memtype.analysis.plan_cost import (
     ANY,
@@ -175,11 +175,11 @@ def plan(
     [(0, '0x7b800000', '0x800000', 'UC'), (1, '0x7c000000', '0x4000000', 'UC'), (2, '0x80000000', '0x80000000', 'UC')]
     """
     if current is not None:
-        arrays.given(current, MtrrState, "current")
+        arguments.given(current, MtrrState, "current")
     if isinstance(target, MtrrState):
         current = target if current is None else current
         target = target.map
-    target = arrays.given(target, MemoryMap, "target").listed()
+    target = arguments.given(target, MemoryMap, "target").listed()
     processor = _context(target, current, vendor)
     registers = _count(registers, "registers", rules.MAX_VARIABLE)
     stay = _pinned_numbers(pinned, current, registers)
@@ -187,7 +187,9 @@ def plan(
     budget = len(slots) - _count(keep, "keep", len(slots))
     starts, kinds = _wanted(target)
     problem = _Problem(processor, stay, current, starts, kinds)
-    by_fixed = problem.take_fixed() if (processor.has_fixed if fixed is None else arrays.flag(fixed, "fixed")) else None
+    by_fixed = (
+        problem.take_fixed() if (processor.has_fixed if fixed is None else arguments.flag(fixed, "fixed")) else None
+    )
     solved = {kind: problem.solver(kind) for kind in _defaults(default_type)}
     default, ranges, weight = _cheapest(problem, solved, budget)
     state = problem.state(default, ranges, registers, by_fixed)
@@ -212,7 +214,7 @@ def plan(
 
 
 def _count(value: Any, what: str, most: int) -> int:
-    number = arrays.integer(value, what)
+    number = arguments.integer(value, what)
     if not 0 <= number <= most:
         raise InputError(f"{what} = {number} is not within 0 to {most}")
     return number
@@ -229,7 +231,7 @@ def _context(target: MemoryMap, current: MtrrState | None, vendor: str | None) -
 
 def _pinned_numbers(pinned: Iterable[int], current: MtrrState | None, registers: int) -> frozenset[int]:
     numbers = frozenset(
-        arrays.integer(number, "pinned") for number in arrays.items(pinned, "pinned", "register numbers")
+        arguments.integer(number, "pinned") for number in arguments.items(pinned, "pinned", "register numbers")
     )
     held = 0 if current is None else min(len(current.variable), registers)
     for number in numbers:
@@ -242,7 +244,7 @@ def _pinned_numbers(pinned: Iterable[int], current: MtrrState | None, registers:
 def _defaults(given: MemoryType | str | int | None) -> tuple[int, ...]:
     if given is None:
         return TYPES
-    kind = arrays.memory_type(given, "default_type")
+    kind = arguments.memory_type(given, "default_type")
     if kind not in rules.MTRR_TYPES:
         raise InputError(f"default_type = {kind}: MTRRs have UC, WC, WT, WP and WB")
     return (int(kind),)

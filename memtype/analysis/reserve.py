@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from memtype import arrays, rules
+from memtype import arguments, rules
 from memtype.errors import InputError
 from memtype.machine import Machine
 from memtype.readable import readable
@@ -97,16 +97,16 @@ def reserve(
     _known(place, PLACES, "place")
     if asked is MemoryType.WP and by == "ioremap":
         raise InputError("no ioremap asks for WP (by='remap' does)")
-    if not arrays.flag(pat_enabled, "pat_enabled"):
+    if not arguments.flag(pat_enabled, "pat_enabled"):
         return Grant(asked, rules=("linux-pat-off",))
-    base, size = (0, 0) if at is None else arrays.pair(at, "at", "(base, size)")
+    base, size = (0, 0) if at is None else arguments.pair(at, "at", "(base, size)")
     if rules.ISA_RANGE[0] <= base and base + size <= rules.ISA_RANGE[1]:
         return Grant(MemoryType.WB, rules=("linux-isa",))
     if place == "ram":
         return _ram(asked, tracked, by)
     if place == "mixed":
         return Grant(None, "EINVAL", ("linux-mixed",))
-    return _device(asked, tracked, by, None if mtrr is None else arrays.memory_type(mtrr, "mtrr"))
+    return _device(asked, tracked, by, None if mtrr is None else arguments.memory_type(mtrr, "mtrr"))
 
 
 def _several(over: Any) -> Sequence[Any]:
@@ -114,7 +114,7 @@ def _several(over: Any) -> Sequence[Any]:
 
 
 def _pat_type(value: Any, name: str) -> MemoryType:
-    kind = arrays.memory_type(value, name)
+    kind = arguments.memory_type(value, name)
     if kind not in rules.PAT_TYPES:
         raise InputError(f"{name} = {kind}: not a type that Linux tracks ({', '.join(map(str, _ASKED))})")
     return kind
@@ -122,7 +122,7 @@ def _pat_type(value: Any, name: str) -> MemoryType:
 
 def _known(value: str, names: tuple[str, ...], what: str) -> None:
     if not isinstance(value, str) or value not in names:
-        raise InputError(f"{what} = {arrays.shown(value)}: one of {', '.join(names)} is known")
+        raise InputError(f"{what} = {arguments.shown(value)}: one of {', '.join(names)} is known")
 
 
 # --- RAM: the type is kept in the page ----------------------------------------------------------------------------

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
-
-from memtype import arrays, rules
+from memtype import arguments, rules
 from memtype.diagrams import Diagram
 from memtype.errors import InputError, ShatteredMapError
+from memtype.late import Late
 from memtype.memory_map import MemoryMap, answers
 from memtype.mtrr import MtrrState
 from memtype.periodic_map import PeriodicMap, exact
 from memtype.readable import readable
 from memtype.types import MemoryType
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from memtype import arrays
+else:
+    np, arrays = Late("numpy"), Late("memtype.arrays")
 
 KINDS = ("wrong", "misconfigured", "ipat", "spanning")
 _NOT_TOLD = "not told"
@@ -150,7 +156,7 @@ def verify(
     found: dict[tuple[int, str], list[_Ranges]] = {}
     judges: dict[int, _Judge] = {}
     leaf_count = tables = absent = not_told = 0
-    allow_ipat = arrays.flag(allow_ipat, "allow_ipat")
+    allow_ipat = arguments.flag(allow_ipat, "allow_ipat")
     for chunk in _chunks(leaves, base, level):
         _refuse_addresses(chunk, answers(state, "state").maxphyaddr)
         flags = _LOW[min(chunk.level, 2)][chunk.entries.astype(np.uint8)]
@@ -194,7 +200,7 @@ def _chunks(leaves: Any, base: int, level: int | None) -> Iterator[_Chunk]:
         return
     given = arrays.uint64(leaves, "leaves")
     if given.ndim == 1:
-        yield from _in_a_row(given, arrays.integer(base, "base"), _level(1 if level is None else level))
+        yield from _in_a_row(given, arguments.integer(base, "base"), _level(1 if level is None else level))
     elif given.ndim == 2 and given.shape[1] in (2, 3):
         yield from _rows(given, level)
     else:
@@ -229,7 +235,7 @@ def _rows(given: arrays.U64Array, level: int | None) -> Iterator[_Chunk]:
 
 
 def _level(level: Any) -> int:
-    return arrays.choice(level, rules.LEAF_SHIFTS, "level", "leaves are of level 1, 2 and 3")
+    return arguments.choice(level, rules.LEAF_SHIFTS, "level", "leaves are of level 1, 2 and 3")
 
 
 def _refuse_addresses(chunk: _Chunk, maxphyaddr: int) -> None:
@@ -237,7 +243,7 @@ def _refuse_addresses(chunk: _Chunk, maxphyaddr: int) -> None:
     loose = chunk.gpas & np.uint64(chunk.size - 1)
     if beyond.any():
         place = int(np.flatnonzero(beyond)[0])
-        raise arrays.address_beyond(int(chunk.gpas[place]), maxphyaddr, int(chunk.rows[place]))
+        raise arguments.address_beyond(int(chunk.gpas[place]), maxphyaddr, int(chunk.rows[place]))
     if loose.any():
         place = int(np.flatnonzero(loose)[0])
         where = f"row {chunk.rows[place]}: gpa 0x{int(chunk.gpas[place]):x}"

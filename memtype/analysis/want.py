@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from memtype import arrays, rules
+from memtype import arguments, rules
 from memtype.effective import effective, effective_npt
 from memtype.ept import EptLeaf, effective_ept, ept_leaf
 from memtype.errors import InputError
@@ -143,7 +143,7 @@ def want(
     """
     kind = _wanted(wanted)
     table = as_pat(pat)
-    ipat, snp = arrays.flag(ipat, "ipat"), arrays.flag(snp, "snp")
+    ipat, snp = arguments.flag(ipat, "ipat"), arguments.flag(snp, "snp")
     if state is not None:
         answers(state, "state")
     if ept is not None and npt is not None:
@@ -155,7 +155,7 @@ def want(
         return _solve(kind, table, over, lambda p: effective_ept(leaf.type, leaf.ipat, p), forced)
     under = _mtrr_type(state, at, size, mtrr)
     if npt is not None:
-        host = arrays.memory_type(npt, "npt")
+        host = arguments.memory_type(npt, "npt")
         over = f"host PAT {host} over MTRR {under}{' (SNP)' if snp else ''}"
         return _solve(kind, table, over, lambda p: effective_npt(p, host, under, snp))
     own = state.vendor if state is not None else None
@@ -165,7 +165,7 @@ def want(
 
 
 def _wanted(wanted: Any) -> MemoryType:
-    kind = arrays.memory_type(wanted, "wanted")
+    kind = arguments.memory_type(wanted, "wanted")
     if kind in (MemoryType.UNDEFINED, MemoryType.MIXED, MemoryType.NOT_TOLD):
         raise InputError(f"{kind} is no type that one can want")
     return kind
@@ -173,7 +173,7 @@ def _wanted(wanted: Any) -> MemoryType:
 
 def _mtrr_type(state: Answers | None, at: int | None, size: int | None, mtrr: Any) -> MemoryType:
     if mtrr is not None:
-        return arrays.memory_type(mtrr, "mtrr")
+        return arguments.memory_type(mtrr, "mtrr")
     if state is None or at is None:
         raise InputError("want needs a state and an address (at), or the MTRR type (mtrr), or an EPT type (ept)")
     if size is None:

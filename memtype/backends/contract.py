@@ -8,10 +8,12 @@ made it alone knows what else is in it, and makes its own where it meets another
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from memtype import arrays
 from memtype.backends.reference import Registers
+
+if TYPE_CHECKING:
+    from memtype import arrays
 
 
 class Map(Protocol):

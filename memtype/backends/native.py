@@ -10,16 +10,22 @@ import os
 import sys
 from importlib.machinery import ExtensionFileLoader
 from importlib.util import module_from_spec, spec_from_loader
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from memtype import arrays, rules
+from memtype import arguments, rules
 from memtype._native import ffi, lib
 from memtype.backends import reference
 from memtype.backends.contract import Fleet, Map
 from memtype.backends.reference import Registers
 from memtype.errors import AddressError, ArrayError, InputError
+from memtype.late import Late
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from memtype import arrays
+else:
+    np, arrays = Late("numpy"), Late("memtype.arrays")
 
 name = "native"
 
@@ -77,8 +83,7 @@ _isa = _ISAS[isa]
 
 # Structs that C fills come from here: what C does not write, nobody reads.
 _new = ffi.new_allocator(should_clear_after_alloc=False)
-_from, _NULL, _empty, _Array = ffi.from_buffer, ffi.NULL, np.empty, np.ndarray
-_U64, _U8 = arrays.U64, arrays.U8
+_from, _NULL = ffi.from_buffer, ffi.NULL
 _U64S, _U8S = ffi.typeof("uint64_t[]"), ffi.typeof("uint8_t[]")
 _MTRRS = ffi.typeof("memtype_mtrrs *")
 _TABLES, _MAP = ffi.typeof("memtype_tables *"), ffi.typeof("memtype_map *")
@@ -229,7 +234,7 @@ def msr_fault(index: int, value: int, maxphyaddr: int, vendor: str) -> tuple[str
 def at(s: Registers, address: int) -> int:
     """The type of one address. Raises `AddressError` for one outside [0, 2**maxphyaddr)."""
     if not 0 <= address < 1 << s.maxphyaddr:
-        raise arrays.address_beyond(address, s.maxphyaddr)
+        raise arguments.address_beyond(address, s.maxphyaddr)
     kind: int = lib.memtype_at(registers(s), address)
     return kind
 
@@ -301,12 +306,12 @@ def histogram(s: Registers, addresses: arrays.U64Array, counts: arrays.U64Array)
 
 def types_at_once(s: Any, addresses: Any, out: Any) -> arrays.U8Array | None:
     """`MtrrState.types` where nothing is odd, in as few steps as there are."""
-    if type(addresses) is not _Array:
+    if type(addresses) is not np.ndarray:
         return None
     if out is None:
-        if addresses.dtype is not _U64:
+        if addresses.dtype is not arrays.U64:
             return None
-        out = _empty(addresses.shape, _U8)
+        out = np.empty(addresses.shape, arrays.U8)
     held = s._held
     if held[0] is not _READY:
         held = _ready(s)
@@ -315,7 +320,7 @@ def types_at_once(s: Any, addresses: Any, out: Any) -> arrays.U8Array | None:
 
 def histogram_at_once(s: Any, addresses: Any) -> arrays.U64Array | None:
     """`MtrrState.histogram`."""
-    counts: Any = _empty(16, _U64)
+    counts: Any = np.empty(16, arrays.U64)
     held = s._held
     if held[0] is not _READY:
         held = _ready(s)
@@ -324,7 +329,7 @@ def histogram_at_once(s: Any, addresses: Any) -> arrays.U64Array | None:
 
 def page_types(s: Registers, first_gfn: int, out: arrays.U8Array) -> None:
     """The types of `out.size` pages from `first_gfn` on. Raises `AddressError` where they leave the address space."""
-    arrays.refuse_pages(first_gfn, out.size, s.maxphyaddr)
+    arguments.refuse_pages(first_gfn, out.size, s.maxphyaddr)
     made = _resolve(_handle(s)[1])
     if made is not None:  # one fill for each segment
         lib.memtype_map_page_types(_from(_MAP, made), s.maxphyaddr, first_gfn, out.size, _out(out))
@@ -340,20 +345,20 @@ def pages_at_once(found: Map, first_gfn: Any, count: Any, out: Any) -> arrays.U8
     if out is None:
         if count >> 24:  # negative, or so much that the careful way costs nothing more
             return None
-        out = _empty(count, _U8)
-    elif type(out) is not _Array or out.shape != (count,):
+        out = np.empty(count, arrays.U8)
+    elif type(out) is not np.ndarray or out.shape != (count,):
         return None
     return out if _pages(held[1], found.maxphyaddr, first_gfn, out) else None
 
 
 def map_types_at_once(found: Map, addresses: Any, out: Any) -> arrays.U8Array | None:
     """`MemoryMap.types`."""
-    if type(addresses) is not _Array:
+    if type(addresses) is not np.ndarray:
         return None
     if out is None:
-        if addresses.dtype is not _U64:
+        if addresses.dtype is not arrays.U64:
             return None
-        out = _empty(addresses.shape, _U8)
+        out = np.empty(addresses.shape, arrays.U8)
     held = found._held
     own = held[0] is _unpack_struct or held[0] is _unpack_lists
     ready = held[3] if own and held[3] else _ready_map(found)
@@ -423,7 +428,7 @@ def fleet_types(fleet: Fleet, addresses: arrays.U64Array, out: arrays.U8Array) -
             raise _changed()
         state, place = divmod(index[0], count)
         address = addresses[state, place] if step else addresses[place]
-        raise arrays.address_beyond(int(address), int(fleet.maxphyaddr[state]), index[0])
+        raise arguments.address_beyond(int(address), int(fleet.maxphyaddr[state]), index[0])
 
 
 _COLUMNS = ("def_type", "fixed", "base", "mask", "cap", "syscfg", "tom2")
@@ -478,7 +483,7 @@ def _fit(status: int) -> int:
 def _refused(addresses: arrays.U64Array, index: int, maxphyaddr: int) -> Exception:
     if index == addresses.size:
         return _changed()
-    return arrays.address_beyond(int(addresses.reshape(-1)[index]), maxphyaddr, index)
+    return arguments.address_beyond(int(addresses.reshape(-1)[index]), maxphyaddr, index)
 
 
 def _changed() -> Exception:
@@ -536,7 +541,7 @@ def _kind(found: int, *inputs: tuple[frozenset[int], int, str]) -> int:
     """What C found, or the refusal of the input that is none."""
     if found < 0:
         for legal, code, what in inputs:
-            arrays.refuse_type(legal, code, what)
+            arguments.refuse_type(legal, code, what)
     return found
 
 
@@ -676,4 +681,4 @@ def _out64(array: arrays.U64Array) -> Any:
 def _gfn_refused(gfns: arrays.U64Array, index: int, maxphyaddr: int) -> Exception:
     if index == gfns.size:
         return _changed()
-    return arrays.gfn_beyond(int(gfns.reshape(-1)[index]), maxphyaddr, index)
+    return arguments.gfn_beyond(int(gfns.reshape(-1)[index]), maxphyaddr, index)

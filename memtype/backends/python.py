@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from memtype import arrays, rules
+from memtype import arguments, arrays, rules
 from memtype.backends import reference
 from memtype.backends.contract import Fleet, Map
 from memtype.backends.reference import Registers, msr_fault, pat_index, pat_valid
@@ -84,7 +84,7 @@ def unpack(held: tuple[Any, ...]) -> tuple[list[int], list[int]]:
 
 def at(s: Registers, address: int) -> int:
     if not 0 <= address < 1 << s.maxphyaddr:
-        raise arrays.address_beyond(address, s.maxphyaddr)
+        raise arguments.address_beyond(address, s.maxphyaddr)
     return reference.at(s, address)
 
 
@@ -109,7 +109,7 @@ def types_by(fleet: Fleet, ids: Any, addresses: arrays.U64Array, out: arrays.U8A
     if beyond.any():
         place = int(np.argmax(beyond))
         width = int(fleet.maxphyaddr[ids.reshape(-1)[place]])
-        raise arrays.address_beyond(int(addresses.reshape(-1)[place]), width, place)
+        raise arguments.address_beyond(int(addresses.reshape(-1)[place]), width, place)
     for number in np.unique(ids).tolist():
         own = ids == number
         found = np.empty(int(own.sum()), arrays.U8)
@@ -124,14 +124,14 @@ def fleet_types(fleet: Fleet, addresses: arrays.U64Array, out: arrays.U8Array) -
     if beyond.any():
         place = int(np.argmax(beyond))
         row = place // out.shape[1]
-        raise arrays.address_beyond(int(rows.reshape(-1)[place]), int(fleet.maxphyaddr[row]), place)
+        raise arguments.address_beyond(int(rows.reshape(-1)[place]), int(fleet.maxphyaddr[row]), place)
     for number in range(len(fleet)):
         types(fleet[number], np.ascontiguousarray(rows[number]), out[number])
 
 
 def page_types(s: Registers, first_gfn: int, out: arrays.U8Array) -> None:
     """One type per 4 KiB page from `first_gfn` on."""
-    arrays.refuse_pages(first_gfn, out.size, s.maxphyaddr)
+    arguments.refuse_pages(first_gfn, out.size, s.maxphyaddr)
     out[:] = [reference.at(s, gfn << rules.PAGE_SHIFT) for gfn in range(first_gfn, first_gfn + out.size)]
 
 
@@ -173,32 +173,32 @@ def pat_types(pat: int, level: int, ptes: arrays.U64Array, out: arrays.U8Array) 
 
 
 def effective(vendor: str, cr0_cd: bool, mtrr: int, pat: int) -> int:
-    arrays.refuse_type(rules.MTRR_INPUTS, mtrr, "mtrr")
-    arrays.refuse_type(rules.PAT_INPUTS, pat, "pat")
+    arguments.refuse_type(rules.MTRR_INPUTS, mtrr, "mtrr")
+    arguments.refuse_type(rules.PAT_INPUTS, pat, "pat")
     return reference.effective(vendor, cr0_cd, mtrr, pat)
 
 
 def effective_pcd_pwt(vendor: str, mtrr: int, pcd: bool, pwt: bool) -> int:
-    arrays.refuse_type(rules.MTRR_INPUTS, mtrr, "mtrr")
+    arguments.refuse_type(rules.MTRR_INPUTS, mtrr, "mtrr")
     return reference.effective_pcd_pwt(vendor, mtrr, pcd, pwt)
 
 
 def effective_ept(kind: int, ipat: bool, pat: int, cr0_cd: bool) -> int:
-    arrays.refuse_type(rules.MTRR_INPUTS, kind, "ept_type")
-    arrays.refuse_type(rules.PAT_INPUTS, pat, "pat")
+    arguments.refuse_type(rules.MTRR_INPUTS, kind, "ept_type")
+    arguments.refuse_type(rules.PAT_INPUTS, pat, "pat")
     return reference.effective_ept(kind, ipat, pat, cr0_cd)
 
 
 def xen_ept_type(guest: int, host: int) -> int:
-    arrays.refuse_type(rules.XEN_INPUTS, guest, "guest")
-    arrays.refuse_type(rules.XEN_INPUTS, host, "host")
+    arguments.refuse_type(rules.XEN_INPUTS, guest, "guest")
+    arguments.refuse_type(rules.XEN_INPUTS, host, "host")
     return reference.xen_ept_type(guest, host)
 
 
 def effective_npt(guest: int, host: int, mtrr: int, snp: bool, cr0_cd: bool) -> int:
-    arrays.refuse_type(rules.PAT_INPUTS, guest, "guest_pat")
-    arrays.refuse_type(rules.PAT_INPUTS, host, "host_pat")
-    arrays.refuse_type(rules.MTRR_INPUTS, mtrr, "mtrr")
+    arguments.refuse_type(rules.PAT_INPUTS, guest, "guest_pat")
+    arguments.refuse_type(rules.PAT_INPUTS, host, "host_pat")
+    arguments.refuse_type(rules.MTRR_INPUTS, mtrr, "mtrr")
     return reference.effective_npt(guest, host, mtrr, snp, cr0_cd)
 
 

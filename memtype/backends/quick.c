@@ -14,7 +14,7 @@
 
 #include "internal.h"
 
-static PyObject *ndarray, *array_struct; /* numpy.ndarray, "__array_struct__" */
+static PyObject *array_struct; // "__array_struct__"
 
 // --- arrays ---
 
@@ -38,12 +38,27 @@ struct array {
 	const PyArrayInterface *is;
 };
 
+// numpy.ndarray; numpy is loaded with the first array that is asked about, not with this module
+static PyObject *array_type(void)
+{
+	static PyObject *ndarray;
+	PyObject *numpy;
+
+	if (!ndarray) {
+		numpy = PyImport_ImportModule("numpy");
+		ndarray = numpy ? PyObject_GetAttrString(numpy, "ndarray") : NULL;
+		Py_XDECREF(numpy);
+		PyErr_Clear();
+	}
+	return ndarray;
+}
+
 // Whether it is a plain array of unsigned integers of that size; then `close_array` is due.
 static int open_array(PyObject *object, int itemsize, int writeable, struct array *a)
 {
 	const int needed = CONTIGUOUS | ALIGNED | NATIVE_ORDER | writeable;
 
-	if ((PyObject *)Py_TYPE(object) != ndarray) // of no subclass: a mask would be lost
+	if ((PyObject *)Py_TYPE(object) != array_type()) // of no subclass: a mask would be lost
 		return 0;
 	a->capsule = PyObject_GetAttr(object, array_struct);
 	a->is = a->capsule ? PyCapsule_GetPointer(a->capsule, NULL) : NULL;
@@ -418,14 +433,12 @@ static struct PyModuleDef module_def = {
 
 PyMODINIT_FUNC PyInit__quick(void)
 {
-	PyObject *numpy = PyImport_ImportModule("numpy"), *module;
+	PyObject *module;
 
-	ndarray = numpy ? PyObject_GetAttrString(numpy, "ndarray") : NULL;
-	Py_XDECREF(numpy);
 	array_struct = PyUnicode_InternFromString("__array_struct__");
 	tables_type = (PyTypeObject *)PyType_FromSpec(&tables_spec);
 	steps_type = (PyTypeObject *)PyType_FromSpec(&steps_spec);
-	if (!ndarray || !array_struct || !tables_type || !steps_type)
+	if (!array_struct || !tables_type || !steps_type)
 		return NULL;
 	module = PyModule_Create(&module_def);
 #ifdef Py_GIL_DISABLED

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from memtype import arrays, rules
+from memtype import arguments, rules
 from memtype.effective import effective, effective_npt
 from memtype.ept import effective_ept, ept_leaf
 from memtype.errors import InputError
@@ -49,9 +49,9 @@ def under(args: argparse.Namespace) -> tuple[str, Callable[[MemoryType], MemoryT
         leaf = ept_leaf(args.ept, args.ipat)
         words = f"EPT {leaf.type}{' with IPAT' if leaf.ipat else ''}"
         return words, lambda pat: _single(effective_ept(leaf.type, leaf.ipat, pat))
-    mtrr = None if args.mtrr is None else arrays.memory_type(args.mtrr, "--mtrr")
+    mtrr = None if args.mtrr is None else arguments.memory_type(args.mtrr, "--mtrr")
     if args.npt is not None:
-        host, under = arrays.memory_type(args.npt, "--npt"), MemoryType.WB if mtrr is None else mtrr
+        host, under = arguments.memory_type(args.npt, "--npt"), MemoryType.WB if mtrr is None else mtrr
         words = f"nested paging, host PAT {host}, MTRR {under}{', SNP' if args.snp else ''}"
         return words, lambda pat: _single(effective_npt(pat, host, under, args.snp))
     if mtrr is None:

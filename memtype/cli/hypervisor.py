@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from memtype import arrays
+from memtype import arguments
 from memtype.cli import addresses, fitting, guest, output
 from memtype.ept import effective_ept
 from memtype.errors import InputError
@@ -52,7 +52,7 @@ def run(args: argparse.Namespace, machine: Machine | None) -> int:
 
 def _answers(asked: Policy, args: argparse.Namespace, machine: Machine | None) -> Iterator[Answer]:
     """The leaves of what is asked for; neighbours that are alike in one."""
-    pat = arrays.memory_type(args.pat or "WB", "--pat")
+    pat = arguments.memory_type(args.pat or "WB", "--pat")
     held: Answer | None = None
     for segment, page, leaf in _leaves(asked, args, machine):
         kinds = tuple(dict.fromkeys(_gets(one, pat, args.cd) for one in leaf.answers))

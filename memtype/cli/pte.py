@@ -6,12 +6,12 @@ import argparse
 from dataclasses import dataclass, replace
 from typing import Any
 
-from memtype import arrays, rules
+from memtype import arguments, rules
 from memtype.analysis.page_type import page_type
 from memtype.cli import ept_entry, input, output
 from memtype.cli.entries import add_pat, add_why, ask_dump, choose_pat, entry, pat_text, used_rules, vendor_of, why_text
 from memtype.effective import effective
-from memtype.ept import ept_decode
+from memtype.ept import ept_types
 from memtype.errors import InputError
 from memtype.machine import Machine
 from memtype.memory_map import MemoryMap
@@ -70,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
     pat, notes = choose_pat(args.pat, machine)
     asked_of = None if args.mtrr is not None else machine
     vendor = args.vendor or ("intel" if asked_of is None else vendor_of(asked_of))
-    given = None if args.mtrr is None else arrays.memory_type(args.mtrr, "--mtrr")
+    given = None if args.mtrr is None else arguments.memory_type(args.mtrr, "--mtrr")
     if asked_of is None:
         width, readings = None, _readings(value, pat, None, given, vendor)
     else:
@@ -173,8 +173,7 @@ def _reading(
 
 
 def _ept_words(value: int) -> tuple[MemoryType, bool, str]:
-    leaf = ept_decode(value)
-    kind, ipat = MemoryType(int(leaf.types)), bool(leaf.ipat)
+    kind, ipat = ept_types(value), bool(value & rules.EPT_IPAT)
     encoding = (value & rules.EPT_TYPE_FIELD) >> rules.EPT_TYPE_SHIFT
     if kind is MemoryType.UNDEFINED:
         return kind, ipat, f"bits 5:3 = {encoding}: EPT misconfiguration"

@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Final
 
 from memtype import rules
-from memtype.arrays import check_maxphyaddr
+from memtype.arguments import check_maxphyaddr
 from memtype.errors import LiveReadRefused, RegisterError
 from memtype.mtrr import MtrrState
 from memtype.pat import Pat

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from memtype import formats
-from memtype.arrays import check_maxphyaddr
+from memtype.arguments import check_maxphyaddr
 from memtype.errors import InputError
 from memtype.machine import Cpu, Machine
 from memtype.mtrr import vendor_name

@@ -29,7 +29,7 @@ from functools import cache
 from types import ModuleType
 from typing import Final
 
-from memtype import arrays
+from memtype import arguments
 from memtype.errors import MemtypeError, ParseError
 from memtype.machine import Machine, Note
 from memtype.reading import inside, values
@@ -130,7 +130,7 @@ def parse(text: str | bytes, source: str = "<text>") -> Machine:
     >>> machine.format, str(machine.mtrrs.at(0x80000000))
     ('proc-mtrr', 'UC')
     """
-    source = source if isinstance(source, str) else arrays.shown(source)
+    source = source if isinstance(source, str) else arguments.shown(source)
     if isinstance(text, (bytes, bytearray, memoryview)):
         return _parse_bytes(bytes(text), source)
     if not isinstance(text, str):

@@ -7,7 +7,7 @@ views (`memtype.views`).
 
 from __future__ import annotations
 
-from memtype import arrays
+from memtype import arguments
 from memtype.errors import InputError
 from memtype.hypervisors import bhyve, virtualbox, xen
 from memtype.hypervisors.policy import EptLeaf, Page, Policy
@@ -38,5 +38,5 @@ def policy(name: str) -> Policy:
     """
     found = POLICIES.get(name.lower()) if isinstance(name, str) else None
     if found is None:
-        raise InputError(f"hypervisor {arrays.shown(name)}: one of {', '.join(POLICIES)}")
+        raise InputError(f"hypervisor {arguments.shown(name)}: one of {', '.join(POLICIES)}")
     return found

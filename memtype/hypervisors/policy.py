@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from memtype import arrays
+from memtype import arguments
 from memtype.ept import ept_leaf
 from memtype.errors import InputError
 from memtype.readable import readable
@@ -134,11 +134,11 @@ class Policy:
 
 
 def _held(kind: Any, name: str) -> MemoryType:
-    found = MemoryType.MIXED if kind in (MemoryType.MIXED, "mixed") else arrays.memory_type(kind, name)
+    found = MemoryType.MIXED if kind in (MemoryType.MIXED, "mixed") else arguments.memory_type(kind, name)
     if found is not MemoryType.MIXED and found not in EPT_TYPES:
         raise InputError(f"{name} {found}: no MTRR has that type")
     return found
 
 
 def _pinned(kind: Any) -> MemoryType:
-    return MemoryType.MIXED if kind in (MemoryType.MIXED, "mixed") else arrays.memory_type(kind, "pinned")
+    return MemoryType.MIXED if kind in (MemoryType.MIXED, "mixed") else arguments.memory_type(kind, "pinned")

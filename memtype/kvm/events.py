@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from memtype import arrays, rules
+from memtype import arguments, rules
 from memtype.errors import InputError, RegisterError
 from memtype.kvm import guest_mtrr, history, leaves, msrs, policies
 from memtype.kvm.gfns import Range
@@ -36,7 +36,7 @@ class WriteMsr(Event):
             given = getattr(self, name)
             if type(given) is not int or not 0 <= given < 1 << bits:
                 object.__setattr__(self, name, _word(given, name, bits))
-        object.__setattr__(self, "host_initiated", arrays.flag(self.host_initiated, "host_initiated"))
+        object.__setattr__(self, "host_initiated", arguments.flag(self.host_initiated, "host_initiated"))
 
     def perform(self, vm: Vm) -> Outcome:
         found, p = vm.vcpu(self.vcpu), vm.profile
@@ -60,7 +60,7 @@ class WriteMsr(Event):
 
 
 def _word(given: Any, name: str, bits: int) -> int:
-    number = arrays.integer(given, f"MSR {name}", RegisterError)
+    number = arguments.integer(given, f"MSR {name}", RegisterError)
     if not 0 <= number < 1 << bits:
         raise RegisterError(f"MSR {name} {number} is no {bits}-bit number")
     return number
@@ -100,7 +100,7 @@ class SetMtrrs(Event):
     vcpu: int | None = None
 
     def __post_init__(self) -> None:
-        arrays.given(self.mtrrs, MtrrState, "SetMtrrs: mtrrs")
+        arguments.given(self.mtrrs, MtrrState, "SetMtrrs: mtrrs")
 
     def perform(self, vm: Vm) -> Outcome:
         numbers = range(len(vm.vcpus)) if self.vcpu is None else [self.vcpu]
@@ -161,7 +161,7 @@ class SetCr0Cd(Event):
     vcpu: int = 0
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "value", arrays.flag(self.value, "CR0.CD"))
+        object.__setattr__(self, "value", arguments.flag(self.value, "CR0.CD"))
 
     def perform(self, vm: Vm) -> Outcome:
         found, p = vm.vcpu(self.vcpu), vm.profile
@@ -208,7 +208,7 @@ class DisableQuirks(Event):
     def __post_init__(self) -> None:
         object.__setattr__(self, "quirks", quirk_names(self.quirks))
         if self.checked is not None:
-            object.__setattr__(self, "checked", arrays.flag(self.checked, "checked"))
+            object.__setattr__(self, "checked", arguments.flag(self.checked, "checked"))
 
     def perform(self, vm: Vm) -> Outcome:
         asked, p = frozenset(self.quirks), vm.profile

@@ -5,17 +5,21 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from memtype import arrays, backends, parallel, rules
-from memtype.arrays import U64Array
+from memtype import backends, parallel, rules
 from memtype.errors import ArrayError, InputError
 from memtype.kvm import leaves
 from memtype.kvm.gfns import Pieces
 from memtype.kvm.history import WB_PAT
+from memtype.late import Late
 
 if TYPE_CHECKING:
+    import numpy as np
+
+    from memtype import arrays
+    from memtype.arrays import U64Array
     from memtype.kvm.vm import Vm
+else:
+    np, arrays = Late("numpy"), Late("memtype.arrays")
 
 
 def leaf_bits(vm: Vm, gfns: Any, mmio: Any, vcpu: int, out: U64Array | None, threads: int) -> Any:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
-from memtype import arrays, rules
+from memtype import arguments, rules
 from memtype.effective import effective as effective_types
 from memtype.effective import effective_npt
 from memtype.ept import effective_ept
@@ -145,7 +145,7 @@ def chosen_pat(vm: Vm, vcpu: Vcpu, pat: MemoryType, index: int | None) -> Memory
     if not vcpu.cr0_pg:
         return MemoryType.WB
     if index is not None:
-        number = arrays.integer(index, "PAT index")
+        number = arguments.integer(index, "PAT index")
         if not 0 <= number <= 7:
             raise InputError(f"PAT index {number} is not within 0 to 7")
         return hardware[number]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from memtype.arrays import flag, memory_type
+from memtype.arguments import flag, memory_type
 from memtype.kvm.releases import Profile
 from memtype.kvm.releases import profile as find_profile
 from memtype.types import MemoryType

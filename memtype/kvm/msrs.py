@@ -6,7 +6,7 @@ from enum import Enum
 from typing import Final, NamedTuple
 
 from memtype import rules
-from memtype.arrays import integer, shown
+from memtype.arguments import integer, shown
 from memtype.errors import InputError
 from memtype.kvm import policies
 from memtype.kvm.releases import Profile

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from memtype import rules
-from memtype.arrays import flag, given, integer, items, word
+from memtype.arguments import flag, given, integer, items, word
 from memtype.errors import InputError
 from memtype.kvm.history import NESTED_SVM_SHARED_PAT
 from memtype.kvm.leaves import Leaf

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Final
 
-from memtype.arrays import shown
+from memtype.arguments import shown
 from memtype.errors import InputError
 from memtype.kvm import history, policies
 from memtype.kvm.history import CANDIDATES, HISTORY, OVERLAYS, Fixed, Group, Overlay, Release

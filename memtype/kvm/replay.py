@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from memtype import arrays, rules
+from memtype import arguments, rules
 from memtype.kvm.gfns import Gfns, Range, intersect, union
 from memtype.kvm.vm import Vm
 from memtype.kvm.zap import Event, Zap
@@ -60,13 +60,13 @@ def replay(vm: Vm, events: Iterable[Event], memory: int | None = None) -> Replay
 
     Without it the VM's own memory does, and without that its address space.
     """
-    arrays.given(vm, Vm, "vm")
+    arguments.given(vm, Vm, "vm")
     bounds: Iterable[Range] = vm._windows or [(0, vm.gfn_end)]
     if memory is not None:
-        bounds = [(0, min(vm.gfn_end, -(-arrays.integer(memory, "memory") // rules.PAGE_SIZE)))]
+        bounds = [(0, min(vm.gfn_end, -(-arguments.integer(memory, "memory") // rules.PAGE_SIZE)))]
     steps: list[Step] = []
     covered = 0
-    for event in arrays.items(events, "events", "events"):
+    for event in arguments.items(events, "events", "events"):
         vm, zap = vm.apply(event)
         covered += sum(union(intersect([call], bounds)).pages() for call in zap.calls)
         steps.append(Step(event, zap, vm))

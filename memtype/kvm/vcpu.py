@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from memtype import rules
-from memtype.arrays import check_maxphyaddr, flag, integer, items
+from memtype.arguments import check_maxphyaddr, flag, integer, items
 from memtype.errors import RegisterError
 from memtype.mtrr import MtrrState
 from memtype.pat import Pat, as_pat

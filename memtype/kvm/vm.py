@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-import numpy as np
-
-from memtype import arrays, rules
+from memtype import arguments, rules
 from memtype.errors import InputError, RegisterError
 from memtype.kvm import fill, guest_mtrr, history, leaves, msrs, policies, zap
 from memtype.kvm.gfns import Gfns, Ints, Range, union
@@ -25,11 +23,13 @@ from memtype.pat import Pat, as_pat
 from memtype.readable import readable
 from memtype.types import MemoryType
 
+if TYPE_CHECKING:
+    from memtype.arrays import U64Array
+
 # Guests whose memory is encrypted: the paging that they need.
 _GUESTS: Final = {"tdx": ("ept", "Intel and EPT"), "sev-es": ("npt", "AMD and NPT"), "sev-snp": ("npt", "AMD and NPT")}
 VM_TYPES: Final = ("normal", *_GUESTS)
 MAX_LEVEL: Final = 3  # 1 GiB
-U64Array = arrays.U64Array
 _put = object.__setattr__
 
 
@@ -132,13 +132,13 @@ class Vm:
         _put(self, "vendor", vendor_name(vendor))
         _put(self, "tdp", _paging(tdp, self.vendor))
         _put(self, "noncoherent_dma", device_count(noncoherent_dma))
-        _put(self, "self_snoop", arrays.flag(self_snoop, "self_snoop"))
+        _put(self, "self_snoop", arguments.flag(self_snoop, "self_snoop"))
         _put(self, "vm_type", _vm_type(vm_type, self))
         _put(self, "disabled_quirks", _allowed(quirk_names(disabled_quirks), self.profile))
-        _put(self, "load_pat", arrays.flag(load_pat, "load_pat"))
+        _put(self, "load_pat", arguments.flag(load_pat, "load_pat"))
         _put(self, "host_pat", as_pat(_linux_pat(self.profile) if host_pat is None else host_pat))
-        _put(self, "ignore_msrs", arrays.flag(ignore_msrs, "ignore_msrs"))
-        _put(self, "as_architected", arrays.flag(as_architected, "as_architected"))
+        _put(self, "ignore_msrs", arguments.flag(ignore_msrs, "ignore_msrs"))
+        _put(self, "as_architected", arguments.flag(as_architected, "as_architected"))
         _put(self, "vcpus", self._settled(vcpus))
         _put(self, "gfn_end", 1 << max(vcpu.maxphyaddr for vcpu in self.vcpus) - rules.PAGE_SHIFT)
         _put(self, "memory", _memory(memory))
@@ -152,7 +152,7 @@ class Vm:
         from_host = self.profile.initial_pat == "host" and self.vendor == "intel"
         start = self.host_pat if from_host else Pat(rules.PAT_RESET)
         known: dict[int, Vcpu] = {}  # vCPUs alike are checked once
-        found = list(arrays.items(given, "vcpus", "Vcpu"))
+        found = list(arguments.items(given, "vcpus", "Vcpu"))
         for vcpu in found:
             if id(vcpu) in known:
                 continue
@@ -210,7 +210,7 @@ class Vm:
 
     def quirk(self, name: str) -> bool:
         """Whether the quirk is in force: the release knows it, and neither KVM nor userspace disabled it."""
-        known = arrays.given(name, str, "quirk") in self.profile.quirks
+        known = arguments.given(name, str, "quirk") in self.profile.quirks
         return known and name not in self._disabled()
 
     def _disabled(self) -> frozenset[str]:
@@ -236,7 +236,7 @@ class Vm:
         """That vCPU. Raises `InputError` where there is none."""
         if type(number) is int and 0 <= number < len(self.vcpus):
             return self.vcpus[number]
-        number = arrays.integer(number, "vCPU", InputError)
+        number = arguments.integer(number, "vCPU", InputError)
         if not 0 <= number < len(self.vcpus):
             raise InputError(f"vCPU {number}: the VM has vCPUs 0 to {len(self.vcpus) - 1}")
         return self.vcpus[number]
@@ -244,7 +244,7 @@ class Vm:
     def _at(self, gpa: int, vcpu: int) -> tuple[int, Vcpu]:
         """The address and the vCPU, once `gpa` was found to be an address of its width."""
         found = self.vcpu(vcpu)
-        return arrays.address(gpa, found.maxphyaddr), found
+        return arguments.address(gpa, found.maxphyaddr), found
 
     def leaf(self, gpa: int, mmio: bool = False, vcpu: int = 0, private: bool = False) -> Leaf:
         """The leaf that a fault of `vcpu` at `gpa` makes; `mmio` says that the host's page is MMIO (`is_mmio`).
@@ -253,10 +253,10 @@ class Vm:
         guest's private page, which the TDX module maps WB; without it a TDX guest's page is a shared one.
         """
         address, found = self._at(gpa, vcpu)
-        return leaves.leaf(self, address, arrays.flag(mmio, "mmio"), found, self._private(private))
+        return leaves.leaf(self, address, arguments.flag(mmio, "mmio"), found, self._private(private))
 
     def _private(self, private: bool) -> bool:
-        asked = arrays.flag(private, "private")
+        asked = arguments.flag(private, "private")
         if asked and self.vm_type != "tdx":
             raise InputError(f"private pages are a TDX guest's, not a {self.vm_type} one's")
         return asked
@@ -264,7 +264,7 @@ class Vm:
     def guest_type(self, gpa: int, vcpu: int = 0, as_architected: bool = False) -> MemoryType:
         """The guest's MTRR type as this release computes it, or as the manual says."""
         address, found = self._at(gpa, vcpu)
-        manual = arrays.flag(as_architected, "as_architected")
+        manual = arguments.flag(as_architected, "as_architected")
         return guest_mtrr.at(guest_mtrr.MANUAL if manual else self.engine, found, address)
 
     def guest_map(self, vcpu: int = 0) -> MemoryMap:
@@ -307,10 +307,10 @@ class Vm:
     def huge_page_consistent(self, gfn: int, pages: int, vcpu: int = 0) -> bool:
         """KVM's test whether the guest's MTRRs allow one leaf for `pages` pages; True without such a test."""
         found = self.vcpu(vcpu)
-        first, count = arrays.integer(gfn, "gfn"), arrays.integer(pages, "count of pages", InputError)
+        first, count = arguments.integer(gfn, "gfn"), arguments.integer(pages, "count of pages", InputError)
         if count < 1:
             raise InputError(f"{count} is no count of pages")
-        arrays.refuse_pages(first, count, found.maxphyaddr)
+        arguments.refuse_pages(first, count, found.maxphyaddr)
         if self.profile.huge_page_check == "no":
             return True
         return guest_mtrr.consistent(self.engine, found, first << rules.PAGE_SHIFT, count)
@@ -322,7 +322,7 @@ class Vm:
 
     def max_level(self, gfn: int, vcpu: int = 0) -> int:
         """The largest level (1: 4 KiB, 2: 2 MiB, 3: 1 GiB) that the guest's MTRRs leave to the page of `gfn`."""
-        number = arrays.integer(gfn, "gfn")
+        number = arguments.integer(gfn, "gfn")
         _, found = self._at(number << rules.PAGE_SHIFT, vcpu)
         if not self.limits_level:
             return MAX_LEVEL
@@ -337,7 +337,7 @@ class Vm:
     def leaf_pieces(self, vcpu: int = 0, mmio: bool = False) -> Ints:
         """The leaf bits of every gfn below 2**MAXPHYADDR, as pieces."""
         self.vcpu(vcpu)
-        return leaves.leaf_pieces(self, vcpu, arrays.flag(mmio, "mmio"))
+        return leaves.leaf_pieces(self, vcpu, arguments.flag(mmio, "mmio"))
 
     def leaf_bits(
         self, gfns: Any, mmio: Any = False, vcpu: int = 0, out: U64Array | None = None, threads: int = 1
@@ -409,8 +409,8 @@ class Vm:
             A TDX guest's private page: WB, whatever the guest's PAT says.
         """
         address, found = self._at(gpa, vcpu)
-        kinds = arrays.memory_type(pat, "pat"), arrays.memory_type(host_mtrr, "host_mtrr")
-        host = arrays.flag(mmio, "mmio")
+        kinds = arguments.memory_type(pat, "pat"), arguments.memory_type(host_mtrr, "host_mtrr")
+        host = arguments.flag(mmio, "mmio")
         return leaves.effective(self, address, kinds[0], found, host, kinds[1], pat_index, self._private(private))
 
     # --- leaves that may exist, and what happens ------------------------------------------------------------
@@ -425,7 +425,7 @@ class Vm:
 
     def possible_leaves(self, gfn: int) -> set[tuple[MemoryType, bool]]:
         """(type, IPAT) of the leaves that may exist for a page; several where it matters who faulted, and when."""
-        number = arrays.integer(gfn, "gfn")
+        number = arguments.integer(gfn, "gfn")
         self._at(number << rules.PAGE_SHIFT, 0)
         return leaves.possible(self, number)
 
@@ -449,9 +449,9 @@ _COPIED: Final = [(Vm.__dict__[name].__get__, Vm.__dict__[name].__set__) for nam
 
 
 def device_count(value: int | bool) -> int:
-    if isinstance(value, (bool, np.bool_)):
+    if arguments.is_bool(value):
         return int(value)
-    count = arrays.integer(value, "noncoherent_dma", InputError)
+    count = arguments.integer(value, "noncoherent_dma", InputError)
     if count < 0:
         raise InputError(f"noncoherent_dma {count} is no count of devices")
     return count
@@ -460,11 +460,11 @@ def device_count(value: int | bool) -> int:
 def quirk_names(names: Iterable[str] | None) -> frozenset[str]:
     """The quirks about memory types, with or without KVM_X86_QUIRK_ before them."""
     given = [names] if isinstance(names, str) else () if names is None else names
-    named = [arrays.given(name, str, "quirk") for name in arrays.items(given, "quirks", "names")]
+    named = [arguments.given(name, str, "quirk") for name in arguments.items(given, "quirks", "names")]
     plain = {name.upper().removeprefix("KVM_X86_QUIRK_") for name in named}
     unknown = plain - QUIRK_BITS.keys()
     if unknown:
-        raise InputError(f"{arrays.shown(min(unknown))} is no quirk about memory types ({', '.join(QUIRK_BITS)})")
+        raise InputError(f"{arguments.shown(min(unknown))} is no quirk about memory types ({', '.join(QUIRK_BITS)})")
     return frozenset(plain)
 
 
@@ -473,7 +473,7 @@ def _paging(tdp: str | None, vendor: str) -> str:
     if tdp is None:
         return has
     if not isinstance(tdp, str) or tdp.lower() not in (has, "none", "shadow"):
-        raise InputError(f"tdp {arrays.shown(tdp)}: {vendor} has {has} or none (shadow paging)")
+        raise InputError(f"tdp {arguments.shown(tdp)}: {vendor} has {has} or none (shadow paging)")
     return has if tdp.lower() == has else "none"
 
 
@@ -482,8 +482,8 @@ def _memory(memory: Any) -> tuple[tuple[int, int], ...]:
     if memory is None:
         return ()
     found = []
-    for n, part in enumerate(arrays.items(memory, "memory", "(base, size)")):
-        base, size = arrays.pair(part, f"memory[{n}]", "(base, size)")
+    for n, part in enumerate(arguments.items(memory, "memory", "(base, size)")):
+        base, size = arguments.pair(part, f"memory[{n}]", "(base, size)")
         if base < 0 or size <= 0 or base + size > 1 << rules.MAX_MAXPHYADDR:
             raise InputError(f"memory[{n}]: 0x{base:x}+0x{size:x} is not within [0, 2**{rules.MAX_MAXPHYADDR})")
         found.append((base, size))
@@ -498,7 +498,7 @@ def _gfns(memory: Iterable[tuple[int, int]]) -> tuple[Range, ...]:
 
 def _vm_type(vm_type: str, vm: Vm) -> str:
     if not isinstance(vm_type, str) or vm_type not in VM_TYPES:
-        raise InputError(f"vm_type {arrays.shown(vm_type)} is not one of {', '.join(VM_TYPES)}")
+        raise InputError(f"vm_type {arguments.shown(vm_type)} is not one of {', '.join(VM_TYPES)}")
     if vm_type == "normal":
         return vm_type
     tdp, words = _GUESTS[vm_type]

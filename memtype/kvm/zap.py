@@ -13,7 +13,7 @@ from functools import cached_property
 from itertools import chain, islice
 from typing import TYPE_CHECKING, NamedTuple
 
-from memtype import arrays, rules
+from memtype import arguments, rules
 from memtype.errors import InputError
 from memtype.kvm import leaves
 from memtype.kvm.gfns import (
@@ -218,8 +218,8 @@ class Zap:
         InputError
             For a count that is negative or no integer.
         """
-        if not 0 <= arrays.integer(count, "count") <= rules.MAP_SEGMENT_LIMIT:
-            raise InputError(f"count = {arrays.shown(count)}: 0 to {rules.MAP_SEGMENT_LIMIT} can be listed")
+        if not 0 <= arguments.integer(count, "count") <= rules.MAP_SEGMENT_LIMIT:
+            raise InputError(f"count = {arguments.shown(count)}: 0 to {rules.MAP_SEGMENT_LIMIT} can be listed")
         every = ((change, vcpus) for vcpus, both in self._became for change in self._of(vcpus[0], both))
         return list(islice(every, count))
 
@@ -260,7 +260,7 @@ def apply(vm: Vm, event: Event) -> tuple[Vm, Zap]:
     """The VM after the event and the oracle's answer; see `Zap`."""
     if not isinstance(event, Event):
         names = "WriteMsr, SetMtrrs, SetCr0Cd, NoncoherentDma, DisableQuirks, InitVmcb"
-        raise InputError(f"{arrays.shown(event)} is no event ({names})")
+        raise InputError(f"{arguments.shown(event)} is no event ({names})")
     outcome = event.perform(vm)
     if outcome.refusal is not None or outcome.vm is vm:
         return (vm if not outcome.calls else leaves.remember(vm, vm, outcome.calls)), Zap(vm, outcome)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from memtype import arrays
+from memtype import arguments
 from memtype.errors import InputError
 
 
@@ -25,7 +25,7 @@ def draw(thing: Any, ax: Any = None) -> Any:
     from memtype.plot import figures
 
     if ax is not None and not hasattr(ax, "broken_barh"):
-        raise InputError(f"ax = {arrays.shown(ax)}: give matplotlib Axes, or none")
+        raise InputError(f"ax = {arguments.shown(ax)}: give matplotlib Axes, or none")
     if isinstance(thing, Diff):
         return figures.changes(thing, ax)
     if isinstance(thing, Pages):

@@ -9,7 +9,7 @@ import stat
 import sys
 from pathlib import Path
 
-from memtype import arrays
+from memtype import arguments
 from memtype.errors import ParseError
 from memtype.reading.patterns import later
 
@@ -31,7 +31,7 @@ _BOMS = (
 def read_bytes(path: str | os.PathLike[str]) -> tuple[str, bytes]:
     """(name for messages, content) of a file, or of standard input for "-"."""
     if not isinstance(path, (str, bytes, os.PathLike)):
-        raise ParseError(f"{arrays.shown(path)} is not the name of a file")
+        raise ParseError(f"{arguments.shown(path)} is not the name of a file")
     path = os.fsdecode(path)
     if path == "-":
         return "<stdin>", _limited(_read_stdin(), "<stdin>")

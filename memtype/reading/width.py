@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from memtype.arrays import check_maxphyaddr
+from memtype.arguments import check_maxphyaddr
 from memtype.errors import InputError, ParseError
 from memtype.reading.patterns import later
 from memtype.reading.values import number, refusal

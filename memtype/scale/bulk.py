@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from memtype import arrays, rules
+from memtype import arguments, rules
 from memtype.arrow import check_beyond, pyarrow
 from memtype.errors import AddressError, InputError
 from memtype.pat import check_level
@@ -128,35 +128,35 @@ def classify(
     pyarrow()
     check_beyond(beyond)
     if format is not None and not (isinstance(format, str) and format in FORMATS):
-        raise InputError(f"format = {arrays.shown(format)} is none of {', '.join(FORMATS)}")
+        raise InputError(f"format = {arguments.shown(format)} is none of {', '.join(FORMATS)}")
     for what, name in (("column", column), ("pte", pte), ("by", by)):
         if name is not None:
-            arrays.given(name, str, what)
+            arguments.given(name, str, what)
     if progress is not None and not callable(progress):
-        raise InputError(f"progress = {arrays.shown(progress)} cannot be called")
+        raise InputError(f"progress = {arguments.shown(progress)} cannot be called")
     if client is not None and not hasattr(client, "submit"):
-        raise InputError(f"client = {arrays.shown(client)} is no client of Dask")
+        raise InputError(f"client = {arguments.shown(client)} is no client of Dask")
     cut = _units(files, ranges, format)
     question = Question(
         _asked(state, states, pat, by), _column(cut[0], column), pte, by, check_level(level), beyond
     )  # fmt: skip
     _refuse_pages(cut, question)
     target = None if out is None else _path(out, "out")
-    kept = [arrays.given(name, str, "keep") for name in arrays.items(keep, "keep", "names of columns")]
-    named_types = arrays.flag(names, "names")
+    kept = [arguments.given(name, str, "keep") for name in arguments.items(keep, "keep", "names of columns")]
+    named_types = arguments.flag(names, "names")
     kind = None if target is None else kind_for(target, kept, named_types)
     if target is not None and any(_same_file(target, unit.path) for unit in cut):
         raise InputError(f"{target} is one of the inputs")
     job = Job(cut, question, target, kept, named_types)
-    tally = job.run(kind, here if client is None else runner(client), progress, arrays.flag(restart, "restart"))
+    tally = job.run(kind, here if client is None else runner(client), progress, arguments.flag(restart, "restart"))
     return _result(tally, by, target)
 
 
 def _units(files: Any, ranges: Any, format: str | None) -> list[Unit]:
-    paths = [files] if isinstance(files, (str, os.PathLike)) else arrays.items(files, "files", "paths")
+    paths = [files] if isinstance(files, (str, os.PathLike)) else arguments.items(files, "files", "paths")
     made = units([_path(path) for path in paths], format)
-    for one in arrays.items(ranges, "ranges", "(base, size)"):
-        base, size = arrays.pair(one, "ranges", "(base, size)")
+    for one in arguments.items(ranges, "ranges", "(base, size)"):
+        base, size = arguments.pair(one, "ranges", "(base, size)")
         if base < 0 or size <= 0 or base + size > 1 << rules.MAX_MAXPHYADDR:
             raise InputError(f"range ({base:#x}, {size:#x}) is empty, or not within {rules.MAX_MAXPHYADDR} bits")
         made += Pages.of(f"{base:#x}+{size:#x}", base, size)
@@ -173,12 +173,12 @@ def _refuse_pages(cut: list[Unit], question: Question) -> None:
     for unit in cut:
         if unit.kind == "pages" and unit.stop > 1 << width - rules.PAGE_SHIFT:
             beyond = max(unit.start << rules.PAGE_SHIFT, 1 << width)
-            raise AddressError(f"{unit.path}: {arrays.address_beyond(beyond, width)}")
+            raise AddressError(f"{unit.path}: {arguments.address_beyond(beyond, width)}")
 
 
 def _path(path: Any, what: str = "files") -> str:
     if not isinstance(path, (str, os.PathLike)):
-        raise InputError(f"{what}: {arrays.shown(path)} is no path")
+        raise InputError(f"{what}: {arguments.shown(path)} is no path")
     return str(os.fspath(path))
 
 
@@ -194,7 +194,7 @@ def _asked(state: Any, states: Any, pat: Any, by: str | None) -> Asked | Fleet:
     if by is None:
         raise InputError("states: `by` names the column that tells whose row it is")
     if not isinstance(states, Mapping):
-        raise InputError(f"states = {arrays.shown(states)} is no mapping of group to state")
+        raise InputError(f"states = {arguments.shown(states)} is no mapping of group to state")
     machines = {str(name): Asked.of(held, pat) for name, held in states.items()}
     return Fleet(machines, UNKNOWN if state is None else Asked.of(state, pat))
 

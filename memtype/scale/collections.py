@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from memtype import arrays
+from memtype import arguments, arrays
 from memtype.arrow import answering, check_beyond, codes_of, pyarrow
 from memtype.arrow import types as arrow_types
 from memtype.errors import AddressError, InputError, MissingExtra
@@ -49,7 +49,7 @@ def types(collection: Any, state: Any, beyond: str = "raise") -> Any:
 
         meta = pd.Series([], dtype=_NULLABLE, name="type")
         return collection.map_partitions(_series_types, source, beyond, meta=meta)
-    raise InputError(f"collection = {arrays.shown(collection)} is no Dask array and no column of a Dask dataframe")
+    raise InputError(f"collection = {arguments.shown(collection)} is no Dask array and no column of a Dask dataframe")
 
 
 def histogram(collection: Any, state: Any, beyond: str = "raise") -> Any:
@@ -110,7 +110,7 @@ def _block_types(block: Any, source: Any, block_info: Any = None) -> Any:
             low + at for (low, _), at in zip(block_info[0]["array-location"], np.unravel_index(place, given.shape))
         ]
         whole = int(np.ravel_multi_index(where, block_info[0]["shape"]))
-        raise arrays.address_beyond(int(given.reshape(-1)[place]), source.maxphyaddr, whole) from error
+        raise arguments.address_beyond(int(given.reshape(-1)[place]), source.maxphyaddr, whole) from error
 
 
 def _series_types(series: Any, source: Any, beyond: str) -> Any:
@@ -122,7 +122,7 @@ def _series_types(series: Any, source: Any, beyond: str) -> Any:
             pa.chunked_array(series) if len(series) else pa.chunked_array([], pa.uint64()), source, beyond
         )
     except AddressError as error:
-        label = arrays.shown(series.index[error.index])
+        label = arguments.shown(series.index[error.index])
         text = str(error).replace(f" at index {error.index} ", f" at label {label} ")
         raise AddressError(text, error.index) from None
     return pd.Series(pd.arrays.ArrowExtensionArray(found), index=series.index, name="type")

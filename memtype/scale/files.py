@@ -16,7 +16,7 @@ from typing import Any, ClassVar, Final
 import numpy as np
 
 from memtype import rules
-from memtype.arrays import shown
+from memtype.arguments import shown
 from memtype.arrow import pyarrow
 from memtype.errors import InputError, MissingExtra
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from memtype import arrays
+from memtype import arguments, arrays
 from memtype.arrow import BEYOND, codes, filled, numbers, plain, pyarrow
 from memtype.errors import AddressError, InputError
 from memtype.mtrr import MtrrState
@@ -147,7 +147,7 @@ class Question:
             width = self.asked.width(self.asked.place(groups[members[place]]))
         else:
             width = self.asked.maxphyaddr
-        return arrays.address_beyond(batch.column(self.gpa)[place].as_py(), width, place)
+        return arguments.address_beyond(batch.column(self.gpa)[place].as_py(), width, place)
 
 
 def _groups_of(chunk: Any, name: str) -> Any:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import cycle
 
-import numpy as np
-
-from memtype import arrays
 from memtype.memory_map import MemoryMap
 from memtype.readable import readable
 from memtype.types import MemoryType
@@ -78,23 +77,32 @@ def agreed(maps: list[MemoryMap]) -> MemoryMap:
     """The map that all agree on, NOT_TOLD where they do not."""
     if len(maps) == 1:
         return maps[0]
-    parts = [memory.as_arrays() for memory in maps]
-    bases = np.unique(np.concatenate([base for base, _ in parts]))
-    rows = np.stack([kinds[np.searchsorted(base, bases, "right") - 1] for base, kinds in parts])
-    types = np.where((rows == rows[0]).all(axis=0), rows[0], np.uint8(MemoryType.NOT_TOLD))
-    return _joined(bases, types, maps[0].maxphyaddr)
+    here: dict[int, int] = {}  # the type in each map, where the sweep is
+    count = Counter[int]()
+    found: dict[int, int] = {}
+    for base, place, kind in sorted((s.base, place, int(s.type)) for place, memory in enumerate(maps) for s in memory):
+        if place in here:
+            count[here[place]] -= 1
+        here[place] = kind
+        count[kind] += 1
+        found[base] = kind if count[kind] == len(maps) else int(MemoryType.NOT_TOLD)
+    return _joined(found, maps[0].maxphyaddr)
 
 
 def bordered(maps: list[MemoryMap]) -> MemoryMap:
     """A map that has a border wherever one of the maps has: neighbours differ in a type of no meaning."""
     if len(maps) == 1:
         return maps[0]
-    bases = np.unique(np.concatenate([memory.as_arrays()[0] for memory in maps]))
-    kinds = [MemoryType.NOT_TOLD, MemoryType.UNDEFINED]
-    return MemoryMap([int(b) for b in bases], [int(kinds[n % 2]) for n in range(len(bases))], maps[0].maxphyaddr)
+    bases = sorted({segment.base for memory in maps for segment in memory})
+    kinds = cycle((int(MemoryType.NOT_TOLD), int(MemoryType.UNDEFINED)))
+    return _joined(dict(zip(bases, kinds)), maps[0].maxphyaddr)
 
 
-def _joined(bases: arrays.U64Array, types: arrays.U8Array, maxphyaddr: int) -> MemoryMap:
-    first = np.ones(len(types), bool)
-    first[1:] = types[1:] != types[:-1]
-    return MemoryMap([int(b) for b in bases[first]], [int(t) for t in types[first]], maxphyaddr)
+def _joined(types: dict[int, int], maxphyaddr: int) -> MemoryMap:
+    """A map from the types by base, in rising order; neighbours of one type are joined."""
+    bases, kinds = list[int](), list[int]()
+    for base, kind in types.items():
+        if kinds[-1:] != [kind]:
+            bases.append(base)
+            kinds.append(kind)
+    return MemoryMap(bases, kinds, maxphyaddr)

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from memtype import arrays, rules
+from memtype import arguments, rules
 from memtype.errors import AddressError, InputError, ShatteredMapError
+from memtype.late import Late
 from memtype.memory_map import MemoryMap
 from memtype.mtrr import MtrrState, Problem, vendor_name
 from memtype.readable import readable
@@ -18,6 +17,13 @@ from memtype.told import completions, gaps, inference
 from memtype.told.answer import Answer, Assumption, Gap, agreed
 from memtype.told.asking import ask, typed
 from memtype.told.register import NOTHING, Range, Register, Width, named, pair_numbers, pair_of
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from memtype import arrays
+else:
+    np = Late("numpy")
 
 
 @readable
@@ -262,7 +268,7 @@ class Registers:
 
     def _checked(self, address: Any) -> int:
         try:
-            return arrays.address(address, self.maxphyaddr)
+            return arguments.address(address, self.maxphyaddr)
         except AddressError as error:
             raise AddressError(f"{error} (MAXPHYADDR {self.width_text})") from None
 
@@ -285,7 +291,7 @@ class Registers:
         try:
             return self.map(strict).types(addresses, out)
         except ShatteredMapError:
-            if arrays.is_scalar(addresses):
+            if arguments.is_scalar(addresses):
                 return self.at(addresses, strict).type
         kinds = [self.at(int(a), strict).type for a in np.asarray(addresses).flat]
         shaped = np.array(kinds, np.uint8).reshape(np.shape(addresses))
@@ -320,7 +326,7 @@ class Registers:
         held = dict(self.held)
         base = held.get(rules.DEF_TYPE_MSR, NOTHING)
         if default is not None:
-            base = base.joined(Register(arrays.memory_type(default, "default"), rules.DEF_TYPE_TYPE))
+            base = base.joined(Register(arguments.memory_type(default, "default"), rules.DEF_TYPE_TYPE))
         if enabled is not None:
             on = {"yes": rules.DEF_TYPE_E, "no": 0}[_one_of(enabled, "enabled", ("yes", "no"))]
             base = base.joined(Register(on, rules.DEF_TYPE_E))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from memtype import arrays, rules
+from memtype import arguments, rules
 from memtype.backends import reference
 from memtype.backends.reference import Registers
 from memtype.errors import InputError, ShatteredMapError
@@ -205,7 +205,7 @@ def _split_once(s: Registers, start: int, end: int) -> tuple[int, int, bool]:
 
 def check_range(start: int, end: int, maxphyaddr: int) -> tuple[int, int]:
     """Both as plain integers."""
-    start, end = arrays.integer(start, "start", InputError), arrays.integer(end, "end", InputError)
+    start, end = arguments.integer(start, "start", InputError), arguments.integer(end, "end", InputError)
     if not 0 <= start < end <= 1 << maxphyaddr:
         raise InputError(f"[0x{start:x}, 0x{end:x}) is empty or not within [0, 2**{maxphyaddr})")
     return start, end

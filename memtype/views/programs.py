@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from memtype import arrays
+from memtype import arguments
 from memtype.errors import InputError
 from memtype.views import kvm_list
 
@@ -91,14 +91,14 @@ def program(name: str) -> Program:
         For an unknown name, and for a KVM release whose behaviour is not known.
     """
     if not isinstance(name, str):
-        raise InputError(f"view {arrays.shown(name)} is not a name")
+        raise InputError(f"view {arguments.shown(name)} is not a name")
     word = name.strip().lower().replace("_", "-")
     word = _ALIASES.get(word, word)
     if word in PROGRAMS:
         return PROGRAMS[word]
     release = re.fullmatch(r"(linux|kvm)-v?(\d+)\.(\d+)(?:[.+-].*)?", word)
     if not release:
-        raise InputError(f"no view is named {arrays.shown(name)}; one of {', '.join(names())}, linux-X.Y, kvm-X.Y")
+        raise InputError(f"no view is named {arguments.shown(name)}; one of {', '.join(names())}, linux-X.Y, kvm-X.Y")
     number = int(release[2]), int(release[3])
     return PROGRAMS[_linux_era(number) if release[1] == "linux" else _kvm_engine(number)]
 

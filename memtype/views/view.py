@@ -6,12 +6,11 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from memtype import arrays, parallel, rules
+from memtype import arguments, parallel, rules
 from memtype.backends import reference
 from memtype.errors import InputError, ShatteredMapError
 from memtype.explanation import Explanation
+from memtype.late import Late
 from memtype.memory_map import MemoryMap
 from memtype.types import MemoryType
 from memtype.views import linux_map, programs, reasons, sweep, ways
@@ -19,7 +18,12 @@ from memtype.views.decide import decide
 from memtype.views.linux_map import Entry, MapCounts
 
 if TYPE_CHECKING:
+    import numpy as np
+
+    from memtype import arrays
     from memtype.mtrr import MtrrState
+else:
+    np, arrays = Late("numpy"), Late("memtype.arrays")
 
 
 class View:
@@ -84,7 +88,7 @@ class View:
 
     def at(self, address: int) -> MemoryType:
         """The memory type of one address. Raises `AddressError` outside [0, 2**maxphyaddr)."""
-        page = arrays.address(address, self.state.maxphyaddr) & -rules.PAGE_SIZE
+        page = arguments.address(address, self.state.maxphyaddr) & -rules.PAGE_SIZE
         if self.program.name == "sdm":
             return self.state.at(page)
         return decide(self.program, self.state, page).type
@@ -95,7 +99,7 @@ class View:
         Parameters, errors and what they leave in `out` are those of `MtrrState.types`.
         """
         parallel.check_threads(threads)
-        if out is None and arrays.is_scalar(addresses):
+        if out is None and arguments.is_scalar(addresses):
             return self.at(addresses)
         try:
             found = self.map
@@ -118,8 +122,8 @@ class View:
             return self.map.page_types(first_gfn, count, out)
         except ShatteredMapError:
             pass
-        first_gfn, count = arrays.integer(first_gfn, "first_gfn"), arrays.integer(count, "count")
-        arrays.refuse_pages(first_gfn, count, self.state.maxphyaddr)
+        first_gfn, count = arguments.integer(first_gfn, "first_gfn"), arguments.integer(count, "count")
+        arguments.refuse_pages(first_gfn, count, self.state.maxphyaddr)
         out = arrays.output(out, (count,), arrays.U8)
         written = arrays.contiguous(out)
         written[:] = [self.at(gfn << rules.PAGE_SHIFT) for gfn in range(first_gfn, first_gfn + count)]
@@ -154,7 +158,7 @@ class View:
         >>> print(s.view("linux-6.5").explain(0x40000000).steps[0].text)
         PHYSBASE0/PHYSMASK0 (0x6/0xc0000800) is [0x0-0xf3fffffff]: WB
         """
-        number = arrays.address(address, self.state.maxphyaddr)
+        number = arguments.address(address, self.state.maxphyaddr)
         if self.program.name == "sdm":
             return self.state.explain(number)
         return reasons.explain(self.program, self.state, number)

@@ -13,7 +13,7 @@ import pytest
 
 import memtype as mt
 from memtype import errors
-from memtype.arrays import shown
+from memtype.arguments import shown
 
 STATE = mt.MtrrState(0x806, variable=[(0x80000000, 0x3FFF80000800)], maxphyaddr=46)
 PAT = mt.Pat("linux")

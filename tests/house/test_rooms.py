@@ -13,9 +13,9 @@ PACKAGE = ROOT / "memtype"
 
 # From the top of the house down, one room a row: a room imports only from rooms above it.
 ORDER = (
-    "errors", "types", "readable", "rules", "drawn", "diagrams", "arrays", "parallel", "backends", "explanation",
-    "memory_map", "periodic_map", "mtrr", "pat", "fleet", "effective", "ept", "views", "told", "machine", "kvm",
-    "hypervisors", "analysis", "reading", "formats", "emit", "host", "embed", "vectors", "self_check", "arrow",
+    "errors", "types", "readable", "rules", "late", "drawn", "diagrams", "arguments", "arrays", "parallel", "backends",
+    "explanation", "memory_map", "periodic_map", "mtrr", "pat", "fleet", "effective", "ept", "views", "told", "machine",
+    "kvm", "hypervisors", "analysis", "reading", "formats", "emit", "host", "embed", "vectors", "self_check", "arrow",
     "scale", "plot", "report", "cli",
 )  # fmt: skip
 EXCEPTIONS: set[tuple[str, str]] = set()  # (room, room below it that it imports): there are none

@@ -1,7 +1,7 @@
 """One word per thing, and the field's where it has one: none of these stands in the sources.
 
-Who answers is a source; arguments come in by `arrays`; lanes of a vector form a group. A segment is an interval of a
-map, a range what a register covers or what is asked for.
+Who answers is a source; arguments come in by `arguments` and `arrays`; lanes of a vector form a group. A segment is an
+interval of a map, a range what a register covers or what is asked for.
 """
 
 from __future__ import annotations
