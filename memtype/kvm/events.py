@@ -32,10 +32,8 @@ class WriteMsr(Event):
     host_initiated: bool = False
 
     def __post_init__(self) -> None:
-        for name, bits in (("index", 32), ("value", 64)):
-            given = getattr(self, name)
-            if type(given) is not int or not 0 <= given < 1 << bits:
-                object.__setattr__(self, name, _word(given, name, bits))
+        object.__setattr__(self, "index", _word(self.index, "index", 32))
+        object.__setattr__(self, "value", _word(self.value, "value", 64))
         object.__setattr__(self, "host_initiated", arguments.flag(self.host_initiated, "host_initiated"))
 
     def perform(self, vm: Vm) -> Outcome:
@@ -50,7 +48,7 @@ class WriteMsr(Event):
             outside = p.mtrr_engine == "list"
             return Outcome(vm, (), ("kvm-2f8-outside" if outside else "kvm-2f8-warn",), warned=not outside)
         written = with_msr(found, self.index, self.value)
-        after = _with_vcpu(vm, self.vcpu, written)
+        after = vm._with_vcpu(self.vcpu, written)
         if kind == "pat":
             return Outcome(after, (), ("kvm-zap-pat",), reasons=(_pat_rule(vm, found),))
         calls, inverted = _mtrr_calls(vm, written, self.index, kind)
@@ -105,7 +103,7 @@ class SetMtrrs(Event):
     def perform(self, vm: Vm) -> Outcome:
         numbers = range(len(vm.vcpus)) if self.vcpu is None else [self.vcpu]
         registers = as_guest(self.mtrrs).msrs()
-        done: dict[int, _Written] = {}  # vCPUs alike are written alike
+        done: dict[int, _Written | Refusal] = {}  # vCPUs alike are written alike
         vcpus = list(vm.vcpus)
         calls: tuple[Range, ...] = ()
         warned = False
@@ -117,8 +115,8 @@ class SetMtrrs(Event):
             if id(found) not in done:
                 done[id(found)] = _write_all(vm, found, registers)
             written = done[id(found)]
-            if written.refusal is not None:
-                return Outcome(vm, (), _REFUSED, written.refusal)
+            if isinstance(written, Refusal):
+                return Outcome(vm, (), _REFUSED, written)
             vcpus[operator.index(number)] = written.vcpu
             calls, warned = (*calls, *written.calls), warned or written.warned
         rule = f"kvm-zap-mtrr-{vm.profile.zap_mtrr}"
@@ -127,12 +125,11 @@ class SetMtrrs(Event):
 
 class _Written(NamedTuple):
     vcpu: Vcpu
-    calls: tuple[Range, ...] = ()
-    warned: bool = False
-    refusal: Refusal | None = None
+    calls: tuple[Range, ...]
+    warned: bool
 
 
-def _write_all(vm: Vm, vcpu: Vcpu, registers: Mapping[int, int]) -> _Written:
+def _write_all(vm: Vm, vcpu: Vcpu, registers: Mapping[int, int]) -> _Written | Refusal:
     """One vCPU after userspace wrote every register, by rising index."""
     calls: list[Range] = []
     warned = False
@@ -142,9 +139,7 @@ def _write_all(vm: Vm, vcpu: Vcpu, registers: Mapping[int, int]) -> _Written:
             continue  # a mask that is 0 and stays 0 counts as not written, as in `Vcpu`
         refusal = msrs.refusal(vm.profile, index, value, vcpu.maxphyaddr, vm.vendor, vm.load_pat)
         if refusal is not None:
-            return _Written(
-                vcpu, refusal=refusal._replace(host=True, register=f"{rules.msr_name(index)} = 0x{value:x}")
-            )
+            return refusal._replace(host=True, register=f"{rules.msr_name(index)} = 0x{value:x}")
         vcpu = with_msr(vcpu, index, value)
         zapped, inverted = _mtrr_calls(vm, vcpu, index, kind)
         calls += zapped
@@ -170,7 +165,7 @@ class SetCr0Cd(Event):
         rule = (f"kvm-zap-cd-{p.zap_cd}",)
         if found.cr0_cd == self.value:
             return Outcome(vm, (), rule)
-        after = _with_vcpu(vm, self.vcpu, with_cd(found, self.value))
+        after = vm._with_vcpu(self.vcpu, with_cd(found, self.value))
         return Outcome(after, (EVERYTHING_CD,) if policies.ZAP_CD[p.zap_cd](vm) else (), rule)
 
 
@@ -239,9 +234,4 @@ class InitVmcb(Event):
             raise InputError("a VMCB is AMD's; Intel has a VMCS, which takes the guest's PAT at every write")
         if not vm.profile.vmcb_copies_pat:
             return Outcome(vm, (), ("kvm-zap-vmcb",))
-        return Outcome(_with_vcpu(vm, self.vcpu, with_g_pat(found, found.pat)), (), ("kvm-zap-vmcb", "kvm-vmcb-init"))
-
-
-def _with_vcpu(vm: Vm, number: int, vcpu: Vcpu) -> Vm:
-    held = vm.vcpus
-    return vm._with(vcpus=(vcpu,) if len(held) == 1 else (*held[:number], vcpu, *held[number + 1 :]))
+        return Outcome(vm._with_vcpu(self.vcpu, with_g_pat(found, found.pat)), (), ("kvm-zap-vmcb", "kvm-vmcb-init"))

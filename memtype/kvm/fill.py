@@ -60,7 +60,6 @@ def fill(vm: Vm, sptes: U64Array, gfns: Any, mmio: Any, vcpu: int, threads: int)
 
 def _pieces(vm: Vm, gfns: U64Array, mmio: bool, vcpu: int) -> tuple[U64Array, U64Array]:
     """The pieces as arrays; where holey masks make too many, a map that is right for these gfns alone."""
-    vm.vcpu(vcpu)
     pieces = leaves.leaf_pieces(vm, vcpu, mmio)
     if pieces.count() > rules.MAP_SEGMENT_LIMIT:
         at, end = pieces.at, pieces.end

@@ -7,6 +7,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from functools import reduce
 from itertools import islice
+from math import inf
 from typing import Any, Generic, TypeVar
 
 from memtype import rules
@@ -80,7 +81,7 @@ class Ranges(list[Range]):
 
     def contains(self, gfn: int) -> bool:
         """Whether the page is in the set."""
-        place = bisect_right(self, (gfn, 1 << 64)) - 1
+        place = bisect_right(self, (gfn, inf)) - 1
         return place >= 0 and gfn < self[place][1]
 
     def pages(self, first: int = 0, end: int = rules.KVM_GFN_END_CD) -> int:
@@ -117,7 +118,7 @@ class GfnSet:
     def __init__(self, diagram: Diagram, window: Sequence[Range] | None = None) -> None:
         """The gfns at which the diagram is 1, within the window."""
         self._diagram = diagram
-        self._window = [(0, 1 << diagram.width)] if window is None else list(window)
+        self._window = union([(0, 1 << diagram.width)] if window is None else window)
 
     def __repr__(self) -> str:
         return f"<GfnSet of {self.ranges} ranges, {self.count()} pages>"
@@ -156,9 +157,8 @@ class GfnSet:
         """How many ranges."""
         total = 0
         for first, end in self._window:
-            if first < end:
-                runs = self._diagram.count_runs(first, end)
-                total += (runs + self._diagram.at(first)) // 2  # they alternate
+            runs = self._diagram.count_runs(first, end)
+            total += (runs + self._diagram.at(first)) // 2  # they alternate
         return total
 
     def contains(self, gfn: int) -> bool:
@@ -326,21 +326,22 @@ def _pairs(
 
 def unequal(one: Pieces[int], other: Pieces[int]) -> Ranges:
     """The gfns at which two layers with one end differ, in one pass over both."""
-    end, n, m, start, begun = one.end, 0, 0, 0, -1
+    end, n, m, start = one.end, 0, 0, 0
     lefts, rights, kinds, others = [*one.starts[1:], end], [*other.starts[1:], end], one.values, other.values
     found = Ranges()
+    begun: int | None = None
     while start < end:
         if kinds[n] == others[m]:
-            if begun >= 0:
+            if begun is not None:
                 found.append((begun, start))
-                begun = -1
-        elif begun < 0:
+                begun = None
+        elif begun is None:
             begun = start
         left, right = lefts[n], rights[m]
         start = left if left < right else right
         n += left == start
         m += right == start
-    if begun >= 0:
+    if begun is not None:
         found.append((begun, end))
     return found
 
@@ -358,23 +359,22 @@ def merge_sets(layers: Sequence[Ints], end: int) -> Ints:
         for first, behind, bits in layer:
             held.setdefault(bits, []).append((first, behind))
     found = [Pieces(_steps(union(ranges), bits), end) for bits, ranges in held.items() if bits]
-    return reduce(lambda one, other: combine([one, other], end, operator.or_), [*periodic, *found])
+    parts = [*periodic, *found] or [marked((), end)]
+    return reduce(lambda one, other: combine([one, other], end, operator.or_), parts)
 
 
-def _steps(ranges: Iterable[Range], value: int) -> Iterator[tuple[int, int]]:
-    """(start, value) of pieces that have the value within the ranges, 0 elsewhere."""
-    behind = -1
+def _steps(ranges: Sequence[Range], value: int) -> Iterator[tuple[int, int]]:
+    """(start, value) of pieces that have the value within the sorted ranges, 0 elsewhere."""
+    if not ranges or ranges[0][0]:
+        yield 0, 0
     for first, end in ranges:
-        if behind < 0 < first:
-            yield 0, 0
         yield first, value
         yield end, 0
-        behind = end
 
 
-def marked(ranges: Iterable[Range], end: int) -> Pieces[int]:
+def marked(ranges: Sequence[Range], end: int) -> Pieces[int]:
     """1 within the sorted ranges, 0 elsewhere below `end`."""
-    return Pieces([*_steps(ranges, 1)] or [(0, 0)], end)
+    return Pieces(_steps(ranges, 1), end)
 
 
 def _diagram(layer: Ints, width: int, absent: int) -> Diagram:
@@ -399,7 +399,7 @@ def overlay(layers: Sequence[Pieces[Any]], end: int, absent: Any = None) -> Piec
 def _along(layer: Pieces[T], cuts: Sequence[int], absent: T) -> Iterator[T]:
     """The layer's value at each of the ascending `cuts`, `absent` behind its end: one pass over both."""
     value = absent
-    upcoming = iter([*zip(layer.starts, layer.values), (layer.end, absent), (1 << 64, absent)])
+    upcoming = iter([*zip(layer.starts, layer.values), (layer.end, absent), (inf, absent)])
     start, following = next(upcoming)
     for cut in cuts:
         while start <= cut:

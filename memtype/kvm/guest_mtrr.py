@@ -16,7 +16,7 @@ from memtype.periodic_map import combined, exact
 from memtype.types import MemoryType
 from memtype.views import kvm_list, linux
 
-UC, WT, WB = MemoryType.UC, MemoryType.WT, MemoryType.WB
+UC, WB = MemoryType.UC, MemoryType.WB
 UNDEFINED: Final = MemoryType.UNDEFINED
 MANUAL: Final = "manual"  # the engine of a Vm that is asked for what the manual says
 _PAGE: Final = rules.PAGE_SHIFT
@@ -38,8 +38,6 @@ def fixed_enabled(vcpu: Vcpu) -> bool:
 
 def matters(engine: str, vcpu: Vcpu) -> bool:
     """Whether any register but the enable bits may decide a type."""
-    if engine == "none":
-        return False
     return enabled(vcpu) or (engine == "legacy" and fixed_enabled(vcpu))
 
 

@@ -7,7 +7,7 @@ a new row. Sources: whole trees of the releases named, commits, and the mailing 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
@@ -235,7 +235,7 @@ def first(knob: str) -> str:
     return ".".join(map(str, next(found.release for found in HISTORY[knob] if found.value)))
 
 
-def taken(*commits: Commit) -> dict[str, Any]:
+def taken(commits: Set[Commit]) -> dict[str, Any]:
     """The knobs that these commits set, as whoever takes them over gets them."""
     return {knob: found.value for knob, rows in HISTORY.items() for found in rows if found.commit in commits}
 
@@ -277,13 +277,13 @@ class Overlay(NamedTuple):
 OVERLAYS: Final = (
     Overlay("candidate", (6, 11), 0, {"coherent_ipat": "no-self-snoop", "zap_nc": "ept+no-self-snoop"},
             f"never in a final release: {SELF_SNOOP_PAT.id}, reverted by {SELF_SNOOP_REVERTED.id}", CANDIDATES.name),
-    Overlay("stable", (6, 12), 78, taken(PAT_QUIRK, QUIRKS_ADD_UP),
+    Overlay("stable", (6, 12), 78, taken({PAT_QUIRK, QUIRKS_ADD_UP}),
             f"6.12.78 took {PAT_QUIRK.id}; shadow_memtype_mask still gates it, which nobody can observe", "kvm-6.16"),
-    Overlay("ubuntu", (6, 8), 136, taken(PAT_QUIRK, QUIRKS_ADD_UP, MTRRS_REMOVED, CD_REMOVED),
+    Overlay("ubuntu", (6, 8), 136, taken({PAT_QUIRK, QUIRKS_ADD_UP, MTRRS_REMOVED, CD_REMOVED}),
             f"Ubuntu 6.8.0-136.136 took {PAT_QUIRK.id}, {MTRRS_REMOVED.id} and {CD_REMOVED.id}", "kvm-6.16"),
-    Overlay("stable", (4, 4), 12, taken(REMOVED_2F8), "4.4.11 has MSR 0x2f8; which 4.4.y dropped it is not known"),
-    Overlay("stable", (4, 5), 6, taken(REMOVED_2F8), "whether a 4.5.y dropped MSR 0x2f8, as 4.6.1 did, is not known"),
-    Overlay("stable", (4, 4), 262, taken(GUEST_PAT_OBEYED),
+    Overlay("stable", (4, 4), 12, taken({REMOVED_2F8}), "4.4.11 has MSR 0x2f8; which 4.4.y dropped it is not known"),
+    Overlay("stable", (4, 5), 6, taken({REMOVED_2F8}), "whether a 4.5.y dropped MSR 0x2f8, as 4.6.1 did, is not known"),
+    Overlay("stable", (4, 4), 262, taken({GUEST_PAT_OBEYED}),
             f"a distribution's 4.4.262 has {GUEST_PAT_OBEYED.id}; whether and when 4.4.y took it is not known"),
 )  # fmt: skip
 

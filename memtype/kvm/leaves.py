@@ -95,11 +95,7 @@ def _decide(vm: Vm, cr0_cd: bool) -> Decision:
 
 def decides_alike(one: Vm, other: Vm) -> bool:
     """Whether two states of a VM decide alike for equal vCPUs."""
-    return (
-        one.has_noncoherent_dma == other.has_noncoherent_dma
-        and one.disabled_quirks == other.disabled_quirks
-        and one.as_architected == other.as_architected
-    )
+    return one.has_noncoherent_dma == other.has_noncoherent_dma and one.disabled_quirks == other.disabled_quirks
 
 
 def encode(vm: Vm, fixed: Fixed) -> int:
@@ -122,7 +118,7 @@ def decode(vm: Vm, bits: int) -> Fixed:
 # --- one page ---------------------------------------------------------------------------------------------------
 
 
-def leaf(vm: Vm, gpa: int, mmio: bool, vcpu: Vcpu, private: bool = False) -> Leaf:
+def leaf(vm: Vm, gpa: int, mmio: bool, vcpu: Vcpu, private: bool) -> Leaf:
     """The leaf that a fault at `gpa` makes; the address was checked."""
     if private:
         fixed: Fixed | None = WB_IPAT
@@ -145,12 +141,13 @@ def chosen_pat(vm: Vm, vcpu: Vcpu, pat: MemoryType, index: int | None) -> Memory
     if not vcpu.cr0_pg:
         return MemoryType.WB
     if index is not None:
-        number = arguments.integer(index, "PAT index")
+        number = arguments.integer(index, "PAT index", InputError)
         if not 0 <= number <= 7:
             raise InputError(f"PAT index {number} is not within 0 to 7")
         return hardware[number]
     held = vcpu.pat
-    if vm.tdp == "none" or hardware == held or held is None:
+    assert held is not None  # a Vm fills it in
+    if vm.tdp == "none" or hardware == held:
         return pat
     if pat not in held.types:
         raise InputError(f"the guest's PAT (0x{held.value:016x}) has no {pat} entry")
@@ -188,7 +185,7 @@ def effective(
 # --- all pages --------------------------------------------------------------------------------------------------
 
 
-def leaf_pieces(vm: Vm, number: int = 0, mmio: bool = False) -> Ints:
+def leaf_pieces(vm: Vm, number: int, mmio: bool = False) -> Ints:
     """The leaf bits of every gfn below 2**MAXPHYADDR, as one vCPU's faults make them."""
     vcpu = vm.vcpus[number]
     fixed, _ = decide(vm, vcpu, mmio)
@@ -288,8 +285,6 @@ def remember(before: Vm, after: Vm, calls: tuple[Range, ...]) -> Vm:
 
 def _same_leaves(before: Vm, after: Vm) -> bool:
     """Whether no leaf can differ, as far as that is seen at once."""
-    if before is after:
-        return True
     if not decides_alike(before, after):
         return False
     changed = [(old, new) for old, new in zip(before.vcpus, after.vcpus) if old is not new]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from memtype import rules
 from memtype.kvm import history
 from memtype.kvm.history import QUIRK_BITS
 from memtype.kvm.releases import Profile, profile
@@ -19,13 +20,15 @@ from memtype.types import MemoryType
 _PAGING = (("intel", "ept"), ("amd", "npt"), ("intel", "none"), ("amd", "none"))
 COLUMNS = tuple((vendor, tdp, dma) for vendor, tdp in _PAGING for dma in (False, True))
 YES, NO, QUIRK = "yes", "no", "quirk"  # QUIRK: only once its quirk is disabled
+UC, WB = MemoryType.UC, MemoryType.WB
 
 
-_PLACE = 2 << 20  # above the fixed ranges
-_WB = Vcpu(MtrrState(0x806), Pat(0x0606))  # entry 1 is WB
-_MTRR_UC = Vcpu(MtrrState(0x800), Pat(0x0606))
-_PAT_UC = Vcpu(MtrrState(0x806), Pat(0x0006))
-_CD = Vcpu(MtrrState(0x806), Pat(0x0606), cr0_cd=True)
+def _vcpu(mtrr: MemoryType, pat: MemoryType, cr0_cd: bool) -> Vcpu:
+    """Its MTRRs and its PAT entry 1 say these types; entry 0, which shadow and nested leaves use, is WB."""
+    return Vcpu(MtrrState(rules.DEF_TYPE_E | mtrr), Pat(WB | pat << 8), cr0_cd)
+
+
+_UNCACHED = (_vcpu(UC, WB, False), _vcpu(WB, UC, False), _vcpu(WB, WB, True))  # by MTRR, by PAT, by CR0.CD
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +61,13 @@ def honored(release: str | Profile, vendor: str, tdp: str, noncoherent_dma: bool
     """What a VM of that kind honours."""
     known = profile(release)
     everything = tuple(QUIRK_BITS) if known.disable_quirks else ()
-    vms = [Vm(known, vendor, tdp, noncoherent_dma, [_WB], disabled_quirks=off) for off in ((), everything)]
-    return Cell(*(_answer([_uncached(vm, other) for vm in vms]) for other in (_MTRR_UC, _PAT_UC, _CD)))
+    vms = [Vm(known, vendor, tdp, noncoherent_dma, disabled_quirks=off) for off in ((), everything)]
+    return Cell(*(_answer([_uncached(vm, vcpu) for vm in vms]) for vcpu in _UNCACHED))
 
 
 def _uncached(vm: Vm, vcpu: Vcpu) -> bool:
-    """Whether an access is uncached for this vCPU: through PAT entry 1; 0 is what shadow and nested leaves use."""
-    return vm._with(vcpus=(vcpu,)).effective(_PLACE, pat_index=1) in (MemoryType.UC, MemoryType.CD)
+    """Whether an access above the fixed ranges through PAT entry 1 is uncached for this vCPU."""
+    return vm._with_vcpu(0, vcpu).effective(rules.FIXED_END, pat_index=1) in (UC, MemoryType.CD)
 
 
 def _answer(uncached: list[bool]) -> str:
@@ -73,13 +76,12 @@ def _answer(uncached: list[bool]) -> str:
 
 def releases() -> Iterator[str]:
     """Every upstream release from 3.13 to the newest read that is modelled, and 6.11-rc."""
-    major, minor = history.FIRST_READ
-    while (major, minor) <= history.NEWEST_READ:
-        if (major, minor) == (6, 11):
-            yield "6.11-rc"
-        if (major, minor) not in history.NOT_MODELLED:
-            yield f"{major}.{minor}"
-        major, minor = (major + 1, 0) if history.LAST_MINOR.get(major) == minor else (major, minor + 1)
+    lasts = history.LAST_MINOR | dict([history.NEWEST_READ])
+    for number in ((major, minor) for major, last in lasts.items() for minor in range(last + 1)):
+        if number == history.CANDIDATES.first:
+            yield f"{_release(number)}-rc"
+        if number >= history.FIRST_READ and number not in history.NOT_MODELLED:
+            yield _release(number)
 
 
 def matrix() -> list[Row]:

@@ -68,9 +68,7 @@ class Refusal(NamedTuple):
         return f"{where}#GP{' twice' * self.twice}: {self.detail}"
 
 
-def refusal(
-    profile: Profile, index: int, value: int, maxphyaddr: int, vendor: str, load_pat: bool = True
-) -> Refusal | None:
+def refusal(profile: Profile, index: int, value: int, maxphyaddr: int, vendor: str, load_pat: bool) -> Refusal | None:
     """Why this release refuses the write, None where it takes it."""
     kind = _INDEXES.get(index, "unknown")
     if kind == "unknown":

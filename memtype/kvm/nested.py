@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from memtype import rules
-from memtype.arguments import flag, given, integer, items, word
+from memtype.arguments import flag, given, items, word
 from memtype.errors import InputError
 from memtype.kvm.history import NESTED_SVM_SHARED_PAT
 from memtype.kvm.leaves import Leaf
@@ -129,10 +129,9 @@ def nested_round_trip(vm: Vm, vmcs12: Vmcs12, writes: Iterable[Pat | int | str] 
         current = written
     left = host if vmcs12.load_host else current
     saved = Vmcs12(current if vmcs12.save else guest, host, vmcs12.load, vmcs12.save, vmcs12.load_host)
-    vcpus = (*vm.vcpus[:vcpu], with_pat(found, left), *vm.vcpus[vcpu + 1 :])
     hardware = current if vm.load_pat else vm.host_pat
     rule = "kvm-nested-vmx-restored" if vmcs12.load_host else "kvm-nested-vmx-kept"
-    return RoundTrip(True, current, hardware, vm._with(vcpus=vcpus), saved, str(KVM_RULES[rule]))
+    return RoundTrip(True, current, hardware, vm._with_vcpu(vcpu, with_pat(found, left)), saved, str(KVM_RULES[rule]))
 
 
 # --- both -------------------------------------------------------------------------------------------------------
@@ -188,13 +187,13 @@ def nested_pat_write(
     """
     if given(vm, Vm, "vm").vendor != "amd":
         raise InputError("a gPAT is AMD's; ask nested_round_trip for Intel")
-    written, l2 = Pat(integer(value, "IA32_PAT")), as_pat(l2_pat)
+    written, l2 = Pat(word(value, "IA32_PAT")), as_pat(l2_pat)
     if not _legal(written):
         raise InputError(f"IA32_PAT = 0x{written.value:016x} holds a reserved type: #GP")
     own, found = own_gpat(vm, flag(nested_npt, "nested_npt")), vm.vcpu(vcpu)
     if not flag(host_initiated, "host_initiated") and own:
         return vm, written
-    after = vm._with(vcpus=(*vm.vcpus[:vcpu], with_pat(found, written), *vm.vcpus[vcpu + 1 :]))
+    after = vm._with_vcpu(vcpu, with_pat(found, written))
     return after, l2 if own else after.hardware_pat(vcpu)
 
 

@@ -14,7 +14,7 @@ from memtype.kvm.history import CD_NW_CLEARED, IGNORE_GUEST_PAT
 if TYPE_CHECKING:
     from memtype.kvm.vm import Vm
 
-Predicate = Callable[["Vm"], bool]
+    Predicate = Callable[[Vm], bool]
 
 
 def _never(vm: Vm) -> bool:
@@ -91,7 +91,7 @@ ZAP_NC: Final[Mapping[str, Predicate]] = {
 MSR_DISPATCH: Final[Mapping[str, Callable[[int], bool]]] = {
     "wide": lambda index: 0x200 <= index <= 0x2FF,
     "hole": lambda index: 0x200 <= index <= 0x27F or 0x2A0 <= index <= 0x2FF,
-    "narrow": lambda index: 0x200 <= index <= 0x26F or index in (rules.DEF_TYPE_MSR, rules.PAT_MSR),
+    "narrow": lambda index: 0x200 <= index <= 0x26F or index in {rules.DEF_TYPE_MSR, rules.PAT_MSR},
 }
 
 NAMES: Final[Mapping[str, frozenset[str]]] = {

@@ -273,5 +273,5 @@ def _first_of(group: Group) -> Profile:
 NEWEST: Final = ".".join(map(str, history.NEWEST_READ))
 PROFILES: Final = {
     group.name: _first_of(group)
-    for group in sorted((*history.GROUPS, CANDIDATES), key=lambda group: (group.first, group.name))
+    for group in sorted({*history.GROUPS, CANDIDATES}, key=lambda group: (group.first, group.name))
 }

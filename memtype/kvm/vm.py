@@ -106,8 +106,8 @@ class Vm:
     ignore_msrs: bool
     memory: tuple[tuple[int, int], ...]
     as_architected: bool
-    gfn_end: int = field(init=False, compare=False)  # behind the last gfn that any vCPU can address
-    _windows: tuple[Range, ...] = field(init=False, compare=False, repr=False)  # `memory` in gfns
+    gfn_end: int = field(init=False)  # behind the last gfn that any vCPU can address
+    _windows: tuple[Range, ...] = field(init=False, repr=False)  # `memory` in gfns
     _past: leaves.Past | None = field(init=False, compare=False, repr=False)
     _fresh: Ints | None = field(init=False, compare=False, repr=False)
     _decided: tuple[leaves.Decision, leaves.Decision] | None = field(init=False, compare=False, repr=False)
@@ -178,6 +178,10 @@ class Vm:
             if fields.keys() != {"vcpus"}:
                 _put(made, "_decided", None)
         return made
+
+    def _with_vcpu(self, number: int, vcpu: Vcpu) -> Vm:
+        """The VM with another vCPU of that number, which there is."""
+        return self._with(vcpus=(*self.vcpus[:number], vcpu, *self.vcpus[number + 1 :]))
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Vm, (

@@ -218,7 +218,7 @@ class Zap:
         InputError
             For a count that is negative or no integer.
         """
-        if not 0 <= arguments.integer(count, "count") <= rules.MAP_SEGMENT_LIMIT:
+        if not 0 <= arguments.integer(count, "count", InputError) <= rules.MAP_SEGMENT_LIMIT:
             raise InputError(f"count = {arguments.shown(count)}: 0 to {rules.MAP_SEGMENT_LIMIT} can be listed")
         every = ((change, vcpus) for vcpus, both in self._became for change in self._of(vcpus[0], both))
         return list(islice(every, count))

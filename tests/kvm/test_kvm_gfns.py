@@ -142,6 +142,8 @@ def test_layers_combine_gfn_by_gfn(layers: list[list[int]], absent: int, lazily:
     assert list(found) == runs(expected, 0, END)
     assert gfns.key(found, WIDTH) == gfns.key(periodic(expected), WIDTH) == gfns.key(pieces(expected), WIDTH)
     assert isinstance(found, Periodic) == lazily
+    if absent == 0:
+        assert list(gfns.combine(made, END, value)) == list(found)
     both = gfns.overlay([pieces(values) for values in layers], END, absent)
     assert [both.at(gfn) for gfn in range(END)] == list(zip(*filled))
 
@@ -163,11 +165,10 @@ def test_sets_of_bits_merge(layers: list[list[int]], lazily: bool) -> None:
     made = [pieces(values) for values in layers]
     if lazily:
         made[0] = periodic(layers[0])  # type: ignore[call-overload]
-    if not lazily and not any(map(any, layers)):
-        return  # no bit at all: nobody merges such layers
     expected = [operator.or_(operator.or_(*held[:2]), held[2]) for held in zip(*(filled + [[0] * END] * 2))]
     found = gfns.merge_sets(made, END)
     assert [found.at(gfn) if gfn < found.end else 0 for gfn in range(END)] == expected
+    assert gfns.merge_sets([found], found.end) is found
 
 
 @LAW

@@ -30,6 +30,8 @@ ARITHMETIC = {
 SEARCHES = {"startswith", "endswith", "find", "partition", "rpartition", "split", "removeprefix", "removesuffix",
             "index", "strip", "replace"}  # fmt: skip
 PATTERNS = {"compile", "match", "fullmatch", "search", "sub", "finditer", "findall", "word"}
+# Keywords that say how something is held, not what it says.
+NO_RULES = {"frozen", "slots", "strict", "order", "repr", "eq", "kw_only", "maxsize"}
 ALWAYS_EQUIVALENT = {"overload", "TYPE_CHECKING", "__all__", "__slots__"}
 
 
@@ -222,12 +224,10 @@ def _swapped(node: ast.Call) -> Iterator[ast.Call]:
 
 def _constants(site: _Site, at: _Place) -> Iterator[tuple[str, Any]]:
     value, owner = site.node.value, site.owner
+    if isinstance(owner, ast.keyword) and owner.arg in NO_RULES:
+        return
     if isinstance(value, bool):
-        if not (
-            isinstance(owner, ast.keyword)
-            and owner.arg in ("frozen", "slots", "strict", "order", "repr", "eq", "kw_only")
-        ):
-            yield "constant", not value
+        yield "constant", not value
     elif isinstance(value, int):
         yield "constant", value + 1
         yield "constant", value - 1
