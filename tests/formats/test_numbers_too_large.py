@@ -1,4 +1,4 @@
-"""Every number that a family reads: the largest that fits is read, the next one is refused with line, name and limit."""
+"""Every number that a family reads: the largest that fits is read, the next is refused with line, name and limit."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ MAP = "MTRR map: 1 entries (0 fixed + 1 variable; max 18), built from 8 variable
 XEN = "(XEN) MTRR default type: write-back\n"
 RECORD = "MTRR: PAT 0x7040600070406, cap 0x508, default 0xc06\n"
 UBOOT = "CPU 0:\nReg Valid Write-type   Base   ||        Mask   ||        Size   ||\n"
-PAT = "x86/PAT: app:9 "
+CONFLICT = "x86/PAT: app:9 conflicting memory types "
+IOREMAP = "ioremap error for 0xfeb00000-0xfeb01000, "
 # A family; a text with @ for the number; its name; bits; decimal or not.
 NUMBERS = [
     ("coreboot", "MTRR: Fixed MSR 0x@ 0x0606060606060606", "register", 32, 16),
@@ -79,12 +80,12 @@ NUMBERS = [
     ("linux_dmesg", "BIOS-e820: @ - 000000000009fc00 (usable)", "base", 64, 16),
     ("linux_dmesg", "BIOS-e820: 0000000000000000 - @ (usable)", "end", 64, 16),
     ("linux_dmesg", "BIOS-e820: @ @ 0000000000000000 (usable)".replace("@", "{}", 1), "size", 64, 16),
-    ("linux_pat_conflicts", PAT + "conflicting memory types @-1f0100000 write-combining<->write-back", "address", 64, 16),
-    ("linux_pat_conflicts", PAT + "conflicting memory types 0-@ write-combining<->write-back", "address", 64, 16),
-    ("linux_pat_conflicts", PAT + "conflicting memory types [mem 0x@-0x1] write-combining<->write-back", "address", 64, 16),
-    ("linux_pat_conflicts", PAT + "conflicting memory types [mem 0x0-0x@] write-combining<->write-back", "address", 64, 16),
-    ("linux_pat_conflicts", "ioremap error for 0xfeb00000-0xfeb01000, requested 0x@, got 0x0", "page cache mode", 64, 16),
-    ("linux_pat_conflicts", "ioremap error for 0xfeb00000-0xfeb01000, requested 0x2, got 0x@", "page cache mode", 64, 16),
+    ("linux_pat_conflicts", CONFLICT + "@-1f0100000 write-combining<->write-back", "address", 64, 16),
+    ("linux_pat_conflicts", CONFLICT + "0-@ write-combining<->write-back", "address", 64, 16),
+    ("linux_pat_conflicts", CONFLICT + "[mem 0x@-0x1] write-combining<->write-back", "address", 64, 16),
+    ("linux_pat_conflicts", CONFLICT + "[mem 0x0-0x@] write-combining<->write-back", "address", 64, 16),
+    ("linux_pat_conflicts", IOREMAP + "requested 0x@, got 0x0", "page cache mode", 64, 16),
+    ("linux_pat_conflicts", IOREMAP + "requested 0x2, got 0x@", "page cache mode", 64, 16),
     ("msr_json", '{"0x2ff":\n "0x@"}', "IA32_MTRR_DEF_TYPE", 64, 16),
     ("msr_json", '{"0x2ff":\n @}', "IA32_MTRR_DEF_TYPE", 64, 10),
     ("msr_json", '[{"index":\n "0x@", "data": 6}, {"index": 767, "data": 6}]', "MSR index", 32, 16),
