@@ -46,46 +46,46 @@ from memtype.reading.transport import undo
 
 __all__ = ["FAMILIES", "families", "load", "parse", "text_of"]
 
-EVERY: Final = ("",)  # no word tells
+EVERY: Final = {""}  # no word tells
 
 # Every family of dumps, by its module's name, with words: a text that the family reads holds one of them, in any case.
 # Families that a text cannot be of are neither loaded nor asked. A new family is one module, or package, and one row.
-FAMILIES: Final[dict[str, tuple[str, ...]]] = {
-    "coreboot": (
+FAMILIES: Final[dict[str, set[str]]] = {
+    "coreboot": {
         "physical address space:", "mtrr: fixed msr", " base 0x", "selected as default", "setting variable mtrr",
         "ia32_mtrrcap:", "ia32_mtrr_def_type:", "phybase",
-    ),
-    "dbvm": ("ia32_mtrrcap",),
-    "edk2": ("mtrr def", "mtrr["),
-    "freebsd": ("/0x",),
-    "fwts": ("reg ",),
-    "gdb_pt_dump": (" uc:",),
-    "guest_state": ("*** guest state ***", "vmcb ", "kerngsbase"),
-    "inteltool": ("msr 0x",),
+    },
+    "dbvm": {"ia32_mtrrcap"},
+    "edk2": {"mtrr def", "mtrr["},
+    "freebsd": {"/0x"},
+    "fwts": {"reg "},
+    "gdb_pt_dump": {" uc:"},
+    "guest_state": {"*** guest state ***", "vmcb ", "kerngsbase"},
+    "inteltool": {"msr 0x"},
     "kvm_msrs": EVERY,  # it may be a hex dump
-    "linux_dmesg": (
-        "mtrr", "bios-e820: ", "configuration [0-7]", "pat enabled: cpu", "address sizes", "all of memory, losing",
-        "total ram covered:", " mask ",
-    ),
-    "linux_pat_conflicts": (
+    "linux_dmesg": {
+        "mtrr", "bios-e820: ", "configuration [0-7]", "pat enabled: cpu", "address sizes", "total ram covered:",
+        " mask ",
+    },
+    "linux_pat_conflicts": {
         "conflicting memory", "map pfn ", "/dev/mem expected", "memtype", "reserve_ram_pages_type", "ioremap error",
-    ),
-    "msr_json": ('"',),
+    },
+    "msr_json": {'"'},
     "msr_list": EVERY,  # it may be digits alone
-    "own_json": ('"schema"',),
-    "page_walk": ("pgd ", "*pde =", "*pdpt ="),
-    "pat_memtype_list": ("pat memtype list", "pat: [mem", " @ 0x"),
-    "proc_mtrr": ("base=0x", "base =", "base= "),
-    "proc_mtrr_commands": ("/proc/mtrr",),
-    "qemu_json": ('"env.',),
-    "qemu_migration": (),
-    "qemu_monitor": ("cr0=", "phys-bits"),
-    "seabios": ("seabios (version ", "e820 map has "),
-    "slim_bootloader": ("fixed mtrrs:", "mtrrs."),
-    "structures": ("mtrr",),
-    "uboot": ("write-type",),
-    "windbg": ("mtrr:",),
-    "xen": ("(xen)", "mtrr: pat 0x"),
+    "own_json": {'"schema"'},
+    "page_walk": {"pgd ", "*pde =", "*pdpt ="},
+    "pat_memtype_list": {"pat memtype list", "pat: [mem", " @ 0x"},
+    "proc_mtrr": {"base=0x", "base =", "base= "},
+    "proc_mtrr_commands": {"/proc/mtrr"},
+    "qemu_json": {'"env.'},
+    "qemu_migration": set(),
+    "qemu_monitor": {"cr0=", "phys-bits"},
+    "seabios": {"seabios (version ", "e820 map has "},
+    "slim_bootloader": {"mtrrs."},
+    "structures": {"mtrr"},
+    "uboot": {"write-type"},
+    "windbg": {"mtrr:"},
+    "xen": {"(xen)", "mtrr: pat 0x"},
 }  # fmt: skip
 BINARY: Final = ("kvm_msrs", "qemu_migration")  # families of bytes too
 _BINARY_HEADS: Final = (b"QEVM", b"\x1f\x8b")  # others have a 0 in their first 8 bytes

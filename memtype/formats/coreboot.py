@@ -61,7 +61,7 @@ _SNIFF = later(
              for p in (_START, _FIXED, _PAIR, _DEFAULT, _OLD)), re.I,
 )  # fmt: skip
 TELLS = tells(
-    NAME, "mtrr: ", "setting variable mtrr", "setting fixed mtrr", ": ia32_mtrr", ": phy",
+    NAME,
     pattern=r"MTRR: (?:(?P<plan>TEMPORARY) Physical address space:|(?P<head>Physical address space:)"
             r"|(?P<row1>Fixed MSR 0x[0-9a-f]+) |(?P<row2>\d+) base )"
             r"|Setting variable MTRR (?P<row3>\d+), base|Setting fixed MTRRs\((?P<row4>\d+-\d+)\)"

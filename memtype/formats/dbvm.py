@@ -30,7 +30,7 @@ from memtype.told import Register
 NAME = "dbvm"
 
 TELLS = tells(
-    NAME, "ia32_mtrrcap", "fix", "mtrr",
+    NAME, "fix",
     pattern=r"^IA32_(?P<head>MTRRCAP) ?=|^(?:IA32_)?(?:MTRR_)?(?P<row>FIX(?:64|16|4)K_[0-9a-f]{5}|DEF_?TYPE|PAT) ?=",
 )  # fmt: skip
 _CAP = later(r"^\s*IA32_MTRRCAP\s*=\s*(?:0x)?([0-9a-f]{1,40})\s*$", re.I)

@@ -45,7 +45,7 @@ _DIGITS, _RUST_DIGITS = 16, 14  # %016lx; {:#016x}, whose 16 places hold "0x" to
 _RUST = later(r"(?:MTRR Default Type|MTRR\[\d+\])\s*:\s*(?:Base=)?0x", re.I)
 _WORDS = words("mtrr def", "mtrr[")
 TELLS = tells(
-    NAME, "mtrr def", "mtrr[", by_cpu=True,
+    NAME, by_cpu=True,
     pattern=r"MTRR (?P<head>Def(?:ault|ine)? Type)\s*:|(?P<row>(?:Fixed|Variable) MTRR\[\d+\])",
 )  # fmt: skip
 _CPU = later(r"^\W*(?:CPU|AP|Processor|Thread)\s*[#:\[]?\s*(\d+)\W*(?:MTRRs?\W*)?$", re.I)

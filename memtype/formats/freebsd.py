@@ -24,16 +24,16 @@ from memtype.types import MemoryType
 
 NAME = "freebsd-memcontrol"
 
-_TYPES = ("uncacheable", "write-combine", "write-through", "write-back", "write-protect", "unknown")
-_FLAGS = ("force", "fixed-base", "fixed-length", "set-by-firmware", "active", "bogus", "busy", "fixed-active")
-_WORDS = "|".join((*_TYPES, *_FLAGS))
+_TYPES = {"uncacheable", "write-combine", "write-through", "write-back", "write-protect", "unknown"}
+_FLAGS = {"force", "fixed-base", "fixed-length", "set-by-firmware", "active", "bogus", "busy", "fixed-active"}
+_WORDS = "|".join(sorted(_TYPES | _FLAGS))
 _START = later(r"^\s*0x[0-9a-f]+/0x", re.I)
 _LINE = later(
     r"^\s*0x(?P<base>[0-9a-f]+)/0x(?P<length>[0-9a-f]+)\s+(?P<owner>\S{1,8})"
     rf"(?P<words>(?:\s+(?:{_WORDS}))*)\s*$",
     re.I,
 )
-TELLS = tells(NAME, "/0x", pattern=r"^(?P<row>0x[0-9a-f]+/0x0*[1-9a-f][0-9a-f]*) \S")
+TELLS = tells(NAME, pattern=r"^(?P<row>0x[0-9a-f]+/0x0*[1-9a-f][0-9a-f]*) \S")
 _SLOTS = {(part.base, part.size): n for n, part in enumerate(rules.FIXED_RANGES)}
 _SNIFF = later(rf"^[ \t]*0x[0-9a-f]+/0x[0-9a-f]+\s+\S{{1,8}}\s+(?:{_WORDS})\b", re.I | re.M)
 

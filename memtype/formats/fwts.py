@@ -38,7 +38,7 @@ _INCONSISTENT = later(
     r"CPUs with inconsistent (?P<what>variable|fixed) MTRR|inconsistent MTRR(?P<deftype>deftype)", re.I
 )
 _TYPES = {"uncached": "UC"}
-_UNTOLD = ("default", "unknown", "disabled")  # words that name no type
+_UNTOLD = {"default", "unknown", "disabled"}  # words that name no type
 
 
 def sniff(text: str) -> bool:

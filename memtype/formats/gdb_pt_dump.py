@@ -28,7 +28,7 @@ NAME = "gdb-pt-dump"
 
 _START = later(r"(?:^|\sin\s)\s*(0x[0-9a-f]+) :\s+(0x[0-9a-f]+)(?: :\s+(0x[0-9a-f]+))? \| ", re.I)
 _WORDS = words(" uc:")
-TELLS = tells(NAME, " uc:", pattern=r"^(?P<row>0x[0-9a-f]+) : 0x[0-9a-f]+ [:|].*\bUC:")
+TELLS = tells(NAME, pattern=r"^(?P<row>0x[0-9a-f]+) : 0x[0-9a-f]+ [:|].*\bUC:")
 _BITS = later(r"\bUC:([01]) WB:([01])\b")
 
 

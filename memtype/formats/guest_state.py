@@ -28,14 +28,13 @@ from memtype.errors import ParseError
 from memtype.machine import Cpu, Machine
 from memtype.pat import Pat
 from memtype.reading import values
-from memtype.reading.lines import bare, holds
+from memtype.reading.lines import bare
 from memtype.reading.notes import not_told
 from memtype.reading.patterns import later
 from memtype.reading.tellings import tells
 
 NAME = "guest-state"
 
-_WORDS = ("*** guest state ***", "vmcb control area", "vmcb state save area", "kerngsbase", "nested_cr3:", "h_cr3 =")
 _HEX = r"(?:0x)?([0-9a-f]{1,40})\b"
 _SNIFF = later(r"\*\*\* Guest State \*\*\*|VMCB (?:Control|State Save) Area:|^.*\bKernGSBase\s*=\s*0x", re.I | re.M)
 _HOST = later(r"PAT:? configuration \[0-7\]|PAT enabled: cpu", re.I)  # a kernel's own PAT: this log is a host's
@@ -45,7 +44,7 @@ _VMCB_START = later(r"\bVMCB Control Area:|\bDumping guest's current state|\bnp_
 _VMCB_SAVE = later(r"\bVMCB State Save Area:", re.I)
 _VCPU = later(r"^\W*(?:VCPU|vcpu)\s*[#:]?\s*(\d{1,5})\b")
 TELLS = tells(
-    NAME, "guest state ***", "vmcb control area", "np_ctrl", by_cpu=True,
+    NAME, "guest state ***", "vmcb control area", by_cpu=True,
     pattern=r"\*\*\* (?P<head1>Guest) State \*\*\*|\b(?P<head2>VMCB Control Area):|\b(?P<head3>np_ctrl) =",
 )  # fmt: skip
 _VMCS_PAT = later(rf"\bPAT\s*=\s*{_HEX}", re.I)
@@ -86,7 +85,7 @@ class _Guest:
 
 
 def sniff(text: str) -> bool:
-    return holds(text, *_WORDS) and _SNIFF.search(text) is not None
+    return _SNIFF.search(text) is not None
 
 
 def owns(text: str) -> set[int]:

@@ -53,10 +53,10 @@ _LINES = tuple(
                     r"got (?:0x)?(?P<held>[0-9a-f]+)"),
     )
 )  # fmt: skip
-_WORDS = (
+_WORDS = {
     "conflicting memory types", "map pfn ", "/dev/mem expected", "memtype_reserve failed", "reserve_memtype failed",
     "reserve_ram_pages_type failed", "ioremap error for",
-)  # fmt: skip
+}  # fmt: skip
 _BROKEN_WORD = later(r"(?<=[a-z0-9]-) (?=[a-z0-9])", re.I)  # "uncached- minus": broken behind the hyphen
 _WRAPPED = 4  # lines that one message may have been broken into
 

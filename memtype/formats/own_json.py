@@ -29,7 +29,7 @@ from memtype.types import MemoryType
 
 NAME = "memtype-json"
 SCHEMA = "memtype/1"
-_NAMELESS = (MemoryType.UNDEFINED, MemoryType.NOT_TOLD)  # no register names these
+_NAMELESS = {MemoryType.UNDEFINED, MemoryType.NOT_TOLD}  # no register names these
 
 _SNIFF = later(r'"schema"\s*:\s*"memtype/')
 _KIND = later(r'"(?:kind"\s*:\s*"machine"|machine"\s*:)')

@@ -31,7 +31,7 @@ _ENTRY = r"(?:PGD|P4D|PUD|PMD|PTE) [0-9a-f]{1,40}"
 _LONG = later(rf"^\s*(?P<walk>PGD [0-9a-f]{{1,40}}(?: {_ENTRY}){{0,4}})\s*(?P<bad>BAD)?\s*$")
 _SHORT = later(r"^\s*(?P<walk>(?:\*(?:pdpt|pde|pte) = [0-9a-f]{1,40}\s*){1,3})(?P<bad>BAD)?\s*$")
 _WORD = later(r"\*?(PGD|P4D|PUD|PMD|PTE|PDPT|PDE)(?: =)? ([0-9a-f]+)", re.I)
-_WORDS = ("pgd ", "*pde =", "*pdpt =")
+_WORDS = {"pgd ", "*pde =", "*pdpt ="}
 
 
 def sniff(text: str) -> bool:

@@ -28,7 +28,7 @@ _NEW = later(rf"\s*PAT:\s*\[mem 0x([0-9a-f]+)-0x([0-9a-f]+)\]\s*{_NAMES}\s*$", r
 _OLD = later(rf"\s*{_NAMES} @ 0x([0-9a-f]+)-0x([0-9a-f]+)\s*$", re.I)
 _START = later(rf"\s*(?:PAT:\s*\[mem |{_NAMES} @ )", re.I)
 _HEAD = later(r"\s*PAT memtype list:", re.I)
-TELLS = tells(NAME, "pat memtype list", pattern=r"^(?P<head>PAT memtype list):")
+TELLS = tells(NAME, pattern=r"^(?P<head>PAT memtype list):")
 _SNIFF = later(rf"^[^\n]{{0,120}}(?:PAT memtype list:|\bPAT: \[mem 0x[0-9a-f]+-|{_NAMES} @ 0x[0-9a-f]+-)", re.I | re.M)
 
 

@@ -29,21 +29,21 @@ T = TypeVar("T")
 
 NAME = "slim-bootloader"
 
-_ENABLED = later(r"^\s*MTRRs\.*:\s*(\w+)\s*$", re.I)
+_ENABLED = later(r"^\s*MTRRs\.+:\s*(\w+)\s*$", re.I)
 _FIXED = later(r"^\s*Fixed MTRRs\.*:\s*(\w+)\s*$", re.I)
 _DEFAULT = later(r"^\s*Default\.+:\s*(\S[\w /-]{0,40}?)\s*$", re.I)
 _PAIR = later(r"^\s*IA32_MTRR_PHYS(?:BASE|MASK)_?\d+ \((0x[0-9a-f]+)\):\s*(\S*)\s*$", re.I)
 TELLS = tells(
-    NAME, "mtrrs.", "fixed mtrrs:", "default.", "ia32_mtrr_phys",
-    pattern=r"^(?P<head>MTRRs)\.*:|^(?P<row1>Fixed MTRRs)\.*:|^(?P<row2>Default)\.+:"
+    NAME, "default.",
+    pattern=r"^(?P<head>MTRRs)\.+:|^(?P<row1>Fixed MTRRs)\.*:|^(?P<row2>Default)\.+:"
             r"|^IA32_MTRR_(?P<row3>PHYS(?:BASE|MASK)_?\d+) \(",
 )  # fmt: skip
 _HEAD = later(r"^\s*Variable MTRRs\s*$", re.I)
-_WORDS = ("enabled", "disabled")
+_FLAGS = {"enabled": True, "disabled": False}
 
 
 def sniff(text: str) -> bool:
-    return holds(text, "fixed mtrrs:", "mtrrs.") and any(_ENABLED.match(line) for _, line in lines(text))
+    return holds(text, "mtrrs.") and any(_ENABLED.match(line) for _, line in lines(text))
 
 
 def owns(text: str) -> set[int]:
@@ -85,6 +85,7 @@ def _once(before: T | None, now: T, source: str, number: int) -> T:
 
 
 def _flag(word: str, source: str, number: int) -> bool:
-    if word.lower() not in _WORDS:
+    flag = _FLAGS.get(word.lower())
+    if flag is None:
         raise values.refusal(source, number, f"{values.quoted(word)} is neither Enabled nor Disabled")
-    return word.lower() == "enabled"
+    return flag

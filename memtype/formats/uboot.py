@@ -32,7 +32,7 @@ _ROW = later(
     r"(?P<base>[0-9a-f]+)\s+(?P<mask>[0-9a-f]+)\s+(?P<size>[0-9a-f]+)\s*$",
     re.I,
 )
-TELLS = tells(NAME, "write-type", pattern=r"^Reg Valid Write-(?P<head>type) Base\b", by_cpu=True)
+TELLS = tells(NAME, pattern=r"^Reg Valid Write-(?P<head>type) Base\b", by_cpu=True)
 _SNIFF = later(r"^[ \t]*Reg\s+Valid\s+Write-type\s+Base\b", re.I | re.M)
 
 

@@ -35,7 +35,7 @@ _PAIR = later(
     rf"^\s*(?P<n>\d+)\.\s+(?P<type>\S+?):\s+(?P<base>{_HALVES})\s+(?P<mask>{_HALVES})\s+(?P<size>{_HALVES})\s*$", re.I
 )
 _OFF = later(r"^\s*(?P<n>\d+)\.\s*$")
-TELLS = tells(NAME, "mtrr:", pattern=r"(?P<head>MTRR): Var \d+ ?,")
+TELLS = tells(NAME, pattern=r"(?P<head>MTRR): Var \d+ ?,")
 _SLOTS = {(span.base, span.base + span.size - 1): n for n, span in enumerate(rules.FIXED_RANGES)}
 _START = later(r"^\s*\d+\.\s+\S+:\s")
 

@@ -59,7 +59,7 @@ def _tells(line: str) -> Found | None:
     return Found("head", "record") if line.upper().startswith("MTRR: PAT 0X") else None
 
 
-TELLS = Tells(NAME, ("mtrr: pat 0x", "instance "), _tells, by_cpu=True)
+TELLS = Tells(NAME, ("instance ",), _tells, by_cpu=True)
 
 
 def sniff(text: str) -> bool:

@@ -29,7 +29,7 @@ BOOT = later(r"\s*Linux version (\S+)")
 
 _WORDS = words(
     "linux version", "mtrr", "e820", "base", "msr", "0x", "cpu", "core", "proc", "tom2", "pat", "vendor_id",
-    "vendor id", "address size", pattern=r"reg\d|(?<!\w)2[0-9a-f]{2}\s?[:=]",
+    "vendor id", "address size", pattern=r"reg\d|(?<!\w)(?:2[0-9a-f]{2}|fe)\s?[:=]",
 )  # fmt: skip
 _BOOTS_ON = later(r"Command line:|BIOS-|e820|x86/fpu|KERNEL supported|MTRR|DMI")
 _KINDS = (  # of what a log tells: by which words, in lower case, and under which key
@@ -77,7 +77,7 @@ class Tells:
     kind : str
         Whose lists these are: those of one kind are told apart from others.
     words : tuple of str
-        A line that tells holds one of them, in any case.
+        A line that tells holds one of them, in any case, or one of `_WORDS`.
     find : callable
         What a line tells whose runs of blanks are one; None where it tells nothing.
     by_cpu : bool

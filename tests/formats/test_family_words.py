@@ -10,16 +10,51 @@ from pathlib import Path
 import pytest
 from damage import damaged
 from dump_samples import BYTES, TEXTS
+from odd_texts import ODD
 
 from memtype import formats
 from memtype.formats import BINARY, FAMILIES, families, family, possible
-from memtype.reading.clues import Clues, holding, words
+from memtype.reading import tellings
+from memtype.reading.clues import Clues, Words, holding, words
+from memtype.reading.lines import bare
 
 DATA = sorted((Path(__file__).parents[1] / "data").glob("*/*.txt"))
 
 
 def texts() -> list[str]:
-    return [text for _, text in TEXTS.values()] + [path.read_text() for path in DATA]
+    odd = [text for text in ODD.values() if isinstance(text, str)]
+    return [text for _, text in TEXTS.values()] + [path.read_text() for path in DATA] + odd
+
+
+def rows() -> list[str]:
+    """Every line of every text, once."""
+    return sorted({line for text in texts() for line in text.split("\n")})
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_each_word_of_a_family_is_needed(name):
+    """Some text of the family holds this word and no other; a word that no text needs is one too many."""
+    own = getattr(family(name), "_WORDS", ())
+    own = own.plain if isinstance(own, Words) else own if isinstance(own, (set, tuple)) else ()
+    seen = [text.lower() for text in (*rows(), *texts()) if family(name).sniff(text)]
+    for some in (FAMILIES[name], own):
+        for word in some:
+            others = [other for other in some if other != word]
+            assert any(word in text and not any(other in text for other in others) for text in seen), word
+
+
+@pytest.mark.parametrize("name", [name for name in FAMILIES if hasattr(family(name), "TELLS")])
+def test_each_word_of_a_line_that_tells_is_needed(name):
+    """Every line that tells something is looked at, for one of the family's own words or one that is for all."""
+    tells, everyone = family(name).TELLS, tellings._WORDS
+    telling = [line.lower() for line in rows() if tells.find(" ".join(bare(line).split())) is not None]
+    assert telling, "no text has a line that tells"
+    alone = [line for line in telling if not any(word in line for word in everyone.plain)]
+    alone = [line for line in alone if not everyone.pattern.search(line)]
+    for line in alone:
+        assert any(word in line for word in tells.words), line
+    for word in tells.words:
+        assert any(word in line and not any(o in line for o in tells.words if o != word) for line in alone), word
 
 
 @pytest.mark.parametrize("seed", range(4))

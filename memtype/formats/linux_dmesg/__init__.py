@@ -39,13 +39,13 @@ _SNIFF = later(
     r"|MTRR (?:fixed|variable) ranges |MTRR map: \d+ entries|MTRRs disabled (?:by BIOS|\(not)|MTRR: Disabled"
     r"|BIOS-e820: |PAT:? configuration \[0-7\]|PAT enabled: cpu"
     r"|address sizes\s*:\s*\d+ bits physical"
-    r"|don't cover all of memory, losing \d|mtrr:\s*your CPUs had inconsistent"
+    r"|MTRRs don't cover all of memory, losing \d|mtrr:\s*your CPUs had inconsistent"
     r"|original variable MTRRs|total RAM covered:|\d base [0-9A-F]{5,} mask [0-9A-F]{5,} ",
     re.I,
 )
 _WORDS = words(
-    "mtrr", "bios-e820:", "configuration [0-7]", "pat enabled: cpu", "address sizes", "all of memory, losing",
-    "total ram covered:", " mask ",
+    "mtrr", "bios-e820:", "configuration [0-7]", "pat enabled: cpu", "address sizes", "total ram covered:",
+    " mask ",
 )  # fmt: skip
 
 
