@@ -428,8 +428,6 @@ static size_t to_line(const void *array, size_t size)
 // Whole blocks from where a line begins: of the output with stores past the caches, which need it, else of the input,
 // whose every load would touch two (numpy's large arrays begin 16 bytes into one: 10^6 addresses 0.121 -> 0.115 ns, Zen 4).
 // A first block and a last one, which begin and end with the arrays, answer some elements again.
-#define LINES_FROM 1024u // elements that pay for a first block
-
 static uint64_t run_any(block_loop run, const struct work *w, size_t n)
 {
 	int stream = past_caches(n, w->ptes ? 2 : 1);

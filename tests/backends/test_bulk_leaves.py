@@ -81,6 +81,25 @@ def test_sizes_and_any_place_of_the_words(through: Any, fill: bool) -> None:
             assert np.array_equal(words, want), (width, n)
 
 
+def test_runs_of_gfns_below_and_above_16_tib(through: Any) -> None:
+    """A run looks at fewer bits of its gfns where all are low: what differs in upper bits alone lies elsewhere."""
+    rng = np.random.default_rng(16)
+    for width, count, fine in itertools.product((44, 45, 46, 48, 49, 52), (1, 2, 2, 3, 3, 4, 9, 40), (1, 16)):
+        first, low = np.arange(0, 0x100, fine, np.uint64), rng.integers(1, 128, 99, np.uint64) << np.uint64(18)
+        high = low + (rng.integers(1, max(2, 1 << width - 44), 99, np.uint64) << np.uint64(32))
+        any_edges = np.concatenate([low, high[high < 1 << width - 12]])
+        bases = np.unique([0, *rng.choice(first, count // 2), *rng.choice(any_edges, count)]).astype(np.uint64)
+        bits = rng.choice(np.array(BITS[EPT], np.uint64), bases.size)
+        gfns = gfns_of(rng, np.append(bases, any_edges), 1500, width)
+        lengths = rng.integers(1, 200, 1500)
+        is_low = np.repeat(rng.random(1500) < 0.8, lengths)[:1500]
+        gfns[is_low] &= np.uint64((1 << 32) - 1)
+        sptes = rng.integers(0, 1 << 64, 1500, np.uint64)
+        want = sptes & ~np.uint64(EPT) | bits[np.searchsorted(bases, gfns, "right") - 1]
+        through.leaf_fill(bases, bits, EPT, width, gfns, sptes)
+        assert np.array_equal(sptes, want), (width, count, fine)
+
+
 @pytest.mark.parametrize("n", [1, 31, 64, 300, 511, 512, 1024, 5001])
 def test_from_a_refused_gfn_on_every_word_stays(through: Any, n: int) -> None:
     """Of up to 4096 all others too; of more, those before it may have been written, with what is theirs."""
