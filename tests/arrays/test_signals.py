@@ -54,6 +54,7 @@ def interrupted(job: Callable[[], Any], moment: int) -> int:
     return seen
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # raised where a generator is closed
 @pytest.mark.parametrize("seed", range(2))
 def test_an_interrupt_at_any_moment_spoils_nothing(backend: Any, seed: int) -> None:
     """The moments are the calls and returns of Python and C functions, where a handler would run."""
