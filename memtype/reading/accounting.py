@@ -29,7 +29,7 @@ _OURS = frozenset({rules.DEF_TYPE_MSR, rules.MTRRCAP, *rules.FIXED_MSRS}) | {
     index for n in range(rules.NUMBERED_PAIRS) for index in pair_numbers(n)
 }
 _WORDS = words("mtrr", "reg", "mask", "msr", "0x2", "0xfe", "000-", "800", "size=")
-_QUICK = later(r"mtrr|reg ?\d|mask|size=|msr|0x2[0-9a-f]{2}\b|0xfe\b|000-[0-9a-f]{5} |800\b")  # in lower case
+_QUICK = later(r"mtrr|reg ?(?!0x)\d|mask|size=|msr|0x2[0-9a-f]{2}\b|0xfe\b|000-[0-9a-f]{5} |800\b")  # in lower case
 _VALUE = r"(?:0x)?[0-9a-f][0-9a-f_`]*h?"
 _NAME = later(r"\b(?:MSR_|IA32_|AMD_|MSR )*MTRR[ _]?(?:phys?_?(?:base|mask)|fix|def|cap|variable)\w*", re.I)
 _BEHIND = later(rf"\s*(?:\((?:MSR\s*)?0x[0-9a-f]+\))?\s*(?:[:=]|\bis\b|->|\s)\s*(?:{_VALUE}(?![\w-])|$)", re.I)

@@ -6,9 +6,10 @@ A pattern of a family costs some microseconds a line; a word costs a nanosecond 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from typing import Final
 
 from memtype.reading.once import once
@@ -19,43 +20,66 @@ DIGITS: Final = str.maketrans("123456789", "0" * 9)
 
 
 class _Index:
-    """Which words are in a text, in any case, and on which lines; each is looked for once, whoever asks."""
+    """Which words are on which lines, in any case; each is looked for once, whoever asks.
 
-    __slots__ = ("_held", "_places", "_rows", "_shapes", "lines", "lower")
+    Lines of a log differ in their numbers: with 0 for each digit they are few, of a shape each. A word is looked for in
+    the shapes; where it has digits itself, then in the lines whose shape may hold it.
+    """
+
+    __slots__ = ("_found", "_of_part", "_of_shape", "_rows", "_shapes", "_text", "lines")
 
     def __init__(self, text: str) -> None:
-        self.lower = lowered(text)
-        # lines of a log differ in their numbers: what no shape of a line holds, no line does
-        self._shapes = "\n".join(set(self.lower.translate(DIGITS).split("\n")))
-        self.lines = text.split("\n")
-        self._rows: list[str] = []
-        self._held: dict[str, int] = {}
-        self._places: dict[str, list[int]] = {}
+        lower = lowered(text)
+        self.lines, self._rows = text.split("\n"), lower.split("\n")
+        places = defaultdict[str, list[int]](list)
+        for place, shape in enumerate(lower.translate(DIGITS).split("\n")):
+            places[shape] += (place,)
+        self._shapes, self._of_shape, self._text = list(places), list(places.values()), "\n".join(places)
+        self._of_part: dict[str, list[int]] = {}  # the lines by what their shape holds
+        self._found: dict[str, list[int]] = {}
 
-    def count(self, word: str) -> int:
-        """How often the word, given in lower case, is in the text."""
-        if word not in self._held:
-            may = word.translate(DIGITS) in self._shapes
-            self._held[word] = self.lower.count(word) if may else 0
-        return self._held[word]
+    def holds(self, word: str) -> bool:
+        """Whether the word, given in lower case, is in the text."""
+        shape = word.translate(DIGITS)
+        return shape in self._text and ("0" not in shape or bool(self.places(word)))
 
     def places(self, word: str) -> list[int]:
-        """The lines, counted from 0, that hold the word."""
-        if word not in self._places:
-            self._places[word] = self._found(word) if self.count(word) else []
-        return self._places[word]
-
-    def _found(self, word: str) -> list[int]:
-        if self.count(word) * _RARE < len(self.lines):
-            return list(_hit(self.lower, partial(self.lower.find, word)))
-        self._rows = self._rows or self.lower.split("\n")
-        return [place for place, line in enumerate(self._rows) if word in line]
+        """The lines, counted from 0 and in no order, that hold the word."""
+        if word not in self._found:
+            shape = word.translate(DIGITS)
+            if shape not in self._of_part:
+                self._of_part[shape] = self._of(self._shapes_with(shape))
+            found = self._of_part[shape]
+            self._found[word] = [place for place in found if word in self._rows[place]] if "0" in shape else found
+        return self._found[word]
 
     def matched(self, pattern: re.Pattern[str]) -> list[int]:
-        """The lines, counted from 0, in which the pattern finds something."""
-        if pattern.pattern not in self._places:
-            self._places[pattern.pattern] = list(_hit(self.lower, partial(_search, pattern, self.lower)))
-        return self._places[pattern.pattern]
+        """The lines, likewise, in which the pattern finds something."""
+        if pattern.pattern not in self._found:
+            found = self._of(_hit(self._text, partial(_search, shaped(pattern.pattern), self._text)))
+            self._found[pattern.pattern] = [place for place in found if pattern.search(self._rows[place])]
+        return self._found[pattern.pattern]
+
+    def _shapes_with(self, word: str) -> Iterable[int]:
+        if self._text.count(word) * _RARE < len(self._shapes):
+            return _hit(self._text, partial(self._text.find, word))
+        return (kind for kind, shape in enumerate(self._shapes) if word in shape)
+
+    def _of(self, shapes: Iterable[int]) -> list[int]:
+        return [place for shape in shapes for place in self._of_shape[shape]]
+
+
+@cache
+def shaped(pattern: str) -> re.Pattern[str]:
+    """The pattern with 0 for every digit that it names: it finds the shape of whatever the pattern finds.
+
+    Examples
+    --------
+    >>> shaped(r"reg[1-9]{2}").pattern
+    'reg[0-0]{2}'
+    """
+    assert "[^" not in pattern, "what is not 1 may be 0"
+    return re.compile(re.sub(r"\{[\d,]+\}|[1-9]", lambda found: found[0] if found[0][0] == "{" else "0", pattern))
 
 
 class Clues:
@@ -69,7 +93,7 @@ class Clues:
 
     def holds(self, word: str) -> bool:
         """Whether the word, given in lower case, is in the text."""
-        return not word or self._index.count(word) > 0
+        return not word or self._index.holds(word)
 
 
 def lowered(text: str) -> str:

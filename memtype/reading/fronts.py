@@ -13,7 +13,7 @@ register, of a range or of a processor is no front: the lines that it begins ope
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -52,7 +52,7 @@ class _Front:
 def undone(text: Text) -> Text:
     """The lines without their fronts."""
     lines = list(text.lines)
-    may = _may_have(lines)
+    may = _may_have([lines[place] for place in text.unstamped])
     if len(may) > _MOST:
         return text
     for front in _FRONTS:
@@ -69,7 +69,7 @@ def undone(text: Text) -> Text:
     return text.changed(_unstamped(lines))
 
 
-def _may_have(lines: Sequence[str]) -> list[str]:
+def _may_have(lines: Iterable[str]) -> list[str]:
     """The lines that may have a front, each once: no kernel's stamp is one, nor a register; rows of bytes are left."""
     return [line for line in set(lines) if not (_STAMPED.match(line) or plain_row(line) or is_hex_row(line))]
 

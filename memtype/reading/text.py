@@ -9,6 +9,7 @@ from memtype.reading.clues import holding, words
 from memtype.reading.once import Once
 from memtype.reading.patterns import later
 
+_STAMP = later(r"\[ *\d+\.\d{1,6}\]")  # of a kernel's log
 _HEX_ROW = later(r"[0-9a-fA-F]{7,8}:?\s+[0-9a-fA-F]{2}[0-9a-fA-F ]{6,}")
 
 
@@ -19,6 +20,7 @@ class Text:
     lines: Sequence[str]
     numbers: Sequence[int]
     _whole: list[str] = field(default_factory=list, init=False, repr=False, compare=False)  # joined once
+    _unstamped: list[list[int]] = field(default_factory=list, init=False, repr=False, compare=False)  # likewise
 
     @classmethod
     def of(cls, text: str) -> Text:
@@ -31,6 +33,16 @@ class Text:
         if not self._whole:
             self._whole.append("\n".join(self.lines))
         return self._whole[0]
+
+    @property
+    def unstamped(self) -> Sequence[int]:
+        """The places, from 0, of the lines that do not begin with the stamp of a kernel's log: mostly none, or all."""
+        if not self._unstamped:
+            stamp = _STAMP.match
+            self._unstamped.append(
+                [place for place, line in enumerate(self.lines) if line[:1] != "[" or not stamp(line)]
+            )
+        return self._unstamped[0]
 
     @property
     def moved(self) -> bool:

@@ -8,8 +8,7 @@ line below belongs to it and its first word would have gone beyond the margin.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from itertools import pairwise, takewhile
+from itertools import takewhile
 
 from memtype.reading.lines import is_bare
 from memtype.reading.once import Once
@@ -66,21 +65,21 @@ _MARGIN = 70, 82  # a line is broken where its next word would end beyond the ma
 
 def joined(text: Text) -> Text:
     """The lines, broken messages joined, each with the number of the line that it began on."""
-    return _Joiner(text.lines).joined(text)
+    return _Joiner(text).joined()
 
 
 class _Joiner:
     """What the lines of one text may begin and continue, each line asked once."""
 
-    def __init__(self, lines: Sequence[str]) -> None:
-        self.lines = lines
+    def __init__(self, text: Text) -> None:
+        self.text, self.lines = text, text.lines
         self.begins = Once(_may_begin)
         self.continues = Once(_may_continue)
         self.ends = Once(_ends)
 
-    def joined(self, text: Text) -> Text:
+    def joined(self) -> Text:
         """The lines from one that may begin a message to the next."""
-        lines = self.lines
+        text, lines = self.text, self.lines
         found: list[str] = []
         kept: list[int] = []
         done = 0  # lines so far that are in `found`, or belong to the last one there
@@ -97,10 +96,9 @@ class _Joiner:
     def _begun(self) -> list[int]:
         """The lines that may begin a message which goes on below; a line with a stamp goes on with nothing."""
         lines, begins, stamped = self.lines, self.begins, _STAMPED.match
-        pairs = enumerate(pairwise(lines))
         return [
-            at for at, (line, below) in pairs
-            if below and len(line) + len(below) >= _SHORTEST
+            place - 1 for place in self.text.unstamped
+            if place and (below := lines[place]) and len(line := lines[place - 1]) + len(below) >= _SHORTEST
             and not (below[0] == "[" and stamped(below)) and begins[line]
         ]  # fmt: skip
 

@@ -158,9 +158,9 @@ def test_a_word_is_looked_for_once_in_a_reading(monkeypatch):
     from memtype.reading import clues
 
     asked: list[tuple[int, str]] = []
-    places = clues._Index._found
+    places = clues._Index._shapes_with
     monkeypatch.setattr(
-        clues._Index, "_found", lambda index, word: asked.append((id(index), word)) or places(index, word)
+        clues._Index, "_shapes_with", lambda index, word: asked.append((id(index), word)) or places(index, word)
     )
     mt.parse("0x2ff = 0xc06\nMTRR default type: uncachable\n" * 20)
     assert len(asked) == len(set(asked)) > 3

@@ -137,12 +137,16 @@ def _unwrapped(text: str) -> Iterator[tuple[int, str]]:
 def _rows(text: str) -> Iterator[tuple[int, str, bool]]:
     """(number, line, whether it is of interest); where a log was pasted on one line, its time stamps part it."""
     wanted = {number for number, _ in holding(text, _OF_INTEREST)}
-    for number, row in enumerate(text.split("\n"), 1):
-        if row.count("[ ") > 1:
-            parts = (part for part in _STAMP.split(row) if part)
+    rows = text.split("\n")
+    several: set[int] = set()
+    if text.count("[ ") > text.count("\n[ ") + text.startswith("[ "):  # else each stamp begins a line
+        several = {number for number, row in enumerate(rows, 1) if row.count("[ ") > 1}
+    for number in sorted(wanted | {number + 1 for number in wanted} | several):
+        if number in several:
+            parts = (part for part in _STAMP.split(rows[number - 1]) if part)
             yield from ((number, part, holds(part, *_OF_INTEREST.plain)) for part in parts)
-        else:
-            yield number, row, number in wanted
+        elif number <= len(rows):
+            yield number, rows[number - 1], number in wanted
 
 
 def _continues(raw: str, line: str) -> bool:
