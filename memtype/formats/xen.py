@@ -115,7 +115,7 @@ class _Console:
             self.last_pair = number
             self._below_tom2()
         elif match := _TOM2.search(line):
-            tom2 = values.number(match["tom2"], self.source, number, "TOM2")
+            tom2 = int(match["tom2"], 16)  # of 16 digits
             if match["mib"] and int(match["mib"]) != tom2 >> 20:
                 raise refusal(self.source, number, f"TOM2 {match['tom2']} is not {match['mib']} MiB")
             forced = rules.SYSCFG_TOM2_EN | rules.SYSCFG_TOM2_FORCE_WB
@@ -220,8 +220,8 @@ def _records(text: str, source: str) -> Machine:
                 if index == rules.DEF_TYPE_MSR and not _is_default(value):
                     lost.add(index)
                     notes.append(f"line {number}: no processor holds the default type {head[name]}: it is not told")
-                    continue
-                reg.put(msrs, index, Register(value, line=number))
+                else:
+                    reg.put(msrs, index, Register(value, line=number))
             continue
         body = _RECORD_LINE.match(line)
         if not body or not registers:

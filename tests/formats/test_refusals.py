@@ -11,11 +11,12 @@ import pytest
 from dump_samples import MSRS, kvm_structure, migration_stream
 
 from memtype.errors import ParseError
-from memtype.formats import families, family
+from memtype.formats import families, family, parse
 
 CPUS = '{"schema": "memtype/1", "kind": "machine", "cpus": '
 # A family, a text of which two empty lines are put in front, what it is refused with.
 REFUSALS = [
+    ("coreboot", "nothing", "t: no whole MTRR line of coreboot in it"),
     ("coreboot", "MTRR: Fixed MSR 0x250 zz", "t:3: not an MTRR line of coreboot: 'MTRR: Fixed MSR 0x250 zz'"),
     ("coreboot", "MTRR: 0 base 0x0 mask 0xf80000000 type 6\nMTRR: Physical address space:\nMTRR: 0 base 0x0 mask "
      "0xfc0000000 type 6",
@@ -425,6 +426,8 @@ REFUSALS = [
      "00000000:40000000",
      "t:4: 'XY' is not a memory type (one of UC, WC, WT, WP, WB, UC-)"),
     ("windbg", "MTRR:  Var 4, Fixed-support disabled, Default: UC\n 40.", "t:4: range number 40 is not below 40"),
+    ("xen", "(XEN)   0 base 0080000000 mask ff80000000 fast",
+     "t:3: 'fast' is not a memory type (one of UC, WC, WT, WP, WB, UC-)"),
     ("xen", "nothing", "t: no whole MTRR line of Xen in it"),
     ("xen", "(XEN) MTRR default type: fast", "t:3: 'fast' is not a memory type (one of UC, WC, WT, WP, WB, UC-)"),
     ("xen", "(XEN) MTRR default type: write-back\n(XEN) TOM2: 0000000180000000 aka 5m",
@@ -564,3 +567,41 @@ def test_a_stream_may_be_packed() -> None:
     assert reader.sniff_bytes(PACKED) and reader.sniff_bytes(STREAM[:4])
     assert not reader.sniff_bytes(b"\x1f\x8b" + b"\xff" * 30) and not reader.sniff_bytes(gzip.compress(b"x" + STREAM))
     assert reader.sniff("QEVM") is False
+
+
+NAMES = (
+    "coreboot, dbvm, edk2, freebsd-memcontrol, fwts, gdb-pt-dump, guest-state, inteltool, kvm-msrs, linux-dmesg, "
+    "msr-json, msr-list, memtype-json, page-walk, pat-memtype-list, proc-mtrr, proc-mtrr-commands, qemu-json, qemu-migration, "
+    "qemu-monitor, seabios, slim-bootloader, structures, u-boot, windbg, xen"
+)
+TWO = "before:\n0x2ff 0xc06\n0x200 0x6\n\nafter:\n0x2ff 0xc00\n0x200 0x6\n"
+WHOLE = [
+    (5, "t: a dump is text or bytes, not int"),
+    ("", "t: empty"),
+    (b" \n\t\n", "t: empty"),
+    ("nothing", f"t: none of the known formats ({NAMES})"),
+    (bytearray(b"nothing"), f"t: none of the known formats ({NAMES})"),
+    (memoryview(ENTRY)[:23], "t:1: NUL byte at offset 1: binary, not a text dump"),
+    ("\n(XEN) MTRR default type: fast\n", "t:2: 'fast' is not a memory type (one of UC, WC, WT, WP, WB, UC-)"),
+    (TWO.replace("0xc00", "0xzz"), "t:6: IA32_MTRR_DEF_TYPE (0x2ff) = '0xzz' is not a number"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("data", "message"), WHOLE)
+def test_what_is_no_dump_is_refused_in_these_words(data: object, message: str) -> None:
+    with pytest.raises(ParseError) as refused:
+        parse(data, "t")  # type: ignore[arg-type]
+    assert str(refused.value) == message
+
+
+def test_a_source_that_is_no_name_is_shown() -> None:
+    with pytest.raises(ParseError) as refused:
+        parse("", 5)  # type: ignore[arg-type]
+    assert str(refused.value) == "5: empty"
+
+
+def test_a_part_that_is_refused_is_a_note_where_another_is_read() -> None:
+    machine = parse("(XEN) MTRR default type: fast\n\n" + "0x2ff 0xc06\n", "t")
+    refused = [note for note in machine.notes if getattr(note, "id", "") == "refused"]
+    assert refused == ["not used: t:1: 'fast' is not a memory type (one of UC, WC, WT, WP, WB, UC-)"]
+    assert machine.format == "msr-list" and machine.source == "t"

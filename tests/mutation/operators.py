@@ -289,7 +289,7 @@ def patterns(text: str) -> Iterator[str]:
 def _statements(change: Any, site: _Site, at: _Place) -> Iterator[Change]:
     node = site.node
     nothing = ast.Pass()
-    if isinstance(node, ast.Return) and node.value is not None and not _is(node.value, None):
+    if isinstance(node, ast.Return) and node.value is not None and not (_is(node.value, None) or _is_no(node, at)):
         yield change("return", ast.Return(ast.Constant(None)))
     elif isinstance(node, (ast.Raise, ast.AugAssign, ast.Expr, ast.Delete)) and not _is(
         getattr(node, "value", node), ...
@@ -312,5 +312,12 @@ def _statements(change: Any, site: _Site, at: _Place) -> Iterator[Change]:
         yield change("condition", new, f"if {_said(node.test)}", f"if {_said(test)}")
 
 
-def _is(node: ast.AST, value: Any) -> bool:
+def _is_no(node: ast.Return, at: _Place) -> bool:
+    """``return False`` of a function that is ``-> bool``: None would be no other answer."""
+    inside = [parent for parent in at.parents if isinstance(parent, ast.FunctionDef)]
+    kind = inside[-1].returns if inside else None
+    return _is(node.value, False) and isinstance(kind, ast.Name) and kind.id == "bool"
+
+
+def _is(node: ast.AST | None, value: Any) -> bool:
     return isinstance(node, ast.Constant) and node.value is value
