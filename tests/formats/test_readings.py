@@ -28,7 +28,7 @@ DATA = Path(__file__).parents[1] / "data"
 EXPECTED = Path(__file__).with_name("readings.json")
 _LIST = [field for field in dataclasses.fields(Registers) if field.name not in ("held", "ranges", "width", "vendor")]
 PLAIN = Registers()
-FOLLOWING = ("enabled", "default", "fixed", "pairs", "tom2", "maxphyaddr", "narrowed")
+FOLLOWING = ("enabled", "default", "fixed", "pairs", "maxphyaddr", "narrowed")
 
 
 def texts() -> dict[str, str | bytes]:

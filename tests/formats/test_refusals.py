@@ -571,8 +571,8 @@ def test_a_stream_may_be_packed() -> None:
 
 NAMES = (
     "coreboot, dbvm, edk2, freebsd-memcontrol, fwts, gdb-pt-dump, guest-state, inteltool, kvm-msrs, linux-dmesg, "
-    "msr-json, msr-list, memtype-json, page-walk, pat-memtype-list, proc-mtrr, proc-mtrr-commands, qemu-json, qemu-migration, "
-    "qemu-monitor, seabios, slim-bootloader, structures, u-boot, windbg, xen"
+    "msr-json, msr-list, memtype-json, page-walk, pat-memtype-list, proc-mtrr, proc-mtrr-commands, qemu-json, "
+    "qemu-migration, qemu-monitor, seabios, slim-bootloader, structures, u-boot, windbg, xen"
 )
 TWO = "before:\n0x2ff 0xc06\n0x200 0x6\n\nafter:\n0x2ff 0xc00\n0x200 0x6\n"
 WHOLE = [
