@@ -243,7 +243,7 @@ def _machine(found: _Solution, notes: list[str], source: str) -> Machine:
     )  # fmt: skip
     machine = machine_of(registers, NAME, source, notes, found.width, None, listing, ranges, facts=facts)
     if machine.vendor == "amd" and any(base >= rules.GIB4 and kind == MemoryType.WB for base, _, kind in found.ranges):
-        note = Note("RAM above 4 GiB is WB by TOM2 on such machines, which coreboot does not print", "tom2")
+        note = "RAM above 4 GiB is WB by TOM2 on such machines, which coreboot does not print"
         machine = replace(machine, notes=(*machine.notes, note))
     return machine
 
