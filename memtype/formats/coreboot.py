@@ -56,10 +56,6 @@ _OLD_FIXED = later(r"Setting fixed MTRRs\((\d+)-(\d+)\) Type: (UC|WC|WT|WP|WB)((
 _SHOWN = later(
     rf"^\s*{_HEX}: (?:(IA32_MTRR(?:CAP|_DEF_TYPE|_FIX\w+))|PHYBASE(\d+)|PHYMASK(\d+))(?::.*)?\s*$", re.I
 )  # display_mtrrs()
-_SNIFF = later(
-    "|".join(f"(?:{p.pattern.replace('(?P<cpu>', '(?:').replace('(?P<temporary>', '(?:')})"
-             for p in (_START, _FIXED, _PAIR, _DEFAULT, _OLD)), re.I,
-)  # fmt: skip
 TELLS = tells(
     NAME,
     pattern=r"MTRR: (?:(?P<plan>TEMPORARY) Physical address space:|(?P<head>Physical address space:)"
@@ -97,7 +93,8 @@ class _Solution:
 
 
 def sniff(text: str) -> bool:
-    return any(_SNIFF.search(line) or _SNIFF_SHOWN.search(line) for _, line in holding(text, _WORDS))
+    telling = (_START, _FIXED, _PAIR, _DEFAULT, _OLD, _SNIFF_SHOWN)
+    return any(pattern.search(line) for _, line in holding(text, _WORDS) for pattern in telling)
 
 
 def parse(text: str, source: str = "<text>") -> Machine:

@@ -81,9 +81,9 @@ _RESERVED = (
 )  # AMD's bytes have five bits
 _JSON = later(r"\s*(?:\{|\[\s*[\[{\"\]])")
 _OTHERS = tuple(f"{index:x}" for index in reg.KNOWN_MSRS if index >> 8 != 2)
-_ELSE = (  # names that hold no MTRR and no PAT, numbers that are not 2xx
+_ELSE = {  # names that hold no MTRR and no PAT, numbers that are not 2xx
     "syscfg", "topmem2", "top_mem2", "tme_activate", *(digits for digits in _OTHERS if len(digits) > 2)
-)  # fmt: skip
+}  # fmt: skip
 _BARE = "|".join(["2[0-9a-f]{2}", *(digits for digits in _OTHERS if len(digits) < 3)])
 _WORDS = words("0x", "mtrr", "pat", "rdmsr", "wrmsr", *_ELSE, pattern=rf"(?:{_BARE})\s*[:=]")
 _FOREIGN = later(r"^[ \t]*MSR 0x[0-9A-F]{8} = 0x[0-9A-F]{8}:0x[0-9A-F]{8} \(", re.M)  # inteltool
@@ -113,7 +113,7 @@ def _tells(line: str) -> Found | None:
     return Found("row", found.index, found.cpu)
 
 
-TELLS = Tells("msr", _ELSE, _tells, by_cpu=True)
+TELLS = Tells("msr", tuple(_ELSE), _tells, by_cpu=True)
 
 
 @dataclass(slots=True)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from dump_samples import BYTES, TEXTS
 from odd_texts import ODD
 
 import memtype as mt
+from memtype.formats import own_json
 from memtype.reading.notes import still_open
 from memtype.told import Register, Registers
 
@@ -40,22 +42,25 @@ def texts() -> dict[str, str | bytes]:
     return found | ODD
 
 
-def register(found: Register) -> str:
+def register(found: Register, printed: bool) -> str:
     """The value; which bits are known or hidden where not all are told; line, contradicting line and digits."""
     parts = [f"{found.value:x}"]
     parts += [] if found.told else [f"known {found.known:x} hidden {found.hidden:x}"]
-    parts += [f"line {found.line}" + (f" against {found.against}" if found.against else ""), f"digits {found.digits}"]
+    against = f" against {found.against}" if found.against else ""
+    parts += [f"line {found.line}{against}", f"digits {found.digits}"] if printed else []
     return ", ".join(parts)
 
 
-def registers(found: Registers | None) -> Any:
+def registers(found: Registers | None, printed: bool) -> Any:
     if found is None:
         return None
     told: dict[str, Any] = {}
     for index, held in sorted(found.held.items()):
-        told.setdefault(register(held), []).append(f"0x{index:x}")
+        told.setdefault(register(held, printed), []).append(f"0x{index:x}")
     told = {value: " ".join(names) for value, names in told.items()}
-    told |= {f"{r.base:x} {r.size:x} {register(r.kind)}": f"range {n}" for n, r in sorted(found.ranges.items())}
+    told |= {
+        f"{r.base:x} {r.size:x} {register(r.kind, printed)}": f"range {n}" for n, r in sorted(found.ranges.items())
+    }
     told |= {"width": found.width and str(found.width), "vendor": found.vendor}
     for field in _LIST:
         value = getattr(found, field.name)
@@ -64,11 +69,11 @@ def registers(found: Registers | None) -> Any:
     return told
 
 
-def reading(machine: mt.Machine) -> dict[str, Any]:
-    """A machine as plain values: all that it holds, what says nothing left out."""
+def reading(machine: mt.Machine, printed: bool = True) -> dict[str, Any]:
+    """A machine as plain values: all that it holds, what says nothing left out; `printed`: lines and digits too."""
     cpus: dict[str, Any] = {}
     for cpu in machine.cpus:
-        told = {"pat": cpu.pat and f"{cpu.pat.value:x}", "registers": registers(cpu.registers)}
+        told = {"pat": cpu.pat and f"{cpu.pat.value:x}", "registers": registers(cpu.registers, printed)}
         same = next((name for name, other in cpus.items() if other == told), None)
         cpus[str(cpu.number)] = told if same is None else f"as {same}"
     found: dict[str, Any] = {
@@ -76,7 +81,7 @@ def reading(machine: mt.Machine) -> dict[str, Any]:
         "maxphyaddr": machine.maxphyaddr, "width": None if machine.width is None else str(machine.width),
         "label": machine.label, "line": machine.line, "taken": " ".join(map(str, sorted(machine.taken))), "cpus": cpus,
         "e820": [f"{r.base:x} {r.size:x} {r.kind}" for r in machine.e820], "facts": machine.facts,
-        "notes": [f"{note} [{getattr(note, 'id', '-')} {list(getattr(note, 'lines', ()))}]"
+        "notes": [f"{note} [{getattr(note, 'id', '')} {list(getattr(note, 'lines', ()))}]"
                   for note in still_open(machine.notes, FOLLOWING)],
         "printed_view": machine.printed_view,
         "printed_map": machine.printed_map and [f"{s.base:x} {s.size:x} {s.type}" for s in machine.printed_map],
@@ -100,6 +105,20 @@ def expected() -> dict[str, Any]:
 @pytest.mark.parametrize("name", texts())
 def test_a_text_is_read_as_it_was(name: str, expected: dict[str, Any]) -> None:
     assert read(texts()[name]) == expected[name]
+
+
+def kept(machine: mt.Machine) -> dict[str, Any]:
+    """What our own JSON keeps of a reading: not where in the text it stands, nor how many digits it has."""
+    found = reading(replace(machine, source="t", taken=frozenset(), label="", line=0), printed=False)
+    value: dict[str, Any] = json.loads(json.dumps(found))
+    return value
+
+
+@pytest.mark.parametrize("name", texts())
+def test_our_own_json_keeps_what_was_read(name: str) -> None:
+    for machine in mt.parse(texts()[name], "t").states:
+        text = json.dumps(own_json.dump(machine))
+        assert kept(own_json.parse(text, "t")) == kept(machine)
 
 
 def test_no_expectation_is_left_over(expected: dict[str, Any]) -> None:
