@@ -25,6 +25,13 @@ typedef size_t (*counter)(const uint8_t *types, size_t n, uint64_t total[16]);
 static const uint8_t kinds[] = {MEMTYPE_UC, MEMTYPE_WC, MEMTYPE_WT, MEMTYPE_WP, MEMTYPE_WB, MEMTYPE_UNDEFINED};
 #define KINDS sizeof(kinds)
 
+// the types that are none of `kinds`
+static void count_others(const uint8_t *types, size_t n, uint64_t total[16])
+{
+	for (size_t i = 0; i < n; i++)
+		total[types[i] & 15] += !memchr(kinds, types[i], KINDS);
+}
+
 // the sum of the bytes of a vector of counts
 static uint64_t sum(const void *vector, size_t bytes)
 {
@@ -37,8 +44,8 @@ static uint64_t sum(const void *vector, size_t bytes)
 	return total;
 }
 
-// Counts whole vectors of the types and returns how many types that was; 0 where one is none of `kinds`. A byte of `seen`
-// counts to 255; a part has more vectors than that only where they are short.
+// Counts whole vectors of the types and returns how many types that was. A byte of `seen` counts to 255; a part has more
+// vectors than that only where they are short.
 #define COUNTER(name, target, width) \
 	typedef uint8_t vector##width __attribute__((vector_size(width))); \
 \
@@ -59,11 +66,13 @@ static uint64_t sum(const void *vector, size_t bytes)
 				counts[k] += sum(&seen, width); \
 			} \
 		} \
-		for (unsigned k = 0; k < KINDS; k++) \
-			all += counts[k]; \
-		for (unsigned k = 0; k < KINDS && all == whole; k++) \
+		for (unsigned k = 0; k < KINDS; k++) { \
 			total[kinds[k]] += counts[k]; \
-		return all == whole ? whole : 0; \
+			all += counts[k]; \
+		} \
+		if (all != whole) \
+			count_others(types, whole, total); \
+		return whole; \
 	}
 
 COUNTER(count_baseline, , 16)

@@ -211,7 +211,7 @@ static unsigned keep_counting(memtype_tables *t, unsigned n)
 // Fewer cubes that give the same answers; how many.
 static unsigned minimise(memtype_tables *t, unsigned n)
 {
-	uint64_t sizes = 0, ever = 0, always = ~UINT64_C(0);
+	uint64_t sizes = 0, differ = 0;
 	struct finder f;
 
 	if (n < 2)
@@ -222,13 +222,12 @@ static unsigned minimise(memtype_tables *t, unsigned n)
 		uint64_t looked = t->mask[k] | UINT64_C(1) << 63; // a cube that looks at no bit is around all
 
 		sizes |= looked & -looked;
-		ever |= t->base[k];
-		always &= t->base[k];
+		differ |= t->base[k] ^ t->base[0];
 		enter(&f, t, k);
 	}
 	for (unsigned k = 0; k < n; k++) {
 		drop_swallowed(&f, t, k, sizes);
-		join(&f, t, k, ever & ~always);
+		join(&f, t, k, differ);
 	}
 	return keep_counting(t, n);
 }
@@ -236,13 +235,14 @@ static unsigned minimise(memtype_tables *t, unsigned n)
 // --- below 1 MiB ---
 
 #define PAGES_64K (1u << (FIXED_64K_SHIFT - PAGE_SHIFT))
+#define PAGES_16K (1u << (FIXED_16K_SHIFT - PAGE_SHIFT))
 
-// 0 when all pages of each 64 KiB block agree, so that bits 19:16 decide
-static uint32_t split_shape(const uint8_t *page)
+// whether pages differ inside one of the blocks of so many, from address `base` on
+static inline int differ_inside(const uint8_t *page, uint32_t base, unsigned pages)
 {
-	for (unsigned block = 8; block < 16; block++) {
-		if (memcmp(page + PAGES_64K * block, page + PAGES_64K * block + 1, PAGES_64K - 1) != 0)
-			return SHAPE_SPLIT;
+	for (unsigned p = base >> PAGE_SHIFT; p < FIXED_PAGES; p += pages) {
+		if (memcmp(page + p, page + p + 1, pages - 1) != 0)
+			return 1;
 	}
 	return 0;
 }
@@ -250,23 +250,21 @@ static uint32_t split_shape(const uint8_t *page)
 // the types of the 88 fixed ranges, page by page
 static void expand_fixed(const uint8_t *fixed, uint8_t *page)
 {
-	const size_t pages_16k = 1u << (FIXED_16K_SHIFT - PAGE_SHIFT);
-
 	for (unsigned i = 0; i < FIXED_16K_FIRST; i++)
 		memset(page + fixed_page[i], fixed[i], PAGES_64K);
 	for (unsigned i = FIXED_16K_FIRST; i < FIXED_4K_FIRST; i++)
-		memset(page + fixed_page[i], fixed[i], pages_16k);
+		memset(page + fixed_page[i], fixed[i], PAGES_16K);
 	memcpy(page + fixed_page[FIXED_4K_FIRST], fixed + FIXED_4K_FIRST, FIXED_RANGES - FIXED_4K_FIRST);
 }
 
 // t->fixed and t->page are filled; without a split one entry per 64 KiB block is all that the kernel reads
 static uint32_t fixed_shape(memtype_tables *t)
 {
-	uint32_t shape = split_shape(t->page);
-
-	for (unsigned i = 0; i < 16 && !shape; i++)
+	if (differ_inside(t->page, FIXED_16K_BASE, PAGES_64K))
+		return SHAPE_FIXED | SHAPE_SPLIT;
+	for (unsigned i = 0; i < 16; i++)
 		t->fixed[i] = t->page[PAGES_64K * i];
-	return SHAPE_FIXED | shape;
+	return SHAPE_FIXED;
 }
 
 static uint32_t fill_fixed(const memtype_mtrrs *m, memtype_tables *t)
@@ -301,8 +299,8 @@ static void fill_nibble(const memtype_tables *t, unsigned first, unsigned count,
 		high |= m & ~b & 8 ? 0 : octet;   // entries 8 to 15
 	}
 	if (t->shape & SHAPE_FIXED) { // below 1 MiB: entry 0 alone from bit 20 up, all entries below
-		low |= UINT64_C(0x8080808080808080) & (shift < FIXED_END_BIT ? ~UINT64_C(0) : 0xFF);
-		high |= shift < FIXED_END_BIT ? UINT64_C(0x8080808080808080) : 0;
+		low |= (shift < FIXED_END_BIT ? EACH_BYTE : 1) << GROUP_CUBES;
+		high |= (shift < FIXED_END_BIT ? EACH_BYTE : 0) << GROUP_CUBES;
 	}
 	memcpy(entries, &low, 8);
 	memcpy(entries + 8, &high, 8);
@@ -347,16 +345,6 @@ static void add_septet(uint8_t *entries, uint64_t base, uint64_t mask, unsigned 
 	} while (s);
 }
 
-// whether the fixed types differ inside a 16 KiB block, as they can from 0xC0000 up
-static int split_by_page(const uint8_t *page)
-{
-	unsigned differ = 0;
-
-	for (unsigned p = FIXED_4K_BASE >> PAGE_SHIFT; p < FIXED_PAGES; p++)
-		differ |= page[p] ^ (unsigned)page[p & ~3u];
-	return differ != 0;
-}
-
 // The lowest address bit that matters. The first window begins there, so that it holds the page number too.
 static unsigned lowest_bit(const memtype_tables *t)
 {
@@ -366,7 +354,7 @@ static unsigned lowest_bit(const memtype_tables *t)
 		return FIXED_END_BIT;
 	if (!(t->shape & SHAPE_SPLIT))
 		return FIXED_64K_SHIFT;
-	return split_by_page(t->page) ? FIXED_4K_SHIFT : FIXED_16K_SHIFT;
+	return differ_inside(t->page, FIXED_4K_BASE, PAGES_16K) ? FIXED_4K_SHIFT : FIXED_16K_SHIFT;
 }
 
 // Where the windows begin. Up to 28 bits are four septets. Up to 32 bits are four windows too, the last two, or all,
@@ -412,7 +400,7 @@ static void fill_septet(const memtype_tables *t, unsigned first, unsigned at, ui
 		add_septet(entries, 0, low >> at, GROUP_CUBES);
 }
 
-#define NO_BIT 63u /* nothing compares it */
+#define NO_BIT MAX_MAXPHYADDR /* nothing compares it */
 
 // The bit above a septet: who takes 1 there, and, 16 times, who takes only one of 0 and 1 (bulk_avx512.c).
 static void fill_top(const memtype_tables *t, unsigned first, unsigned bit, uint8_t *entries)

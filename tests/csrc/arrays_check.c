@@ -350,7 +350,8 @@ static uint64_t any_element(enum domain of, size_t i)
 		if (i % 4 == 1 && m.variable_count) {
 			unsigned k = (unsigned)below(m.variable_count);
 
-			a = ((m.base[k] & m.mask[k] & ~(uint64_t)0xFFF) + (a & ~m.mask[k]) - below(2) * 0x1000) & (end - 1);
+			a = below(8) ? a & ~m.mask[k] : 0; // some where it begins
+			a = ((m.base[k] & m.mask[k] & ~(uint64_t)0xFFF) + a - below(2) * 0x1000) & (end - 1);
 		}
 		if (i % 64 == 63)
 			a = end - 1; // the last there is
@@ -1076,7 +1077,7 @@ static void check_fleet_of(uint32_t isa, size_t pairs, size_t n, unsigned kind)
 	static uint64_t addresses[FEW * 140];
 	static uint32_t ids[FEW * 140];
 	static uint8_t right[FEW * 140];
-	static memtype_map maps[FEW];
+	static memtype_map maps[FEW + 1];
 	memtype_fleet f = make_fleet(pairs, kind);
 	size_t index = 77, all = FEW * n;
 	uint8_t *types = late[2] + ROOM - all;
@@ -1090,11 +1091,14 @@ static void check_fleet_of(uint32_t isa, size_t pairs, size_t n, unsigned kind)
 	memset(late[2], 0xEE, ROOM);
 	MUST(memtype_fleet_types(&f, isa, addresses, n, n, types, &index) == MEMTYPE_OK && index == 77, isa, pairs, n);
 	MUST(memcmp(types, right, all) == 0 && types[-1] == 0xEE, isa, pairs, n);
-	MUST(memtype_fleet_maps(&f, maps) == MEMTYPE_OK, isa, pairs, n);
+	maps[FEW].count = SIZE_MAX;
+	MUST(memtype_fleet_maps(&f, maps) == MEMTYPE_OK && maps[FEW].count == SIZE_MAX, isa, pairs, n);
 	check_fleet_maps(maps, pairs);
-	memset(late[2], 0xEE, ROOM);
-	MUST(memtype_types_by(&f, maps, ids, addresses, all, types, &index) == MEMTYPE_OK && index == 77, isa, pairs, n);
-	MUST(memcmp(types, right, all) == 0, isa, pairs, n);
+	for (unsigned by_maps = 0; by_maps < 2; by_maps++) {
+		memset(late[2], 0xEE, ROOM);
+		MUST(memtype_types_by(&f, by_maps ? maps : NULL, ids, addresses, all, types, &index) == MEMTYPE_OK, isa, pairs, n);
+		MUST(memcmp(types, right, all) == 0 && index == 77, isa, pairs, n);
+	}
 	for (size_t i = 0; i < all; i++) // and all of the addresses of the first states, shared by all that are as wide
 		addresses[i] &= 0xFFFFF;
 	MUST(memtype_fleet_types(&f, isa, addresses, 0, n, types, &index) == MEMTYPE_OK, isa, pairs, n);
@@ -1132,11 +1136,14 @@ static void check_fleet_refusals(uint32_t isa)
 		MUST(memtype_types_by(&f, NULL, ids, addresses, 2, types, NULL) == MEMTYPE_EREGISTERS, isa, k, 0);
 	}
 	f = make_fleet(3, 0);
-	for (ids[1] = FEW; ids[1] < FEW + 3; ids[1]++)
+	f.states = FEW - 1; // there is one more, that is none of these
+	for (ids[1] = FEW - 1; ids[1] < FEW + 3; ids[1]++)
 		MUST(memtype_types_by(&f, NULL, ids, addresses, 2, types, &index) == MEMTYPE_EREGISTERS && index == 1, isa, ids[1], 0);
+	f.states = FEW;
 	f.pairs = 256;
 	MUST(memtype_fleet_types(&f, isa, addresses, 0, 2, types, &index) == MEMTYPE_EREGISTERS && index == 0, isa, index, 0);
-	MUST(memtype_types_by(&f, NULL, ids, addresses, 2, types, &index) == MEMTYPE_EREGISTERS && index == 0, isa, index, 0);
+	for (size_t n = 1; n < 3; n++)
+		MUST(memtype_types_by(&f, NULL, ids, addresses, n, types, &index) == MEMTYPE_EREGISTERS && index == 0, isa, index, n);
 	MUST(memtype_types_by(&f, NULL, NULL, NULL, 0, NULL, &index) == MEMTYPE_OK, isa, 0, 0);
 	MUST(memtype_fleet_maps(&f, maps) == MEMTYPE_EREGISTERS, isa, 0, 0);
 	for (size_t i = 0; i < sizeof(types); i++)
@@ -1199,6 +1206,23 @@ static void check_fleet_overlaps(uint32_t isa)
 	}
 }
 
+// one state with all of the pairs that a processor can have
+static void check_fleet_of_all_pairs(uint32_t isa)
+{
+	static memtype_map kept;
+	static uint32_t ids[1];
+	uint64_t address = UINT64_C(254) << 30;
+	uint8_t type;
+
+	no_pairs(46, 0x806);
+	for (uint64_t k = 0; k < 255; k++)
+		add_pair(k << 30, UINT64_C(1) << 30, k == 254 ? MEMTYPE_WC : MEMTYPE_WB);
+	fleet.pairs = m.variable_count;
+	MUST(memtype_fleet_maps(&fleet, &kept) == MEMTYPE_OK && kept.count == 3, isa, kept.count, 0);
+	MUST(memtype_types_by(&fleet, NULL, ids, &address, 1, &type, NULL) == MEMTYPE_OK && type == MEMTYPE_WC, isa, type, 0);
+	MUST(memtype_fleet_types(&fleet, isa, &address, 1, 1, &type, NULL) == MEMTYPE_OK && type == MEMTYPE_WC, isa, type, 1);
+}
+
 static void check_fleets(uint32_t isa)
 {
 	static const size_t sizes[] = {1, 8, 16, 31, 32, 33, 63, 64, 65, 100, 128, 130};
@@ -1208,6 +1232,7 @@ static void check_fleets(uint32_t isa)
 			check_fleet_of(isa, (k * 3 + kind) % 9 + (k == 11 ? 20 : 0), sizes[k], kind);
 	}
 	check_fleet_of(isa, 40, 10, 1);
+	check_fleet_of_all_pairs(isa);
 	check_fleet_refusals(isa);
 	check_fleet_overlaps(isa);
 }

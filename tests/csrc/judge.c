@@ -17,6 +17,7 @@
 #define ALL_SETS 31u
 
 int rules_main(void);
+int tables_main(void);
 int arrays_main(void);
 int alone_main(int count, char **arguments);
 int differential_main(int count, char **arguments);
@@ -65,7 +66,7 @@ int main(int count, char **given)
 	silence = count > 1 ? strtoul(given[1], NULL, 0) : 1000;
 	look = count > 3 ? strtoul(given[3], NULL, 0) : 0;
 	limit();
-	if ((sets & 1) && rules_main()) // it asks no kernel
+	if ((sets & 1) && (rules_main() || tables_main())) // they ask no kernel
 		return 1;
 	if (alone_main(2, rounds) || arrays_main() || differential_main(2, answers))
 		return 1;
