@@ -622,6 +622,7 @@ static void check_histogram(uint32_t isa)
 {
 	static uint64_t addresses[3 * MEMTYPE_CHECKED_FIRST + 77];
 	static const size_t sizes[] = {0, 1, 7, 8, 9, 100, 4095, 4096, 4097, sizeof(addresses) / 8};
+	static const size_t alike[] = {255 * 16, 256 * 16, 255 * 32, 256 * 32};
 	uint64_t counts[18];
 	size_t index = 77;
 
@@ -634,6 +635,11 @@ static void check_histogram(uint32_t isa)
 		counts[16] = counts[17] = 77;
 		MUST(memtype_histogram(&tables, addresses, sizes[k], counts, &index) == MEMTYPE_OK, isa, sizes[k], 0);
 		MUST(memcmp(counts, right, sizeof(right)) == 0 && counts[16] == 77 && index == 77, isa, sizes[k], 0);
+	}
+	memset(addresses, 0, sizeof(addresses));
+	for (unsigned k = 0; k < 4; k++) { // all of one type: as many vectors as a byte counts, and one more
+		MUST(memtype_histogram(&tables, addresses, alike[k], counts, NULL) == MEMTYPE_OK, isa, k, 0);
+		MUST(counts[literal_type(&m, 0)] == alike[k], isa, k, counts[0]);
 	}
 	addresses[9000] = UINT64_MAX;
 	memset(counts, 0x77, sizeof(counts));

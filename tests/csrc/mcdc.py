@@ -27,6 +27,7 @@ ROOT = HERE.parent.parent
 CSRC = ROOT / "csrc"
 PROGRAMS = [
     (HERE / "rules_check.c", "", ()),
+    (HERE / "tables_check.c", "", ()),
     (HERE / "limits_check.c", "", ()),
     (HERE / "arrays_check.c", "", ()),
     (HERE / "alone.c", "", ("60",)),

@@ -416,7 +416,7 @@ static void check_maps(void)
 		check_map_of(n, 40 + round % 13);
 	}
 	draw_map(300, 0x1000, 2);
-	for (uint64_t k = 0; k < 300; k++) // pages in turn: 128 cubes, of as many segments as there may be
+	for (uint64_t k = 0; k < 300; k++) // page by page: 128 cubes, of as many segments as there may be
 		bases[k] = k << 12;
 	check_map_of(256, 46);
 	check_map_of(257, 46);
