@@ -83,9 +83,10 @@ def _mtrr_calls(vm: Vm, vcpu: Vcpu, index: int, kind: str) -> tuple[tuple[Range,
     if kind == "fixed":
         return ((msrs.FIXED_BLOCKS[index],) if guest_mtrr.fixed_enabled(vcpu) else ()), False
     # the pair as it is now, valid or not; where it was before is not zapped
-    start, end = guest_mtrr.pair_range(vcpu, (index - rules.PHYSBASE0) // 2)
-    if end <= start:
+    n = (index - rules.PHYSBASE0) // 2
+    if n not in vcpu.masks_written:  # the mask lacks the extension bits: the end wraps to 0
         return (), True
+    start, end = guest_mtrr.pair_range(vcpu, n)
     return ((start >> rules.PAGE_SHIFT, end >> rules.PAGE_SHIFT),), False
 
 
@@ -180,7 +181,7 @@ class NoncoherentDma(Event):
         object.__setattr__(self, "count", device_count(self.count))
 
     def perform(self, vm: Vm) -> Outcome:
-        after = vm if vm.noncoherent_dma == self.count else vm._with(noncoherent_dma=self.count)
+        after = vm if vm.noncoherent_dma == self.count else vm._with(noncoherent_dma=self.count, _decided=None)
         if after.has_noncoherent_dma == vm.has_noncoherent_dma:
             return Outcome(after, (), ("kvm-zap-nc-count",))
         policy = vm.profile.zap_nc
@@ -218,7 +219,8 @@ class DisableQuirks(Event):
             return Outcome(vm, (), (*_REFUSED, "kvm-quirks2"), Refusal(Fault.QUIRK, text))
         kept = vm.disabled_quirks if p.quirk_semantics == "or" else frozenset()
         rule = "kvm-quirks2" if checked else "kvm-quirks"
-        return Outcome(vm._with(disabled_quirks=kept | asked), (), ("kvm-zap-quirk", rule))
+        after = vm._with(disabled_quirks=kept | asked, _decided=None)
+        return Outcome(after, (), ("kvm-zap-quirk", rule))
 
 
 @readable

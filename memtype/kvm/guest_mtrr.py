@@ -58,15 +58,12 @@ def _types(vcpu: Vcpu, pairs: Iterable[int]) -> list[int]:
 
 
 def pair_range(vcpu: Vcpu, n: int) -> tuple[int, int]:
-    """The bytes [start, end) that the list code takes pair `n` for; end is 0 where it wraps.
+    """The bytes [start, end) that the list code takes pair `n` for, whose mask was written.
 
     The base is not ANDed with the mask, so an unaligned base gives a shorter range and a mask with a hole gives
-    everything up to the last match. A mask that was never written lacks the extension bits: the end wraps.
+    everything up to the last match.
     """
-    base, mask = vcpu._variable[n]
-    if n in vcpu.masks_written:
-        return kvm_list.span(base, mask, vcpu.maxphyaddr)
-    return base & ~(rules.PAGE_SIZE - 1), 0
+    return kvm_list.span(*vcpu._variable[n], vcpu.maxphyaddr)
 
 
 def _list(vcpu: Vcpu, gpa: int) -> MemoryType:
@@ -74,8 +71,7 @@ def _list(vcpu: Vcpu, gpa: int) -> MemoryType:
         return UC if vcpu.cpuid_mtrr else WB
     if fixed_enabled(vcpu) and gpa < rules.FIXED_END:
         return rules.type_of(_fixed(vcpu, reference.fixed_slot(gpa)))
-    page = gpa & ~(rules.PAGE_SIZE - 1)
-    met = [n for n in vcpu.order for start, end in [pair_range(vcpu, n)] if start <= page < end]
+    met = [n for n in vcpu.order for start, end in [pair_range(vcpu, n)] if start <= gpa < end]
     return rules.type_of(kvm_list.combine(_types(vcpu, met)) if met else _default(vcpu))
 
 
@@ -169,9 +165,8 @@ def _swept(
     changes = {first: 0}  # at each edge a bit for every span that begins or ends there
     bit = 1
     for start, end, _ in spans:
-        if start < end:
-            changes[start] = changes.get(start, 0) ^ bit
-            changes[end] = changes.get(end, 0) ^ bit
+        changes[start] = changes.get(start, 0) ^ bit
+        changes[end] = changes.get(end, 0) ^ bit
         bit <<= 1
     matching, known = 0, {0: default}
     for cut in sorted(changes):
@@ -188,7 +183,7 @@ def _resolve_list(vcpu: Vcpu, end: int) -> Pieces[int]:
         return Pieces([(0, int(UC if vcpu.cpuid_mtrr else WB))], end)
     spans = [(*pair_range(vcpu, n), vcpu._variable[n][0] & rules.BASE_TYPE) for n in vcpu.order]
     fixed = fixed_enabled(vcpu)
-    above = _swept(spans, rules.FIXED_END if fixed else 0, _default(vcpu), kvm_list.combine)
+    above = _swept(spans, rules.FIXED_END * fixed, _default(vcpu), kvm_list.combine)
     return Pieces([*(fixed_runs(vcpu._fixed) if fixed else ()), *((cut >> _PAGE, kind) for cut, kind in above)], end)
 
 
@@ -213,8 +208,6 @@ def _below_1m(engine: str, vcpu: Vcpu) -> Sequence[tuple[int, int]]:
         decides = enabled(vcpu) and fixed_enabled(vcpu)
     if decides:
         return _fixed_types(vcpu._fixed)
-    if not enabled(vcpu):
-        return [(0, int(at(engine, vcpu, 0)))]
     cuts = sorted({0, *(edge >> _PAGE for _, field, want in _cubes(vcpu) for edge in (want, want + (field & -field)))})
     if any(_holey(field, vcpu.maxphyaddr) for _, field, _ in _cubes(vcpu)):
         cuts = list(range(_LOW_END))
@@ -275,17 +268,20 @@ def consistent(engine: str, vcpu: Vcpu, gpa: int, pages: int) -> bool:
     if engine == MANUAL:
         first = gpa >> _PAGE
         return len({kind for _, _, kind in pieces(engine, vcpu).within(first, first + pages)}) == 1
-    if engine != "list" or not enabled(vcpu):
+    if not enabled(vcpu):
         return True
     end = gpa + pages * rules.PAGE_SIZE
     kind: int | None = None
-    if fixed_enabled(vcpu) and gpa < rules.FIXED_END:
-        for slot in range(reference.fixed_slot(gpa), len(rules.FIXED_RANGES)):
+    if fixed_enabled(vcpu):
+        for slot, span in enumerate(rules.FIXED_RANGES):
+            behind = span.base + span.size
+            if behind <= gpa:
+                continue
             encoding = _fixed(vcpu, slot)
             if kind is not None and encoding != kind:
                 return False
             kind = encoding
-            if rules.FIXED_RANGES[slot].base + rules.FIXED_RANGES[slot].size >= end:
+            if behind >= end:
                 return True
     return _consistent_pairs(vcpu, gpa, end, kind)
 

@@ -93,9 +93,9 @@ def _decide(vm: Vm, cr0_cd: bool) -> Decision:
     return None, "kvm-leaf-mtrr"
 
 
-def decides_alike(one: Vm, other: Vm) -> bool:
-    """Whether two states of a VM decide alike for equal vCPUs."""
-    return one.has_noncoherent_dma == other.has_noncoherent_dma and one.disabled_quirks == other.disabled_quirks
+def decided_by(vm: Vm) -> tuple[bool, frozenset[str]]:
+    """What of a VM an event may change that decides for all vCPUs."""
+    return vm.has_noncoherent_dma, vm.disabled_quirks
 
 
 def encode(vm: Vm, fixed: Fixed) -> int:
@@ -162,7 +162,7 @@ def hardware_pat(vm: Vm, vcpu: Vcpu) -> Pat:
         return guest if vm.load_pat else vm.host_pat
     if vm.tdp == "none":
         return vm.host_pat
-    if vm.profile.g_pat_follows or vm.vm_type != "normal":
+    if vm.profile.g_pat_follows:
         return guest
     return vcpu.g_pat or Pat(rules.PAT_RESET)
 
@@ -246,6 +246,14 @@ class Past:
 
     def sets(self) -> Ints:
         """The set of those leaves for every gfn."""
+        if self.made is None:
+            self.made = self._worked_out()
+            self.older, self.vm, self.depth = None, None, 1
+        return self.made
+
+    def _worked_out(self) -> Ints:
+        assert self.vm is not None
+        end = self.vm.gfn_end  # the same for all
         waiting: list[Past] = []
         past: Past | None = self
         while past is not None and past.made is None:
@@ -256,18 +264,16 @@ class Past:
             assert step.vm is not None
             layers.append(fresh(step.vm))
             if step.calls:
-                layers = [_less(merge_sets(layers, step.vm.gfn_end), step.calls, step.vm.gfn_end)]
-        found = layers[0] if self.vm is None else merge_sets(layers, self.vm.gfn_end)
-        self.made, self.older, self.vm, self.depth = found, None, None, 1
-        return found
+                layers = [_less(merge_sets(layers, end), step.calls, end)]
+        return merge_sets(layers, end)
 
 
 def _less(sets: Ints, calls: Iterable[Range], end: int) -> Ints:
     return combine([sets, marked(union(calls), end)], end, lambda held, zapped: 0 if zapped else held)
 
 
-def remember(before: Vm, after: Vm, calls: tuple[Range, ...]) -> Vm:
-    """`after`, with the leaves of `before` that its `calls` leave alive."""
+def remember(before: Vm, after: Vm, calls: tuple[Range, ...]) -> None:
+    """Give `after`, which was made of `before`, the leaves of it that its `calls` leave alive."""
     past = before._past
     if any(first == 0 and end >= before.gfn_end for first, end in calls):
         past = None
@@ -275,29 +281,22 @@ def remember(before: Vm, after: Vm, calls: tuple[Range, ...]) -> Vm:
         past = Past(past, before, calls)
         if past.depth >= _FOLD:
             past.sets()
-    if after is before:
-        if past is before._past:
-            return before
-        after = before._with()
     object.__setattr__(after, "_past", past)
-    return after
 
 
 def _same_leaves(before: Vm, after: Vm) -> bool:
     """Whether no leaf can differ, as far as that is seen at once."""
-    if not decides_alike(before, after):
-        return False
-    changed = [(old, new) for old, new in zip(before.vcpus, after.vcpus) if old is not new]
-    return all(_same_leaf(before, after, old, new) for old, new in changed)
+    pairs = [pair for pair in zip(before.vcpus, after.vcpus) if pair[0] is not pair[1]]
+    return decided_by(before) == decided_by(after) and all(_same_leaf(after, *pair) for pair in pairs)
 
 
-def _same_leaf(before: Vm, after: Vm, old: Vcpu, new: Vcpu) -> bool:
-    was, now = decide(before, old, False)[0], decide(after, new, False)[0]
+def _same_leaf(vm: Vm, old: Vcpu, new: Vcpu) -> bool:
+    """The same of a vCPU's, where the VM decides as before."""
+    was, now = decide(vm, old, False)[0], decide(vm, new, False)[0]
     if was is not None or now is not None:
         return was == now
-    if old._types is not None and new._types is old._types:
-        return True
-    return not guest_mtrr.matters(after.engine, old) and not guest_mtrr.matters(after.engine, new)
+    known = old._types is not None and new._types is old._types
+    return known or not (guest_mtrr.matters(vm.engine, old) or guest_mtrr.matters(vm.engine, new))
 
 
 def fresh(vm: Vm) -> Ints:

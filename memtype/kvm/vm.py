@@ -167,16 +167,13 @@ class Vm:
         return tuple(known[id(vcpu)] for vcpu in found)
 
     def _with(self, **fields: Any) -> Vm:
-        """The VM with these fields, which were checked before."""
+        """The VM with these fields, which were checked before; `_decided` is None if they decide for all vCPUs."""
         made = object.__new__(Vm)
         for get, put in _COPIED:
             put(made, get(self))
+        _put(made, "_fresh", None)
         for name, value in fields.items():
             _put(made, name, value)
-        if fields:
-            _put(made, "_fresh", None)
-            if fields.keys() != {"vcpus"}:
-                _put(made, "_decided", None)
         return made
 
     def _with_vcpu(self, number: int, vcpu: Vcpu) -> Vm:

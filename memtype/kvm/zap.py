@@ -138,7 +138,7 @@ class Zap:
     def _changed(self) -> list[tuple[int, Ints, Ints]]:
         """(vCPU, leaves before, leaves after) of the vCPUs whose leaves may differ."""
         before, after = self._before, self._outcome.vm
-        alike = leaves.decides_alike(before, after)
+        alike = leaves.decided_by(before) == leaves.decided_by(after)
         return [
             (n, leaves.leaf_pieces(before, n), leaves.leaf_pieces(after, n))
             for n, (old, new) in enumerate(zip(before.vcpus, after.vcpus))
@@ -262,7 +262,6 @@ def apply(vm: Vm, event: Event) -> tuple[Vm, Zap]:
         names = "WriteMsr, SetMtrrs, SetCr0Cd, NoncoherentDma, DisableQuirks, InitVmcb"
         raise InputError(f"{arguments.shown(event)} is no event ({names})")
     outcome = event.perform(vm)
-    if outcome.refusal is not None or outcome.vm is vm:
-        return (vm if not outcome.calls else leaves.remember(vm, vm, outcome.calls)), Zap(vm, outcome)
-    after = leaves.remember(vm, outcome.vm, outcome.calls)
-    return after, Zap(vm, outcome)
+    if outcome.vm is not vm:
+        leaves.remember(vm, outcome.vm, outcome.calls)
+    return outcome.vm, Zap(vm, outcome)

@@ -8,7 +8,7 @@ import pytest
 from kvm_states import FIRMWARE, GIB, guest, pair
 
 from memtype import MtrrState
-from memtype.kvm import DisableQuirks, NoncoherentDma, SetCr0Cd, SetMtrrs, Vcpu, Vm, WriteMsr, leaves
+from memtype.kvm import DisableQuirks, NoncoherentDma, SetCr0Cd, SetMtrrs, Vcpu, Vm, WriteMsr, guest_mtrr, leaves
 from memtype.kvm.zap import EVERYTHING, EVERYTHING_CD, Event
 
 WRITES = [*FIRMWARE, *pair(1, GIB | 1, GIB), (0x2FF, 0xC06)]
@@ -109,10 +109,13 @@ def test_an_event_of_one_vcpu_leaves_the_others_alone(made: Callable[[Vm], Vm]) 
     assert after.vcpus[1].maxphyaddr == 40 and after.gfn_end == vm.gfn_end
 
 
-def test_leaves_of_many_vcpus_are_merged_once_each() -> None:
-    """Leaves that several vCPUs share are one layer; `existing_leaves` of a VM without a past are those made now."""
-    vm = guest("6.4", WRITES, noncoherent_dma=True)
-    assert vm._past is not None or list(vm.existing_leaves()) == list(vm.fresh_leaves())
-    alone = vm.replace()
-    assert alone._past is None and alone.existing_leaves() is alone.fresh_leaves() is alone.fresh_leaves()
-    assert leaves.existing(alone) is leaves.fresh(alone)
+@pytest.mark.parametrize("release", ["4.1", "6.4", "6.12"])
+def test_what_was_worked_out_once_is_kept(release: str) -> None:
+    vm = guest(release, WRITES, noncoherent_dma=True).replace()
+    vcpu = vm.vcpus[0]
+    assert leaves.decide(vm, vcpu, False) is leaves.decide(vm, vcpu, False)
+    assert vm.leaf_pieces() is vm.leaf_pieces() and guest_mtrr.pieces(vm.engine, vcpu) is vcpu._types[1]
+    assert vm._past is None and vm.existing_leaves() is vm.fresh_leaves() is vm.fresh_leaves()
+    other = vm.apply(WriteMsr(0x277, 0))[0]
+    assert other._decided is vm._decided and other.vcpus[0]._types is vcpu._types
+    assert other.fresh_leaves() is not None and list(other.fresh_leaves()) == list(vm.fresh_leaves())

@@ -154,6 +154,7 @@ def test_a_name_that_is_none_says_why(name: str, said: str) -> None:
 def test_profiles_are_equal_whatever_was_asked_for() -> None:
     assert profile("6.7") == profile("6.8") and profile("6.7").notes != profile("6.8").notes
     assert profile("6.8").release != profile("6.7").release and hash(profile("6.7")) == hash(profile("6.8"))
+    assert (profile("6.8").first, profile("6.8").span) == ((6, 7), "6.7 to 6.10")
     assert PROFILES["kvm-6.7"] == profile("6.7") and PROFILES["kvm-6.7"].notes == ()
     assert repr(PROFILES["kvm-6.7"]) == "profile('kvm-6.7')" and PROFILES["kvm-6.7"].release == ""
 
