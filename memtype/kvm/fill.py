@@ -49,7 +49,8 @@ def fill(vm: Vm, sptes: U64Array, gfns: Any, mmio: Any, vcpu: int, threads: int)
     pages = _page_kinds(mmio, given)
     if pages is not None:
         bits = leaf_bits(vm, given, pages, vcpu, None, threads)
-        np.bitwise_or(sptes & np.uint64(~vm.leaf_field & (1 << 64) - 1), bits, out=sptes)
+        sptes &= ~np.uint64(vm.leaf_field)
+        sptes |= bits
         return sptes
     written = np.require(sptes, arrays.U64, ["C", "A"])
     width, pieces = vm.vcpu(vcpu).maxphyaddr, _pieces(vm, given, mmio is True, vcpu)

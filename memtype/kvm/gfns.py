@@ -59,7 +59,7 @@ def _disjoint(ranges: Iterable[Range]) -> Ranges:
 def intersect(ranges: Iterable[Range], others: Iterable[Range]) -> Ranges:
     """What is in both: ``intersect([(0, 6)], [(2, 3), (5, 9)]) == [(2, 3), (5, 6)]``."""
     kept = list(others)
-    return union((max(a, low), min(b, high)) for a, b in ranges for low, high in kept if a < high and low < b)
+    return union((max(a, low), min(b, high)) for a, b in ranges for low, high in kept)
 
 
 def pages(ranges: Iterable[Range] | GfnSet) -> int:
@@ -171,11 +171,14 @@ class GfnSet:
 
     def pages(self, first: int = 0, end: int = rules.KVM_GFN_END_CD) -> int:
         """How many pages of [first, end) are in the set."""
-        return sum(self._diagram.members({1}, *window) for window in intersect(self._window, [(first, end)]))
+        return sum(self._diagram.members({1}, *window) for window in self._cut(first, end))
 
     def within(self, first: int, end: int) -> Ranges | GfnSet:
         """The part of the set in [first, end)."""
-        return listed(GfnSet(self._diagram, intersect(self._window, [(first, end)])))
+        return listed(GfnSet(self._diagram, self._cut(first, end)))
+
+    def _cut(self, first: int, end: int) -> Ranges:
+        return self._window.within(first, end)
 
     def first(self, count: int) -> list[Range]:
         """The first ranges, at most `count`."""
@@ -293,9 +296,12 @@ def set_key(found: Gfns) -> Hashable:
 
 
 def combine(layers: Sequence[Ints], end: int, value: Callable[..., int], absent: int = 0) -> Ints:
-    """``value(one, other, ...)`` of all layers at each gfn below `end`; a layer that ends early is `absent` behind."""
+    """``value(one, other, ...)`` of all layers at each gfn below `end`; a layer that ends early is `absent` behind.
+
+    Where a layer is `Periodic`, `end` is a power of two.
+    """
     if any(isinstance(layer, Periodic) for layer in layers):
-        width = (end - 1).bit_length()
+        width = end.bit_length() - 1
         return Periodic(overlay_diagrams([_diagram(layer, width, absent) for layer in layers], value))
     pieces = [layer for layer in layers if isinstance(layer, Pieces)]
     if len(pieces) == 2:
@@ -385,7 +391,7 @@ def _diagram(layer: Ints, width: int, absent: int) -> Diagram:
     own = layer.diagram
     if own.width == width:
         return own
-    inside = Diagram.of_steps([0, layer.end], [1, 0], width)
+    inside = Diagram.of_steps([0, layer.end], [True, False], width)
     wider = Diagram(own.root, width)  # repeats itself above its own width
     return overlay_diagrams([wider, inside], lambda value, held: value if held else absent)
 

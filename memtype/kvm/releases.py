@@ -196,13 +196,11 @@ def _ubuntu(release: Release, update: int) -> Profile:
 
 def _candidate(release: Release, number: int) -> Profile:
     text = f"{release[0]}.{release[1]}-rc{number}"
-    if release == CANDIDATES.first:
-        if not 1 <= number <= 7:
-            raise InputError(f"there was no {text}; 6.11 had rc1 to rc7")
-        return _resolve(release, "candidate", number, text)
+    if release == CANDIDATES.first and not 1 <= number <= 7:
+        raise InputError(f"there was no {text}; 6.11 had rc1 to rc7")
     if release == (4, 4):
         raise InputError(f"{text} is not modelled: the last fix of the new MTRR code came during 4.4-rc; ask for 4.4")
-    return _resolve(release, "stable", 0, text)  # features arrive before rc1
+    return _resolve(release, "candidate", number, text)  # features arrive before rc1
 
 
 def _overlays(vendor: str, release: Release, update: int) -> list[Overlay]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from memtype import arguments, rules
-from memtype.kvm.gfns import Gfns, Range, intersect, union
+from memtype.kvm.gfns import Gfns, Ranges
 from memtype.kvm.vm import Vm
 from memtype.kvm.zap import Event, Zap
 from memtype.readable import readable
@@ -61,13 +61,13 @@ def replay(vm: Vm, events: Iterable[Event], memory: int | None = None) -> Replay
     Without it the VM's own memory does, and without that its address space.
     """
     arguments.given(vm, Vm, "vm")
-    bounds: Iterable[Range] = vm._windows or [(0, vm.gfn_end)]
+    bounds = Ranges(vm._windows or [(0, vm.gfn_end)])
     if memory is not None:
-        bounds = [(0, min(vm.gfn_end, -(-arguments.integer(memory, "memory") // rules.PAGE_SIZE)))]
+        bounds = Ranges([(0, min(vm.gfn_end, -(-arguments.integer(memory, "memory") // rules.PAGE_SIZE)))])
     steps: list[Step] = []
     covered = 0
     for event in arguments.items(events, "events", "events"):
         vm, zap = vm.apply(event)
-        covered += sum(union(intersect([call], bounds)).pages() for call in zap.calls)
+        covered += sum(bounds.within(*call).pages() for call in zap.calls)
         steps.append(Step(event, zap, vm))
     return Replay(vm, tuple(steps), sum(len(step.zap.calls) for step in steps), covered)

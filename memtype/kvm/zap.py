@@ -164,7 +164,7 @@ class Zap:
         found = [unequal(old, new) for old, new in distinct if isinstance(old, Pieces) and isinstance(new, Pieces)]
         if len(found) < len(distinct):
             return leaves.in_memory(self._before, self._needed.where(bool))
-        return leaves.in_memory(self._before, found[0] if len(found) == 1 else union(chain(*found)))
+        return leaves.in_memory(self._before, union(chain(*found)))
 
     @cached_property
     def stale(self) -> Gfns:
@@ -226,7 +226,7 @@ class Zap:
     @property
     def key(self) -> Hashable:
         """Equal for zaps with the same verdict, rules, zapped ranges and changes of leaves, however these are held."""
-        width = (self._before.gfn_end - 1).bit_length()
+        width = self._before.gfn_end.bit_length() - 1
         layers = [(vcpus, key(both, width)) for vcpus, both in self._became]
         nothing = key(Pieces([(0, 0)], self._before.gfn_end), width)
         changes = frozenset((vcpu, layer) for vcpus, layer in layers if layer != nothing for vcpu in vcpus)

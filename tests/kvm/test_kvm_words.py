@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from kvm_states import FIRMWARE, GIB, guest, pair
+from kvm_states import EVERYTHING, FIRMWARE, GIB, guest, pair
 
 import memtype as mt
 from memtype import MtrrState, Pat
-from memtype.kvm import PROFILES, Vcpu, Vm, Vmcs12, WriteMsr, history, nested_round_trip, profile, replay
+from memtype.kvm import PROFILES, SetMtrrs, Vcpu, Vm, Vmcs12, WriteMsr, history, nested_round_trip, profile, replay
 from memtype.kvm.matrix import COLUMNS, knobs, matrix, releases
 from memtype.kvm.msrs import Fault
 from memtype.kvm.rules import DEVIATIONS
@@ -179,6 +179,30 @@ def test_changes_are_those_within_the_memory() -> None:
     assert [tuple(change) for change in zap.each_change()] == [(1, 4, 0x30, 0, 0), (1 << 18, 1 << 19, 0x30, 0, 0)]
     assert zap.needed == [(1, 4), (1 << 18, 1 << 19)] and zap.excess == [] == zap.stale
     assert vm.apply(WriteMsr(0x2FF, 0x806))[1].excess == [(1, 4), (1 << 18, 1 << 19)]
+
+
+def test_a_whole_state_is_written_register_by_register() -> None:
+    """DEF_TYPE zaps even if nothing changes; a mask that is 0 and stays 0 is not written, one that becomes 0 is."""
+    vm = guest("6.4", noncoherent_dma=True)
+    same, zap = vm.apply(SetMtrrs(MtrrState(maxphyaddr=36)))
+    assert zap.calls == (EVERYTHING,) and same.vcpus[0].masks_written == frozenset() and not zap.warned
+    state = MtrrState(0x806, variable=[(6, 0xFC0000800), (0, 0), (GIB, 0xFC0000800)], maxphyaddr=36)
+    held, zap = vm.apply(SetMtrrs(state))
+    assert held.vcpus[0].masks_written == {0, 2} and held.vcpus[0].mtrrs.variable[:3] == state.variable
+    gone, zap = held.apply(SetMtrrs(MtrrState(0x806, maxphyaddr=36)))
+    assert gone.vcpus[0].masks_written == {0, 2} and not any(map(any, gone.vcpus[0].mtrrs.variable))
+    assert zap.calls == ((0, 1 << 18), (0, 1 << 24), (0, 1 << 18), (0, 1 << 24), EVERYTHING) and zap.warned
+    several = Vm("6.4", noncoherent_dma=True, vcpus=[Vcpu(maxphyaddr=36), Vcpu(maxphyaddr=36, cr0_cd=True)])
+    both, zap = several.apply(SetMtrrs(MtrrState(0x806, maxphyaddr=36)))
+    assert [vcpu.mtrrs.def_type for vcpu in both.vcpus] == [0x806, 0x806] and zap.calls == (EVERYTHING, EVERYTHING)
+    one, zap = several.apply(SetMtrrs(MtrrState(0x806, maxphyaddr=36), vcpu=1))
+    assert [vcpu.mtrrs.def_type for vcpu in one.vcpus] == [0, 0x806] and zap.calls == (EVERYTHING,)
+
+
+def test_paging_by_its_names() -> None:
+    for name, found in (("shadow", "none"), ("None", "none"), ("EPT", "ept"), (None, "ept")):
+        assert Vm("6.4", tdp=name).tdp == found
+    assert Vm("6.4", "AMD", "NPT").tdp == Vm("6.4", "amd").tdp == "npt"
 
 
 def test_fields_of_a_vmcs_are_held_as_what_they_are() -> None:
