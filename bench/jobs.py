@@ -42,7 +42,7 @@ def jobs(quick: bool) -> Iterator[Job]:
     yield calls.building()
     yield pipelines.fleet(limits, states)
     yield files.classified(million if quick else 4 * million)
-    yield reading.texts(60_000)
+    yield reading.texts(60_000 if quick else million)
     yield reading.megabytes()
     yield reading.starts()
     yield reading.processors()

@@ -23,7 +23,7 @@ _MTRRS = """\
 [    0.000000]   1 disabled
 [    0.000000] x86/PAT: Configuration [0-7]: WB  WC  UC- UC  WB  WP  UC- WT
 """
-_ROWS = ("usb 1-{}: new high-speed USB device number {} using xhci_hcd", "pci 0000:{:02x}:00.0: reg 0x10: [mem {:#x}]")
+_ROWS = ("usb 1-{}: new USB device, number {}", "pci 0000:{:02x}:00.0: reg 0x10: [mem {:#x}]")
 
 
 def _log(lines: int) -> str:
