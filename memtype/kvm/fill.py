@@ -63,9 +63,8 @@ def _pieces(vm: Vm, gfns: U64Array, mmio: bool, vcpu: int) -> tuple[U64Array, U6
     """The pieces as arrays; where holey masks make too many, a map that is right for these gfns alone."""
     pieces = leaves.leaf_pieces(vm, vcpu, mmio)
     if pieces.count() > rules.MAP_SEGMENT_LIMIT:
-        at, end = pieces.at, pieces.end
-        asked = sorted({0, *(gfn for gfn in gfns.reshape(-1).tolist() if gfn < end)})
-        pieces = Pieces(((gfn, at(gfn)) for gfn in asked), end)
+        asked = sorted({0, *gfns.ravel().tolist()})
+        pieces = Pieces([(gfn, pieces.at(gfn)) for gfn in asked], pieces.end)
     values = [0 if bits == leaves.UNDEFINED_BITS else bits for bits in pieces.values]
     return np.array(pieces.starts, arrays.U64), np.array(values, arrays.U64)
 

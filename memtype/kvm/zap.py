@@ -154,9 +154,8 @@ class Zap:
     @cached_property
     def _needed(self) -> Ints:
         """1 where some vCPU's leaf differs."""
-        end = self._before.gfn_end
         differ = [combine([old, new], old.end, operator.ne) for old, new in self._distinct]
-        return merge_sets(differ, end) if differ else Pieces([(0, 0)], end)
+        return merge_sets(differ, self._before.gfn_end)
 
     @cached_property
     def needed(self) -> Gfns:
@@ -176,7 +175,7 @@ class Zap:
     @cached_property
     def excess(self) -> Gfns:
         if isinstance(self.needed, Ranges):
-            inside = intersect(self.done, self._before._windows or [(0, self._before.gfn_end)]) if self.done else ()
+            inside = intersect(self.done, self._before._windows or [(0, self._before.gfn_end)])
             return subtract(inside, self.needed)
         rest = combine([self._needed, self._done], self._before.gfn_end, lambda need, did: int(did and not need))
         return leaves.in_memory(self._before, rest.where(bool))
@@ -208,7 +207,7 @@ class Zap:
             yield from self._of(vcpu, layers[vcpu])
 
     def _of(self, vcpu: int, both: Ints) -> Iterator[LeafChange]:
-        return (LeafChange(first, end, pair >> 8, pair & 0xFF, vcpu) for first, end, pair in both if pair)
+        return (LeafChange(first, end, pair >> 8, pair & leaves.EPT_FIELD, vcpu) for first, end, pair in both if pair)
 
     def first_changes(self, count: int) -> list[tuple[LeafChange, list[int]]]:
         """The first changes, at most `count`, each with the vCPUs that share all of theirs.
@@ -228,7 +227,7 @@ class Zap:
         """Equal for zaps with the same verdict, rules, zapped ranges and changes of leaves, however these are held."""
         width = self._before.gfn_end.bit_length() - 1
         layers = [(vcpus, key(both, width)) for vcpus, both in self._became]
-        nothing = key(Pieces([(0, 0)], self._before.gfn_end), width)
+        nothing = key(marked((), self._before.gfn_end), width)
         changes = frozenset((vcpu, layer) for vcpus, layer in layers if layer != nothing for vcpu in vcpus)
         return self.accepted, self.refusal, self.warned, self.reasons, self.rules, tuple(self.done), changes
 

@@ -205,6 +205,27 @@ def test_paging_by_its_names() -> None:
     assert Vm("6.4", "AMD", "NPT").tdp == Vm("6.4", "amd").tdp == "npt"
 
 
+def test_vcpus_alike_and_one_that_is_not() -> None:
+    same, other = Vcpu(maxphyaddr=36), Vcpu(pat="xen", maxphyaddr=40)
+    vm = Vm("6.4", vcpus=[same, same, other])
+    assert vm.vcpus[0] is vm.vcpus[1] and vm.vcpus[2] is other and vm.gfn_end == 1 << 28
+    with pytest.raises(mt.InputError, match="int is no Vcpu"):
+        Vm("6.4", vcpus=[same, same, 3])  # type: ignore[list-item]
+    with pytest.raises(mt.RegisterError, match="cannot hold IA32_MTRR_DEF_TYPE = 0x802"):
+        Vm("6.4", vcpus=[same, same, Vcpu(MtrrState(0x802))])
+
+
+@pytest.mark.parametrize(("memory", "windows"), [
+    ([(0, 1)], [(0, 1)]), ([(0, 4096)], [(0, 1)]), ([(0, 4097)], [(0, 2)]), ([(4095, 2)], [(0, 2)]),
+    ([(4096, 4096)], [(1, 2)]), ([(8192, 1), (0, 4096), (4096, 4096)], [(0, 3)]), ([], []),
+])  # fmt: skip
+def test_memory_in_pages(memory: list[tuple[int, int]], windows: list[tuple[int, int]]) -> None:
+    vm = guest("6.4", [(0x2FF, 0x806)], noncoherent_dma=True, memory=memory)
+    assert list(vm.memory) == memory
+    needed = vm.apply(WriteMsr(0x2FF, 0x800))[1].needed
+    assert needed == (windows or [(0, 1 << 24)])
+
+
 def test_fields_of_a_vmcs_are_held_as_what_they_are() -> None:
     fields = Vmcs12("linux", 0x06, 1, 0, 1)  # type: ignore[arg-type]
     assert (fields.guest_pat, fields.host_pat) == (Pat("linux"), Pat(0x06))
