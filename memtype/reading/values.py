@@ -93,7 +93,7 @@ def mtrr_type(word: str, where: str) -> int:
     return int(kind)
 
 
-def type_register(word: str, source: str, line: int) -> Register:
+def type_register(word: str, source: str = "", line: int = 0) -> Register:
     """Bits 7:0 of a register whose type is printed as a word; "?" is a reserved encoding, but not which."""
     if word == "?":
         return Register(0, 0, line, hidden=rules.BASE_TYPE)

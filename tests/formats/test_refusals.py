@@ -12,6 +12,7 @@ from dump_samples import MSRS, kvm_structure, migration_stream
 
 from memtype.errors import ParseError
 from memtype.formats import families, family, parse
+from memtype.reading import registers, values
 
 CPUS = '{"schema": "memtype/1", "kind": "machine", "cpus": '
 # A family, a text of which two empty lines are put in front, what it is refused with.
@@ -608,6 +609,29 @@ def test_what_is_no_dump_is_refused_in_these_words(data: object, message: str) -
     with pytest.raises(ParseError) as refused:
         parse(data, "t")  # type: ignore[arg-type]
     assert str(refused.value) == message
+
+
+ROW = "cpu{n}: MSR 0x2ff = 0xc0{n}\n"
+FEW = {
+    "rows": (lambda n: "".join(ROW.format(n=cpu) for cpu in range(n)), "t:7: more than 4 processors"),
+    "a set": (lambda n: f"MTRRdefType, 0x2ff, {{{', '.join(map(repr, '123456'[:n]))}}}",
+              "t: more than 4 values of one register"),
+    "counted": (lambda n: f"# rdmsr -a 0x2ff | uniq -c\n 1 c00\n {n - 1} c06\n",
+                "t:5: 4 processors for register 0x2ff: 1 to 4 can hold it"),
+    "answers": (lambda n: "# rdmsr -a 0x2ff\n" + "c06\n" * n, "t:8: more than 4 processors"),
+    "lists": (lambda n: "".join(f"vcpu {cpu}\n{{ .index = 0x2ff, .data = 0xc06 }},\n" for cpu in range(n)),
+              "t: more than 4 processors"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", FEW)
+def test_as_many_processors_as_can_be_and_no_more(case: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(values, "MOST_CPUS", 4)
+    monkeypatch.setattr(registers, "MOST_CPUS", 4)
+    made, message = FEW[case]
+    name = "kvm_msrs" if case == "lists" else "msr_list"
+    assert len(family(name).parse("\n\n" + made(4), "t").cpus) == 4
+    assert said(name, "\n\n" + made(5)) == message
 
 
 def test_a_source_that_is_no_name_is_shown() -> None:

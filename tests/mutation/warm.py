@@ -218,6 +218,8 @@ class Collected:
             mutant.tests = [test for test in mutant.tests if test in self.items]
         trees = {mutant.module: ast.parse((ROOT / mutant.module).read_text()) for mutant in self.mutants}
         made = {module: changes(tree) for module, tree in trees.items()}
+        for module in trees:  # families are loaded when a text needs them: now, so that their functions are there
+            importlib.import_module(_name(module))
         functions, caches = _functions(), _caches()
         gc.collect()
         gc.freeze()
@@ -248,6 +250,10 @@ class Collected:
             if red:
                 os.write(pipe, f"killer {test}".encode())
                 return
+
+
+def _name(module: str) -> str:
+    return module.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
 
 
 def _functions() -> dict[tuple[str, int, str], list[FunctionType]]:
@@ -355,8 +361,7 @@ def anew(
     def start(mutant: Mutant, tests: list[str], pipe: int) -> None:
         if mutant.number is not None:
             made[mutant.module][mutant.number].make()
-        name = mutant.module.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
-        sys.meta_path.insert(0, _Mutated(name, ROOT / mutant.module, trees[mutant.module]))
+        sys.meta_path.insert(0, _Mutated(_name(mutant.module), ROOT / mutant.module, trees[mutant.module]))
         if hide_native(mutant):
             sys.modules["memtype._native"] = None  # type: ignore[assignment]
         for path, own in by_file(tests).items():

@@ -272,7 +272,7 @@ class Reading:
 
 def _range(base: int, size: int, kind: str) -> Range:
     """A row of mtrr_cleanup. "Other" is any type but UC, WP and WB: which one is not told."""
-    told = Register(0, 0) if kind.lower() == "other" else type_register(kind, "", 0)
+    told = Register(0, 0) if kind.lower() == "other" else type_register(kind)
     return Range(base, 1 << (size - 1).bit_length(), told)
 
 

@@ -155,7 +155,7 @@ class Listing:
             base, last = (values.number(word, where, 0, "address") for word in found.groups()[1:3])
             if last < base or last >> rules.MAX_MAXPHYADDR:
                 raise ParseError(f"{where}: map entry 0x{base:x}-0x{last:x} is not within 2**{rules.MAX_MAXPHYADDR}")
-            self.segments.append((base, last, type_register(found[4].lower(), where, 0)))
+            self.segments.append((base, last, type_register(found[4].lower())))
         else:
             return False
         return True
