@@ -50,7 +50,7 @@ def parse(text: str, source: str = "<text>") -> Machine:
         if start is None:
             continue
         if bits is None:
-            raise ParseError(f"{source}:{number}: a mapping without UC: and WB:: {line.strip()[:60]!r}")
+            raise ParseError(f"{source}:{number}: a mapping without UC: and WB:: {values.quoted(line.strip())}")
         where = f"{source}:{number}"
         base, size = (values.number(start[group][2:], where, 0, "address") for group in (1, 2))
         if not size or base + size > 1 << 64:

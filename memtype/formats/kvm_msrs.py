@@ -13,13 +13,14 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from memtype import rules
 from memtype.errors import ParseError
 from memtype.machine import Machine
 from memtype.reading import registers as reg
 from memtype.reading import values
+from memtype.reading.bytes import HEAD
 from memtype.reading.names import msr_index, word_behind
 from memtype.reading.patterns import later
 from memtype.reading.tellings import tells
@@ -58,7 +59,7 @@ def sniff(text: str) -> bool:
         return False  # JSON
     if "index" in text and any(_known(match["index"]) for match in _TEXT.finditer(text)):
         return True
-    data = _hex(text[: 1 << 16])
+    data = _hex(text.split("\n", HEAD)[:HEAD], HEAD)
     return data is not None and sniff_bytes(data)
 
 
@@ -78,7 +79,7 @@ def parse(text: str, source: str = "<text>") -> Machine:
     """Entries as text, else a hex dump of the structure."""
     if _TEXT.search(text):
         return _entries(text, source)
-    data = _hex(text)
+    data = _hex(text.split("\n"), len(text))
     if data is None:
         raise ParseError(f"{source}: neither KVM MSR entries nor a hex dump of struct kvm_msrs")
     return parse_bytes(data, source)
@@ -111,10 +112,13 @@ def parse_bytes(data: bytes, source: str = "<bytes>") -> Machine:
     return reg.machine_of(registers, NAME, source, listing=listing)
 
 
-def _hex(text: str) -> bytes | None:
-    """The bytes of hex dumps (plain, xxd, hexdump -C), each from offset 0; None where a line is none of its place."""
+def _hex(lines: Iterable[str], most: int) -> bytes | None:
+    """The bytes of hex dumps (plain, xxd, hexdump -C), each from offset 0; None where a line is none of its place.
+
+    Lines behind the first `most` bytes are not looked at.
+    """
     found, begin = bytearray(), 0
-    for line in text.split("\n"):
+    for line in lines:
         row = line.strip()
         if not row or row.startswith(("#", "//")):
             continue
@@ -129,6 +133,8 @@ def _hex(text: str) -> bytes | None:
         elif offset and int(offset, 16) != len(found) - begin:
             return None  # a row is lost, doubled or at another's place
         found += row_bytes
+        if len(found) >= most:
+            break
     return bytes(found) or None
 
 

@@ -287,7 +287,7 @@ def _take(reader: _Reader, number: int, line: str) -> None:
         _unanswered(reader)
     if "read" in line.lower() and (unreadable := _UNREADABLE.search(line)):
         reader.lost.add(_index(unreadable[1]))
-        reader.say("not readable", f"line {number}: not readable: {line.strip()[:60]}")
+        reader.say("not readable", f"line {number}: not readable: {values.quoted(line.strip())}")
         return
     heading = _HEADING.match(line)
     if heading:

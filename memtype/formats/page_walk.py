@@ -60,7 +60,7 @@ def _walk(text: str, number: int, where: str) -> dict[str, object]:
     printed = [(name.upper(), digits) for name, digits in _WORD.findall(text)]
     entries, levels = dict(printed), [_LEVELS[name] for name, _ in printed]
     if levels != sorted(set(levels), reverse=True):
-        raise ParseError(f"{where}: a walk goes from PGD down to PTE, each once: {text.strip()[:60]!r}")
+        raise ParseError(f"{where}: a walk goes from PGD down to PTE, each once: {values.quoted(text.strip())}")
     numbers = {name: values.number(digits, where, 0, name) for name, digits in entries.items()}
     leaf = list(numbers)[-1]
     value, level = numbers[leaf], _LEVELS[leaf]

@@ -52,9 +52,9 @@ def parse(text: str, source: str = "<text>") -> Machine:
         elif old := _OLD.match(line):
             found.append(_entry(old[2], old[3], old[1], f"{source}:{number}"))
         elif place == len(rows) - 1:
-            notes.append(f"line {number} is cut off and left out: {line.strip()[:60]!r}")
+            notes.append(f"line {number} is cut off and left out: {values.quoted(line.strip())}")
         else:
-            raise ParseError(f"{source}:{number}: not a pat_memtype_list line: {line.strip()[:60]!r}")
+            raise ParseError(f"{source}:{number}: not a pat_memtype_list line: {values.quoted(line.strip())}")
     if not found and not head:
         raise ParseError(f"{source}: no whole pat_memtype_list line")
     return Machine(format=NAME, facts={"pat_memtype_list": found}, notes=tuple(notes))

@@ -52,10 +52,12 @@ def parse(text: str, source: str = "<text>") -> Machine:
             if found.setdefault(index, entry) != entry:
                 raise ParseError(f"{source}:{number}: reg{index:02} is listed twice, with different values")
         elif place == len(rows) - 1:
-            notes.append(Note(f"line {number} is cut off and left out: {line.strip()[:60]!r}", "cut", (number,)))
+            notes.append(
+                Note(f"line {number} is cut off and left out: {values.quoted(line.strip())}", "cut", (number,))
+            )
             cut = True
         else:
-            raise ParseError(f"{source}:{number}: not a /proc/mtrr line: {line.strip()[:60]!r}")
+            raise ParseError(f"{source}:{number}: not a /proc/mtrr line: {values.quoted(line.strip())}")
     if not found:
         raise ParseError(f"{source}: no whole /proc/mtrr line")
     # 8 pairs that are all in use may be the first of 10

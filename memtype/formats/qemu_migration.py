@@ -16,6 +16,7 @@ footer behind them.
 from __future__ import annotations
 
 import json
+import re
 import struct
 import zlib
 from collections.abc import Iterator
@@ -134,8 +135,8 @@ class _Section:
         version = values.integer(self.device.get("version"), self.source, "version", 32)
         instance = values.integer(self.device.get("instance_id"), self.source, "instance_id", 32)
         head = b"\x03cpu" + struct.pack(">II", instance, version)
-        at = -1
-        while (at := self.stream.find(head, at + 1)) >= 0:
+        for found in re.finditer(re.escape(head), self.stream):
+            at = found.start()
             if at >= 5 and self.stream[at - 5] == _FULL:
                 self._start_id = self.stream[at - 4 : at]
                 yield at + len(head)

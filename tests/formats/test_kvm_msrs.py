@@ -80,3 +80,12 @@ def test_an_entry_that_is_not_closed_is_not_told():
     assert mt.parse(whole).registers.register(0x250).told
     broken = mt.parse(whole.replace("x0404040404040404 },", ""))
     assert 0x250 not in broken.registers.held and 0x2FF in broken.registers.held
+
+
+@pytest.mark.parametrize("form", ["plain", "spaced", "xxd", "hexdump -C"])
+@pytest.mark.parametrize("above", [0, 38])
+def test_a_long_hex_dump_is_found(form, above):
+    """Wherever a piece of it would end: 4,001 entries, 64,024 bytes."""
+    entries = [(0x2FF, 0xC06), *((0x400 + n, n) for n in range(4000))]
+    machine = mt.parse("\n" * above + hex_dumps(kvm_structure(entries))[form])
+    assert machine.format == "kvm-msrs" and machine.cpus[0].registers.held[0x2FF].value == 0xC06

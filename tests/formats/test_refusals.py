@@ -518,7 +518,7 @@ FIELDS = {
     "fields that are no list": (lambda d: d[0].update(fields=5), ASTRAY),
     "a field without a name": (lambda d: d[0]["fields"][0].pop("name"), ASTRAY),
     "a size of true": (lambda d: d[0]["fields"][0].update(size=True), ASTRAY),
-    "a negative size": (lambda d: d[0]["fields"][0].update(size=-8), ASTRAY),
+    "a negative size": (lambda d: d[0]["fields"][0].update(size=-1), ASTRAY),
     "a size beyond the stream": (lambda d: d[0]["fields"][0].update(size=1 << 20), ASTRAY),
     "too many elements": (lambda d: d[0]["fields"][0].update(array_len=(1 << 32) + 1), ASTRAY),
     "one field too few": (lambda d: d[0]["fields"].pop(), ASTRAY),
