@@ -132,14 +132,12 @@ def parse(text: str, source: str = "<text>") -> Machine:
 
 
 def _machine(whole: Any, source: str) -> Machine:
-    value = whole.get("machine") if isinstance(whole, dict) and isinstance(whole.get("machine"), dict) else whole
+    value: Any = whole.get("machine") if isinstance(whole, dict) and isinstance(whole.get("machine"), dict) else whole
     schema = whole.get("schema") if isinstance(whole, dict) else None
     if schema != SCHEMA:
         raise values.refusal(
             source, values.line_of(schema), f"schema {values.quoted(schema)}; this release reads {SCHEMA}"
         )
-    if not isinstance(value, dict):
-        raise ParseError(f"{source}: no machine in it")
     cpus = checked.member(value, "cpus", list, source, "machine")
     if not 1 <= len(cpus) <= values.MAX_CPUS:
         raise ParseError(f"{source}: {len(cpus)} processors; 1 to {values.MAX_CPUS} can be")
@@ -150,7 +148,7 @@ def _machine(whole: Any, source: str) -> Machine:
             e820=tuple(_ram(entry, source) for entry in _list(value, "e820", source)),
             kernel=_text(value, "kernel", source),
             vendor=_vendor(value, source),
-            maxphyaddr=_width(value.get("maxphyaddr"), source),
+            maxphyaddr=None if value.get("maxphyaddr") is None else _width(value["maxphyaddr"], source),
             printed_map=_map(value.get("printed_map"), source),
             printed_view=_text(value, "printed_view", source),
             facts=facts.parse(value.get("facts")),
@@ -233,8 +231,7 @@ def _whole(value: Any, held: dict[int, Register], source: str, where: str) -> Re
     bits = _width(checked.member(value, "maxphyaddr", int, source, where), source)
     vendor = vendor_name(checked.member(value, "vendor", str, source, where))
     absent = frozenset({rules.SYSCFG_MSR, rules.TOP_MEM2_MSR} - held.keys())
-    width = None if bits is None else Width(bits, reduced=True)
-    return Registers(held, width=width, vendor=vendor, whole=True, absent=absent)
+    return Registers(held, width=Width(bits, reduced=True), vendor=vendor, whole=True, absent=absent)
 
 
 def _range(value: Any, source: str, where: str) -> tuple[int, Range]:
@@ -250,7 +247,7 @@ def _told_width(value: Any, source: str) -> Width | None:
     if value is None:
         return None
     bits = _width(checked.member(value, "bits", int, source, "width"), source)
-    return Width(bits or 0, str(value.get("by", "")), bool(value.get("reduced")))
+    return Width(bits, str(value.get("by", "")), bool(value.get("reduced")))
 
 
 def _ram(value: Any, source: str) -> RamRange:
@@ -273,12 +270,10 @@ def _map(value: Any, source: str) -> MemoryMap | None:
         except InputError as error:
             raise values.refusal(source, values.line_of(words[2]), f"printed_map: {error}") from None
         segments.append((base, size, kind))
-    return MemoryMap.from_segments(segments, maxphyaddr=width or rules.DEFAULT_MAXPHYADDR)
+    return MemoryMap.from_segments(segments, maxphyaddr=width)
 
 
-def _width(value: Any, source: str) -> int | None:
-    if value is None:
-        return None
+def _width(value: Any, source: str) -> int:
     return told_width(values.integer(value, source, "maxphyaddr", 16), source, values.line_of(value))
 
 

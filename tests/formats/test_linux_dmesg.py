@@ -552,3 +552,18 @@ def test_lists_of_mtrr_cleanup_that_cannot_be_told_apart_are_left_out():
     mixed = mt.parse(stamped.replace("[    0.000000] New", "[    0000000] New"))
     assert mixed.at(3 << 30).type is mt.MemoryType.NOT_TOLD
     assert any("mixed" in note for note in mixed.notes)
+
+
+@pytest.mark.parametrize(
+    ("head", "end"),
+    [
+        ("BIOS-e820: [mem 0x0000000000000000-0x000000000009fbff]", "usable"),
+        ("MTRR map: 4 entries (3 fixed + 1 variable; max 18), built from", "8 variable MTRRs"),
+    ],
+)
+def test_a_line_broken_in_two_is_one(head, end):
+    """By the family alone: what undoes a mail's breaks stands before it."""
+    broken, whole = (linux_dmesg.parse(text) for text in (f"a\n{head}\n{end}\nb\n", f"a\n{head} {end}\n\nb\n"))
+    assert (broken.facts, broken.e820) == (whole.facts, whole.e820) != (None, ())
+    stamped = linux_dmesg.parse(f"a\n[    0.000000] {head}\n[    0.000000] {end}\nb\n")
+    assert (stamped.facts, stamped.e820) == (None, ())  # a line of its own

@@ -578,6 +578,21 @@ def test_bytes_of_no_stream_are_refused_in_these_words(data: bytes, message: str
     assert said("qemu_migration", data) == message
 
 
+def test_a_stream_unpacks_to_so_much_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    reader = family("qemu_migration")
+    assert reader.MAX_UNPACKED == 256 << 20
+    monkeypatch.setattr(reader, "MAX_UNPACKED", len(STREAM))
+    assert reader.parse_bytes(PACKED, "t").cpus
+    monkeypatch.setattr(reader, "MAX_UNPACKED", len(STREAM) - 1)
+    assert said("qemu_migration", PACKED) == "t: unpacks to more than 0 MiB"
+
+
+def test_a_place_that_looks_like_the_section_is_left() -> None:
+    head = b"\x04\x00\x00\x00\x03\x03cpu" + struct.pack(">II", 0, 12)
+    reader = family("qemu_migration")
+    assert reader.parse_bytes(STREAM[:8] + head + STREAM[8:], "t") == reader.parse_bytes(STREAM, "t")
+
+
 def test_a_stream_may_be_packed() -> None:
     reader = family("qemu_migration")
     assert reader.parse_bytes(PACKED, "t") == reader.parse_bytes(STREAM, "t")

@@ -150,5 +150,5 @@ def _rows(text: str) -> Iterator[tuple[int, str, bool]]:
 
 
 def _continues(raw: str, line: str) -> bool:
-    """Whether a line has no prefix of its own but for a mail's quoting."""
-    return _BEGINS.match(line) is None and raw.strip().removeprefix(">").strip() == line.strip()
+    """Whether a line has no prefix of its own."""
+    return _BEGINS.match(line) is None and raw.strip() == line.strip()
