@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
+import pickle
+import re
+
 import pytest
 from kvm_states import EVERYTHING, FIRMWARE, GIB, guest, pair
 
@@ -213,6 +217,23 @@ def test_vcpus_alike_and_one_that_is_not() -> None:
         Vm("6.4", vcpus=[same, same, 3])  # type: ignore[list-item]
     with pytest.raises(mt.RegisterError, match="cannot hold IA32_MTRR_DEF_TYPE = 0x802"):
         Vm("6.4", vcpus=[same, same, Vcpu(MtrrState(0x802))])
+
+
+def test_a_vcpu_is_a_value() -> None:
+    state = MtrrState(0xC06, [0x0606060606060606] * 11, [(GIB, 0xFC0000800), (0, 0x800)] + [(0, 0)] * 6, 36)
+    fields = {"mtrrs": state, "pat": Pat("xen"), "cr0_cd": True, "cr0_pg": False, "cpuid_mtrr": False,
+              "order": (1, 0), "masks_written": frozenset({0, 1, 4}), "g_pat": Pat("linux")}  # fmt: skip
+    plain = Vcpu(maxphyaddr=36)
+    for name, value in fields.items():
+        other = dataclasses.replace(plain, **{name: value})
+        assert (other == plain) is (getattr(other, name) == getattr(plain, name)) is False, name
+        assert hash(other) == hash(dataclasses.replace(plain, **{name: value}))
+        for copied in (pickle.loads(pickle.dumps(other)), dataclasses.replace(other), eval(repr(other))):
+            assert copied == other and hash(copied) == hash(other) and copied != plain
+    whole = Vcpu(**fields)  # type: ignore[arg-type]
+    assert eval(repr(whole)) == whole == pickle.loads(pickle.dumps(whole)) and whole != 3
+    assert {name: getattr(whole, name) for name in fields} == fields and whole.maxphyaddr == 36
+    assert not re.search(r"\b_\w", repr(whole))  # nothing that is private
 
 
 @pytest.mark.parametrize(("memory", "windows"), [
