@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from functools import reduce
 from itertools import islice
@@ -36,20 +36,15 @@ def union(ranges: Iterable[Range]) -> Ranges:
 
 def subtract(ranges: Iterable[Range], taken: Iterable[Range]) -> Ranges:
     """What of `ranges` is not in `taken`: ``subtract([(0, 6)], [(2, 3)]) == [(0, 2), (3, 6)]``."""
-    left, holes = Ranges(), _disjoint(taken)
-    place = 0
-    for first, end in _disjoint(ranges):
-        while place < len(holes) and holes[place][1] <= first:
-            place += 1
-        for low, high in islice(holes, place, None):
-            if low >= end:
-                break
-            if first < low:
-                left.append((first, low))
+    return union(_between(_disjoint(ranges), _disjoint(taken)))
+
+
+def _between(ranges: Ranges, holes: Ranges) -> Iterator[Range]:
+    for first, end in ranges:
+        for low, high in holes.within(first, end):
+            yield first, low
             first = high
-        if first < end:
-            left.append((first, end))
-    return left
+        yield first, end
 
 
 def _disjoint(ranges: Iterable[Range]) -> Ranges:
@@ -90,7 +85,8 @@ class Ranges(list[Range]):
 
     def within(self, first: int, end: int) -> Ranges:
         """The part of the set in [first, end)."""
-        cut = ((max(low, first), min(high, end)) for low, high in self)
+        near = self[bisect_right(self, first, key=operator.itemgetter(1)) : bisect_left(self, (end,))]
+        cut = ((max(low, first), min(high, end)) for low, high in near)
         return Ranges((low, high) for low, high in cut if low < high)
 
     def first(self, count: int) -> list[Range]:
