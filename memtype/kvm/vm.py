@@ -235,8 +235,6 @@ class Vm:
 
     def vcpu(self, number: int) -> Vcpu:
         """That vCPU. Raises `InputError` where there is none."""
-        if type(number) is int and 0 <= number < len(self.vcpus):
-            return self.vcpus[number]
         number = arguments.integer(number, "vCPU", InputError)
         if not 0 <= number < len(self.vcpus):
             raise InputError(f"vCPU {number}: the VM has vCPUs 0 to {len(self.vcpus) - 1}")

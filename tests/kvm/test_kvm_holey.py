@@ -57,6 +57,23 @@ def test_what_changes_is_a_set_that_can_be_counted_and_searched():
     assert next(zap.each_change())[2:] == (0, 8, 0) and len(zap.changes) == 65_536
 
 
+def test_what_is_zapped_for_nothing_is_all_but_what_changes():
+    """By the manual, in a release that zaps: everything is zapped, and every page that keeps its leaf is in excess."""
+    state = mt.MtrrState(0x806, variable=[(0, MASK), (1, MASK | 1 << 13)], maxphyaddr=46)
+    vm = Vm("6.4", noncoherent_dma=True, vcpus=[Vcpu(state)], as_architected=True)
+    after, zap = vm.apply(WriteMsr(0x2FF, 0x804))
+    assert isinstance(zap.needed, GfnSet) and isinstance(zap.excess, GfnSet) and zap.stale == []
+    assert zap.needed.count() + zap.excess.count() == 1 << 34 and not after.stale()
+    for gfn in (*range(0x40), 0x1FF, 1 << 20, (1 << 34) - 1):
+        changed = vm.leaf(gfn << 12).bits != after.leaf(gfn << 12).bits
+        assert zap.needed.contains(gfn) is changed and zap.excess.contains(gfn) is not changed
+    _, zap = vm.apply(WriteMsr(0x203, MASK))  # zaps from 0 to the last match
+    end = zap.done[0][1]
+    assert zap.done == [(0, end)] and end < 1 << 34 and zap.stale == []
+    assert all(zap.excess.contains(gfn) is (not zap.needed.contains(gfn)) for gfn in range(0x100))
+    assert not zap.excess.contains(end)
+
+
 def test_with_the_guests_memory_the_same_is_a_list():
     vm = holey(memory=[(0, 64 << 20), (1 << 30, 1 << 20)])
     zap = vm.apply(WriteMsr(0x200, 1))[1]
