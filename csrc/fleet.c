@@ -56,13 +56,11 @@ static size_t match_states(const memtype_fleet *f, uint32_t isa, const uint64_t 
 	size_t room = f->pairs * FLEET_ROWS > FLEET_PAIRS ? FLEET_PAIRS / f->pairs : FLEET_ROWS, i = 0;
 	struct fleet_block block;
 
-	for (int fit = 1; i < f->states && fit;) {
+	for (uint32_t fit = 1; i < f->states && fit;) {
 		set->load(f, i, (uint32_t)(f->states - i < room ? f->states - i : room), &block);
-		for (uint32_t r = 0; r < block.rows && fit; r++) {
-			const struct fleet_row *row = &block.row[r];
-
-			fit = set->match[row->keys](&block, row, addresses + i * step, n, types + i * n, stream);
-			i += (size_t)fit;
+		for (uint32_t r = 0; r < block.rows && fit; r += fit) {
+			fit = set->match[block.row[r].keys](&block, r, addresses + i * step, step, n, types + i * n, stream);
+			i += fit;
 		}
 	}
 #ifdef MEMTYPE_X86

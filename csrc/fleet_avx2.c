@@ -194,17 +194,25 @@ INLINE int match_row(const struct fleet_block *block, const struct fleet_row *ro
 	return _mm256_testz_si256(seen, _mm256_set1_epi64x((long long)row->beyond));
 }
 
-// one copy of the row for each width of keys
-#define MATCH(name, keys) \
-	static TARGET int name(const struct fleet_block *block, const struct fleet_row *row, const uint64_t *addresses, \
-			    size_t n, uint8_t *types, int stream) \
+// one copy of the rows for each width of keys
+#define MATCH(name, width) \
+	static TARGET uint32_t name(const struct fleet_block *block, uint32_t first, const uint64_t *addresses, size_t step, \
+				    size_t n, uint8_t *types, int stream) \
 	{ \
-		return match_row(block, row, addresses, n, types, stream, keys); \
+		uint32_t r = first; \
+\
+		while (r < block->rows && block->row[r].keys == width && \
+		       match_row(block, &block->row[r], addresses, n, types, stream, width)) { \
+			addresses += step; \
+			types += n; \
+			r++; \
+		} \
+		return r - first; \
 	}
-MATCH(match_row16, FLEET_KEYS_16)
-MATCH(match_row32, FLEET_KEYS_32)
-MATCH(match_row64, FLEET_KEYS_64)
+MATCH(match_rows16, FLEET_KEYS_16)
+MATCH(match_rows32, FLEET_KEYS_32)
+MATCH(match_rows64, FLEET_KEYS_64)
 
-const struct fleet_set avx2_fleet = {fleet_load, {match_row16, match_row32, match_row64}};
+const struct fleet_set avx2_fleet = {fleet_load, {match_rows16, match_rows32, match_rows64}};
 
 #endif

@@ -51,28 +51,23 @@ INLINE __m512i tom2_codes(const struct fleet_row *row, const __m512i key[4])
 INLINE __m512i match_words(const struct fleet_block *block, const struct fleet_row *row, const __m512i key[4])
 {
 	__m512i word[2] = {_mm512_packus_epi32(key[0], key[1]), _mm512_packus_epi32(key[2], key[3])};
-	const __m512i low_byte = _mm512_set1_epi16(0xFF);
-	__m256i half[4] = {_mm512_castsi512_si256(word[0]), _mm512_extracti64x4_epi64(word[0], 1),
-			   _mm512_castsi512_si256(word[1]), _mm512_extracti64x4_epi64(word[1], 1)};
-	__m256i zero = _mm256_setzero_si256(), codes[4] = {zero, zero, zero, zero};
+	__m256i half[4] = {_mm512_castsi512_si256(word[0]), _mm512_castsi512_si256(word[1]),
+			   _mm512_extracti64x4_epi64(word[0], 1), _mm512_extracti64x4_epi64(word[1], 1)};
+	__m256i zero = _mm256_setzero_si256(), codes[2] = {zero, zero};
 
 	for (uint32_t i = row->first; i < row->first + row->count; i++) {
 		__m256i base = _mm256_set1_epi32((int)block->base[i]), mask = _mm256_set1_epi32((int)block->mask[i]);
 		__m256i code = _mm256_set1_epi32((int)block->code[i]); // in every byte
 
 		UNROLL
-		for (unsigned k = 0; k < 4; k++) {
-			__m256i hits = _mm256_cmpeq_epi16(_mm256_and_si256(half[k], mask), base);
+		for (unsigned k = 0; k < 2; k++) {
+			__m256i a = _mm256_cmpeq_epi16(_mm256_and_si256(half[2 * k], mask), base);
+			__m256i b = _mm256_cmpeq_epi16(_mm256_and_si256(half[2 * k + 1], mask), base);
 
-			codes[k] = _mm256_ternarylogic_epi32(codes[k], hits, code, 0xF8); // codes | hits & code
+			codes[k] = _mm256_ternarylogic_epi32(codes[k], _mm256_packs_epi16(a, b), code, 0xF8); // codes | hits & code
 		}
 	}
-	UNROLL
-	for (unsigned k = 0; k < 2; k++) {
-		word[k] = _mm512_inserti64x4(_mm512_castsi256_si512(codes[2 * k]), codes[2 * k + 1], 1);
-		word[k] = _mm512_and_si512(word[k], low_byte);
-	}
-	return _mm512_packus_epi16(word[0], word[1]);
+	return _mm512_inserti64x4(_mm512_castsi256_si512(codes[0]), codes[1], 1);
 }
 
 INLINE __m512i match_dwords(const struct fleet_block *block, const struct fleet_row *row, const __m512i key[4])
@@ -119,7 +114,19 @@ INLINE __m512i match_qwords(const struct fleet_block *block, const struct fleet_
 	return pack_dwords(dwords);
 }
 
-// the bits of those of 64 addresses that lie below 1 MiB
+// whether some of 64 addresses lie below 1 MiB
+INLINE int any_below_1m(const uint64_t *addresses)
+{
+	const __m512i above = qword(~(FIXED_END - 1));
+	uint8_t all = 0xFF; // lanes in which all are above
+
+	UNROLL
+	for (unsigned k = 0; k < 8; k++)
+		all = _mm512_mask_test_epi64_mask(all, load(addresses + 8 * k), above);
+	return all != 0xFF;
+}
+
+// the bits of those that do
 INLINE uint64_t below_1m(const uint64_t *addresses)
 {
 	uint64_t low = 0;
@@ -146,7 +153,6 @@ INLINE __m512i types64(const struct fleet_block *block, const struct fleet_row *
 	const __m128i shift = _mm_cvtsi32_si128((int)row->shift);
 	uint8_t kinds[64];
 	__m512i key[4], code, types;
-	uint64_t low;
 
 	UNROLL
 	for (unsigned k = 0; k < 4; k++) {
@@ -164,10 +170,9 @@ INLINE __m512i types64(const struct fleet_block *block, const struct fleet_row *
 	if (row->tom2_count)
 		code = _mm512_or_si512(code, tom2_codes(row, key));
 	types = final_types(row, code);
-	low = row->fixed ? below_1m(addresses) : 0;
-	if (low) {
+	if (row->fixed && any_below_1m(addresses)) {
 		store64(kinds, types, 0);
-		fleet_low(row, addresses, low, kinds);
+		fleet_low(row, addresses, below_1m(addresses), kinds);
 		types = load(kinds);
 	}
 	return types;
@@ -206,17 +211,25 @@ INLINE int match_row(const struct fleet_block *block, const struct fleet_row *ro
 	return _mm512_test_epi64_mask(seen, qword(row->beyond)) == 0;
 }
 
-// one copy of the row for each width of keys
-#define MATCH(name, keys) \
-	static TARGET int name(const struct fleet_block *block, const struct fleet_row *row, const uint64_t *addresses, \
-			     size_t n, uint8_t *types, int stream) \
+// one copy of the rows for each width of keys
+#define MATCH(name, width) \
+	static TARGET uint32_t name(const struct fleet_block *block, uint32_t first, const uint64_t *addresses, size_t step, \
+				    size_t n, uint8_t *types, int stream) \
 	{ \
-		return match_row(block, row, addresses, n, types, stream, keys); \
+		uint32_t r = first; \
+\
+		while (r < block->rows && block->row[r].keys == width && \
+		       match_row(block, &block->row[r], addresses, n, types, stream, width)) { \
+			addresses += step; \
+			types += n; \
+			r++; \
+		} \
+		return r - first; \
 	}
-MATCH(match_row16, FLEET_KEYS_16)
-MATCH(match_row32, FLEET_KEYS_32)
-MATCH(match_row64, FLEET_KEYS_64)
+MATCH(match_rows16, FLEET_KEYS_16)
+MATCH(match_rows32, FLEET_KEYS_32)
+MATCH(match_rows64, FLEET_KEYS_64)
 
-const struct fleet_set avx512_fleet = {fleet_load, {match_row16, match_row32, match_row64}};
+const struct fleet_set avx512_fleet = {fleet_load, {match_rows16, match_rows32, match_rows64}};
 
 #endif

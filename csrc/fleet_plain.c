@@ -143,14 +143,13 @@ static uint64_t step(const struct fleet_block *block, const struct fleet_row *ro
 
 // whether all addresses are fit
 static int match_row(const struct fleet_block *block, const struct fleet_row *row, const uint64_t *addresses, size_t n,
-		     uint8_t *types, int stream)
+		     uint8_t *types)
 {
 	static const codes_of many[FLEET_KEYS] = {many16, many32, many64}, few[FLEET_KEYS] = {few16, few32, few64};
 	uint8_t kinds[FINAL_CODES], out[FEW];
 	uint64_t seen = 0, in[FEW] = {0};
 	size_t i = 0;
 
-	(void)stream;
 	fill_kinds(row->final_type, kinds);
 	for (; i + MANY <= n; i += MANY)
 		seen |= step(block, row, kinds, many[row->keys], addresses + i, MANY, types + i);
@@ -164,4 +163,18 @@ static int match_row(const struct fleet_block *block, const struct fleet_row *ro
 	return (seen & row->beyond) == 0;
 }
 
-const struct fleet_set plain_fleet = {plain_load, {match_row, match_row, match_row}};
+static uint32_t match_rows(const struct fleet_block *block, uint32_t first, const uint64_t *addresses, size_t step, size_t n,
+			   uint8_t *types, int stream)
+{
+	uint32_t r = first;
+
+	(void)stream;
+	while (r < block->rows && match_row(block, &block->row[r], addresses, n, types)) {
+		addresses += step;
+		types += n;
+		r++;
+	}
+	return r - first;
+}
+
+const struct fleet_set plain_fleet = {plain_load, {match_rows, match_rows, match_rows}};
