@@ -62,3 +62,26 @@ def test_impossible_ranges_are_refused_in_one_line(line):
     with pytest.raises(mt.ParseError, match=r"^<text>:1: ") as caught:
         mt.parse(line)
     assert "\n" not in str(caught.value)
+
+
+MESSAGES = [
+    "x86/PAT: app:9 conflicting memory types 1f0000000-1f0100000 write-combining<->uncached-minus",
+    "x86/PAT: app:9 map pfn expected mapping type uncached-minus for [mem 0xfd000000-0xfd0fffff], got write-back",
+    "x86/PAT: reserve_ram_pages_type failed [mem 0x81488000-0x81488fff], track 0x2, req 0x1",
+    "ioremap error for 0xfeb00000-0xfeb01000, requested 0x2, got 0x0",
+]
+
+
+@pytest.mark.parametrize("message", MESSAGES)
+def test_a_message_may_break_behind_its_words(message):
+    """By the family alone, into up to four lines: what undoes a mail's breaks stands before it."""
+    told = linux_pat_conflicts.parse(message).facts
+    begins = re.search(r"memory types |expected |failed |error for ", message).end()
+    for at in [blank.start() for blank in re.finditer(" ", message) if blank.start() >= begins]:
+        broken = f"{message[:at]}\n{message[at + 1 :]}"
+        assert linux_pat_conflicts.parse(f"{broken}\nusb 1-1\n").facts == told, broken
+    words = message[begins:].split(" ")
+    if len(words) > 2:
+        pieces = [message[:begins] + " ".join(words[:-2]), *words[-2:]]
+        assert linux_pat_conflicts.parse("\n".join(pieces)).facts == told
+        assert linux_pat_conflicts.parse("\n".join([pieces[0], "", "", "", *pieces[1:]])).facts == {"pat_messages": []}

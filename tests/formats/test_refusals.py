@@ -160,6 +160,7 @@ REFUSALS = [
     ("msr_json", '[{"index": 767, "data": "0xc06"},\n {"data": 5}]',
      "t:4: \"{'data': 5}\": half of an entry, among entries of index and data"),
     ("msr_list", "0x12345678901 0x5", "t:3: register '0x12345678901' is not a 32-bit MSR number"),
+    ("msr_list", "0xzz 0x5", "t:3: register '0xzz' is not a 32-bit MSR number"),
     ("msr_list", "0x2ff = 0x", "t:3: IA32_MTRR_DEF_TYPE (0x2ff) = '0x' is not a number"),
     ("msr_list", "0x2ff = 0xzz", "t:3: IA32_MTRR_DEF_TYPE (0x2ff) = '0xzz' is not a number"),
     ("msr_list", "MTRRdefType, 0x2ff, {}", "t:3: IA32_MTRR_DEF_TYPE (0x2ff) has no value"),
@@ -551,6 +552,19 @@ def test_a_walk_takes_so_many_steps_and_no_more() -> None:
 
     assert family("qemu_migration").parse_bytes(padded((1 << 20) - 39), "t").cpus
     assert said("qemu_migration", padded((1 << 20) - 38)) == ASTRAY
+
+
+def test_a_description_is_walked_so_deep_and_no_deeper() -> None:
+    """Through 16 structures in one another."""
+
+    def nested(deep: int) -> bytes:
+        field: dict[str, object] = {"name": "a", "size": 0}
+        for _ in range(deep):
+            field = {"name": "a", "size": 0, "struct": {"fields": [field]}}
+        return described(lambda devices: devices[0]["fields"].insert(0, field))
+
+    assert family("qemu_migration").parse_bytes(nested(16), "t").cpus
+    assert said("qemu_migration", nested(17)) == ASTRAY
 
 
 def test_so_many_places_are_looked_at_for_a_description() -> None:
