@@ -578,6 +578,7 @@ PACKED = gzip.compress(STREAM)
 STREAMS = [
     (b"QEVN", "t: no QEMU migration stream (it begins with QEVM)"),
     (b"QEVM", NO_END),
+    (b"QEVM\x06\x00\x00\x00", NO_END),
     (STREAM[:-1], NO_END),
     (STREAM[: AT - 2], NO_END),
     (STREAM.replace(b"\x7e\x00\x00\x00\x03", b"\x7e\x00\x00\x00\x04"), ASTRAY),
