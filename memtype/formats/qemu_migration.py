@@ -107,15 +107,16 @@ def _devices(stream: bytes, source: str) -> list[dict[str, Any]]:
 
 
 class _Section:
-    """A walk through one ``cpu`` section."""
+    """A walk through one ``cpu`` section: where it is, how many steps are left, what it found."""
+
+    at: int
+    left: int
+    found: dict[int, int]
 
     def __init__(self, stream: bytes, source: str, device: dict[str, Any]) -> None:
         self.stream = stream
         self.source = source
         self.device = device
-        self.at = 0
-        self.left = MAX_FIELDS
-        self.found: dict[int, int] = {}
 
     def registers(self) -> dict[int, int]:
         for start in self._starts():
