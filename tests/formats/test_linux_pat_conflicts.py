@@ -81,6 +81,10 @@ def test_a_message_may_break_behind_its_words(message):
         broken = f"{message[:at]}\n{message[at + 1 :]}"
         assert linux_pat_conflicts.parse(f"{broken}\nusb 1-1\n").facts == told, broken
     words = message[begins:].split(" ")
+    if len(words) > 3:  # four lines
+        assert (
+            linux_pat_conflicts.parse("\n".join([message[:begins] + " ".join(words[:-3]), *words[-3:]])).facts == told
+        )
     if len(words) > 2:
         pieces = [message[:begins] + " ".join(words[:-2]), *words[-2:]]
         assert linux_pat_conflicts.parse("\n".join(pieces)).facts == told

@@ -185,6 +185,11 @@ REFUSALS = [
     ("own_json", '{"schema":\n "memtype/9", "kind": "machine"}',
      "t:4: schema 'memtype/9'; this release reads memtype/1"),
     ("own_json", '{"schema": "memtype/1", "kind": "machine"}', "t:3: machine: no list 'cpus'"),
+    ("own_json", CPUS + '[{"number": 0, "mtrrs":\n {"msrs": {"0x2ff": "0x0"}, "variable": [], "list":\n 5}}]}',
+     "t:4: CPU 0: vendor is missing"),
+    ("own_json", CPUS + '[{"number": 0, "mtrrs":\n {"msrs": {"0x2ff": "0x0"}, "vendor": null, '
+     '"variable": [],\n "list": 5}}]}',
+     "t:5: CPU 0: no dict 'list'"),
     ("own_json", CPUS + "[{}]}", "t: cpus: no int 'number'"),
     ("own_json", "[]", "t: schema 'None'; this release reads memtype/1"),
     ("own_json", '{"schema": "memtype/1", "kind": "machine", "cpus":\n [{"number": 4294967296}]}',
