@@ -80,11 +80,7 @@ int memtype_isa_supported(uint32_t isa)
 
 uint32_t memtype_isa_best(void)
 {
-	uint32_t isa = running_isa();
-
-	while (!sets[isa])
-		isa--;
-	return isa;
+	return running_isa();
 }
 
 const struct kernels *kernels_of(uint32_t isa)

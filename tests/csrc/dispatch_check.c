@@ -67,10 +67,10 @@ int main(void)
 	static const unsigned char in_ecx1[] = {9, 27, 28}, in_ebx7[] = {5, 16, 17, 30, 31}, in_xcr0[] = {1, 2, 5, 6, 7};
 	static const unsigned numbers[] = {0, 1, 7, 13};
 
-	for (unsigned k = 0; k < 4 << 14; k++) { // all of the bits that are looked at, and then none but these, in rubbish
-		unsigned rubbish = k & 1 << 15 ? ~0u : 0;
+	for (unsigned k = 0; k < 8 << 14; k++) { // all of the bits that are looked at; and again with all others set
+		unsigned rubbish = k >> 16 ? ~0u : 0;
 
-		leaves = numbers[k >> 14];
+		leaves = numbers[k >> 14 & 3];
 		ecx1 = bits_of(k, in_ecx1, 3) | (rubbish & ~bits_of(~0u, in_ecx1, 3));
 		ebx7 = bits_of(k >> 3, in_ebx7, 5) | (rubbish & ~bits_of(~0u, in_ebx7, 5));
 		saved = bits_of(k >> 8, in_xcr0, 5) | (rubbish & ~bits_of(~0u, in_xcr0, 5));

@@ -415,6 +415,10 @@ static void check_maps(void)
 		bases[0] = 0;
 		check_map_of(n, 40 + round % 13);
 	}
+	for (unsigned bit = 0; bit < 13; bit++) { // two values of as many blocks; an edge inside a page
+		bases[1] = UINT64_C(1) << 45 | (bit < 12) << bit;
+		check_map_of(2, 46);
+	}
 	draw_map(300, 0x1000, 2);
 	for (uint64_t k = 0; k < 300; k++) // page by page: 128 cubes, of as many segments as there may be
 		bases[k] = k << 12;
