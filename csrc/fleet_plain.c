@@ -101,10 +101,10 @@ _Static_assert((CODE_UC & 0x20) != 0 && ((CODE_RESERVED | CODE_WT | CODE_WC | CO
 
 static void fill_kinds(const uint8_t final_type[16], uint8_t kinds[FINAL_CODES])
 {
-	memcpy(kinds, final_type, 16);
 	memcpy(kinds + 16, final_type, 16);
+	kinds[CODE_NONE] = final_type[CODE_NONE];
 	kinds[CODE_TOM2] = MEMTYPE_WB;
-	memset(kinds + 32, MEMTYPE_UC, 32);
+	kinds[CODE_UC & (FINAL_CODES - 1)] = MEMTYPE_UC;
 }
 
 // bit j: addresses[j] is below 1 MiB

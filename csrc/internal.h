@@ -243,10 +243,10 @@ static inline int misfit_words(const uint64_t *in, size_t n, const void *out, si
 	return misfit(in, n, sizeof(*in), out, out_bytes);
 }
 
-// element i * step of bytes, for n of them
+// element i * step of bytes, for n of them; where n is 0 nothing is written
 static inline int misfit_bytes(const uint8_t *in, size_t step, size_t n, const uint8_t *out)
 {
-	return n != 0 && misfit(in, (n - 1) * step + 1, 1, out, n);
+	return misfit(in, (n - 1) * step + 1, 1, out, n);
 }
 
 #endif

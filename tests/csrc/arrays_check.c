@@ -470,9 +470,8 @@ static void check_row(const struct row *r, uint32_t isa, int all)
 
 // --- alignment and overlap ---
 
-static void check_overlap(const struct row *r, uint32_t isa, unsigned which)
+static void check_overlap(const struct row *r, uint32_t isa, unsigned which, size_t n)
 {
-	const size_t n = 16;
 	size_t given = r->in[which] * n, written = r->out * n;
 	uint8_t *pool = early[2] + 1024;
 	ptrdiff_t step = r->out;
@@ -501,9 +500,11 @@ static void check_places(const struct row *r, uint32_t isa)
 
 	MUST(r->run(isa, NULL, NULL, 0, NULL, &index) == MEMTYPE_OK && index == 77, r - rows, isa, 0);
 	draw_inputs(r);
-	check_overlap(r, isa, 0);
-	if (r->in[1])
-		check_overlap(r, isa, 1);
+	for (size_t n = 1; n <= 16; n += 15) {
+		check_overlap(r, isa, 0, n);
+		if (r->in[1])
+			check_overlap(r, isa, 1, n);
+	}
 }
 
 // --- states: every form of the tables ---
@@ -1219,17 +1220,22 @@ static void check_fleet_overlaps(uint32_t isa)
 static void check_fleet_of_all_pairs(uint32_t isa)
 {
 	static memtype_map kept;
-	static uint32_t ids[1];
-	uint64_t address = UINT64_C(254) << 30;
-	uint8_t type;
+	static uint32_t ids[255];
+	static uint64_t addresses[255];
+	static uint8_t right[255], types[255];
 
 	no_pairs(46, 0x806);
-	for (uint64_t k = 0; k < 255; k++)
-		add_pair(k << 30, UINT64_C(1) << 30, k == 254 ? MEMTYPE_WC : MEMTYPE_WB);
+	for (uint64_t k = 0; k < 255; k++) {
+		right[k] = k < 3 ? MEMTYPE_UC : k == 254 ? MEMTYPE_WC : MEMTYPE_WT;
+		addresses[k] = k << 30;
+		add_pair(addresses[k], UINT64_C(1) << 30, right[k]);
+	}
 	fleet.pairs = m.variable_count;
-	MUST(memtype_fleet_maps(&fleet, &kept) == MEMTYPE_OK && kept.count == 3, isa, kept.count, 0);
-	MUST(memtype_types_by(&fleet, NULL, ids, &address, 1, &type, NULL) == MEMTYPE_OK && type == MEMTYPE_WC, isa, type, 0);
-	MUST(memtype_fleet_types(&fleet, isa, &address, 1, 1, &type, NULL) == MEMTYPE_OK && type == MEMTYPE_WC, isa, type, 1);
+	MUST(memtype_fleet_maps(&fleet, &kept) == MEMTYPE_OK && kept.count == 4, isa, kept.count, 0);
+	MUST(memtype_types_by(&fleet, NULL, ids, addresses, 255, types, NULL) == MEMTYPE_OK, isa, 0, 0);
+	MUST(memcmp(types, right, 255) == 0, isa, 0, 0);
+	MUST(memtype_fleet_types(&fleet, isa, addresses, 255, 255, types, NULL) == MEMTYPE_OK, isa, 0, 1);
+	MUST(memcmp(types, right, 255) == 0, isa, 0, 1);
 }
 
 static void check_fleets(uint32_t isa)

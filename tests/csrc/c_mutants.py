@@ -43,8 +43,8 @@ from reasons import Reasons
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 CSRC = ROOT / "csrc"
-PROGRAMS = {"rules": HERE / "rules_check.c", "tables": HERE / "tables_check.c", "arrays": HERE / "arrays_check.c",
-            "alone": HERE / "alone.c", "differential": HERE.parent / "fuzz" / "differential.c",
+PROGRAMS = {"rules": HERE / "rules_check.c", "tables": HERE / "tables_check.c", "fleet": HERE / "fleet_check.c",
+            "arrays": HERE / "arrays_check.c", "alone": HERE / "alone.c", "differential": HERE.parent / "fuzz" / "differential.c",
             "limits": HERE / "limits_check.c"}  # fmt: skip
 # milliseconds of processor time: who is silent for so long hangs (the unchanged core: half of it at most, or this
 # program stops); the same, and all, of the build that compiles fastest and runs slowest
@@ -292,8 +292,11 @@ class Bench:
                 yield core, SETS[source], core.changed(tree, mutant.file, source)
 
     def run(self, mutant: Mutation, core: Core, sets: int, changed: dict[str, Path], tree: Tree) -> Verdict | None:
-        judges = core.judge_objects(tree.csrc, tree.objects) if mutant.file == "memtype.h" else None
-        program = core.linked([*(core.objects | changed).values()], tree.objects / "judge", judges)
+        try:
+            judges = core.judge_objects(tree.csrc, tree.objects) if mutant.file == "memtype.h" else None
+            program = core.linked([*(core.objects | changed).values()], tree.objects / "judge", judges)
+        except subprocess.CalledProcessError:
+            return Verdict(mutant.key, "does not compile", "together")
         # what takes long is asked of a build that runs faster, and in the last run
         brief = core.build is FIRST or not self.last
         ended = looked(core.build, program, sets) if brief else runs(core.build, program, sets)

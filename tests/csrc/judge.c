@@ -18,6 +18,7 @@
 
 int rules_main(void);
 int tables_main(void);
+int fleet_main(void);
 int arrays_main(void);
 int alone_main(int count, char **arguments);
 int differential_main(int count, char **arguments);
@@ -68,7 +69,7 @@ int main(int count, char **given)
 	limit();
 	if ((sets & 1) && (rules_main() || tables_main())) // they ask no kernel
 		return 1;
-	if (alone_main(2, rounds) || arrays_main() || differential_main(2, answers))
+	if (fleet_main() || alone_main(2, rounds) || arrays_main() || differential_main(2, answers))
 		return 1;
 	return (sets & 1) && limits_main();
 }

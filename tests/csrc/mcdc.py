@@ -28,6 +28,7 @@ CSRC = ROOT / "csrc"
 PROGRAMS = [
     (HERE / "rules_check.c", "", ()),
     (HERE / "tables_check.c", "", ()),
+    (HERE / "fleet_check.c", "", ()),
     (HERE / "limits_check.c", "", ()),
     (HERE / "arrays_check.c", "", ()),
     (HERE / "alone.c", "", ("60",)),

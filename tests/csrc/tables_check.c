@@ -504,7 +504,7 @@ static void draw_state(unsigned round)
 {
 	no_pairs(20 + round % 33, (below(16) ? 0x800 : 0) | (below(3) ? 0x400 : 0) | kinds[below(8)]);
 	m.vendor = round / 2 % 2;
-	m.cap = below(8) ? 0x508 : 0x408;
+	m.cap = below(8) ? 0x508 : 0x4FF;
 	m.syscfg = below(4) ? 0x600000 : below(4) << 21;
 	m.tom2 = round % 7 ? (uint64_t)below(64) << 30 : any();
 	for (unsigned k = 0, type = 6; k < 88; k++) { // each another, those of 64 and 16 KiB, one for all
