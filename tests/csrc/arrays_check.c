@@ -946,6 +946,29 @@ static void check_own_leaves(uint32_t isa, size_t count, uint64_t bits)
 		MUST(words[i] == values[gfns[i] / 0x100 < count ? gfns[i] / 0x100 : count - 1], isa, i, bits);
 }
 
+// gfns that all have the same few bits, of which a kernel may look at some alone: one bit of 40, or two
+static void check_gfns_of_few_bits(uint32_t isa)
+{
+	static const uint64_t bases[] = {0, 1, UINT64_C(1) << 20, UINT64_C(1) << 32, UINT64_C(3) << 32, UINT64_C(1) << 37};
+	static const uint64_t bits[] = {8, 16, 24, 32, 40, 48};
+	static uint64_t gfns[520], words[520];
+
+	for (unsigned pair = 0; pair < 1600; pair += pair % 40 < pair / 40 ? 1 : 40 - pair % 40) {
+		uint64_t gfn = UINT64_C(1) << pair % 40 | UINT64_C(1) << pair / 40;
+		unsigned k = 5;
+
+		for (size_t i = 0; i < 520; i++) {
+			gfns[i] = gfn;
+			words[i] = UINT64_MAX;
+		}
+		while (bases[k] > gfn)
+			k--;
+		MUST(memtype_leaf_fill(bases, bits, 6, 0x78, 52, isa, gfns, 520, words, NULL) == MEMTYPE_OK, isa, gfn, 0);
+		MUST(words[0] == (~UINT64_C(0x78) | bits[k]), isa, gfn, words[0]);
+		MUST(memcmp(words, words + 1, 519 * 8) == 0, isa, gfn, k);
+	}
+}
+
 // --- granules: what does not fit ---
 
 // a segment from the second part of one granule to the first of the next, and one whose last part is the granule's
@@ -1479,6 +1502,7 @@ static void check_little(uint32_t isa)
 	check_map_overlaps(isa);
 	for (unsigned bit = 0; bit < 62; bit += 1 + (bit > 8) * 20)
 		check_own_leaves(isa, 40, UINT64_C(1) << bit);
+	check_gfns_of_few_bits(isa);
 	check_own_leaves(isa, 256, 8);
 	check_own_leaves(isa, 257, 8);
 	check_full_tables(isa);

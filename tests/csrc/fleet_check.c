@@ -13,7 +13,7 @@
 #define PAIRS 21
 
 static uint64_t def_type[STATES], fixed[STATES * 11], cap[STATES], syscfg[STATES], tom2[STATES];
-static uint64_t base[STATES * PAIRS], mask[STATES * PAIRS];
+static uint64_t *base, *mask; // up to walls
 static uint32_t vendor[STATES], width[STATES];
 
 static uint64_t bits(unsigned n)
@@ -114,11 +114,15 @@ static void draw(size_t i, size_t pairs, unsigned round)
 int main(void)
 {
 	static struct fleet_block block;
+	uint64_t *ends[2] = {(uint64_t *)(void *)(walled_room() + ROOM), (uint64_t *)(void *)(walled_room() + ROOM)};
 
 	for (unsigned round = 0; round < 200; round++) {
 		size_t pairs = below(round % 8 ? 6 : PAIRS + 1), rows = pairs > 16 ? 256 / pairs : 16;
-		memtype_fleet f = {STATES, pairs, def_type, fixed, base, mask, cap, syscfg, tom2, vendor, width};
+		memtype_fleet f;
 
+		base = ends[0] - STATES * pairs;
+		mask = ends[1] - STATES * pairs;
+		f = (memtype_fleet){STATES, pairs, def_type, fixed, base, mask, cap, syscfg, tom2, vendor, width};
 		for (size_t i = 0; i < STATES; i++)
 			draw(i, pairs, round);
 		EACH_SET(isa) {
