@@ -946,26 +946,33 @@ static void check_own_leaves(uint32_t isa, size_t count, uint64_t bits)
 		MUST(words[i] == values[gfns[i] / 0x100 < count ? gfns[i] / 0x100 : count - 1], isa, i, bits);
 }
 
-// gfns that all have the same few bits, of which a kernel may look at some alone: one bit of 40, or two
+// Gfns that all have the same few bits, of which a kernel may look at some alone, in maps of one group and of more: one bit,
+// or two, at every place of every width.
 static void check_gfns_of_few_bits(uint32_t isa)
 {
-	static const uint64_t bases[] = {0, 1, UINT64_C(1) << 20, UINT64_C(1) << 32, UINT64_C(3) << 32, UINT64_C(1) << 37};
+	static const uint64_t bases[4][6] = {{0, 1}, {0, 1, 1 << 8}, {0, 1 << 20}, {0, 1, 1 << 14, 1 << 20, 3 << 20, 1 << 22}};
 	static const uint64_t bits[] = {8, 16, 24, 32, 40, 48};
+	static const size_t counts[] = {2, 3, 2, 6};
 	static uint64_t gfns[520], words[520];
 
 	for (unsigned pair = 0; pair < 1600; pair += pair % 40 < pair / 40 ? 1 : 40 - pair % 40) {
 		uint64_t gfn = UINT64_C(1) << pair % 40 | UINT64_C(1) << pair / 40;
-		unsigned k = 5;
+		unsigned width = 53, how = pair % 4;
 
+		while (width > 36 && gfn < UINT64_C(1) << (width - 13))
+			width--;
+		width += width < 52 && pair % 8 > 3;
+		width -= width > 52;
 		for (size_t i = 0; i < 520; i++) {
 			gfns[i] = gfn;
 			words[i] = UINT64_MAX;
 		}
-		while (bases[k] > gfn)
-			k--;
-		MUST(memtype_leaf_fill(bases, bits, 6, 0x78, 52, isa, gfns, 520, words, NULL) == MEMTYPE_OK, isa, gfn, 0);
-		MUST(words[0] == (~UINT64_C(0x78) | bits[k]), isa, gfn, words[0]);
-		MUST(memcmp(words, words + 1, 519 * 8) == 0, isa, gfn, k);
+		MUST(memtype_leaf_fill(bases[how], bits, counts[how], 0x78, width, isa, gfns, 520, words, NULL) == MEMTYPE_OK, isa, gfn, how);
+		for (size_t k = counts[how] - 1; k < counts[how]; k--) {
+			MUST(bases[how][k] > gfn || words[0] == (~UINT64_C(0x78) | bits[k]), isa, gfn, width);
+			k = bases[how][k] <= gfn ? 0 : k;
+		}
+		MUST(memcmp(words, words + 1, 519 * 8) == 0, isa, gfn, width);
 	}
 }
 
@@ -1431,18 +1438,30 @@ static void check_granules_of(uint32_t isa, uint64_t inside, size_t n)
 	MUST(memtype_types(&tables, addresses, n, types, NULL) == MEMTYPE_EADDRESS, isa, inside, n);
 }
 
+static const uint32_t granule_widths[] = {36, 37, 44, 46, 47, 52};
+
+static void make_granule_state(uint32_t width)
+{
+	no_pairs(width, 0xC06);
+	fill_fixed(11);
+	add_pair(UINT64_C(3) << 30, UINT64_C(1) << 30, MEMTYPE_UC);
+	add_pair(UINT64_C(5) << 30, UINT64_C(1) << 29, MEMTYPE_WT);
+}
+
+static void check_large_by_granules(uint32_t isa)
+{
+	for (unsigned k = 0; k < 6; k++) {
+		make_granule_state(granule_widths[k]);
+		check_granules_of(isa, ~UINT64_C(0), granule_widths[k] == 46 ? LARGE - 64 : 8192);
+	}
+}
+
 static void check_many_by_granules(uint32_t isa)
 {
-	static const uint32_t widths[] = {36, 37, 44, 46, 47, 52};
-
 	for (unsigned k = 0; k < 6; k++) {
-		no_pairs(widths[k], 0xC06);
-		fill_fixed(11);
-		add_pair(UINT64_C(3) << 30, UINT64_C(1) << 30, MEMTYPE_UC);
-		add_pair(UINT64_C(5) << 30, UINT64_C(1) << 29, MEMTYPE_WT);
+		make_granule_state(granule_widths[k]);
 		check_granules_of(isa, ~UINT64_C(0), SOME);
 		check_granules_of(isa, 0x3FFFFFFF, SOME); // nearly all lead to blocks
-		check_granules_of(isa, ~UINT64_C(0), widths[k] == 46 ? LARGE - 64 : 8192);
 	}
 	for (unsigned rows = 10; rows < 80; rows += rows < 20 ? 2 : 23) { // each its own, but for the last two
 		no_pairs(46, 0x806);
@@ -1494,6 +1513,35 @@ static void check_large_fleet(uint32_t isa)
 	MUST(memtype_fleet_types(&f, isa, addresses, 0, 2, types, NULL) == MEMTYPE_OK && types[1] == right[1], isa, 0, 0);
 }
 
+// Every form of the tables: each width, fixed ranges off or in three sizes, ranges of pages or larger, one group or more.
+// Half of the addresses are a range's first but for one bit.
+static void check_forms(uint32_t isa)
+{
+	static const unsigned fixed_kinds[] = {0, 1, 3, 11};
+
+	for (unsigned form = 0; form < 33 * 16; form++) {
+		uint64_t addresses[96], ptes[96];
+		uint8_t types[96], effective[96];
+
+		no_pairs(20 + form / 16, form % 4 ? 0xC06 : 0x806);
+		fill_fixed(fixed_kinds[form % 4]);
+		many_pairs(form & 8 ? 9 : 2, form & 4 || m.maxphyaddr < 22 ? 12 : 20);
+		memtype_tables_build(&m, isa, &tables);
+		for (unsigned i = 0; i < 96; i++) {
+			addresses[i] = any_element(ADDRESSES, i);
+			if (i % 2)
+				addresses[i] = m.base[i % m.variable_count] >> 12 << 12 ^ UINT64_C(0x1000) << below(m.maxphyaddr - 12);
+			ptes[i] = any();
+		}
+		MUST(memtype_types(&tables, addresses, 96, types, NULL) == MEMTYPE_OK, isa, form, 0);
+		MUST(memtype_effective_types(&tables, PAT, LEVEL, addresses, ptes, 96, effective, NULL) == MEMTYPE_OK, isa, form, 1);
+		for (unsigned i = 0; i < 96; i++) {
+			MUST(types[i] == literal_type(&m, addresses[i]), isa, form, addresses[i]);
+			MUST(effective[i] == literal_effective(0, 0, types[i], kind_at(ptes[i])), isa, form, i);
+		}
+	}
+}
+
 // what takes some milliseconds
 static void check_little(uint32_t isa)
 {
@@ -1507,7 +1555,9 @@ static void check_little(uint32_t isa)
 	check_own_leaves(isa, 257, 8);
 	check_full_tables(isa);
 	check_small_scope(isa);
+	check_forms(isa);
 	check_fleets(isa);
+	check_many_by_granules(isa);
 	for (unsigned number = 0; number < STATES; number += 3) {
 		make_state(number);
 		make_ready();
@@ -1522,7 +1572,7 @@ static void check_much(uint32_t isa)
 {
 	check_own_maps(isa);
 	check_large(isa);
-	check_many_by_granules(isa);
+	check_large_by_granules(isa);
 	check_large_fleet(isa);
 }
 
