@@ -44,8 +44,8 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 CSRC = ROOT / "csrc"
 PROGRAMS = {"rules": HERE / "rules_check.c", "tables": HERE / "tables_check.c", "fleet": HERE / "fleet_check.c",
-            "arrays": HERE / "arrays_check.c", "alone": HERE / "alone.c", "differential": HERE.parent / "fuzz" / "differential.c",
-            "limits": HERE / "limits_check.c"}  # fmt: skip
+            "arrays": HERE / "arrays_check.c", "alone": HERE / "alone.c", "limits": HERE / "limits_check.c",
+            "differential": HERE.parent / "fuzz" / "differential.c"}  # fmt: skip
 # milliseconds of processor time: who is silent for so long hangs (the unchanged core: half of it at most, or this
 # program stops); the same, and all, of the build that compiles fastest and runs slowest
 SILENCE, FIRST_SILENCE, FIRST_LOOK = 240, 80, 240

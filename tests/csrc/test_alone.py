@@ -55,7 +55,13 @@ def test_every_kernel_answers_as_the_rule_for_one_address(
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs mmap")
 @pytest.mark.parametrize(
     ("name", "claims"),
-    [("rules_check", 100_000), ("tables_check", 100_000), ("fleet_check", 100_000), ("limits_check", 7), ("arrays_check", 100_000)],
+    [
+        ("rules_check", 100_000),
+        ("tables_check", 100_000),
+        ("fleet_check", 100_000),
+        ("limits_check", 7),
+        ("arrays_check", 100_000),
+    ],
 )
 def test_the_core_keeps_its_contract(name: str, claims: int, core: list[Path], tmp_path: Path) -> None:
     """Every function against the manuals' text; every array between walls, by every set."""
