@@ -111,13 +111,28 @@ static void draw(size_t i, size_t pairs, unsigned round)
 	}
 }
 
-int main(void)
+static void check_blocks(const memtype_fleet *f, uint32_t isa, size_t most)
 {
 	static struct fleet_block block;
+
+	for (size_t first = 0; first < STATES; first += most) {
+		uint32_t rows = (uint32_t)(STATES - first < most ? STATES - first : most), place = 0;
+
+		memset(&block, 0xEE, sizeof(block));
+		fleet_set_of(isa)->load(f, first, rows, &block);
+		MUST(block.rows == rows, isa, block.rows, rows);
+		for (uint32_t r = 0; r < rows; r++)
+			place = check_row(&block, r, first + r, f->pairs, place);
+	}
+}
+
+int main(void)
+{
 	uint64_t *ends[2] = {(uint64_t *)(void *)(walled_room() + ROOM), (uint64_t *)(void *)(walled_room() + ROOM)};
 
 	for (unsigned round = 0; round < 200; round++) {
-		size_t pairs = below(round % 8 ? 6 : PAIRS + 1), rows = pairs > 16 ? 256 / pairs : 16;
+		size_t pairs = below(round % 8 ? 6 : PAIRS + 1);
+		size_t rows = pairs * FLEET_ROWS > FLEET_PAIRS ? FLEET_PAIRS / pairs : FLEET_ROWS;
 		memtype_fleet f;
 
 		base = ends[0] - STATES * pairs;
@@ -125,16 +140,8 @@ int main(void)
 		f = (memtype_fleet){STATES, pairs, def_type, fixed, base, mask, cap, syscfg, tom2, vendor, width};
 		for (size_t i = 0; i < STATES; i++)
 			draw(i, pairs, round);
-		EACH_SET(isa) {
-			size_t first = below(STATES - rows + 1);
-			uint32_t place = 0;
-
-			memset(&block, 0xEE, sizeof(block));
-			fleet_set_of(isa)->load(&f, first, (uint32_t)rows, &block);
-			MUST(block.rows == rows, isa, block.rows, rows);
-			for (uint32_t r = 0; r < rows; r++)
-				place = check_row(&block, r, first + r, pairs, place);
-		}
+		EACH_SET(isa)
+			check_blocks(&f, isa, rows);
 	}
 	printf("%llu claims hold\n", (unsigned long long)claims);
 	return 0;
