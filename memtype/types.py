@@ -62,8 +62,10 @@ class MemoryType(IntEnum):
         InputError
             When the text names no memory type, or a reserved encoding (2, 3).
         """
-        word = str(int(text)) if isinstance(text, int) and 0 <= text < 256 else text
-        found = _SPELLINGS.get(word.strip().lower().replace(" ", "-")) if isinstance(word, str) else None
+        if isinstance(text, str):
+            found = _SPELLINGS.get(text.strip().lower().replace(" ", "-"))
+        else:
+            found = _VALUES.get(text) if isinstance(text, int) else None
         if found is None:
             raise InputError(f"{shown(text)} is not a memory type (one of UC, WC, WT, WP, WB, UC-)")
         return found
@@ -107,6 +109,7 @@ _WORDS = {
     MemoryType.NOT_TOLD: "not_told not-told",
 }
 
+_VALUES = {int(kind): kind for kind in MemoryType}
 _SPELLINGS = {
-    word: kind for kind in MemoryType for word in (_SHORT[kind].lower(), str(int(kind)), *_WORDS[kind].split())
+    word: kind for kind in MemoryType for word in {_SHORT[kind].lower(), str(int(kind)), *_WORDS[kind].split()}
 }

@@ -218,7 +218,7 @@ def _mapped(pieces: Ints, values: dict[int, int]) -> Ints:
 
 def in_memory(vm: Vm, found: Gfns) -> Gfns:
     """The part within the guest's memory, where that was given."""
-    if not vm._windows:
+    if not vm.memory:
         return found
     if isinstance(found, GfnSet):
         return listed(GfnSet(found._diagram, vm._windows))

@@ -61,7 +61,7 @@ def replay(vm: Vm, events: Iterable[Event], memory: int | None = None) -> Replay
     Without it the VM's own memory does, and without that its address space.
     """
     arguments.given(vm, Vm, "vm")
-    bounds = Ranges(vm._windows or [(0, vm.gfn_end)])
+    bounds = vm._windows
     if memory is not None:
         bounds = Ranges([(0, min(vm.gfn_end, -(-arguments.integer(memory, "memory") // rules.PAGE_SIZE)))])
     steps: list[Step] = []

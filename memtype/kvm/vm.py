@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from memtype import arguments, rules
 from memtype.errors import InputError, RegisterError
 from memtype.kvm import fill, guest_mtrr, history, leaves, msrs, policies, zap
-from memtype.kvm.gfns import Gfns, Ints, Range, union
+from memtype.kvm.gfns import Gfns, Ints, Ranges, union
 from memtype.kvm.history import CD_NW_CLEARED, IGNORE_GUEST_PAT, QUIRK_BITS
 from memtype.kvm.leaves import Leaf
 from memtype.kvm.releases import Profile
@@ -107,7 +107,7 @@ class Vm:
     memory: tuple[tuple[int, int], ...]
     as_architected: bool
     gfn_end: int = field(init=False)  # behind the last gfn that any vCPU can address
-    _windows: tuple[Range, ...] = field(init=False, repr=False)  # `memory` in gfns
+    _windows: Ranges = field(init=False, compare=False, repr=False)  # gfns of `memory` that there are; without it all
     _past: leaves.Past | None = field(init=False, compare=False, repr=False)
     _fresh: Ints | None = field(init=False, compare=False, repr=False)
     _decided: tuple[leaves.Decision, leaves.Decision] | None = field(init=False, compare=False, repr=False)
@@ -142,7 +142,7 @@ class Vm:
         _put(self, "vcpus", self._settled(vcpus))
         _put(self, "gfn_end", 1 << max(vcpu.maxphyaddr for vcpu in self.vcpus) - rules.PAGE_SHIFT)
         _put(self, "memory", _memory(memory))
-        _put(self, "_windows", _gfns(self.memory))
+        _put(self, "_windows", _gfns(self.memory, self.gfn_end))
         for unknown in ("_past", "_fresh", "_decided"):
             _put(self, unknown, None)
 
@@ -489,10 +489,11 @@ def _memory(memory: Any) -> tuple[tuple[int, int], ...]:
     return tuple(found)
 
 
-def _gfns(memory: Iterable[tuple[int, int]]) -> tuple[Range, ...]:
-    """The memory as gfn ranges; a page that is only partly memory counts."""
+def _gfns(memory: Iterable[tuple[int, int]], end: int) -> Ranges:
+    """The memory as gfns below `end`, all of them without memory; a page that is only partly memory counts."""
     shift = rules.PAGE_SHIFT
-    return tuple(union((base >> shift, base + size + rules.PAGE_SIZE - 1 >> shift) for base, size in memory))
+    found = [(base >> shift, base + size + rules.PAGE_SIZE - 1 >> shift) for base, size in memory]
+    return union(found or [(0, end)]).within(0, end)
 
 
 def _vm_type(vm_type: str, vm: Vm) -> str:

@@ -175,8 +175,7 @@ class Zap:
     @cached_property
     def excess(self) -> Gfns:
         if isinstance(self.needed, Ranges):
-            inside = intersect(self.done, self._before._windows or [(0, self._before.gfn_end)])
-            return subtract(inside, self.needed)
+            return subtract(intersect(self.done, self._before._windows), self.needed)
         rest = combine([self._needed, self._done], self._before.gfn_end, lambda need, did: int(did and not need))
         return leaves.in_memory(self._before, rest.where(bool))
 
@@ -191,11 +190,11 @@ class Zap:
         for vcpu, old, new in self._changed:
             together.setdefault((id(old), id(new)), ([], old, new))[0].append(vcpu)
         end = self._before.gfn_end
-        inside = marked(self._before._windows, end) if self._before._windows else None
+        inside = marked(self._before._windows, end)
         found = []
         for vcpus, old, new in together.values():
             both = combine([old, new], old.end, lambda was, now: was << 8 | now if was != now else 0)
-            if inside is not None:
+            if self._before.memory:
                 both = combine([both, inside], end, lambda pair, held: pair if held else 0)
             found.append((vcpus, both))
         return found

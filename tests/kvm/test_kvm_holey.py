@@ -94,7 +94,7 @@ def test_memory_bounds_needed_stale_and_excess():
     assert zap.stale == [(0x100, 1 << 18)] and zap.excess == []
     assert after.stale() == [(0, 1 << 18)]  # below 1 MiB leaves are left from before DEF_TYPE was written first
     assert replay(vm, [WriteMsr(0x2FF, 0xC00)]).pages == 1 << 18
-    assert Vm("6.4", memory=[(0x1800, 0x1000)])._windows == ((1, 3),)  # a page that is partly memory counts
+    assert Vm("6.4", memory=[(0x1800, 0x1000)])._windows == [(1, 3)]  # a page that is partly memory counts
     for bad in (5, "4G", [(0, 0)], [(-1, 4096)], [(0, 1 << 60)], [3], [(0, "x")], [(1, 2, 3)]):
         with pytest.raises(mt.InputError, match="memory"):
             Vm("6.4", memory=bad)  # type: ignore[arg-type]

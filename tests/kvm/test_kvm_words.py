@@ -219,6 +219,20 @@ def test_vcpus_alike_and_one_that_is_not() -> None:
         Vm("6.4", vcpus=[same, same, Vcpu(MtrrState(0x802))])
 
 
+@pytest.mark.parametrize("memory", [[(1 << 40, GIB)], [(1 << 35, 1 << 40)], [(0, 1 << 52)], [((1 << 36) - 4096, 8192)]])
+def test_memory_beyond_what_a_vcpu_can_address_is_none(memory: list[tuple[int, int]]) -> None:
+    """Masks without holes, and with: what is listed and what is not are cut alike."""
+    base, size = memory[0]
+    pages = len(range(base >> 12, min(base + size, 1 << 36) >> 12))
+    for mask in (0xFC0000800, 0x555555800):
+        vcpu = Vcpu(MtrrState(0x806, variable=[(0, mask)], maxphyaddr=36))
+        vm = Vm("6.4", noncoherent_dma=True, vcpus=[vcpu], memory=memory, as_architected=True)
+        zap = vm.apply(WriteMsr(0x2FF, 0x804))[1]
+        assert zap.needed.count() + zap.excess.count() == pages and zap.stale.count() == 0
+        assert replay(vm, [WriteMsr(0x2FF, 0x804)]).pages == pages
+        assert bool(zap.first_changes(1)) is bool(zap.needed)
+
+
 def test_a_vcpu_is_a_value() -> None:
     state = MtrrState(0xC06, [0x0606060606060606] * 11, [(GIB, 0xFC0000800), (0, 0x800)] + [(0, 0)] * 6, 36)
     fields = {"mtrrs": state, "pat": Pat("xen"), "cr0_cd": True, "cr0_pg": False, "cpuid_mtrr": False,
