@@ -233,7 +233,7 @@ def ept_misconfigured(eptes: Any, level: int = 1) -> NDArray[np.int64]:
     ([1, 3], [1])
     """
     level = arguments.choice(level, range(1, 6), "level", "EPT has levels 1 to 5")
-    given = arrays.uint64(eptes, "eptes").reshape(-1)
+    given = arrays.uint64(eptes, "eptes").ravel()
     large = given & np.uint64(rules.PTE_PS) != 0
     leaf = np.full(given.shape, level == 1) | (large & (level in (2, 3)))
     pointing = given & np.uint64(rules.EPT_TYPE_FIELD | rules.EPT_IPAT) != 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import NamedTuple
 
 from memtype import arguments, rules
@@ -13,7 +14,7 @@ from memtype.readable import readable
 from memtype.types import MemoryType
 from memtype.views import linux
 from memtype.views.decide import tom2_end
-from memtype.views.encodings import UC, WORD
+from memtype.views.encodings import UC
 from memtype.views.programs import PROGRAMS
 from memtype.views.sweep import active_pairs, indexes
 
@@ -91,7 +92,7 @@ def _variable_entries(s: Registers, limit: int) -> Iterator[Entry]:
     low_end = rules.FIXED_END if s.def_type & rules.DEF_TYPE_FE else 0
     cuts = list(active_pairs(_PROGRAM, s))
     open_entry: Entry | None = None
-    for (base, pairs), (end, _) in zip(cuts, cuts[1:] + [(WORD + 1, 0)]):
+    for (base, pairs), (end, _) in pairwise(cuts):  # behind the last one no pair is left
         immutable = base < low_end or rules.GIB4 <= base < limit
         if not pairs or immutable:
             if open_entry:

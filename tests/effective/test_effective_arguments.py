@@ -83,12 +83,31 @@ def test_what_is_no_type_is_named(call: Callable[..., Any], name: str) -> None:
     beside = {one: ["WB", "WB"] for one in needed if one != name and needed[one] == "WB"} if call in ARRAYS else {}
     for given in (needed, needed | beside):
         assert refusal(call, {**given, name: "XY"}).startswith("'XY' is not a memory type (one of UC, WC")
+        if given is needed:
+            assert refusal(call, {**given, name: np.float64(1.5)}).endswith(
+                f"{name} = {np.float64(1.5)!r} is not a memory type"
+            )
         for wrong in (13, -1):
             text = refusal(call, {**given, name: wrong})
             if call is ept.ept_leaf:
                 assert text == f"type {wrong} is no EPT memory type (UC, WC, WT, WP, WB): EPT misconfiguration"
             else:
                 assert text == f"{name} = {wrong} is no memory type that can be an input here"
+
+
+def test_what_is_written_is_returned_wherever_it_lies() -> None:
+    eptes, ptes = np.array([0x37, 0x77, 0x17, 0x07], np.uint64), np.array([0x0F] * 4, np.uint64)
+    calls: list[Callable[..., Any]] = [
+        lambda out: ept.effective_ept_types(eptes, ptes, "linux", out=out), lambda out: ept.ept_types(eptes, out=out),
+        lambda out: effective_types(mt.MtrrState(0x806), None, ptes, "linux", out=out),
+        lambda out: mt.effective([6, 0, 1, 4], "WC", out=out),
+        lambda out: mt.effective_ept([6, 0, 1, 4], False, "WC", out=out),
+        lambda out: mt.effective_npt([6, 0, 1, 4], "WB", "WB", out=out),
+    ]  # fmt: skip
+    for call in calls:
+        wanted = call(None)
+        for room in (np.zeros(4, np.uint8), np.zeros(8, np.uint8)[::2], np.zeros((4, 3), np.uint8)[:, 1]):
+            assert call(room) is room and room.tolist() == wanted.tolist()
 
 
 def test_shapes_that_do_not_fit_are_named_both() -> None:

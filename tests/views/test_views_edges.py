@@ -1,0 +1,171 @@
+"""The table of programs once more, by rule; names of views, and lookups, at their edges."""
+
+from __future__ import annotations
+
+import pickle
+
+import pytest
+
+from memtype import InputError, MemoryType, MtrrState, ShatteredMapError
+from memtype.views import programs, sweep
+from memtype.views.programs import PROGRAMS
+
+G = 1 << 30
+WB_4G = (6, 0xF_0000_0800)  # MAXPHYADDR 36
+HOLE = 0xFC_0000_1800  # every other page of 16 GiB, MAXPHYADDR 40
+
+# Which programs follow which rule; each program stands once in each field.
+BY_RULE = {
+    "ranges": {
+        "mtrr-variable": "sdm linux-6.4 kvm-4.1 xen bochs bitvisor jonomango", "range-linux": "linux-6.5",
+        "range-none": "linux-forced kvm-6.11 acrn", "range-proc": "proc", "range-kvm": "kvm-6.10",
+        "range-edk2": "edk2 edk2-dump patina", "range-hvpp": "hvpp",
+    },
+    "overlap": {
+        "mtrr-undefined": "sdm", "overlap-linux": "linux-6.4 linux-6.5 proc kvm-4.1",
+        "overlap-none": "linux-forced kvm-6.11 acrn", "overlap-kvm": "kvm-6.10", "overlap-xen": "xen",
+        "overlap-bochs": "bochs", "overlap-edk2": "edk2", "overlap-edk2-dump": "edk2-dump",
+        "overlap-patina": "patina", "overlap-bitvisor": "bitvisor", "overlap-min": "jonomango", "overlap-hvpp": "hvpp",
+    },
+    "disabled": {
+        "mtrr-disabled": "sdm linux-6.5 proc kvm-6.10 xen bochs edk2 edk2-dump patina bitvisor jonomango",
+        "disabled-invalid": "linux-6.4", "disabled-ignored": "linux-forced kvm-6.11 hvpp", "disabled-kvm": "kvm-4.1",
+        "disabled-acrn": "acrn",
+    },
+    "low": {
+        "mtrr-fixed": "sdm linux-6.4 proc kvm-6.10 xen bochs edk2 edk2-dump patina bitvisor hvpp",
+        "low-linux": "linux-6.5", "low-none": "linux-forced kvm-6.11", "low-kvm": "kvm-4.1", "low-uc": "jonomango",
+        "low-acrn": "acrn",
+    },
+    "default": {
+        "mtrr-default": "sdm linux-6.4 linux-6.5 proc kvm-4.1 kvm-6.10 xen bochs edk2 edk2-dump patina bitvisor "
+                        "jonomango hvpp",
+        "default-wb": "linux-forced kvm-6.11 acrn",
+    },
+    "tom2": {
+        "mtrr-tom2": "sdm bitvisor", "tom2-forced": "linux-6.4 linux-6.5 proc",
+        "tom2-none": "linux-forced kvm-4.1 kvm-6.10 kvm-6.11 xen bochs edk2 edk2-dump patina jonomango hvpp acrn",
+    },
+}  # fmt: skip
+NAMES = ("sdm linux-6.4 linux-6.5 linux-forced proc kvm-4.1 kvm-6.10 kvm-6.11 xen bochs edk2 edk2-dump patina bitvisor "
+         "jonomango hvpp acrn")  # fmt: skip
+
+
+def test_every_program_follows_these_rules() -> None:
+    assert " ".join(PROGRAMS) == NAMES and all(name == one.name for name, one in PROGRAMS.items())
+    for field, rules in BY_RULE.items():
+        told = {name: rule for rule, held in rules.items() for name in held.split()}
+        assert {name: getattr(one, field) for name, one in PROGRAMS.items()} == told, field
+    assert programs.names() == (*PROGRAMS, "min", "linux-proc", "linux", "linux-snp", "linux-tdx", "kvm")
+
+
+@pytest.mark.parametrize(("name", "found"), [
+    ("linux-6.4", "linux-6.4"), ("linux-6.5", "linux-6.5"), ("linux-5.20", "linux-6.4"), ("linux-v6.4", "linux-6.4"),
+    ("linux-6.12+", "linux-6.5"), ("linux-6.12.", "linux-6.5"), ("linux-6.12.3-arch1", "linux-6.5"),
+    ("Linux-6.12-", "linux-6.5"), (" LINUX-6.4 ", "linux-6.4"), ("linux_snp", "linux-forced"),
+    ("kvm-3.13", "kvm-4.1"), ("kvm-3.19", "kvm-4.1"), ("kvm-4.0", "kvm-4.1"), ("kvm-4.1", "kvm-4.1"),
+    ("kvm-4.4", "kvm-6.10"), ("kvm-6.10", "kvm-6.10"), ("kvm-6.11", "kvm-6.11"), ("kvm-7.0", "kvm-6.11"),
+    ("linux-tdx", "linux-forced"), ("min", "jonomango"),
+])  # fmt: skip
+def test_a_release_is_read_as_its_era(name: str, found: str) -> None:
+    assert programs.program(name) is PROGRAMS[found]
+
+
+@pytest.mark.parametrize(("name", "said"), [
+    ("kvm-3.12", "view kvm-3.12: what KVM did before 3.13 is not known"),
+    ("kvm-4.2", "view kvm-4.2: not modelled: the new MTRR code"),
+    ("kvm-4.3", "view kvm-4.3: not modelled: the new MTRR code"),
+    ("linux-6.4x", "no view is named 'linux-6.4x'; one of"),
+    ("linux-6.", "no view is named 'linux-6.'"), ("linux-.4", "no view is named 'linux-.4'"),
+    ("xlinux-6.4", "no view is named 'xlinux-6.4'"), ("kvm6.4", "no view is named 'kvm6.4'"),
+    (3, "view 3 is not a name"),
+    ("linux-vv6.4", "no view is named"), ("linux-6_x.4", "no view is named"),
+])  # fmt: skip
+def test_a_name_that_is_none_says_why(name: str, said: str) -> None:
+    with pytest.raises(InputError) as refused:
+        programs.program(name)
+    assert str(refused.value).startswith(said)
+
+
+# --- one state -------------------------------------------------------------------------------------------------------
+
+
+def test_a_view_that_shatters_is_tried_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    view = MtrrState(0x800, variable=[(0x6, HOLE), (0x1004, HOLE)], maxphyaddr=40).view("xen")
+    tried = []
+    monkeypatch.setattr(sweep, "resolve", lambda *given, made=sweep.resolve: (tried.append(given), made(*given))[1])
+    for _ in range(3):
+        with pytest.raises(ShatteredMapError, match="holey masks"):
+            _ = view.map
+    assert len(tried) == 1
+    for given, said in (((object(), 1), "first_gfn"), ((0, object()), "count")):
+        with pytest.raises(InputError, match=rf"^{said} .* is not an integer"):
+            view.page_types(*given)  # type: ignore[arg-type]
+    whole = MtrrState(0x806, maxphyaddr=40).view("xen")
+    assert whole.map is whole.map
+
+
+def test_a_view_is_named_by_its_state_and_name() -> None:
+    state = MtrrState(0x806, maxphyaddr=40)
+    view = state.view("XEN ")
+    assert view.__dask_tokenize__() == ("memtype.View", state, "xen") and (view.maxphyaddr, view.vendor) == (
+        40,
+        "intel",
+    )
+    assert pickle.loads(pickle.dumps(view)) == view and view != state.view("bochs") and view != state
+
+
+# --- Linux's lookups -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["linux-6.4", "linux-6.12"])
+def test_bounds_of_a_lookup_are_named(name: str) -> None:
+    view = MtrrState(0x806, maxphyaddr=36).view(name)
+    for given, said in ((("x", 4096), "start 'x' is not an integer"), ((0, None), "end None is not an integer")):
+        with pytest.raises(InputError) as refused:
+            view.uniform_lookup(*given)  # type: ignore[arg-type]
+        assert str(refused.value) == said and type(refused.value) is InputError
+    for start, end in ((0, 0), (1, 1), (-1, 1), (0, (1 << 36) + 1), (5, 4)):
+        with pytest.raises(InputError, match=r"is empty or not within \[0, 2\*\*36\)"):
+            view.uniform_lookup(start, end)
+    for start, end in ((0, 1), ((1 << 36) - 1, 1 << 36), (0, 1 << 36)):
+        assert view.uniform_lookup(start, end) == (MemoryType.WB, True)
+
+
+def test_lookups_that_begin_or_end_at_a_byte_of_an_edge() -> None:
+    """A range of WC in WB: the last byte of one and the first of the next belong to it."""
+    state = MtrrState(0x806, variable=[(G | 1, 0xF_C000_0800)], maxphyaddr=36)
+    new, old = state.view("linux-6.12"), state.view("linux-6.4")
+    for edge, before, behind in ((G, "WB", "WC"), (2 * G, "WC", "WB")):
+        for view in (new, old):
+            assert str(view.uniform_lookup(edge - 1, edge)[0]) == before
+            assert str(view.uniform_lookup(edge, edge + 1)[0]) == behind
+            assert str(view.uniform_lookup(edge - 4096, edge)[0]) == before
+        assert [str(view.uniform_lookup(edge - 1, edge + 1)[0]) for view in (new, old)] == ["UC", "UC"]
+        assert new.uniform_lookup(edge - 1, edge + 1)[1] is False is old.uniform_lookup(edge - 1, edge + 1)[1]
+
+
+def test_the_old_lookup_steps_over_whole_ranges() -> None:
+    """WB up to 32 GiB and WB behind: one split for each pair, not one for each page."""
+    pairs = [(n << 35 | 6, (1 << 40) - (1 << 35) | 0x800) for n in range(4)]
+    state = MtrrState(0x806, variable=pairs, maxphyaddr=40)
+    old = state.view("linux-6.4")
+    assert old.uniform_lookup(0, 4 << 35) == (MemoryType.WB, False)
+    assert old.uniform_lookup(1 << 35, 2 << 35) == (MemoryType.WB, True)
+    assert old.uniform_lookup(0, 1 << 40) == (MemoryType.WB, False)
+
+
+def test_top_mem2_ends_at_a_byte() -> None:
+    amd = MtrrState(0x800, maxphyaddr=40, vendor="amd", tom2=8 * G, syscfg=0x740000)
+    for name in ("linux-6.4", "linux-6.12"):
+        view = amd.view(name)
+        assert str(view.uniform_lookup(4 * G, 8 * G)[0]) == "WB" == str(view.uniform_lookup(8 * G - 1, 8 * G)[0])
+        assert str(view.uniform_lookup(8 * G, 8 * G + 1)[0]) == "UC" == str(view.uniform_lookup(4 * G - 1, 4 * G)[0])
+        assert str(view.uniform_lookup(8 * G - 1, 8 * G + 1)[0]) == "UC", name
+
+
+def test_entries_of_the_map_to_the_end_of_the_address_space() -> None:
+    state = MtrrState(0x800, variable=[((1 << 36) - G | 6, 0xF_C000_0800), WB_4G], maxphyaddr=36)
+    entries = state.view("linux-6.12").entries
+    assert [(entry.base, entry.last, entry.encoding, entry.fixed) for entry in entries] == [
+        (0, 4 * G - 1, 6, False), ((1 << 36) - G, (1 << 36) - 1, 6, False)]  # fmt: skip
