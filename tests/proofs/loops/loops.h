@@ -40,7 +40,9 @@
  * loop look_up.0: i % 512 == 0 && i <= n + 511; assigns i, parts, __CPROVER_object_whole(types); decreases n + 512 - i;
  *     i = 1::1::i, n = n, parts = 1::parts, types = types
  * loop memtype_types_by.0: i <= n; assigns i; decreases n - i; i = 1::1::i, n = n
- * loop memtype_types_by.1: i <= n; assigns i, __CPROVER_object_whole(types); decreases n - i; i = 1::2::i, n = n,
+ * loop answer_short.0: i <= n; assigns i, __CPROVER_object_whole(types); decreases n - i; i = 1::1::i, n = n,
+ *     types = types
+ * loop answer_any.0: i <= n; assigns i, __CPROVER_object_whole(types); decreases n - i; i = 1::1::i, n = n,
  *     types = types
  * loop memtype_histogram.0: done <= n; assigns done, place, __CPROVER_object_whole(types), __CPROVER_object_whole(total);
  *     decreases n - done; done = 1::1::done, n = n, place = 1::1::1::place, types = 1::types, total = 1::total

@@ -25,15 +25,15 @@ uint8_t any_type(const memtype_fleet *f, size_t i, uint64_t address)
 	return (uint8_t)(nondet_u32() & 0xFF);
 }
 
-size_t any_step(const memtype_map *maps, size_t states)
+int any_answer(const memtype_map *maps, size_t states)
 {
 	(void)maps, (void)states;
-	return nondet_size();
+	return (int)nondet_u32();
 }
 
-uint8_t any_part(const memtype_map *map, size_t step, uint64_t address)
+uint8_t any_part(const memtype_map *map, size_t room, uint64_t address)
 {
-	(void)step, (void)address;
+	(void)room, (void)address;
 	return map->types[0];
 }
 
@@ -45,7 +45,7 @@ static memtype_fleet any_fleet(void)
 	return f;
 }
 
-void prove_types_by(void) /* loops memtype_types_by calls fleet_misfit:no_misfit fleet_type:any_type first_step:any_step type_in_map:any_part */
+void prove_types_by(void) /* loops memtype_types_by answer_short answer_any calls fleet_misfit:no_misfit fleet_type:any_type all_are_short:any_answer type_in_map:any_part */
 {
 	memtype_fleet f = any_fleet();
 	size_t n = any_length(), place;
