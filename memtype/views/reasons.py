@@ -50,7 +50,15 @@ def _deciding(s: Registers, address: int, decision: Decision) -> tuple[str, ...]
         return rules.msr_name(rules.TOP_MEM2_MSR), rules.msr_name(rules.SYSCFG_MSR)
     if decision.rule == "default-wb":
         return ()
-    fixed_rule = decision.rule == "mtrr-fixed" or decision.rule.startswith("low-")
-    if fixed_rule and decision.rule != "low-uc" and reference.fixed_decides(s, address):
+    if _reads_fixed(s, address, decision.rule):
         return (rules.msr_name(rules.FIXED_MSRS[rules.FIXED_RANGES[reference.fixed_slot(address)].register]),)
     return (rules.msr_name(rules.DEF_TYPE_MSR),)
+
+
+def _reads_fixed(s: Registers, address: int, rule: str) -> bool:
+    """Whether the rule read the fixed register of the address, not the default type alone."""
+    if rule == "low-kvm":
+        return True  # whatever FE says
+    if rule == "low-acrn" and not s.def_type & rules.DEF_TYPE_E:
+        return False
+    return rule in {"mtrr-fixed", "low-linux", "low-acrn"} and reference.fixed_decides(s, address)

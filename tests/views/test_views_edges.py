@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import pickle
+import random
 
 import pytest
+from strategies import random_state
 
 from memtype import InputError, MemoryType, MtrrState, ShatteredMapError
 from memtype.views import programs, sweep
@@ -169,3 +172,59 @@ def test_entries_of_the_map_to_the_end_of_the_address_space() -> None:
     entries = state.view("linux-6.12").entries
     assert [(entry.base, entry.last, entry.encoding, entry.fixed) for entry in entries] == [
         (0, 4 * G - 1, 6, False), ((1 << 36) - G, (1 << 36) - 1, 6, False)]  # fmt: skip
+
+
+# --- which registers decided -----------------------------------------------------------------------------------------
+
+
+def changed(state: MtrrState, **fields: object) -> MtrrState:
+    return dataclasses.replace(state, **fields)  # type: ignore[arg-type]
+
+
+def slot_of(address: int) -> tuple[int, int, str]:
+    """(register, byte, its name) of the fixed range that holds the address (SDM 3A table 12-9)."""
+    if address < 0x80000:
+        return 0, address >> 16, "IA32_MTRR_FIX64K_00000"
+    if address < 0xC0000:
+        register = 1 + (address - 0x80000 >> 17)
+        return register, (address >> 14) % 8, f"IA32_MTRR_FIX16K_{0x80000 + (register - 1 << 17):05X}"
+    register = 3 + (address - 0xC0000 >> 15)
+    return register, (address >> 12) % 8, f"IA32_MTRR_FIX4K_{0xC0000 + (register - 3 << 15):05X}"
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_the_registers_that_are_named_are_those_that_decide(name: str) -> None:
+    """One fixed register, the default type or TOP_MEM2: changed, it changes the answer only where it is named."""
+    rng = random.Random(31)
+    seen = set()
+    for _ in range(120):
+        state = random_state(rng, most=2)
+        address = rng.choice([0, 0x7F000, 0x80000, 0x9C000, 0xA0000, 0xBF000, 0xC0000, 0xC8000, 0xFF000, 1 << 20,
+                              min(4 * G, (1 << state.maxphyaddr) - 1), rng.getrandbits(20) & -4096])  # fmt: skip
+        view = state.view(name)
+        kind, why = view.at(address), view.explain(address)
+        assert why.type is kind
+        named = set(why.registers)
+        assert len(named) == len(why.registers)
+        if address < 1 << 20:
+            register, byte, fixed_name = slot_of(address)
+            others = [*state.fixed]
+            moved = set()
+            for other in (0, 1, 4, 5, 6):
+                others[register] = state.fixed[register] & ~(0xFF << 8 * byte) | other << 8 * byte
+                moved.add(changed(state, fixed=tuple(others)).view(name).at(address))
+            assert (fixed_name in named) is (len(moved) > 1), (state, hex(address), why)
+            assert not any("FIX" in one and one != fixed_name for one in named)
+            seen.add(("fixed", len(moved) > 1))
+        else:
+            assert not any("FIX" in one for one in named)
+        types = {changed(state, def_type=state.def_type & ~0xFF | other).view(name).at(address)
+                 for other in (0, 1, 4, 5, 6)}  # fmt: skip
+        if len(types) > 1 and not any("PHYS" in one for one in named):
+            assert "IA32_MTRR_DEF_TYPE" in named, (state, hex(address), why)
+        without = changed(state, tom2=0).view(name).at(address)
+        assert "TOP_MEM2" in named or without is kind
+        assert ("TOP_MEM2" in named) is ("SYSCFG" in named) and ("TOP_MEM2" not in named or kind is MemoryType.WB)
+    assert ("fixed", False) in seen
+    if PROGRAMS[name].low not in ("low-none", "low-uc"):
+        assert ("fixed", True) in seen
