@@ -781,10 +781,31 @@ static void check_levels(uint32_t isa)
 	}
 }
 
+// the page that a leaf of each level maps, where types change at half of it and at its end
+static void check_pages_of_leaves(uint32_t isa)
+{
+	uint64_t leaves[2];
+	uint8_t types[2];
+
+	for (uint32_t level = 1; level <= 3; level++) {
+		uint64_t size = UINT64_C(8) << 9 * level;
+
+		no_pairs(46, 0x806);
+		add_pair(size, size, MEMTYPE_UC);
+		if (level > 1)
+			add_pair(size / 2, size / 2, MEMTYPE_WT);
+		memtype_tables_build(&m, isa, &tables);
+		leaves[0] = size;
+		leaves[1] = size > 0x1000 ? size / 2 : 0;
+		memtype_effective_types(&tables, UINT64_C(0x0606060606060606), level, NULL, leaves, 2, types, NULL);
+		MUST(types[0] == MEMTYPE_UC && types[1] == MEMTYPE_WB, isa, level, types[1]);
+	}
+}
+
 // arrays of types: element i * step of each, whatever the steps
 static void check_steps(void)
 {
-	uint8_t a[40], b[40], c[40], types[10];
+	uint8_t a[40], b[40], c[40], kept[40], types[10];
 
 	for (unsigned k = 0; k < 40; k++) {
 		a[k] = (uint8_t)any_element(PAT_TYPES, k);
@@ -804,6 +825,8 @@ static void check_steps(void)
 		for (unsigned i = 0; i < 10; i++)
 			MUST(types[i] == literal_npt(a[i * s], b[i * t], c[i * u], 0, 0), s, t, i);
 		MUST(memtype_effective_npt_array(0, 0, a, s, b, t, c, u, 10, a + (s ? 9 * s : 0), NULL) == MEMTYPE_EBUFFER, s, t, u);
+		memcpy(kept, a, sizeof(kept));
+		MUST(memtype_effective_npt_array(0, 0, kept, s, b, t, c, u, 10, kept + 9 * s + 1, NULL) == MEMTYPE_OK, s, t, u);
 	}
 }
 
@@ -1179,6 +1202,15 @@ static void check_fleet_refusals(uint32_t isa)
 	f.states = FEW - 1; // there is one more, that is none of these
 	for (ids[1] = FEW - 1; ids[1] < FEW + 3; ids[1]++)
 		MUST(memtype_types_by(&f, NULL, ids, addresses, 2, types, &index) == MEMTYPE_EREGISTERS && index == 1, isa, ids[1], 0);
+	held.width[FEW - 1] = 53;
+	MUST(memtype_fleet_types(&f, isa, addresses, 0, 2, types, NULL) == MEMTYPE_OK, isa, 0, 0);
+	held.width[0] = 53;
+	MUST(memtype_fleet_types(&f, isa, addresses, 0, 2, types, &index) == MEMTYPE_EREGISTERS && index == 0, isa, index, 0);
+	held.width[0] = 52;
+	MUST(memtype_fleet_types(&f, isa, (uint64_t *)(void *)(types + 1), 0, 0, types, NULL) == MEMTYPE_OK, isa, 0, 1);
+	f.states = 0;
+	MUST(memtype_fleet_types(&f, isa, (uint64_t *)(void *)(types + 1), 2, 2, types, NULL) == MEMTYPE_OK, isa, 0, 2);
+	memset(types, 0xEE, sizeof(types));
 	f.states = FEW;
 	f.pairs = 256;
 	MUST(memtype_fleet_types(&f, isa, addresses, 0, 2, types, &index) == MEMTYPE_EREGISTERS && index == 0, isa, index, 0);
@@ -1268,6 +1300,38 @@ static void check_fleet_of_all_pairs(uint32_t isa)
 	MUST(memcmp(types, right, 255) == 0, isa, 0, 1);
 }
 
+// [4 GiB, TOM2) of a state without pairs begins and ends where it says
+static void check_tom2_edges(uint32_t isa)
+{
+	const uint64_t gib4 = UINT64_C(1) << 32, addresses[] = {gib4 - 1, gib4, gib4 * 2 - 1, gib4 * 2};
+	static const uint32_t ids[4];
+	uint8_t types[4];
+
+	no_pairs(46, 0x800);
+	m.vendor = MEMTYPE_AMD;
+	m.syscfg = 0x600000;
+	m.tom2 = gib4 * 2;
+	fleet.pairs = 0;
+	for (unsigned by = 0; by < 2; by++) {
+		int status = by ? memtype_types_by(&fleet, NULL, ids, addresses, 4, types, NULL)
+				: memtype_fleet_types(&fleet, isa, addresses, 4, 4, types, NULL);
+
+		MUST(status == MEMTYPE_OK && !types[0] && types[1] == 6 && types[2] == 6 && !types[3], isa, by, types[1]);
+	}
+}
+
+// the second of two states with all pairs has no such width
+static void check_unfit_second(uint32_t isa)
+{
+	static const uint64_t zeros[2 * 255];
+	static const uint32_t none[2], widths[2] = {40, 53};
+	memtype_fleet f = {2, 255, zeros, zeros, zeros, zeros, zeros, zeros, zeros, none, widths};
+	size_t index = 77;
+	uint8_t types[2];
+
+	MUST(memtype_fleet_types(&f, isa, zeros, 0, 1, types, &index) == MEMTYPE_EREGISTERS && index == 1, isa, index, 0);
+}
+
 static void check_fleets(uint32_t isa)
 {
 	static const size_t sizes[] = {1, 8, 16, 31, 32, 33, 63, 64, 65, 100, 128, 130};
@@ -1278,6 +1342,8 @@ static void check_fleets(uint32_t isa)
 	}
 	check_fleet_of(isa, 40, 10, 1);
 	check_fleet_of_all_pairs(isa);
+	check_tom2_edges(isa);
+	check_unfit_second(isa);
 	check_fleet_refusals(isa);
 	check_fleet_overlaps(isa);
 }
@@ -1551,6 +1617,7 @@ static void check_little(uint32_t isa)
 	for (unsigned bit = 0; bit < 62; bit += 1 + (bit > 8) * 20)
 		check_own_leaves(isa, 40, UINT64_C(1) << bit);
 	check_gfns_of_few_bits(isa);
+	check_pages_of_leaves(isa);
 	check_own_leaves(isa, 256, 8);
 	check_own_leaves(isa, 257, 8);
 	check_full_tables(isa);

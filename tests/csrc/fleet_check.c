@@ -102,7 +102,7 @@ static void draw(size_t i, size_t pairs, unsigned round)
 	cap[i] = below(4) ? 0x508 : 0x4FF;
 	vendor[i] = (uint32_t)below(2);
 	syscfg[i] = below(4) ? 0x600000 : below(4) << 21;
-	tom2[i] = round % 3 ? below(256) << 27 : any();
+	tom2[i] = below(8) == 0 ? UINT64_C(1) << 32 : round % 3 ? below(256) << 27 : any();
 	for (size_t k = i * pairs; k < (i + 1) * pairs; k++) {
 		unsigned size = low + (unsigned)below(8);
 
