@@ -1535,6 +1535,14 @@ static void check_many_by_granules(uint32_t isa)
 			add_pair(k << 38 | (k + 1 < rows ? k : k - 1) << 30, UINT64_C(1) << 30, MEMTYPE_WC);
 		check_granules_of(isa, ~UINT64_C(0), SOME);
 	}
+	for (unsigned kind = 0; kind < 2; kind++) { // rows that differ at their ends, from the last on; each second granule
+		no_pairs(46, 0x806);
+		for (uint64_t k = 0; k < (kind ? 64 : 8); k++)
+			add_pair(kind ? k << 31 : k << 38 | (120 + k) << 30, UINT64_C(1) << 30, MEMTYPE_WP);
+		for (uint64_t k = 0; k < 8 && !kind; k++)
+			m.base[k] ^= UINT64_C(7) << 30; // 127 in row 0, 120 in row 14
+		check_granules_of(isa, ~UINT64_C(0), SOME);
+	}
 }
 
 // so many states with so many addresses that a fleet goes past the caches too
