@@ -969,33 +969,33 @@ static void check_own_leaves(uint32_t isa, size_t count, uint64_t bits)
 		MUST(words[i] == values[gfns[i] / 0x100 < count ? gfns[i] / 0x100 : count - 1], isa, i, bits);
 }
 
-// Gfns that all have the same few bits, of which a kernel may look at some alone, in maps of one group and of more: one bit,
-// or two, at every place of every width.
-static void check_gfns_of_few_bits(uint32_t isa)
+// Gfns that all are one bit, of which a kernel may look at some alone: in maps of one group and of more, with pages below
+// 1 MiB and without, of every width.
+static void check_gfns_of_one_bit(uint32_t isa)
 {
-	static const uint64_t bases[4][6] = {{0, 1}, {0, 1, 1 << 8}, {0, 1 << 20}, {0, 1, 1 << 14, 1 << 20, 3 << 20, 1 << 22}};
+	static const uint64_t maps[5][6] = {{0, 1}, {0, 1, 1 << 8}, {0, 1 << 20}, {0, 1, 1 << 14, 1 << 20, 3 << 20, 1 << 22},
+					    {0, 0x80, 0xF0, 1 << 8, 1 << 14, 1 << 20}};
 	static const uint64_t bits[] = {8, 16, 24, 32, 40, 48};
-	static const size_t counts[] = {2, 3, 2, 6};
+	static const size_t counts[] = {2, 3, 2, 6, 6};
 	static uint64_t gfns[520], words[520];
 
-	for (unsigned pair = 0; pair < 1600; pair += pair % 40 < pair / 40 ? 1 : 40 - pair % 40) {
-		uint64_t gfn = UINT64_C(1) << pair % 40 | UINT64_C(1) << pair / 40;
-		unsigned width = 53, how = pair % 4;
+	for (unsigned n = 0; n < 17 * 5 * 40; n++) {
+		uint32_t width = 36 + n / 200;
+		unsigned how = n / 40 % 5, bit = n % 40;
+		size_t k = counts[how] - 1;
 
-		while (width > 36 && gfn < UINT64_C(1) << (width - 13))
-			width--;
-		width += width < 52 && pair % 8 > 3;
-		width -= width > 52;
+		if (bit >= width - 12)
+			continue;
 		for (size_t i = 0; i < 520; i++) {
-			gfns[i] = gfn;
+			gfns[i] = UINT64_C(1) << bit;
 			words[i] = UINT64_MAX;
 		}
-		MUST(memtype_leaf_fill(bases[how], bits, counts[how], 0x78, width, isa, gfns, 520, words, NULL) == MEMTYPE_OK, isa, gfn, how);
-		for (size_t k = counts[how] - 1; k < counts[how]; k--) {
-			MUST(bases[how][k] > gfn || words[0] == (~UINT64_C(0x78) | bits[k]), isa, gfn, width);
-			k = bases[how][k] <= gfn ? 0 : k;
-		}
-		MUST(memcmp(words, words + 1, 519 * 8) == 0, isa, gfn, width);
+		while (maps[how][k] > gfns[0])
+			k--;
+		MUST(memtype_leaf_fill(maps[how], bits, counts[how], 0x78, width, isa, gfns, 520, words, NULL) == MEMTYPE_OK, isa, width,
+		     bit);
+		MUST(words[0] == (~UINT64_C(0x78) | bits[k]), isa, width, bit);
+		MUST(memcmp(words, words + 1, 519 * 8) == 0, isa, width, bit);
 	}
 }
 
@@ -1209,7 +1209,7 @@ static void check_fleet_refusals(uint32_t isa)
 	held.width[0] = 52;
 	MUST(memtype_fleet_types(&f, isa, (uint64_t *)(void *)(types + 1), 0, 0, types, NULL) == MEMTYPE_OK, isa, 0, 1);
 	f.states = 0;
-	MUST(memtype_fleet_types(&f, isa, (uint64_t *)(void *)(types + 1), 2, 2, types, NULL) == MEMTYPE_OK, isa, 0, 2);
+	MUST(memtype_fleet_types(&f, isa, (uint64_t *)(void *)(types + 1), 0, 2, types, NULL) == MEMTYPE_OK, isa, 0, 2);
 	memset(types, 0xEE, sizeof(types));
 	f.states = FEW;
 	f.pairs = 256;
@@ -1499,9 +1499,15 @@ static void check_granules_of(uint32_t isa, uint64_t inside, size_t n)
 			MUST(types[i] == types[i - SOME], isa, i, addresses[i]);
 		memtype_tables_build(&m, isa, &tables);
 	}
-	addresses[n / 2] = UINT64_MAX;
 	tables.granules = &granules;
-	MUST(memtype_types(&tables, addresses, n, types, NULL) == MEMTYPE_EADDRESS, isa, inside, n);
+	for (size_t at = n / 2; at < n / 2 + 64; at += 8) {
+		uint64_t kept = addresses[at];
+
+		addresses[at] = UINT64_MAX;
+		MUST(memtype_types(&tables, addresses, n, types, NULL) == MEMTYPE_EADDRESS, isa, inside, n);
+		addresses[at] = n < LARGE - 64 ? kept : UINT64_MAX;
+		at += n < LARGE - 64 ? 0 : 64;
+	}
 }
 
 static const uint32_t granule_widths[] = {36, 37, 44, 46, 47, 52};
@@ -1535,6 +1541,13 @@ static void check_many_by_granules(uint32_t isa)
 			add_pair(k << 38 | (k + 1 < rows ? k : k - 1) << 30, UINT64_C(1) << 30, MEMTYPE_WC);
 		check_granules_of(isa, ~UINT64_C(0), SOME);
 	}
+	no_pairs(46, 0x806);
+	for (uint64_t k = 0; k < 8; k++) { // rows all over the table
+		static const uint64_t rows[] = {0x1FF, 0x180, 0x17F, 0x101, 0xFF, 0x80, 0x7F, 1};
+
+		add_pair(rows[k] << 37 | k << 30, UINT64_C(1) << 30, k % 2 ? MEMTYPE_WC : MEMTYPE_WP);
+	}
+	check_granules_of(isa, ~UINT64_C(0), SOME);
 	for (unsigned kind = 0; kind < 2; kind++) { // rows that differ at their ends, from the last on; each second granule
 		no_pairs(46, 0x806);
 		for (uint64_t k = 0; k < (kind ? 64 : 8); k++)
@@ -1624,7 +1637,7 @@ static void check_little(uint32_t isa)
 	check_map_overlaps(isa);
 	for (unsigned bit = 0; bit < 62; bit += 1 + (bit > 8) * 20)
 		check_own_leaves(isa, 40, UINT64_C(1) << bit);
-	check_gfns_of_few_bits(isa);
+	check_gfns_of_one_bit(isa);
 	check_pages_of_leaves(isa);
 	check_own_leaves(isa, 256, 8);
 	check_own_leaves(isa, 257, 8);
