@@ -126,7 +126,7 @@ def modules(wanted: Iterable[str] = TARGETS) -> list[str]:
     return [str(path.relative_to(ROOT)) for path in found]
 
 
-def covering(folder: Path, rooms: Iterable[str] = ROOMS, jobs: int = 2, say: Any = print) -> Covered:
+def covering(folder: Path, rooms: Iterable[str] = ROOMS, jobs: int = 2) -> Covered:
     """The map of the tree as it is; what `folder` does not hold yet is run, `jobs` rooms at a time."""
     helpers = _hash(path for path in (ROOT / "tests").glob("*.py") if path.name != "mutants.py")
     wanted = [name for name in test_files() if room_of(name) in rooms]
@@ -141,7 +141,7 @@ def covering(folder: Path, rooms: Iterable[str] = ROOMS, jobs: int = 2, say: Any
 
     def run(names: list[str]) -> None:
         _ran({name: files[name] for name in names})
-        say(f"map {time.monotonic() - began:6.0f} s  {' '.join(names)}")
+        print(f"map {time.monotonic() - began:6.0f} s  {' '.join(names)}", flush=True)
 
     with ThreadPoolExecutor(jobs) as pool:
         list(pool.map(run, by_room.values()))
