@@ -481,7 +481,7 @@ def _take_writes(reader: _Reader) -> None:
 def _output_base(option: str, base: int) -> int:
     letters = {"--decimal": "d", "--octal": "o"}.get(option, "") if option.startswith("--") else option[1:]
     for letter in letters:
-        base = {"d": 10, "u": 10, "o": 8, "x": 16, "X": 16, "c": 16}.get(letter, base)
+        base = {"d": 10, "u": 10, "o": 8, "x": 16, "X": 16}.get(letter, base)
     return base
 
 

@@ -567,3 +567,10 @@ def test_a_line_broken_in_two_is_one(head, end):
     assert (broken.facts, broken.e820) == (whole.facts, whole.e820) != (None, ())
     stamped = linux_dmesg.parse(f"a\n[    0.000000] {head}\n[    0.000000] {end}\nb\n")
     assert (stamped.facts, stamped.e820) == (None, ())  # a line of its own
+
+
+def test_what_two_lines_tell_differently_is_noted():
+    """By the family alone: two lists are two states before it."""
+    log = "MTRR default type: uncachable\nMTRR default type: write-back\nMTRR variable ranges enabled:\n  0 disabled\n"
+    noted = [note for note in linux_dmesg.parse(log).notes if getattr(note, "id", "") == "contradiction"]
+    assert noted == ["line 1 and line 2 tell IA32_MTRR_DEF_TYPE differently: it is not told"]

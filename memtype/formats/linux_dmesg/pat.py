@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from memtype.errors import InputError, ParseError
+from memtype.errors import ParseError
 from memtype.pat import Pat
 from memtype.reading import values
 from memtype.reading.patterns import later
@@ -57,7 +57,7 @@ class PatLine:
         self.cut = len(names) < 8
         if self.cut:
             return
-        self.pat = Pat(int.from_bytes(bytes(_entry(name, where) for name in self.names), "little"))
+        self.pat = Pat(int.from_bytes(bytes(map(_entry, self.names)), "little"))
 
     def facts(self) -> dict[str, object]:
         """What was printed, by name."""
@@ -67,8 +67,5 @@ class PatLine:
         return found
 
 
-def _entry(name: str, where: str) -> int:
-    try:
-        return 2 if name == "??" else int(MemoryType.parse(name))
-    except InputError:
-        raise ParseError(f"{where}: {name!r} is no PAT entry") from None
+def _entry(name: str) -> int:
+    return 2 if name == "??" else int(MemoryType.parse(name))
