@@ -154,7 +154,7 @@ def main() -> int:
     add("--sample", type=int, metavar="N", help="this many mutants, chosen at random")
     add("--seed", type=int, default=0, metavar="N", help="of the sample")
     add("--scope", metavar="NAME", help="only functions whose name has this")
-    add("--tests", action="append", metavar="ROOM", help=f"tests of this room; all: {' '.join(ROOMS)}")
+    add("--tests", action="append", metavar="ROOM", help=f"tests of this room, or file; all: {' '.join(ROOMS)}")
     add("--unchanged", action="store_true", help="change nothing, and see that no test is red")
     add("--again", action="store_true", help="only what the last run left")
     add("--jobs", type=int, default=2, metavar="N")

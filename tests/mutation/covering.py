@@ -127,9 +127,9 @@ def modules(wanted: Iterable[str] = TARGETS) -> list[str]:
 
 
 def covering(folder: Path, rooms: Iterable[str] = ROOMS, jobs: int = 2) -> Covered:
-    """The map of the tree as it is; what `folder` does not hold yet is run, `jobs` rooms at a time."""
+    """The map of the tree as it is, by tests of rooms or files; what `folder` lacks is run, `jobs` rooms at a time."""
     helpers = _hash(path for path in (ROOT / "tests").glob("*.py") if path.name != "mutants.py")
-    wanted = [name for name in test_files() if room_of(name) in rooms]
+    wanted = [name for name in test_files() if not {name, room_of(name)}.isdisjoint(rooms)]
     files = {name: folder / f"{_hash([ROOT / name])}-{helpers}.covered" for name in wanted}
     files[IMPORT] = folder / f"{_hash((ROOT / 'memtype').rglob('*.py'))}.imported"
     folder.mkdir(parents=True, exist_ok=True)
