@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -21,11 +22,13 @@ from memtype.reading.lines import bare
 DATA = sorted((Path(__file__).parents[1] / "data").glob("*/*.txt"))
 
 
+@cache
 def texts() -> list[str]:
     odd = [text for text in ODD.values() if isinstance(text, str)]
     return [text for _, text in TEXTS.values()] + [path.read_text() for path in DATA] + odd
 
 
+@cache
 def rows() -> list[str]:
     """Every line of every text, once."""
     return sorted({line for text in texts() for line in text.split("\n")})

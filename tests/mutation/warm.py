@@ -112,7 +112,7 @@ class Judge:
             return self.seconds[test]
         if mutant.module not in self.lines:
             self.lines[mutant.module] = self.telling(mutant.module)
-        told = self.lines[mutant.module].get(test, 0) + (50 if test in mutant.naming else 0.1)
+        told = self.lines[mutant.module].get(test, 0) + (500 if test in mutant.naming else 0.1)
         return (self.seconds[test] + 0.05) / told
 
     def judge(self, mutants: list[Mutant], start: Callable[[Mutant, list[str], int], None]) -> None:
