@@ -186,10 +186,10 @@ class _Command:
     cpu: int | None  # None: every processor, one line each
     base: int
     line: int
+    padded: bool  # -0: zeros stand in front
+    counted: bool  # each line says how many processors in a row hold its value
+    sorted: bool  # ... once they were sorted: which ones is not told
     lines: int = 0
-    padded: bool = False  # -0: zeros stand in front
-    counted: bool = False  # each line says how many processors in a row hold its value
-    sorted: bool = False  # ... once they were sorted: which ones is not told
 
 
 def parse(text: str, source: str = "<text>") -> Machine:
@@ -273,9 +273,7 @@ def _take(reader: _Reader, number: int, line: str) -> None:
     reader.encrypted = encrypted_on(line) if reader.encrypted is None else reader.encrypted
     command = _command(line)
     if command is not None:
-        _run(reader, number, command)
-        if reader.command:
-            reader.command.counted, reader.command.sorted = bool(_UNIQ.search(line)), bool(_SORTED.search(line))
+        _run(reader, number, command, line)
         return
     if reader.command and reader.command.counted and (counted := _COUNTED.match(line)):
         _repeated(reader, number, counted)
@@ -419,7 +417,7 @@ def _command(line: str) -> tuple[str, list[str]] | None:
     return (found["tool"], arguments) if re.fullmatch(r"(?:0x[0-9a-fA-F]+|\d+)", last) else None
 
 
-def _run(reader: _Reader, number: int, command: tuple[str, list[str]]) -> None:
+def _run(reader: _Reader, number: int, command: tuple[str, list[str]], line: str) -> None:
     tool, arguments = command
     cpu, everywhere, base, skip = 0, False, 16, False
     given = []
@@ -452,7 +450,8 @@ def _run(reader: _Reader, number: int, command: tuple[str, list[str]]) -> None:
         reader.command = None
     else:
         zeros = any(word == "--zero-pad" or re.fullmatch(r"-[a-zA-Z]*0[a-zA-Z]*", word) for word in arguments)
-        reader.command = _Command(index, None if everywhere else cpu, base, number, padded=zeros)
+        counted, ordered = bool(_UNIQ.search(line)), bool(_SORTED.search(line))
+        reader.command = _Command(index, None if everywhere else cpu, base, number, zeros, counted, ordered)
 
 
 def _unanswered(reader: _Reader) -> None:
