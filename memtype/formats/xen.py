@@ -85,7 +85,7 @@ class _Console:
     last: int = 0  # last line with the prefix
     tom2_lost: bool = False  # a line about TOM2 without its value
     heard: set[str] = field(default_factory=set)
-    cut: bool = False  # a row of the list breaks off
+    cut: bool = field(init=False)  # a row of the list breaks off
     copied: bool = False  # a line of the list stands there twice: others may be lost
 
     def take(self, line: str, number: int) -> None:
