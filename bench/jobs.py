@@ -64,7 +64,7 @@ def warm(limits: Limits) -> Iterator[Job]:
         yield lookups.scatter(limits, 65536, ranges, [
             Goal(f"65,536, {ranges} ranges <= {limit}x limit", limit, OURS, floor=FLOOR, isa="avx512"),
             Goal(f"65,536, {ranges} ranges >= 60x np.searchsorted", 60, ratio("np.searchsorted", "memtype"), least=True,
-                 floor=ratio("np.searchsorted", "limit"), isa="avx512"),
+                 floor=ratio("np.searchsorted", "floor"), isa="avx512"),
         ])  # fmt: skip
 
 

@@ -102,9 +102,10 @@ void limit_memset(uint8_t *out, int value, size_t n)
 	memset(out, value, n);
 }
 
-/* What a look-up of 64 addresses by byte shuffles cannot do without, and nothing else: the cut (8 shuffles), the windows
- * side by side (3 and 8 blends), four windows, what they mean, the order of the addresses, the OR of all that was read. No
- * bits above 28, no first MiB. With `b` one more cut and look-up. Reads and writes are those of limit_read_avx512. */
+/* What an exact look-up of 64 addresses by byte shuffles cannot do without, and nothing else: the cut (8 shuffles), the
+ * windows side by side (3 and 8 blends), four windows, two bits above them (46 bits are 30 from bit 16 up), what they mean,
+ * the first MiB, the order of the addresses, the OR of all that was read. With `b` one more cut and look-up. Reads and
+ * writes are those of limit_read_avx512. */
 #define SHUFFLES __attribute__((target("avx512f,avx512bw,avx512vbmi")))
 #define UNROLL _Pragma("GCC unroll 4") /* an array of vectors is in registers only without a loop */
 #define HIGH_HALF UINT64_C(0xF0F0F0F0F0F0F0F0)
@@ -128,7 +129,7 @@ static inline __attribute__((always_inline)) SHUFFLES uint64_t shuffle(int how, 
 	__m512i seen = _mm512_setzero_si512();
 
 	for (size_t i = 0; i < n; i += 64) {
-		__m512i w[4], even[2], odd[2], hits, more;
+		__m512i w[4], even[2], odd[2], hits, page, more;
 
 		UNROLL for (size_t k = 0; k < 4; k++)
 			w[k] = cut(a + i + 16 * k, shifts, &seen);
@@ -140,10 +141,13 @@ static inline __attribute__((always_inline)) SHUFFLES uint64_t shuffle(int how, 
 		w[1] = _mm512_shuffle_epi8(_mm512_mask_blend_epi8(HIGH_PAIR, odd[0], odd[1]), shifts);
 		w[2] = _mm512_rol_epi32(_mm512_mask_blend_epi8(HIGH_PAIR, even[1], even[0]), 16);
 		w[3] = _mm512_shuffle_epi8(_mm512_mask_blend_epi8(HIGH_PAIR, odd[1], odd[0]), shifts);
+		page = _mm512_permutexvar_epi8(w[0], high);
+		hits = _mm512_ternarylogic_epi64(_mm512_shuffle_epi8(low, w[2]), _mm512_shuffle_epi8(high, w[3]), high, 0x60);
 		UNROLL for (size_t k = 0; k < 4; k++)
 			w[k] = _mm512_permutex2var_epi8(low, w[k], high);
-		hits = _mm512_and_si512(_mm512_and_si512(w[0], w[1]), _mm512_and_si512(w[2], w[3]));
-		hits = _mm512_permutex2var_epi8(low, hits, high);
+		hits = _mm512_ternarylogic_epi64(hits, w[0], w[1], 0x80);
+		hits = _mm512_ternarylogic_epi64(hits, w[2], w[3], 0x80);
+		hits = _mm512_mask_blend_epi8(_mm512_movepi8_mask(hits), _mm512_permutex2var_epi8(low, hits, high), page);
 		if (b) {
 			more = cut(b + i, shifts, &seen);
 			UNROLL for (size_t k = 16; k < 64; k += 16)
