@@ -162,7 +162,7 @@ def split_lookup(s: Registers, start: int, end: int) -> tuple[MemoryType, bool]:
     if reference.fixed_decides(s, start):
         return reference.fixed_type(s, start), False
     merged, cut, uniform = _split_once(s, start, end)
-    steps = 0
+    asked, steps = start, 0
     while cut:
         uniform = False
         start = cut
@@ -172,7 +172,7 @@ def split_lookup(s: Registers, start: int, end: int) -> tuple[MemoryType, bool]:
             return MemoryType.UC, False
         steps += 1
         if steps > rules.MAP_BLOCK_LIMIT:
-            raise ShatteredMapError(f"holey masks split [0x{start:x}, 0x{end:x}) into more than {steps - 1} parts")
+            raise ShatteredMapError(f"holey masks split [0x{asked:x}, 0x{end:x}) into more than {steps - 1} parts")
     limit = tom2_end(_PROGRAM, s)
     if start >= rules.GIB4 and end - 1 < limit:
         merged = MemoryType.WB

@@ -9,8 +9,8 @@ import random
 import pytest
 from strategies import random_state
 
-from memtype import InputError, MemoryType, MtrrState, ShatteredMapError
-from memtype.views import programs, sweep
+from memtype import InputError, MemoryType, MtrrState, ShatteredMapError, rules
+from memtype.views import kvm_list, programs, sweep
 from memtype.views.programs import PROGRAMS
 
 G = 1 << 30
@@ -56,8 +56,8 @@ NAMES = ("sdm linux-6.4 linux-6.5 linux-forced proc kvm-4.1 kvm-6.10 kvm-6.11 xe
 
 def test_every_program_follows_these_rules() -> None:
     assert " ".join(PROGRAMS) == NAMES and all(name == one.name for name, one in PROGRAMS.items())
-    for field, rules in BY_RULE.items():
-        told = {name: rule for rule, held in rules.items() for name in held.split()}
+    for field, ways in BY_RULE.items():
+        told = {name: rule for rule, held in ways.items() for name in held.split()}
         assert {name: getattr(one, field) for name, one in PROGRAMS.items()} == told, field
     assert programs.names() == (*PROGRAMS, "min", "linux-proc", "linux", "linux-snp", "linux-tdx", "kvm")
 
@@ -88,6 +88,19 @@ def test_a_name_that_is_none_says_why(name: str, said: str) -> None:
     with pytest.raises(InputError) as refused:
         programs.program(name)
     assert str(refused.value).startswith(said)
+
+
+def test_the_releases_with_the_broken_list_are_refused_and_no_others() -> None:
+    for major, last in ((3, 19), (4, 20), (5, 19), (6, 19), (7, 3)):
+        for minor in range(13 if major == 3 else 0, last + 1):
+            broken = (major, minor) in kvm_list.BROKEN
+            assert broken is ((major, minor) in ((4, 2), (4, 3)))
+            if broken:
+                with pytest.raises(InputError) as refused:
+                    programs.program(f"kvm-{major}.{minor}")
+                assert str(refused.value) == f"view kvm-{major}.{minor}: {kvm_list.WHY_BROKEN}"
+            else:
+                assert programs.program(f"kvm-{major}.{minor}").name.startswith("kvm-")
 
 
 # --- one state -------------------------------------------------------------------------------------------------------
@@ -156,6 +169,18 @@ def test_the_old_lookup_steps_over_whole_ranges() -> None:
     assert old.uniform_lookup(0, 4 << 35) == (MemoryType.WB, False)
     assert old.uniform_lookup(1 << 35, 2 << 35) == (MemoryType.WB, True)
     assert old.uniform_lookup(0, 1 << 40) == (MemoryType.WB, False)
+
+
+def test_the_old_lookup_splits_so_often_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A mask whose hole lets it match behind 2 GiB too: from 64 pages below on it goes page by page."""
+    state = MtrrState(0x806, variable=[(6, 0xF_4000_0800)], maxphyaddr=36)
+    start, end = 2 * G - 64 * 4096, 2 * G + 4096
+    monkeypatch.setattr(rules, "MAP_BLOCK_LIMIT", 64)
+    assert state.view("linux-6.4").uniform_lookup(start, end) == (MemoryType.WB, False)
+    monkeypatch.setattr(rules, "MAP_BLOCK_LIMIT", 63)
+    with pytest.raises(ShatteredMapError) as refused:
+        state.view("linux-6.4").uniform_lookup(start, end)
+    assert str(refused.value) == "holey masks split [0x7ffc0000, 0x80001000) into more than 63 parts"
 
 
 def test_top_mem2_ends_at_a_byte() -> None:
