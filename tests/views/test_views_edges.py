@@ -119,6 +119,10 @@ def test_a_view_that_shatters_is_tried_once(monkeypatch: pytest.MonkeyPatch) -> 
             view.page_types(*given)  # type: ignore[arg-type]
     whole = MtrrState(0x806, maxphyaddr=40).view("xen")
     assert whole.map is whole.map
+    for one in (view, whole):
+        for addresses in (0, [0, 4096]):
+            with pytest.raises(InputError, match="threads = 0 is not a positive integer"):
+                one.types(addresses, threads=0)
 
 
 def test_a_view_is_named_by_its_state_and_name() -> None:
@@ -162,13 +166,24 @@ def test_lookups_that_begin_or_end_at_a_byte_of_an_edge() -> None:
 
 
 def test_the_old_lookup_steps_over_whole_ranges() -> None:
-    """WB up to 32 GiB and WB behind: one split for each pair, not one for each page."""
+    """WB up to 32 GiB and WB behind: one split for each pair, not one for each page; the default is met at the end."""
     pairs = [(n << 35 | 6, (1 << 40) - (1 << 35) | 0x800) for n in range(4)]
-    state = MtrrState(0x806, variable=pairs, maxphyaddr=40)
+    state = MtrrState(0x800, variable=pairs, maxphyaddr=40)
     old = state.view("linux-6.4")
     assert old.uniform_lookup(0, 4 << 35) == (MemoryType.WB, False)
     assert old.uniform_lookup(1 << 35, 2 << 35) == (MemoryType.WB, True)
-    assert old.uniform_lookup(0, 1 << 40) == (MemoryType.WB, False)
+    assert old.uniform_lookup(0, 1 << 40) == (MemoryType.UC, False)
+    assert old.uniform_lookup(4 << 35, 1 << 40) == (MemoryType.UC, True)
+
+
+def test_masks_with_too_many_blocks_are_not_even_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    state = MtrrState(0x806, variable=[(0, (1 << 40) - (1 << 30) - (3 << 33) | 0x800)], maxphyaddr=40)  # four blocks
+    assert len(state.view("xen").ranges) == 4
+    monkeypatch.setattr(rules, "MAP_BLOCK_LIMIT", 3)
+    with pytest.raises(ShatteredMapError):
+        _ = state.view("xen").map
+    monkeypatch.setattr(rules, "MAP_BLOCK_LIMIT", 4)
+    assert len(state.view("xen").map) == 8
 
 
 def test_the_old_lookup_splits_so_often_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -190,6 +205,13 @@ def test_top_mem2_ends_at_a_byte() -> None:
         assert str(view.uniform_lookup(4 * G, 8 * G)[0]) == "WB" == str(view.uniform_lookup(8 * G - 1, 8 * G)[0])
         assert str(view.uniform_lookup(8 * G, 8 * G + 1)[0]) == "UC" == str(view.uniform_lookup(4 * G - 1, 4 * G)[0])
         assert str(view.uniform_lookup(8 * G - 1, 8 * G + 1)[0]) == "UC", name
+
+
+def test_amds_routing_bits_are_no_part_of_a_fixed_entry() -> None:
+    """RdMem and WrMem (bits 4 and 3 of each byte, APM 2 7.9.1) lie beside the type; Intel has no such bits."""
+    for vendor, encoding in (("amd", 6), ("intel", 0x1E)):
+        state = MtrrState(0xC06, fixed=[0x1E1E_1E1E_1E1E_1E1E] * 11, maxphyaddr=40, vendor=vendor)
+        assert [entry[:4] for entry in state.view("linux-6.12").entries] == [(0, (1 << 20) - 1, encoding, True)]
 
 
 def test_entries_of_the_map_to_the_end_of_the_address_space() -> None:
