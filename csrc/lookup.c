@@ -69,6 +69,12 @@ static int pages_fit(uint64_t first_gfn, size_t n, uint32_t maxphyaddr)
 	return n == 0 || (first_gfn < pages && n <= pages - first_gfn);
 }
 
+static void page_addresses(uint64_t first_gfn, size_t n, uint64_t *addresses)
+{
+	for (size_t i = 0; i < n; i++)
+		addresses[i] = (first_gfn + i) << PAGE_SHIFT;
+}
+
 int memtype_page_types(const memtype_tables *t, uint64_t first_gfn, size_t n, uint8_t *types)
 {
 	uint64_t addresses[512];
@@ -78,8 +84,7 @@ int memtype_page_types(const memtype_tables *t, uint64_t first_gfn, size_t n, ui
 	while (n > 0) {
 		size_t part = n < 512 ? n : 512;
 
-		for (size_t i = 0; i < part; i++)
-			addresses[i] = (first_gfn + i) << PAGE_SHIFT;
+		page_addresses(first_gfn, part, addresses);
 		kernels_of(t->isa)->types(t, addresses, part, types);
 		first_gfn += part;
 		types += part;
