@@ -46,6 +46,38 @@
  *     types = types
  * loop memtype_histogram.0: done <= n; assigns done, place, __CPROVER_object_whole(types), __CPROVER_object_whole(total);
  *     decreases n - done; done = 1::1::done, n = n, place = 1::1::1::place, types = 1::types, total = 1::total
+ * loop page_addresses.0: i <= n; assigns i, __CPROVER_object_whole(addresses); decreases n - i; i = 1::1::i, n = n,
+ *     addresses = addresses
+ * loop memtype_page_types.0: n <= __CPROVER_loop_entry(n) && types == __CPROVER_loop_entry(types) + (__CPROVER_loop_entry(n) - n);
+ *     assigns n, types, first_gfn; decreases n; n = n, types = types, first_gfn = first_gfn
+ * loop map_page_types.0: done <= n && i <= map->count && (done == n || (i < map->count && (i + 1 == map->count ||
+ *     (map->bases[i + 1] + 4095) >> 12 >= first_gfn + done))); assigns i, done; decreases map->count - i; done = 1::done,
+ *     n = n, i = 1::i, map = map, first_gfn = first_gfn
+ * loop many_steps.0: i < n + 64 && first >= 1 && first <= 64; assigns i, seen; decreases n + 64 - i; i = 1::i,
+ *     n = n, first = 1::first, seen = 1::seen
+ * loop stream_steps.0: i <= n && ((unsigned long)out + i) % vector_bytes == 0; assigns i, *seen;
+ *     decreases n - i; i = 1::i, n = n, seen = seen, out = out,
+ *     vector_bytes = ::vector_bytes
+ * loop run_fill.0: i < n + 64 && first >= 1 && first <= 64; assigns i; decreases n + 64 - i; i = 1::1::i, n = n,
+ *     first = 1::first
+ * loop nibble_or_words.0: i <= n; assigns i, seen; decreases n - i; i = 1::i, n = n, seen = 1::seen
+ * loop run_types.0: i <= blocks && in == __CPROVER_loop_entry(in) + 64 * i && types == __CPROVER_loop_entry(types) + 64 * i;
+ *     assigns i, in, types, seen; decreases blocks - i; i = 1::1::i, blocks = blocks, in = 1::in, types = 1::types,
+ *     seen = 1::seen
+ * loop run_effective.0: i <= blocks && in == __CPROVER_loop_entry(in) + 64 * i && ptes == __CPROVER_loop_entry(ptes) + 64 * i
+ *     && types == __CPROVER_loop_entry(types) + 64 * i; assigns i, in, ptes, types, seen; decreases blocks - i;
+ *     i = 1::1::i, blocks = blocks, in = 1::in, ptes = 1::ptes, types = 1::types, seen = 1::seen
+ * loop run_leaves.0: k <= 4; assigns k, __CPROVER_object_whole(pair); decreases 4 - k; k = 1::1::1::1::k, pair = 1::1::1::pair
+ * loop run_leaves.1: i <= blocks && in == __CPROVER_loop_entry(in) + 64 * i && ptes == __CPROVER_loop_entry(ptes) + 64 * i
+ *     && types == __CPROVER_loop_entry(types) + 64 * i; assigns i, in, ptes, types; decreases blocks - i; i = 1::1::i,
+ *     blocks = blocks, in = 1::in, ptes = 1::ptes, types = 1::types
+ * loop run_fill512.0: i <= blocks && gfns == __CPROVER_loop_entry(gfns) + 64 * i && words == __CPROVER_loop_entry(words) + 64 * i;
+ *     assigns i, gfns, words; decreases blocks - i; i = 1::1::i, blocks = blocks, gfns = gfns, words = words
+ * loop avx512_or_words.0: i <= n; assigns i, seen; decreases n - i; i = 1::i, n = n, seen = 1::seen
+ * loop variable_types.0: k >= 1 && (k == 1 || k <= r->t->groups); assigns k, code; decreases r->t->groups + 1 - k;
+ *     k = 1::1::k, code = 1::code, r = r
+ * loop types_step.0: g >= 1 && (g == 1 || g <= f.groups); assigns g, code; decreases f.groups - g; g = 1::1::g, f = f,
+ *     code = 1::code
  */
 #ifndef LOOPS_H
 #define LOOPS_H
@@ -88,6 +120,15 @@ static void *array(size_t n, size_t size)
 
 	__CPROVER_assume(made != NULL);
 	return made;
+}
+
+// any number of them from any place on: whether vectors are aligned is left open
+static void *at_any_place(size_t n, size_t size)
+{
+	size_t before = nondet_size();
+
+	__CPROVER_assume(before < 64 / size);
+	return (uint8_t *)array(before + n, size) + before * size;
 }
 
 #endif

@@ -1,0 +1,237 @@
+/* The loops of csrc/bulk_avx512.c over blocks of 64 elements, for arrays of any length, and the loads and stores of a block
+ * (loops.h, vectors/vector.h). Its granules are tested only. */
+#define MEMTYPE_X86 1
+#define run_fill run_fill512 // bulk_nibble.h has another
+#include "../../../csrc/bulk_avx512.c"
+#include "loops.h"
+
+#define MAX_GROUPS 46 /* of cubes: csrc/windows.c */
+#define BLOCK_WORDS (8 * KERNEL_BLOCK)
+
+uint64_t look_up_granules(const memtype_granules *g, const uint64_t *addresses, size_t n, uint8_t *types)
+{
+	(void)g, (void)addresses, (void)n, (void)types;
+	return 0;
+}
+
+// --- blocks, any number ---
+
+struct ready any_ready(const memtype_tables *t, unsigned lower, struct form f)
+{
+	struct ready r = {.t = t};
+
+	(void)lower, (void)f;
+	return r;
+}
+
+struct fold any_fold(const struct pat_view *pat)
+{
+	struct fold f;
+
+	(void)pat;
+	return f;
+}
+
+struct vector checked_types(const struct ready *r, const uint64_t *places, struct vector page, struct form f, struct vector *seen)
+{
+	(void)r, (void)page, (void)f, (void)seen;
+	assert(__CPROVER_r_ok(places, BLOCK_WORDS));
+	return nondet_vector();
+}
+
+struct vector checked_combine(const struct fold *f, struct vector rows, const uint64_t *ptes)
+{
+	(void)f;
+	assert(__CPROVER_r_ok(ptes, BLOCK_WORDS));
+	return rows;
+}
+
+// prove_run_any: where the first block is, with streaming stores at the start of a line
+static struct work any_work(size_t from, size_t blocks, int stream)
+{
+	size_t n = from + KERNEL_BLOCK * blocks;
+	struct work w = {.in = array(n, 8), .ptes = array(n, 8), .types = at_any_place(n - SHORT, 1)};
+
+	__CPROVER_assume(!stream || (uintptr_t)(w.types + from) % KERNEL_BLOCK == 0);
+	return w;
+}
+
+static size_t any_blocks(void)
+{
+	return any_length() / KERNEL_BLOCK + 1;
+}
+
+void prove_run_types(void) /* loops run_types calls get_ready:any_ready types64:checked_types */
+{
+	size_t from = any_length(), blocks = any_blocks();
+	int stream = (int)nondet_u32();
+	struct work w = any_work(from, blocks, stream);
+	struct form f;
+
+	run_types(&w, from, blocks, stream, f);
+	END;
+}
+
+void prove_run_effective(void) /* loops run_effective calls get_ready:any_ready get_fold:any_fold types64:checked_types combine64:checked_combine */
+{
+	size_t from = any_length(), blocks = any_blocks();
+	int stream = (int)nondet_u32();
+	struct work w = any_work(from, blocks, stream);
+	struct form f;
+
+	run_effective(&w, from, blocks, stream, f);
+	END;
+}
+
+void checked_pair(const uint64_t *from, struct vector in[2])
+{
+	assert(__CPROVER_r_ok(from, 128));
+	(void)in;
+}
+
+struct vector any_cut(const struct vector in[2], struct vector shifts)
+{
+	(void)in;
+	return shifts;
+}
+
+struct vector any_gather(const struct vector pair[PAIRS])
+{
+	(void)pair;
+	return nondet_vector();
+}
+
+void prove_run_leaves(void) /* loops run_leaves calls get_fold:any_fold load_pair:checked_pair cut:any_cut gather1:any_gather combine64:checked_combine */
+{
+	size_t from = any_length(), blocks = any_blocks();
+	int stream = (int)nondet_u32();
+	struct work w = any_work(from, blocks, stream);
+
+	run_leaves(&w, from, blocks, stream);
+	END;
+}
+
+void checked_merge(struct vector bits, uint64_t keep, uint64_t *words)
+{
+	(void)bits, (void)keep;
+	assert(__CPROVER_w_ok(words, BLOCK_WORDS));
+}
+
+void prove_run_fill(void) /* loops run_fill512 calls get_ready:any_ready types64:checked_types merge64:checked_merge */
+{
+	size_t blocks = any_blocks(), n = KERNEL_BLOCK * blocks;
+	struct form f;
+
+	assert(run_fill(NULL, nondet_u64(), array(n, 8), blocks, nondet_u64(), array(n - SHORT, 8), f) <= blocks);
+	END;
+}
+
+uint64_t checked_words(const uint64_t *words, size_t n)
+{
+	assert(n == 0 || __CPROVER_r_ok(words, 8 * n));
+	return nondet_u64();
+}
+
+void prove_or_words(void) /* loops avx512_or_words calls or_words:checked_words */
+{
+	size_t n = any_length();
+
+	avx512_or_words(at_any_place(n - SHORT, 8), n);
+	END;
+}
+
+// --- which blocks ---
+
+uint64_t checked_blocks(const struct work *w, size_t from, size_t blocks, int stream)
+{
+	assert(blocks == 0 || __CPROVER_r_ok(w->in + from, BLOCK_WORDS * blocks));
+	assert(blocks == 0 || !w->ptes || __CPROVER_r_ok(w->ptes + from, BLOCK_WORDS * blocks));
+	assert(blocks == 0 || __CPROVER_w_ok(w->types + from, KERNEL_BLOCK * blocks));
+	assert(!stream || (uintptr_t)(w->types + from) % KERNEL_BLOCK == 0);
+	return nondet_u64();
+}
+
+void prove_run_any(void) /* loops none */
+{
+	size_t n = any_length();
+	struct work w = {.in = at_any_place(n, 8), .ptes = nondet_u32() ? at_any_place(n, 8) : NULL,
+			 .types = at_any_place(n - SHORT, 1)};
+
+	run_any(checked_blocks, &w, n);
+	END;
+}
+
+size_t checked_fill(const memtype_tables *t, uint64_t last, const uint64_t *gfns, size_t blocks, uint64_t keep,
+		    uint64_t *words)
+{
+	size_t done = nondet_size();
+
+	(void)t, (void)last, (void)keep;
+	assert(blocks == 0 || (__CPROVER_r_ok(gfns, BLOCK_WORDS * blocks) && __CPROVER_w_ok(words, BLOCK_WORDS * blocks)));
+	__CPROVER_assume(done <= blocks); // prove_run_fill
+	return done;
+}
+
+void prove_fill(void) /* loops none calls fill_four:checked_fill fill_wide:checked_fill fill_four_many:checked_fill fill_wide_many:checked_fill */
+{
+	static memtype_tables t;
+	size_t n = any_length();
+
+	__CPROVER_havoc_object(&t);
+	__CPROVER_assume(n >= MAP_TABLES_FROM);
+	assert(avx512_fill(&t, nondet_u64(), at_any_place(n, 8), n, nondet_u64(), at_any_place(n - SHORT, 8)) <= n);
+	END;
+}
+
+// --- one block ---
+
+void prove_block(void) /* loops none */
+{
+	static memtype_tables t;
+	static struct pat_view pat;
+	uint64_t *in = array(KERNEL_BLOCK - SHORT, 8);
+	struct vector seen;
+
+	t.groups = 2; // the first, and one of the others: which, prove_variable_types leaves open
+	for (unsigned k = 0; k < 4; k++) {
+		struct form f = {k < 3 ? 4 : 6, k < 3 ? 2 * k : 0, (int)nondet_u32(), (int)nondet_u32()};
+		struct ready r = get_ready(&t, 0, f);
+
+		types64(&r, in, seen, f, &seen);
+	}
+	struct fold fold = get_fold(&pat);
+	combine64(&fold, seen, in);
+	merge64(seen, 0, in);
+	END;
+}
+
+struct group checked_group(const memtype_tables *t, unsigned g, struct form f)
+{
+	struct group loaded;
+
+	(void)f;
+	assert(g < MAX_GROUPS);
+	assert(__CPROVER_r_ok(t->window + g * SEPTET_WINDOWS * SEPTET_BYTES, SEPTET_WINDOWS * SEPTET_BYTES));
+	assert(__CPROVER_r_ok(t->decode + g * SEPTET_BYTES, SEPTET_BYTES));
+	return loaded;
+}
+
+struct vector any_match(const struct group *g, const struct vector *plane, struct form f)
+{
+	(void)g, (void)plane, (void)f;
+	return nondet_vector();
+}
+
+void prove_variable_types(void) /* loops variable_types calls load_group:checked_group match_group:any_match */
+{
+	static memtype_tables t;
+	struct ready r = {.t = &t};
+	struct form f;
+	struct vector plane[6];
+	uint64_t low;
+
+	t.groups = nondet_u32();
+	__CPROVER_assume(t.groups <= MAX_GROUPS + SHORT);
+	variable_types(&r, plane, f, &low);
+	END;
+}

@@ -1,0 +1,174 @@
+/* The loops of csrc/bulk_nibble.h for arrays of any length, and the loads and stores of a step (loops.h, vectors/vector.h).
+ * What a loop calls is replaced by the claim that it may read and write a step's elements, which the harnesses of the
+ * second half prove of it.
+ *
+ * each with -DAVX2 -DSSSE3 */
+#define MEMTYPE_X86 1
+#define avx2_or_words nibble_or_words
+#define ssse3_or_words nibble_or_words
+#ifdef AVX2
+#include "../../../csrc/bulk_avx2.c"
+#else
+#include "../../../csrc/bulk_ssse3.c"
+#endif
+#include "loops.h"
+
+const size_t vector_bytes = VEC; // for the contracts
+#define MAX_GROUPS 46 /* of cubes: csrc/windows.c */
+
+uint64_t plain_granules(const memtype_tables *t, const uint64_t *addresses, size_t n, uint8_t *types)
+{
+	(void)t, (void)addresses, (void)n, (void)types;
+	return 0;
+}
+
+static struct form any_form(void)
+{
+	struct form f = {nondet_u32() % 4, nondet_u32(), nondet_u32()};
+
+	__CPROVER_assume(f.groups <= MAX_GROUPS);
+	return f;
+}
+
+// --- arrays of any length ---
+
+vec checked_step(const struct job *j, size_t i, struct form f, enum answer answer)
+{
+	(void)f;
+	assert(__CPROVER_r_ok(j->places + i, 8 * VEC));
+	if (answer != TYPES)
+		assert(__CPROVER_r_ok(j->ptes + i, 8 * VEC));
+	return nondet_vector();
+}
+
+vec checked_see(vec seen, const uint64_t *addresses)
+{
+	assert(__CPROVER_r_ok(addresses, 8 * VEC));
+	return seen;
+}
+
+void prove_run(void) /* loops many_steps stream_steps calls step:checked_step see:checked_see */
+{
+	size_t n = any_length();
+	enum answer answer = nondet_u32() % 3;
+	struct job j = {.places = at_any_place(n, 8), .ptes = answer == TYPES ? NULL : at_any_place(n, 8)};
+
+	run(&j, n, at_any_place(n - SHORT, 1), any_form(), answer);
+	END;
+}
+
+void checked_fill(const memtype_tables *t, const uint64_t *gfns, vec keep, uint64_t *words, struct form f)
+{
+	(void)t, (void)keep, (void)f;
+	assert(__CPROVER_r_ok(gfns, 8 * VEC) && __CPROVER_w_ok(words, 8 * VEC));
+}
+
+void prove_run_fill(void) /* loops run_fill calls see:checked_see fill_step:checked_fill */
+{
+	static memtype_tables t;
+	size_t n = any_length();
+
+	__CPROVER_assume(n >= MAP_TABLES_FROM);
+	run_fill(&t, nondet_u64(), at_any_place(n, 8), n, nondet_u64(), at_any_place(n - SHORT, 8), any_form());
+	END;
+}
+
+uint64_t checked_words(const uint64_t *words, size_t n)
+{
+	assert(n == 0 || __CPROVER_r_ok(words, 8 * n));
+	return nondet_u64();
+}
+
+void prove_or_words(void) /* loops nibble_or_words calls see:checked_see or_words:checked_words */
+{
+	size_t n = any_length();
+
+	nibble_or_words(at_any_place(n - SHORT, 8), n);
+	END;
+}
+
+// --- a step ---
+
+vec checked_match(const uint8_t *entries, const struct windows *w, struct form f)
+{
+	(void)w, (void)f;
+	assert(__CPROVER_r_ok(entries, NIBBLE_WINDOWS * NIBBLE_BYTES));
+	return nondet_vector();
+}
+
+vec checked_decode(const uint8_t *codes, vec hits)
+{
+	assert(__CPROVER_r_ok(codes, 2 * NIBBLE_BYTES));
+	return hits;
+}
+
+struct windows checked_cut(const uint64_t *addresses, uint64_t page, struct form f)
+{
+	struct windows w;
+
+	(void)page, (void)f;
+	assert(__CPROVER_r_ok(addresses, 8 * VEC));
+	return w;
+}
+
+vec any_fixed(const memtype_tables *t, const struct windows *w, struct form f)
+{
+	(void)t, (void)w, (void)f;
+	return nondet_vector();
+}
+
+void prove_types_step(void) /* loops types_step calls cut:checked_cut match_group:checked_match decode_group:checked_decode fixed_types:any_fixed */
+{
+	static memtype_tables t;
+
+	types_step(&t, array(VEC - SHORT, 8), nondet_u64(), any_form());
+	END;
+}
+
+void prove_cut(void) /* loops none */
+{
+	uint64_t *addresses = array(VEC - SHORT, 8);
+
+	for (unsigned layout = COARSE; layout <= LOW_GFN; layout++) { // one by one: a solver's second instead of its ten
+		cut(addresses, nondet_u64(), (struct form){layout, 0, 1});
+		cut(addresses, nondet_u64(), (struct form){layout, SHAPE_WIDE, 1});
+	}
+	END;
+}
+
+void prove_tables(void) /* loops none */
+{
+	static memtype_tables t;
+	struct form f = any_form();
+	struct windows w;
+	vec words[LOADS];
+
+	match_group(array(NIBBLE_WINDOWS * NIBBLE_BYTES - SHORT, 1), &w, f);
+	decode_group(array(2 * NIBBLE_BYTES - SHORT, 1), w.page);
+	fixed_types(&t, &w, f);
+	spread_bytes(w.page, words);
+	see(w.page, array(VEC - SHORT, 8));
+	END;
+}
+
+vec checked_types(const memtype_tables *t, const uint64_t *addresses, uint64_t page, struct form f)
+{
+	(void)t, (void)page, (void)f;
+	assert(__CPROVER_r_ok(addresses, 8 * VEC));
+	return nondet_vector();
+}
+
+void prove_step(void) /* loops none calls types_step:checked_types */
+{
+	uint8_t entry[8][16];
+	struct job j = {NULL, array(VEC - SHORT, 8), array(VEC, 8), nondet_u64(), nondet_u32(), (const uint8_t (*)[16])entry};
+
+	step(&j, 0, any_form(), nondet_u32() % 3);
+	END;
+}
+
+void prove_fill_step(void) /* loops none calls types_step:checked_types */
+{
+	fill_step(NULL, array(VEC, 8), nondet_vector(), array(VEC - SHORT, 8), any_form());
+	END;
+}
