@@ -73,7 +73,8 @@ class Reading:
 
     def _printed_width(self) -> int:
         """The width that so many digits are printed for, where the masks stop below it; 0 where they do not."""
-        masks = [high.value for _, high in self.listing.variable.values() if high.told]
+        told = [high.value for _, high in self.listing.variable.values() if high.told]
+        masks = [mask for mask in told if mask & ~rules.MASK_VALID]
         if not masks:
             return 0
         width, digits = infer_maxphyaddr(masks), max(self.listing.digits)
