@@ -32,7 +32,8 @@ struct fold any_fold(const struct pat_view *pat)
 	return f;
 }
 
-struct vector checked_types(const struct ready *r, const uint64_t *places, struct vector page, struct form f, struct vector *seen)
+struct vector checked_types(const struct ready *r, const uint64_t *places, struct vector page, struct form f,
+			    struct vector *seen)
 {
 	(void)r, (void)page, (void)f, (void)seen;
 	assert(__CPROVER_r_ok(places, BLOCK_WORDS));

@@ -76,6 +76,9 @@
  * loop avx512_or_words.0: i <= n; assigns i, seen; decreases n - i; i = 1::i, n = n, seen = 1::seen
  * loop variable_types.0: k >= 1 && (k == 1 || k <= r->t->groups); assigns k, code; decreases r->t->groups + 1 - k;
  *     k = 1::1::k, code = 1::code, r = r
+ * loop match_row_avx512.0: i <= n && i % 64 == 0; assigns i, seen; decreases n - i; i = 1::i, n = n, seen = 1::seen
+ * loop match_row_avx2.0: line <= 64 && line % 8 == 0; assigns line; decreases 64 - line; line = 1::1::1::1::line
+ * loop match_row_avx2.1: i <= n && i % 64 == 0; assigns i, seen; decreases n - i; i = 1::i, n = n, seen = 1::seen
  * loop types_step.0: g >= 1 && (g == 1 || g <= f.groups); assigns g, code; decreases f.groups - g; g = 1::1::g, f = f,
  *     code = 1::code
  */

@@ -135,6 +135,7 @@ FAULTS = [
      "avx512-prove_run_any"),
     ("bulk_avx512.c", "i++, gfns += 64, words += 64", "i++, gfns += 64, words += 128", "avx512-prove_run_fill"),
     ("bulk_avx512.c", "for (; i + 16 <= n; i += 16)", "for (; i + 8 <= n; i += 16)", "avx512-prove_or_words"),
+    ("fleet_avx512.c", "for (; i + 64 <= n; i += 64)", "for (; i + 32 <= n; i += 64)", "fleet_avx512-prove_match_row"),
     ("lookup.c", "size_t part = n < 512 ? n : 512;", "size_t part = 512;", "pages-prove_page_types"),
 ]  # fmt: skip
 

@@ -1,10 +1,9 @@
 /* vector.h - vectors for proofs of memory safety: what they hold is left open, where they are loaded and stored is checked.
  *
  * It stands in the place of the compiler's <immintrin.h>. A vector is one byte of any value, and so is what an
- * instruction makes of it: more than a processor can do, so that what is proved holds for each. Only three things keep a
- * meaning: how many qwords a masked load may touch, that VMOVMSKPD gives four bits, and that a streaming store wants an
- * aligned place. What is stored is not kept: every array of these proofs may hold anything from the start, and what the
- * core reads back of what it stored is a vector again.
+ * instruction makes of it: more than a processor can do, so that what is proved holds for each. That a streaming store
+ * wants an aligned place is kept. What is stored is not: the arrays of these proofs may hold anything from the start, and
+ * what a kernel reads of the copies that it pads is a vector again.
  */
 #ifndef VECTOR_H
 #define VECTOR_H
@@ -15,7 +14,7 @@
 #include <string.h>
 
 typedef struct vector {
-	uint8_t any, first; // first: how many of four qwords a mask begins with, where a comparison made it
+	uint8_t any;
 } __m128i, __m256i, __m512i, __m256, __m256d, __m512;
 
 struct vector nondet_vector(void);
