@@ -346,9 +346,7 @@ def pages_at_once(found: Map, first_gfn: Any, count: Any, out: Any) -> arrays.U8
         if count >> 24:  # negative, or so much that the careful way costs nothing more
             return None
         out = np.empty(count, arrays.U8)
-    elif type(out) is not np.ndarray or out.shape != (count,):
-        return None
-    return out if _pages(held[1], found.maxphyaddr, first_gfn, out) else None
+    return out if _pages(held[1], found.maxphyaddr, first_gfn, count, out) else None
 
 
 def map_types_at_once(found: Map, addresses: Any, out: Any) -> arrays.U8Array | None:

@@ -396,19 +396,20 @@ static PyObject *resolve(PyObject *Py_UNUSED(module), PyObject *given)
 	Py_RETURN_NONE;
 }
 
-// pages(map, maxphyaddr, first_gfn, out) -> whether `out` holds the types
+// pages(map, maxphyaddr, first_gfn, count, out) -> whether `out` holds the types of `count` pages
 static PyObject *pages(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t count)
 {
-	const memtype_map *map = count == 4 ? held(args[0], sizeof(*map)) : NULL;
-	uint64_t width, first;
+	const memtype_map *map = count == 5 ? held(args[0], sizeof(*map)) : NULL;
+	uint64_t width, first, wanted;
 	struct array out;
 	int done = 0;
 
-	if (map && word_of(args[1], &width) && word_of(args[2], &first) && open_array(args[3], 1, WRITEABLE, &out)) {
-		size_t n = elements(out.is);
+	if (map && word_of(args[1], &width) && word_of(args[2], &first) && word_of(args[3], &wanted) &&
+	    open_array(args[4], 1, WRITEABLE, &out)) {
+		int fits = out.is->nd == 1 && (uint64_t)out.is->shape[0] == wanted;
 
 		Py_BEGIN_ALLOW_THREADS
-		done = memtype_map_page_types(map, (uint32_t)width, first, n, out.is->data) == MEMTYPE_OK;
+		done = fits && memtype_map_page_types(map, (uint32_t)width, first, (size_t)wanted, out.is->data) == MEMTYPE_OK;
 		Py_END_ALLOW_THREADS
 		close_array(&out);
 	}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -133,5 +134,6 @@ def test_pages() -> None:
         STATE.page_types((1 << 34) - 1, 2)
     with pytest.raises(AddressError):
         STATE.page_types(-1, 1)
-    with pytest.raises(ArrayError):
-        STATE.page_types(0, 4, out=out)
+    for asked, shape in itertools.product((STATE, STATE.map), ((8,), (3,), (5,), (4, 1), (2, 2), ())):
+        with pytest.raises(ArrayError):
+            asked.page_types(0, 4, out=np.zeros(shape, np.uint8))
