@@ -1281,7 +1281,7 @@ static void check_fleet_overlaps(uint32_t isa)
 // one state with all of the pairs that a processor can have
 static void check_fleet_of_all_pairs(uint32_t isa)
 {
-	static memtype_map kept;
+	static memtype_map *map_of_one; // up to a wall
 	static uint32_t ids[255];
 	static uint64_t addresses[255];
 	static uint8_t right[255], types[255];
@@ -1293,9 +1293,15 @@ static void check_fleet_of_all_pairs(uint32_t isa)
 		add_pair(addresses[k], UINT64_C(1) << 30, right[k]);
 	}
 	fleet.pairs = m.variable_count;
-	MUST(memtype_fleet_maps(&fleet, &kept) == MEMTYPE_OK && kept.count == 4, isa, kept.count, 0);
-	MUST(memtype_types_by(&fleet, NULL, ids, addresses, 255, types, NULL) == MEMTYPE_OK, isa, 0, 0);
-	MUST(memcmp(types, right, 255) == 0, isa, 0, 0);
+	if (!map_of_one)
+		map_of_one = (memtype_map *)(void *)(walled_room() + ROOM) - 1;
+	MUST(memtype_fleet_maps(&fleet, map_of_one) == MEMTYPE_OK && map_of_one->count == 4, isa, map_of_one->count, 0);
+	for (unsigned by_map = 0; by_map < 2; by_map++) {
+		const memtype_map *maps = by_map ? map_of_one : NULL;
+
+		MUST(memtype_types_by(&fleet, maps, ids, addresses, 255, types, NULL) == MEMTYPE_OK, isa, by_map, 0);
+		MUST(memcmp(types, right, 255) == 0, isa, by_map, 0);
+	}
 	MUST(memtype_fleet_types(&fleet, isa, addresses, 255, 255, types, NULL) == MEMTYPE_OK, isa, 0, 1);
 	MUST(memcmp(types, right, 255) == 0, isa, 0, 1);
 }
@@ -1305,16 +1311,22 @@ static void check_tom2_edges(uint32_t isa)
 {
 	const uint64_t gib4 = UINT64_C(1) << 32, addresses[] = {gib4 - 1, gib4, gib4 * 2 - 1, gib4 * 2};
 	static const uint32_t ids[4];
+	static uint32_t *width; // up to a wall
+	memtype_fleet one = fleet;
 	uint8_t types[4];
 
+	if (!width)
+		width = (uint32_t *)(void *)(walled_room() + ROOM) - 1;
 	no_pairs(46, 0x800);
+	*width = m.maxphyaddr;
+	one.maxphyaddr = width;
 	m.vendor = MEMTYPE_AMD;
 	m.syscfg = 0x600000;
 	m.tom2 = gib4 * 2;
-	fleet.pairs = 0;
+	one.pairs = 0;
 	for (unsigned by = 0; by < 2; by++) {
-		int status = by ? memtype_types_by(&fleet, NULL, ids, addresses, 4, types, NULL)
-				: memtype_fleet_types(&fleet, isa, addresses, 4, 4, types, NULL);
+		int status = by ? memtype_types_by(&one, NULL, ids, addresses, 4, types, NULL)
+				: memtype_fleet_types(&one, isa, addresses, 4, 4, types, NULL);
 
 		MUST(status == MEMTYPE_OK && !types[0] && types[1] == 6 && types[2] == 6 && !types[3], isa, by, types[1]);
 	}

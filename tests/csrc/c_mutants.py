@@ -266,9 +266,11 @@ class Bench:
             compiled = True
             if not changed and mutant.file != "memtype.h":
                 continue
-            mark = hashlib.sha256(
-                b"".join(path.read_bytes() for path in changed.values()) + mutant.file.encode()
-            ).digest()
+            made = [path.read_bytes() for path in changed.values()]
+            made += [
+                mutant.key.encode() if mutant.file == "memtype.h" else mutant.file.encode()
+            ]  # who judges changes too
+            mark = hashlib.sha256(b"".join(made)).digest()
             if mark in self.seen:
                 return Verdict(mutant.key, self.seen[mark].decided, "as " + self.seen[mark].key)
             verdict = self.run(mutant, core, sets, changed, tree)
