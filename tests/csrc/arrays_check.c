@@ -974,7 +974,7 @@ static void check_own_leaves(uint32_t isa, size_t count, uint64_t bits)
 static void check_gfns_of_one_bit(uint32_t isa)
 {
 	static const uint64_t maps[5][6] = {{0, 1}, {0, 1, 1 << 8}, {0, 1 << 20}, {0, 1, 1 << 14, 1 << 20, 3 << 20, 1 << 22},
-					    {0, 0x80, 1 << 8, 1 << 14, 1 << 20, 3 << 22}};
+					    {0, 0x80, 0xF1, 1 << 8, 1 << 14, 3 << 20}};
 	static const uint64_t bits[] = {8, 16, 24, 32, 40, 48};
 	static const size_t counts[] = {2, 3, 2, 6, 6};
 	static uint64_t gfns[520], words[520];
@@ -996,6 +996,15 @@ static void check_gfns_of_one_bit(uint32_t isa)
 		     bit);
 		MUST(words[0] == (~UINT64_C(0x78) | bits[k]), isa, width, bit);
 		MUST(memcmp(words, words + 1, 519 * 8) == 0, isa, width, bit);
+	}
+	for (size_t at = 0; at < 520; at += 37) { // one that is refused, and none behind it
+		uint64_t kept = gfns[at];
+		size_t index = 77;
+
+		gfns[at] = UINT64_C(1) << 40;
+		MUST(memtype_leaf_fill(maps[0], bits, 2, 0x78, 52, isa, gfns, 520, words, &index) == MEMTYPE_EADDRESS, isa, at, index);
+		MUST(index == at, isa, at, index);
+		gfns[at] = kept;
 	}
 }
 
