@@ -102,10 +102,10 @@ void limit_memset(uint8_t *out, int value, size_t n)
 	memset(out, value, n);
 }
 
-/* What an exact look-up of 64 addresses by byte shuffles cannot do without, and nothing else: the cut (8 shuffles), the
- * windows side by side (3 and 8 blends), four windows, two bits above them (46 bits are 30 from bit 16 up), what they mean,
- * the first MiB, the order of the addresses, the OR of all that was read. With `b` one more cut and look-up. Reads and
- * writes are those of limit_read_avx512. */
+/* What an exact look-up of 64 addresses by windows of their bits, as ours, cannot do without, and nothing else: the cut
+ * (8 shuffles), the windows side by side (3 and 8 blends), four windows, two bits above them (46 bits are 30 from bit 16
+ * up), what they mean, the first MiB, the order of the addresses, the OR of all that was read. With `b` one more cut and
+ * look-up. Reads and writes are those of limit_read_avx512. */
 #define SHUFFLES __attribute__((target("avx512f,avx512bw,avx512vbmi")))
 #define UNROLL _Pragma("GCC unroll 4") /* an array of vectors is in registers only without a loop */
 #define HIGH_HALF UINT64_C(0xF0F0F0F0F0F0F0F0)

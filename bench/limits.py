@@ -60,7 +60,7 @@ class Limits:
         }
 
     def shuffles(self, a: Any, out: Any, b: Any = None) -> Candidates:
-        """`read`, and what look-ups by byte shuffles cannot do without: the floor with AVX-512."""
+        """`read`, and what a look-up by windows of bits cannot do without: the floor of this design with AVX-512."""
         if self.missing or mt.isa != "avx512":
             return {}
         second = self._ffi.NULL if b is None else self._words(b)
