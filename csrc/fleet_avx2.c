@@ -98,7 +98,7 @@ INLINE void store32(uint8_t *types, __m256i kinds, int stream)
 INLINE void put_fixed(const struct fleet_row *row, const uint64_t *addresses, unsigned halves, __m256i types[2])
 {
 	const __m256i above = _mm256_set1_epi64x((long long)~(FIXED_END - 1)), zero = _mm256_setzero_si256();
-	uint8_t kinds[64];
+	_Alignas(32) uint8_t kinds[64];
 
 	for (unsigned h = 0; h < halves; h++) {
 		__m256i low = in_order(hits32(FLEET_KEYS_64, NULL, addresses + 32 * h, above, zero));
@@ -158,7 +158,7 @@ INLINE void part(const struct fleet_block *block, const struct fleet_row *row, c
 		 uint8_t *types, unsigned keys, __m256i *seen)
 {
 	uint64_t in[64];
-	uint8_t out[64];
+	_Alignas(32) uint8_t out[64];
 	__m256i kinds[2];
 
 	UNROLL

@@ -428,20 +428,16 @@ static uint64_t bad_element(const struct row *r)
 	return r->refusal == MEMTYPE_ETYPE ? 8 + below(2) * 5 : (uint64_t)1 << (m.maxphyaddr - (r->of[0] == GFNS ? 12 : 0));
 }
 
-static void check_refusal(const struct row *r, uint32_t isa, size_t n, size_t place)
+static void check_refused(const struct row *r, uint32_t isa, size_t n, size_t place)
 {
-	uint64_t kept = element(early[0], r->in[0], place), behind = element(early[0], r->in[0], n - 1);
-	size_t index = 77;
 	int few = n <= MEMTYPE_CHECKED_FIRST || !r->writes_before;
 
-	set_element(0, r->in[0], n - 1, bad_element(r)); // a second one, which is not named
-	set_element(0, r->in[0], place, bad_element(r));
 	for (unsigned by = 0; by <= 8; by += r->out) { // of words also where no cache line begins
 		uint8_t *out = early[2] + by;
+		size_t index = 77;
 
 		if (by && r->out < 8)
 			break;
-		index = 77;
 		memset(out, 0xEE, r->out * n);
 		MUST(r->run(isa, early[0], early[1], n, out, &index) == r->refusal && index == place, r - rows, n, index);
 		MUST(r->run(isa, early[0], early[1], n, out, NULL) == r->refusal, r - rows, n, place);
@@ -449,6 +445,16 @@ static void check_refusal(const struct row *r, uint32_t isa, size_t n, size_t pl
 		if (r->out == 8) // SPTEs: none from there on
 			MUST(untouched(out + 8 * place, 8 * (n - place)), r - rows, isa, n);
 	}
+}
+
+static void check_refusal(const struct row *r, uint32_t isa, size_t n, size_t place)
+{
+	uint64_t kept = element(early[0], r->in[0], place), behind = element(early[0], r->in[0], n - 1);
+
+	set_element(0, r->in[0], place, bad_element(r));
+	check_refused(r, isa, n, place);
+	set_element(0, r->in[0], n - 1, bad_element(r)); // a second one, which is not named
+	check_refused(r, isa, n, place);
 	set_element(0, r->in[0], n - 1, behind);
 	set_element(0, r->in[0], place, kept);
 }
@@ -1556,7 +1562,7 @@ static void check_many_by_granules(uint32_t isa)
 		check_granules_of(isa, ~UINT64_C(0), SOME);
 		check_granules_of(isa, 0x3FFFFFFF, SOME); // from some chunk on nearly all lead to blocks
 	}
-	for (unsigned rows = 10; rows < 80; rows += rows < 20 ? 2 : 23) { // each its own, but for the last two
+	for (unsigned rows = 10; rows < 80; rows += rows < 20 ? 1 : 23) { // each its own, but for the last two
 		no_pairs(46, 0x806);
 		for (uint64_t k = 0; k < rows; k++)
 			add_pair(k << 38 | (k + 1 < rows ? k : k - 1) << 30, UINT64_C(1) << 30, MEMTYPE_WC);
@@ -1577,6 +1583,33 @@ static void check_many_by_granules(uint32_t isa)
 			m.base[k] ^= UINT64_C(7) << 30; // 127 in row 2, 120 in row 16
 		check_granules_of(isa, ~UINT64_C(0), SOME);
 	}
+}
+
+// one type through and through, also behind the rows: what ends at the wall is not left
+static void check_granules_at_a_wall(uint32_t isa)
+{
+	const size_t n = 1u << 13, room = (sizeof(granules) + 4095) / 4096 * 4096;
+	static uint64_t addresses[1u << 13];
+	static uint8_t *all, types[1u << 13];
+	const uint64_t base = 0;
+	memtype_granules *g;
+
+	if (!all) {
+		all = mmap(NULL, room + 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		if (all == MAP_FAILED || mprotect(all + room, 4096, PROT_NONE))
+			exit(2);
+	}
+	g = (memtype_granules *)(void *)(all + room - sizeof(*g));
+	memset(g, wb, sizeof(*g));
+	MUST(memtype_granules_build(&base, &wb, 1, 46, g) == MEMTYPE_OK, isa, 0, 0);
+	no_pairs(46, 0x806);
+	memtype_tables_build(&m, isa, &tables);
+	tables.granules = g;
+	for (size_t i = 0; i < n; i++)
+		addresses[i] = any() >> 18;
+	MUST(memtype_types(&tables, addresses, n, types, NULL) == MEMTYPE_OK, isa, 0, 0);
+	for (size_t i = 0; i < n; i++)
+		MUST(types[i] == MEMTYPE_WB, isa, i, addresses[i]);
 }
 
 // so many states with so many addresses that a fleet goes past the caches too
@@ -1667,6 +1700,7 @@ static void check_little(uint32_t isa)
 	check_forms(isa);
 	check_fleets(isa);
 	check_many_by_granules(isa);
+	check_granules_at_a_wall(isa);
 	for (unsigned number = 0; number < STATES; number += 3) {
 		make_state(number);
 		make_ready();
