@@ -90,7 +90,7 @@ def sniff(text: str) -> bool:
 
 def parse(text: str, source: str = "<text>") -> Machine:
     """The stories, in the log's order."""
-    told: dict[tuple[object, ...], _Story] = {}
+    stories: list[_Story] = []
     open_conflict: _Story | None = None  # whose "memtype_reserve failed" may come next
     for number, kind, match in _messages(text):
         where = f"{source}:{number}"
@@ -100,10 +100,13 @@ def parse(text: str, source: str = "<text>") -> Machine:
             open_conflict = None
             continue
         story = _story(kind, base, end, match, where)
-        story = told.setdefault(story.key, story)
         story.lines.append(number)
+        stories.append(story)
         open_conflict = story if kind == "conflict" else None
-    found = [story.facts() for story in told.values()]
+    told: dict[tuple[object, ...], list[_Story]] = {}
+    for story in stories:
+        told.setdefault(story.key, []).append(story)
+    found = [{**same[0].facts(), "lines": [n for story in same for n in story.lines]} for same in told.values()]
     return Machine(format=NAME, facts={"pat_messages": found})
 
 
@@ -158,7 +161,7 @@ def _complete(story: _Story, match: re.Match[str], number: int) -> None:
     """
     track = _name(match["track"])
     if track != story.wanted and story.wanted not in story.held:
-        story.held.insert(0, story.wanted)
+        story.held = [story.wanted, *story.held]
     story.wanted = _name(match["wanted"])
     story.lines.append(number)
 

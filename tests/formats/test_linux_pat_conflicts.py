@@ -26,6 +26,17 @@ def test_equal_stories_are_told_once_with_all_their_lines():
     assert told["lines"] == [1, 3]
 
 
+def test_a_refusal_of_two_lines_that_comes_again_is_the_same_story():
+    """Its types on record are not those that were asked for the first time."""
+    refusal = (
+        "x86/PAT: app:9 conflicting memory types 1000-2000 write-combining<->uncached-minus\n"
+        "x86/PAT: memtype_reserve failed [mem 0x1000-0x1fff], track write-back, req write-through\n"
+    )
+    once, twice = (linux_pat_conflicts.parse(refusal * times).facts["pat_messages"] for times in (1, 2))
+    assert once[0]["held"] == ["WC", "UC-"] and once[0]["wanted"] == "WT"
+    assert twice == [{**once[0], "lines": [1, 2, 3, 4]}]
+
+
 def test_words_about_types_are_no_message():
     assert linux_pat_conflicts.sniff(LINE)
     assert not linux_pat_conflicts.sniff("x86/PAT: Configuration [0-7]: WB  WC  UC- UC  WB  WP  UC- WT")
@@ -81,10 +92,10 @@ def test_a_message_may_break_behind_its_words(message):
         broken = f"{message[:at]}\n{message[at + 1 :]}"
         assert linux_pat_conflicts.parse(f"{broken}\nusb 1-1\n").facts == told, broken
     words = message[begins:].split(" ")
-    if len(words) > 3:  # four lines
-        assert (
-            linux_pat_conflicts.parse("\n".join([message[:begins] + " ".join(words[:-3]), *words[-3:]])).facts == told
-        )
+    for lines in range(4, min(len(words), 5) + 1):  # of five, the last is too far down
+        pieces = [message[:begins] + " ".join(words[: 1 - lines]), *words[1 - lines :]]
+        found = linux_pat_conflicts.parse("\n".join(pieces)).facts
+        assert found == (told if lines == 4 else {"pat_messages": []}), pieces
     if len(words) > 2:
         pieces = [message[:begins] + " ".join(words[:-2]), *words[-2:]]
         assert linux_pat_conflicts.parse("\n".join(pieces)).facts == told
