@@ -67,9 +67,7 @@ def parse(text: str, source: str = "<text>") -> Machine:
 
 
 def _row(match: re.Match[str], number: int, source: str) -> tuple[int, Range]:
-    n = values.number(match["n"], source, number, "register number", base=10)
-    if n >= rules.NUMBERED_PAIRS:
-        raise values.refusal(source, number, f"Reg {n} is not below {rules.NUMBERED_PAIRS}")
+    n = values.decimal(match["n"], f"{source}:{number}", "Reg", rules.NUMBERED_PAIRS)
     first, end = (values.number(match[name], source, number, name) for name in ("first", "end"))
     size = values.number(match["size"], source, number, "size", 44, base=10) * values.UNITS[match["unit"].upper()]
     length = end - first if (end - first) % rules.PAGE_SIZE == 0 else end + 1 - first  # exclusive, else inclusive

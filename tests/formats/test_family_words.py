@@ -76,6 +76,12 @@ def test_every_family_of_bytes_is_asked_for_its_own():
         assert formats.parse(data).format == name
 
 
+def test_a_family_of_json_is_not_asked_where_no_document_begins():
+    words = '{"schema": "", "env.": ""}'
+    of_json = {name for name in FAMILIES if name.endswith("json")}
+    assert of_json <= set(possible(words)) and not of_json & set(possible("a" + words))
+
+
 def test_a_family_that_cannot_match_is_not_loaded():
     script = (
         "import sys, memtype; memtype.parse('reg00: base=0x000000000 (    0MB), size= 2048MB, count=1: write-back')\n"

@@ -89,3 +89,17 @@ def test_a_long_hex_dump_is_found(form, above):
     entries = [(0x2FF, 0xC06), *((0x400 + n, n) for n in range(4000))]
     machine = mt.parse("\n" * above + hex_dumps(kvm_structure(entries))[form])
     assert machine.format == "kvm-msrs" and machine.cpus[0].registers.held[0x2FF].value == 0xC06
+
+
+def test_json_is_no_list_of_entries():
+    """Where a quote stands within its first 512 characters; initializers may have one further down."""
+    words = '"index 0x2ff data 0xc06, "'
+    for begin, found in (("{", False), ("[", False), ("{" + 510 * " ", False), ("{" + 511 * " ", True), ("", True)):
+        assert kvm_msrs.sniff(begin + words) is found, begin
+
+
+def test_a_hex_dump_is_looked_at_as_far_as_a_head_reaches():
+    entries = [(0x2FF, 0xC06), *((0x400 + n, n) for n in range(300))]
+    rows = hex_dumps(kvm_structure(entries))["xxd"].splitlines()
+    for whole in (255, 256):  # 4,096 bytes, in rows of 16
+        assert kvm_msrs.sniff("\n".join([*rows[:whole], "other"])) is (whole == 256)

@@ -49,7 +49,6 @@ NUMBERS = [
     ("edk2", "MTRR Default Type: C06\nMemory Ranges:\nWB:0-@", "last byte of a range", 64, 16),
     ("freebsd", "0x@/0x1000 BIOS write-back active", "base", 64, 16),
     ("freebsd", "0x0/0x@ BIOS write-back active", "length", 64, 16),
-    ("fwts", "Reg @: 0x0 - 0x80000000 (  2048 MB)   Write-Back", "register number", 64, 10),
     ("fwts", "Reg 0: 0x@ - 0x80000000 (  2048 MB)   Write-Back", "first", 64, 16),
     ("fwts", "Reg 0: 0x0 - 0x@ (  2048 MB)   Write-Back", "end", 64, 16),
     ("fwts", "Reg 0: 0x0 - 0x80000000 (  @ MB)   Write-Back", "size", 44, 10),

@@ -49,7 +49,7 @@ class Boot:
     read_only: bool = False
     hypervisor: str | None = None
     trimming: bool = False
-    last_line: int = 0
+    last_line: int = field(init=False)
     fragment: bool = False  # the text breaks off in what may be an entry of the list
     taken: set[int] = field(default_factory=set)  # numbers of the lines that were understood
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import replace
 
 from memtype import rules
@@ -133,8 +134,7 @@ class Reading:
     def _borrowed(self) -> dict[int, Range]:
         """Pairs that mtrr_cleanup lists and the kernel's own list, where there is one, lost."""
         listing, originals = self.listing, self.boot.cleanup.left
-        missing = set(range(max(listing.variable, default=-1) + 1)) - listing.variable.keys()
-        if listing.listed and not missing:
+        if listing.listed and not _below(listing.variable) - listing.variable.keys():
             return {}
         borrowed = {n: entry for n, entry in originals.items() if n not in listing.variable}
         if borrowed:
@@ -179,8 +179,7 @@ class Reading:
         return made
 
     def _holes(self) -> set[int]:
-        held = {*self.listing.variable, *self.boot.cleanup.left}
-        return set(range(max(self.listing.variable, default=-1) + 1)) - held
+        return _below(self.listing.variable) - {*self.listing.variable, *self.boot.cleanup.left}
 
     def _without_fixed(self) -> bool:
         """The kernel prints headlines for the default type, the fixed and the variable ranges, in this order. A log
@@ -269,6 +268,11 @@ class Reading:
             self.notes.append("the PAT line is cut off")
         if boot.read_only:
             self.notes.append("the hypervisor lets this kernel read MTRRs, not write them")
+
+
+def _below(which: Iterable[int]) -> set[int]:
+    """Every number below one of these."""
+    return {number for one in which for number in range(one)}
 
 
 def _range(base: int, size: int, kind: str) -> Range:

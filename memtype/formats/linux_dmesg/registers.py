@@ -93,8 +93,10 @@ class Listing:
 
     def breaks_off(self, lines: Sequence[str]) -> None:
         """Look at the line below the last row of the list: it may be what is left of one more."""
-        last = max((high.line for _, high in self.variable.values()), default=0)
-        if self.cut is None and 0 < last < len(lines) and is_fragment(lines[last], lines[last - 1]):
+        if self.cut is not None or not self.variable:
+            return
+        last = max(high.line for _, high in self.variable.values())
+        if last < len(lines) and is_fragment(lines[last], lines[last - 1]):
             self.cut = last + 1
 
     def _head(self, line: str, number: int) -> bool:
