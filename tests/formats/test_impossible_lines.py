@@ -46,7 +46,7 @@ LINES = {
     "freebsd, base": ("freebsd", BSD, "0x80000800/0x1000 drm write-back active", "0x80000800/0x1000: no regis"),
     "freebsd, beyond": ("freebsd", BSD, "0x10000000000000/0x1000 drm write-back active", "no register holds this"),
     "fwts, number": ("fwts", FWTS, "Reg 40: 0x0000000080000000 - 0x00000000c0000000 (  1024 MB)   Write-Back",
-                     "Reg 40 is not below 40"),
+                     "Reg '40' is not below 40"),
     "fwts, length": ("fwts", FWTS, "Reg 1: 0x0000000080000000 - 0x00000000c0000000 (  1023 MB)   Write-Back",
                      "is not 1023 MB long"),
     "fwts, size": ("fwts", FWTS, "Reg 1: 0x0000000080000000 - 0x00000000b0000000 (   768 MB)   Write-Back",
