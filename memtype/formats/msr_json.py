@@ -162,12 +162,12 @@ def _told(item: dict[str, Any], widths: list[Width], vendors: set[str], source: 
 
 def _cpuid(item: dict[str, Any], widths: list[Width], vendors: set[str], source: str) -> None:
     leaf = item.get("function", item.get("leaf"))
-    values = [item.get(name) for name in ("eax", "ebx", "edx", "ecx")]
-    if isinstance(leaf, bool) or not all(isinstance(v, int) and 0 <= v < 1 << 32 for v in values):
+    words = [item.get(name) for name in ("eax", "ebx", "edx", "ecx")]
+    if isinstance(leaf, bool) or not all(isinstance(word, int) and 0 <= word < 1 << 32 for word in words):
         return
-    eax, *letters = (int(str(value)) for value in values)
+    eax, *letters = (int(str(word)) for word in words)
     if leaf == _WIDTH_LEAF and eax & 0xFF:
-        widths.append(Width(told_width(eax & 0xFF, source, 0), "CPUID 80000008"))
+        widths.append(Width(told_width(eax & 0xFF, source, values.line_of(words[0])), "CPUID 80000008"))
     elif leaf == 0:
         name = b"".join(letter.to_bytes(4, "little") for letter in letters)
         vendors.update({_VENDORS[name]} if name in _VENDORS else ())

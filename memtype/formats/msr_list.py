@@ -225,7 +225,8 @@ def _falls_short(above: str, last: str) -> bool:
     found = _DIGITS.findall(last)
     if not found or len(found[-1]) >= 16:
         return False
-    values = [of[-1] for line in above.splitlines() if (of := _DIGITS.findall(line))]
+    rows = (line for line in above.splitlines() if _command(line) is None)
+    values = [of[-1] for line in rows if (of := _DIGITS.findall(line))]
     return bool(values) and all(len(value) == 16 for value in values)
 
 
@@ -376,8 +377,7 @@ def _register(reader: _Reader, number: int, found: _Line) -> None:
         _lose(reader, found.index, number, "EDX has fewer digits than EAX")
         return
     if high:
-        whole = values.number(high, reader.source, number, name, 32) << 32
-        whole |= values.number(low, reader.source, number, name, 32)
+        whole = int(high, 16) << 32 | int(low, 16)
         digits = len(high) + len(low)
     else:
         whole = values.number(value["value"], reader.source, number, name)

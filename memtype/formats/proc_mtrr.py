@@ -28,7 +28,7 @@ _START = later(r"\s*reg\d{1,3}\s*:\s*base\s*=")
 _ANYWHERE = later(r"\breg\d{1,3}\s*:\s*base\s*=\s*0x")
 _TYPE = r"(?P<type>[a-z][a-z-]*|\?)"
 _LINE = later(
-    r"\s*reg(?P<reg>\d{1,3})\s*:\s*base\s*=\s*0x(?P<base>[0-9a-f]+)\s*\(\s*(?P<megabytes>\d{1,9})\s*MB\s*\)\s*,"
+    r"\s*reg(?P<reg>\d{1,3})\s*:\s*base\s*=\s*0x(?P<base>[0-9a-f]+)\s*\(\s*(?P<megabytes>\d{1,10})\s*MB\s*\)\s*,"
     r"\s*size\s*=\s*(?P<size>\d+)\s*(?P<unit>[KM])B\s*"
     rf"(?:,\s*count\s*=\s*\d+\s*:\s*{_TYPE}|:\s*{_TYPE.replace('<type>', '<old>')}\s*,\s*count\s*=\s*\d+)\s*$",
     re.I,
@@ -98,7 +98,7 @@ def _masks(found: dict[int, Range], notes: list[str]) -> dict[int, Register]:
     """The registers behind such sizes."""
     held: dict[int, Register] = {}
     for n, entry in found.items():
-        mask = narrow_mask(entry.size) if entry.size & (entry.size - 1) else None
+        mask = narrow_mask(entry.size)
         if mask is not None:
             line, top, wide = entry.kind.line, mask.bit_length(), entry.size.bit_length()
             text = f"a kernel that assumed {wide} address bits printed it; the mask 0x{mask:x} reaches bit {top - 1}"

@@ -57,14 +57,14 @@ def _declares(text: str) -> bool:
 
 
 def _known(text: str) -> bool:
-    return any(len(e[1]) < 12 and _index(e[1]) in reg.KNOWN_MSRS for e in _ENTRY.finditer(text))
+    return any(_index(e[1]) in reg.KNOWN_MSRS for e in _ENTRY.finditer(text))
 
 
-def _index(word: str) -> int:
+def _index(word: str) -> int | None:
     try:
         return int(word, 16)
     except ValueError:
-        return -1
+        return None
 
 
 def parse(text: str, source: str = "<text>") -> Machine:
@@ -84,7 +84,8 @@ def _check_comments(text: str, order: list[int], source: str) -> None:
     if settings:
         told = list(zip(_LITERAL.finditer(text, settings.end()), order))
     else:
-        told = [(entry, _index(entry[1])) for entry in _ENTRY.finditer(text)]
+        entries = ((entry, _index(entry[1])) for entry in _ENTRY.finditer(text))
+        told = [(entry, index) for entry, index in entries if index is not None]
     for value, index in told:
         word = word_behind(text, value.end())
         named = None if word is None else pair_numbers(int(word))[1] if word.isdigit() else msr_index(word)
@@ -138,7 +139,7 @@ def _without_comments(text: str) -> str:
             continue
         mark = "\n" if comment[0] == "//" else "*/"
         end = text.find(mark, comment.end())
-        end = len(text) if end < 0 else end + len(mark)
+        end = len(text) if end == -1 else end + len(mark)
         kept += [text[at : comment.start()], "\n" * text.count("\n", comment.start(), end)]
         at = end
     return "".join((*kept, text[at:]))

@@ -94,7 +94,7 @@ def _put_fixed(fixed: dict[int, Register], part: re.Match[str], source: str, num
     if n is None:
         raise ParseError(f"{source}:{number}: {first:05x}-{last:05x} is no fixed range")
     word = part["type"].replace("??", "?")
-    raw = Register(int(word, 16), rules.BASE_TYPE, number) if word[0].isdigit() else None
+    raw = Register(int(word, 16), rules.BASE_TYPE, number) if word.isdigit() else None
     reg.put(fixed, n, raw or type_register(word, source, number))
 
 

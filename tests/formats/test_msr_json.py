@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 
 import pytest
 from dump_samples import (
@@ -110,3 +111,24 @@ def test_msr_json_takes_32_bits_of_index_and_64_of_value():
     for index, data, bits in ((1 << 32, 0, 32), (0x277, 1 << 64, 64), (0x277, -1, 64)):
         with pytest.raises(mt.ParseError, match=f"{bits}-bit"):
             mt.parse(listed(index, data))
+
+
+INDEXES = ("index", "msr", "addr", "address", "register")
+VALUES = ("data", "value", "bitmap")
+
+
+@pytest.mark.parametrize(("first", "next_one"), [*pairwise(INDEXES)])
+def test_of_two_numbers_of_an_entry_the_first_of_these_counts(first, next_one):
+    """An entry's own number is called index; "address" and "register" say it where nothing else does."""
+    machine = mt.parse(json.dumps([{next_one: 16, first: 631, "data": 6}]))
+    assert machine.pat.value == 6
+
+
+@pytest.mark.parametrize(("first", "next_one"), [*pairwise(VALUES)])
+def test_of_two_values_of_an_entry_the_first_of_these_counts(first, next_one):
+    assert mt.parse(json.dumps([{"index": 631, next_one: 7, first: 6}])).pat.value == 6
+
+
+@pytest.mark.parametrize(("first", "next_one"), [*pairwise(("maxphyaddr", "phys_bits", "physbits", "phys-bits"))])
+def test_of_two_widths_of_an_object_the_first_of_these_counts(first, next_one):
+    assert mt.parse(json.dumps({"0x2ff": "0xc06", next_one: 36, first: 40})).maxphyaddr == 40

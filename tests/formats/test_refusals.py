@@ -13,8 +13,16 @@ from dump_samples import MSRS, kvm_structure, migration_stream
 from memtype.errors import ParseError
 from memtype.formats import families, family, parse
 from memtype.reading import registers, values
+from memtype.reading.lines import LONGEST_LINE
 
 CPUS = '{"schema": "memtype/1", "kind": "machine", "cpus": '
+
+
+def settings(pairs: str) -> str:
+    """EDK2's structure with these pairs."""
+    return "MTRR_SETTINGS a = { { { " + ", ".join(["0x0"] * 11) + " } }, { { " + pairs + " } }, 0xc06 };"
+
+
 # A family, a text of which two empty lines are put in front, what it is refused with.
 REFUSALS = [
     ("coreboot", "nothing", "t: no whole MTRR line of coreboot in it"),
@@ -162,6 +170,9 @@ REFUSALS = [
     ("msr_json", '{"0x2ff":\n {"a": 1}}', "t: no MTRR and no PAT register in it"),
     ("msr_json", '{"0x2ff":\n "zz"}', "t:4: IA32_MTRR_DEF_TYPE = 'zz' is not a number"),
     ("msr_json", '{"0x2ff":\n "0xc06", "maxphyaddr":\n 99}', "t:5: MAXPHYADDR 99 is not within 32 to 52"),
+    ("msr_json", '{"0x2ff": "0xc06",\n "4294967296": 1}', "t:4: MSR index = '4294967296' is not a 32-bit value"),
+    ("msr_json", '{"0x2ff": "0xc06", "cpuid": {"function": 2147483656,\n "eax": 31, "ebx": 0, "ecx": 0, "edx": 0}}',
+     "t:4: MAXPHYADDR 31 is not within 32 to 52"),
     ("msr_json", '{"0x2ff":', "t:3: not JSON: Expecting value (column 10)"),
     ("msr_json", '[{"index": 767,\n "data": {"a": 1}}]', "t: no MTRR and no PAT register in it"),
     ("msr_json", '[{"index": 767, "data": "0xc06"},\n {"data": 5}]',
@@ -184,6 +195,9 @@ REFUSALS = [
      "t:4: 9999 processors for register 0x2ff: 1 to 8192 can hold it"),
     ("msr_list", "# rdmsr -a 0x2ff | uniq -c\n 0 c06", "t:4: 0 processors for register 0x2ff: 1 to 8192 can hold it"),
     ("msr_list", "cpu0: MSR 0x2ff = 5 6 7", "t:3: IA32_MTRR_DEF_TYPE (0x2ff) = '5 6 7' is not a number"),
+    ("msr_list", "MSR 0x2ff = EA", "t:3: IA32_MTRR_DEF_TYPE (0x2ff) = 'EA' is not a number"),
+    ("msr_list", "MSR 0x2ff = E", "t:3: IA32_MTRR_DEF_TYPE (0x2ff) = 'E' is not a number"),
+    ("msr_list", "\n".join(f"cpu{n}: MSR 0x2ff = 0xc06" for n in range(8193)), "t:8195: more than 8192 processors"),
     ("msr_list", "MTRRdefType (0x2ff) =", "t:3: IA32_MTRR_DEF_TYPE (0x2ff) has no value"),
     ("own_json", '{"schema":\n "memtype/9", "kind": "machine"}',
      "t:4: schema 'memtype/9'; this release reads memtype/1"),
@@ -243,6 +257,7 @@ REFUSALS = [
     ("own_json", CPUS + '[{"number": 0}], "e820": [\n{"base": "zz", "size": "0x1"}]}',
      "t:4: base = 'zz' is not a number"),
     ("own_json", CPUS + '[{"number": 0}], "e820": [\n{"base": "0x0", "size": "0x1"}]}', "t:4: e820: no str 'kind'"),
+    ("own_json", CPUS + '[{"number": 0}], "e820": [\n{"size": "0x1"}]}', "t:4: e820: no str 'base'"),
     ("own_json", CPUS + '[{"number": 0}], "kernel":\n 5}', "t:4: kernel = '5' is not a string"),
     ("own_json", CPUS + '[{"number": 0}], "vendor":\n "cyrix"}', "t:4: vendor 'cyrix' is neither intel nor amd"),
     ("own_json", CPUS + '[{"number": 0}], "notes": [\n5]}', "t:4: notes: no str 'text'"),
@@ -256,6 +271,8 @@ REFUSALS = [
     ("own_json", CPUS + ('[{"number": 0}], "printed_map": {"maxphyaddr": 36, "segments": [\n{"base": '
      '"0x0", "size":\n "zz", "type": "WB"}]}}'),
      "t:5: printed_map = 'zz' is not a number"),
+    ("own_json", CPUS + '[{"number": 0}], "printed_map": {"maxphyaddr": 36, "segments": [\n{"size": "0x1000"}]}}',
+     "t:4: printed_map: no str 'base'"),
     ("own_json", '{"schema": "memtype/1", "machine": 5}', "t:3: machine: no list 'cpus'"),
     ("own_json", CPUS + "[]}", "t: 0 processors; 1 to 65536 can be"),
     ("own_json", CPUS + ('[{"number": 0, "mtrrs":\n {"msrs": {"0x2ff": "0x0000000000000c06", "0x250": '
@@ -292,12 +309,23 @@ REFUSALS = [
     ("proc_mtrr", "reg01: base=0x000000000 (    0MB), size= 4096MB, count=1: write-fast",
      "t:3: 'write-fast' is not a memory type (one of UC, WC, WT, WP, WB, UC-)"),
     ("proc_mtrr", "reg01: base=0xfffff80000000 (4294965248MB), size= 4096MB, count=1: write-back",
-     "t: no whole /proc/mtrr line"),
+     "t:3: 0xfffff80000000+0x100000000 is beyond 2**52"),
     ("proc_mtrr_commands", 'echo "disable=0" > /proc/mtrr', "t: the commands leave no range behind"),
     ("proc_mtrr_commands", 'echo "base=0" > /proc/mtrr',
      "t:3: not a command for /proc/mtrr: 'echo \"base=0\" > /proc/mtrr'"),
     ("proc_mtrr_commands", 'echo "base=0x0 size=0x1000 type=fast" > /proc/mtrr',
      "t:3: 'fast' is not a memory type (one of UC, WC, WT, WP, WB, UC-)"),
+    ("proc_mtrr_commands", "\n".join(f'echo "base=0x{n:x}000 size=0x1000 type=write-back" > /proc/mtrr'
+                                        for n in range(256)),
+     "t:258: more than 255 ranges: no processor has so many"),
+    ("proc_mtrr_commands", 'echo "base=0x0 size=0x800 type=write-back" > /proc/mtrr',
+     "t:3: base 0x0 size 0x800: no register holds this"),
+    ("proc_mtrr_commands", 'echo "base=0x0 size=0x3000 type=write-back" > /proc/mtrr',
+     "t:3: base 0x0 size 0x3000: no register holds this"),
+    ("proc_mtrr_commands", 'echo "base=0x1000 size=0x2000 type=write-back" > /proc/mtrr',
+     "t:3: base 0x1000 size 0x2000: no register holds this"),
+    ("proc_mtrr_commands", 'echo "base=0x10000000000000 size=0x1000 type=write-back" > /proc/mtrr',
+     "t:3: base 0x10000000000000 size 0x1000: no register holds this"),
     ("qemu_json", "{}", 't: no "cpu (n)" section with registers (analyze-migration.py -d state)'),
     ("qemu_json", "[]", 't: no "cpu (n)" section with registers (analyze-migration.py -d state)'),
     ("qemu_json", '{"cpu (0)":\n {"env.mtrr_fixed":\n ["0x0"]}}', "t:5: cpu (0): env.mtrr_fixed is not a list of 11"),
@@ -411,6 +439,10 @@ REFUSALS = [
      "t:3: MTRR_SETTINGS of 0 fixed, 0 pairs, not 11 fixed, up to 40 pairs and the default type"),
     ("structures", "MTRR_SETTINGS a = {\n { { 1, 2 } }, { { { 0x1, 0x2 } } }, 0xc06 };",
      "t:3: MTRR_SETTINGS of 0 fixed, 1 pairs, not 11 fixed, up to 40 pairs and the default type"),
+    ("structures", settings("{ 0x0, 0x0 }, { 0x0 }"),
+     "t:3: MTRR_SETTINGS of 11 fixed, 1.5 pairs, not 11 fixed, up to 40 pairs and the default type"),
+    ("structures", settings(", ".join(["{ 0x0, 0x0 }"] * 41)),
+     "t:3: MTRR_SETTINGS of 11 fixed, 41 pairs, not 11 fixed, up to 40 pairs and the default type"),
     ("structures", "mtrr_msrs[] = { { 0x200, 0x6 }, // MTRRdefType\n };",
      "t:3: the comment says MTRRdefType, the value's place 0x200"),
     ("structures", "mtrr_msrs[] = {\n { 0x200, 0x6 }, // 3\n { 0x201, 0x800 }, // MTRRphysBase0\n };",
@@ -468,6 +500,30 @@ def said(name: str, data: str | bytes) -> str:
 @pytest.mark.parametrize(("name", "text", "message"), REFUSALS)
 def test_a_text_is_refused_in_these_words(name: str, text: str, message: str) -> None:
     assert said(name, "\n\n" + text) == message
+
+
+# A family, a text of its own words that is none of its own, and one that is.
+STRANGERS = [
+    ("msr_list", "cpu0: MSR 0xc0000080 = 0x5", "cpu0: MSR 0x2ff = 0x5"),
+    ("msr_list", '[["\n0x2ff 0xc06\n"]]', "\n0x2ff 0xc06\n"),
+    ("msr_list", "read back with wrmsr 0x2ff", "read back with rdmsr 0x2ff"),
+    ("msr_list", "0x2ff 0xc06".ljust(LONGEST_LINE + 1), "0x2ff 0xc06".ljust(LONGEST_LINE)),
+    ("pat_memtype_list", "x86/PAT: [mem 0x0-0x1000] write-back", "a\npat: [mem 0x0-0x1000] write-back"),
+    ("pat_memtype_list", "app @ 0x0-0x1000", "write-back @ 0x0-0x1000"),
+    ("proc_mtrr_commands", 'echo "base=0x0" > /proc/mtrr\nother words', 'echo "base=0x0" > /proc/mtrr\n\n# a'),
+    ("structures", "mtrrs[] = { { 0x10, 0x1 } };", "mtrrs[] = { { 0x00000000000002ff, 0x1 } };"),
+    ("structures", "XMTRR_SETTINGS a = {", "MTRR_SETTINGS a = {"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "other", "own"), STRANGERS)
+def test_a_text_with_its_words_is_a_family_s_own_or_not(name: str, other: str, own: str) -> None:
+    assert not family(name).sniff(other)
+    assert family(name).sniff(own)
+
+
+def test_a_structure_holds_40_pairs() -> None:
+    assert family("structures").parse(settings(", ".join(["{ 0x0, 0x0 }"] * 40)), "t").cpus[0].registers.listed == 40
 
 
 @pytest.mark.parametrize("reader", families(), ids=lambda reader: str(reader.NAME))
