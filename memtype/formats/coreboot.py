@@ -140,7 +140,7 @@ def _take(found: _Solution, line: str, number: int, source: str) -> None:
     elif match := _OLD.search(line):
         n = _pair_number(match[1], source, number)
         base, size = (values.number(match[i], source, number, "megabytes", 44, base=10) << 20 for i in (2, 3))
-        if size < rules.PAGE_SIZE or size & (size - 1) or base + size > 1 << rules.MAX_MAXPHYADDR:
+        if size.bit_count() != 1 or base + size > 1 << rules.MAX_MAXPHYADDR:
             raise refusal(source, number, f"base 0x{base:x} range 0x{size:x}: no register holds this")
         kind = Register(MemoryType.parse(match[4]), rules.BASE_TYPE, number)
         _put(found, n, (base, -size, kind))

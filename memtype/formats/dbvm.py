@@ -25,7 +25,7 @@ from memtype.reading.lines import holds, lines
 from memtype.reading.names import msr_index
 from memtype.reading.patterns import later
 from memtype.reading.tellings import tells
-from memtype.told import Register
+from memtype.told import Register, pair_numbers
 
 NAME = "dbvm"
 
@@ -58,9 +58,10 @@ def parse(text: str, source: str = "<text>") -> Machine:
     for number, kind, match in _rows(text):
         taken.add(number)
         if kind == "pair":
-            found |= _pair(match, pairs, source, number)
+            low, high = _pair(match, source, number)
+            found |= zip(pair_numbers(pairs), (low, high))
             pairs += 1
-            if int(match[2], 16) & rules.MASK_VALID and match.groups() in used:
+            if high.value & rules.MASK_VALID and match.groups() in used:
                 listing.cut = True
                 notes.append(
                     Note(f"line {number}: a pair in use that stands above too: others may be lost", "copy", [number])
@@ -92,9 +93,8 @@ def _rows(text: str) -> Iterator[tuple[int, str, re.Match[str]]]:
             inside = False
 
 
-def _pair(match: re.Match[str], number: int, source: str, line: int) -> dict[int, Register]:
-    base, mask = (values.number(match[group], source, line, "pair") for group in (1, 2))
+def _pair(match: re.Match[str], source: str, line: int) -> tuple[Register, Register]:
+    base, mask = (int(digits, 16) for digits in match.groups())
     if base & rules.BASE_RESERVED or mask & rules.MASK_RESERVED or base & rules.BASE_TYPE not in rules.MTRR_TYPES:
         raise values.refusal(source, line, f"{match[0].strip()}: no base and mask of a variable range")
-    low, high = rules.PHYSBASE0 + 2 * number, rules.PHYSMASK0 + 2 * number
-    return {low: Register(base, line=line, digits=16), high: Register(mask, line=line, digits=16)}
+    return Register(base, line=line, digits=16), Register(mask, line=line, digits=16)

@@ -52,7 +52,7 @@ def parse(text: str, source: str = "<text>") -> Machine:
         if not _START.match(line):
             continue
         match = _LINE.match(line)
-        if not match or not (match["words"] or int(match["length"][:17], 16) == 0):
+        if not match or not (match["words"] or set(match["length"]) == {"0"}):
             raise values.refusal(source, number, f"not a memcontrol line: {values.quoted(line.strip())}")
         taken.add(number)
         base, size = (values.number(match[name], source, number, name) for name in ("base", "length"))
@@ -80,11 +80,12 @@ def _type(words: list[str], number: int, source: str, notes: list[str]) -> Regis
     if kinds == ["unknown"]:
         once(notes, "the type of some ranges is printed as unknown: a reserved encoding")
         return Register(0, 0, number, hidden=rules.BASE_TYPE)
-    return Register(MemoryType.parse(kinds[0]), rules.BASE_TYPE, number) if kinds else Register(0, 0, number)
+    return Register(MemoryType.parse(*kinds), rules.BASE_TYPE, number) if kinds else Register(0, 0, number)
 
 
 def _check(base: int, size: int, number: int, source: str) -> None:
-    if size < rules.PAGE_SIZE or size & (size - 1) or base % rules.PAGE_SIZE or base + size > 1 << rules.MAX_MAXPHYADDR:
+    paged = size >= rules.PAGE_SIZE and size.bit_count() == 1 and base % rules.PAGE_SIZE == 0
+    if not paged or base + size > 1 << rules.MAX_MAXPHYADDR:
         raise values.refusal(source, number, f"0x{base:x}/0x{size:x}: no register holds this")
 
 

@@ -37,7 +37,6 @@ _WORDS = words("reg ")
 _INCONSISTENT = later(
     r"CPUs with inconsistent (?P<what>variable|fixed) MTRR|inconsistent MTRR(?P<deftype>deftype)", re.I
 )
-_TYPES = {"uncached": "UC"}
 _UNTOLD = {"default", "unknown", "disabled"}  # words that name no type
 
 
@@ -70,16 +69,16 @@ def _row(match: re.Match[str], number: int, source: str) -> tuple[int, Range]:
     n = values.decimal(match["n"], f"{source}:{number}", "Reg", rules.NUMBERED_PAIRS)
     first, end = (values.number(match[name], source, number, name) for name in ("first", "end"))
     size = values.number(match["size"], source, number, "size", 44, base=10) * values.UNITS[match["unit"].upper()]
-    length = end - first if (end - first) % rules.PAGE_SIZE == 0 else end + 1 - first  # exclusive, else inclusive
+    length = end - first if end % rules.PAGE_SIZE == 0 else end + 1 - first  # exclusive, else inclusive
     if length - length % values.UNITS[match["unit"].upper()] != size:
         raise values.refusal(source, number, f"0x{first:x} - 0x{end:x} is not {match['size']} {match['unit']}B long")
-    fits = length >= rules.PAGE_SIZE and not length & (length - 1) and not first % rules.PAGE_SIZE
+    fits = length >= rules.PAGE_SIZE and length.bit_count() == 1 and first % rules.PAGE_SIZE == 0
     if not fits or first + length > 1 << rules.MAX_MAXPHYADDR:
         raise values.refusal(source, number, f"0x{first:x} - 0x{end:x}: no register holds this")
     word = match["type"].lower()
     if word in _UNTOLD:
         return n, Range(first, length, Register(0, 0, number))
-    return n, Range(first, length, type_register(_TYPES.get(word, match["type"]), source, number))
+    return n, Range(first, length, type_register(match["type"], source, number))
 
 
 def _machine(rows: dict[int, Range], inconsistent: list[str], source: str) -> Machine:

@@ -27,6 +27,7 @@ from memtype import rules
 from memtype.errors import ParseError
 from memtype.machine import Machine
 from memtype.reading import values
+from memtype.reading.clues import holding, words
 from memtype.reading.lines import bare, holds
 from memtype.reading.patterns import later
 from memtype.types import MemoryType
@@ -38,25 +39,25 @@ _USER = r"(?:x86/PAT:\s*)?(?P<user>\S.{0,40}?:-?\d{1,10})\s+"
 _EXCLUSIVE = r"(?:0x)?(?P<base>[0-9a-f]+)-(?:0x)?(?P<end>[0-9a-f]+)"
 _INCLUSIVE = r"\[mem 0x(?P<first>[0-9a-f]+)-0x(?P<last>[0-9a-f]+)\]"
 _RANGE = rf"(?:{_INCLUSIVE}|{_EXCLUSIVE})"
-_LINES = tuple(
-    (kind, later(rf"\s*{pattern}", re.I))
-    for kind, pattern in (
-        ("conflict", rf"{_USER}conflicting memory types {_RANGE}\s+(?P<wanted>{_TYPE})<->(?P<held>{_TYPE})"),
-        ("remap", rf"{_USER}(?:map pfn|/dev/mem) expected mapping type (?P<wanted>{_TYPE}) for {_RANGE}, "
-                  rf"got (?P<held>{_TYPE})"),
-        ("ram", rf"{_USER}map pfn RAM range req (?P<wanted>{_TYPE}) for {_RANGE}, got (?P<held>{_TYPE})"),
-        ("failed", rf"(?:x86/PAT:\s*)?(?:memtype_reserve|reserve_memtype) failed:? {_RANGE}, "
-                   rf"track (?P<track>{_TYPE}), req (?P<wanted>{_TYPE})"),
-        ("ram-pages", rf"(?:x86/PAT:\s*)?(?P<user>reserve_ram_pages_type) failed:? {_RANGE}, "
-                      r"track (?:0x)?(?P<held>[0-9a-f]+), req (?:0x)?(?P<wanted>[0-9a-f]+)"),
-        ("ioremap", rf"(?P<user>ioremap) error for {_RANGE}, requested (?:0x)?(?P<wanted>[0-9a-f]+), "
-                    r"got (?:0x)?(?P<held>[0-9a-f]+)"),
-    )
-)  # fmt: skip
-_WORDS = {
+_LINES = {
+    kind: later(rf"\s*{pattern}", re.I)
+    for kind, pattern in {
+        "conflict": rf"{_USER}conflicting memory types {_RANGE}\s+(?P<wanted>{_TYPE})<->(?P<held>{_TYPE})",
+        "remap": rf"{_USER}(?:map pfn|/dev/mem) expected mapping type (?P<wanted>{_TYPE}) for {_RANGE}, "
+        rf"got (?P<held>{_TYPE})",
+        "ram": rf"{_USER}map pfn RAM range req (?P<wanted>{_TYPE}) for {_RANGE}, got (?P<held>{_TYPE})",
+        "failed": rf"(?:x86/PAT:\s*)?(?:memtype_reserve|reserve_memtype) failed:? {_RANGE}, "
+        rf"track (?P<track>{_TYPE}), req (?P<wanted>{_TYPE})",
+        "ram-pages": rf"(?:x86/PAT:\s*)?(?P<user>reserve_ram_pages_type) failed:? {_RANGE}, "
+        r"track (?:0x)?(?P<held>[0-9a-f]+), req (?:0x)?(?P<wanted>[0-9a-f]+)",
+        "ioremap": rf"(?P<user>ioremap) error for {_RANGE}, requested (?:0x)?(?P<wanted>[0-9a-f]+), "
+        r"got (?:0x)?(?P<held>[0-9a-f]+)",
+    }.items()
+}  # fmt: skip
+_WORDS = words(
     "conflicting memory types", "map pfn ", "/dev/mem expected", "memtype_reserve failed", "reserve_memtype failed",
     "reserve_ram_pages_type failed", "ioremap error for",
-}  # fmt: skip
+)  # fmt: skip
 _BROKEN_WORD = later(r"(?<=[a-z0-9]-) (?=[a-z0-9])", re.I)  # "uncached- minus": broken behind the hyphen
 _WRAPPED = 4  # lines that one message may have been broken into
 
@@ -85,7 +86,7 @@ class _Story:
 
 
 def sniff(text: str) -> bool:
-    return holds(text, *_WORDS) and any(True for _ in _messages(text))
+    return bool(_messages(text))
 
 
 def parse(text: str, source: str = "<text>") -> Machine:
@@ -114,22 +115,21 @@ def _messages(text: str) -> list[tuple[int, str, re.Match[str]]]:
     """(line number, kind, match) of each message; one that a mail program broke is put together again."""
     rows = text.split("\n")
     found = []
-    for place, raw in enumerate(rows):
-        if holds(raw, *_WORDS):
-            match = _joined(rows, place)
-            found += [] if match is None else [(place + 1, *match)]
+    for number, _ in holding(text, _WORDS):
+        match = _joined(rows[number - 1 : number - 1 + _WRAPPED])
+        found += [] if match is None else [(number, *match)]
     return found
 
 
-def _joined(rows: list[str], place: int) -> tuple[str, re.Match[str]] | None:
-    line = bare(rows[place])
-    for following in range(place + 1, place + 1 + _WRAPPED):
-        for kind, pattern in _LINES:
+def _joined(rows: list[str]) -> tuple[str, re.Match[str]] | None:
+    line = ""
+    for row in rows:
+        if line and holds(row, *_WORDS.plain):
+            return None  # the next message
+        line = _BROKEN_WORD.sub("", f"{line.rstrip()} {bare(row).strip()}") if line else bare(row)
+        for kind, pattern in _LINES.items():
             if match := pattern.match(line):
                 return kind, match
-        if following >= len(rows) or holds(rows[following], *_WORDS):
-            return None
-        line = _BROKEN_WORD.sub("", f"{line.rstrip()} {bare(rows[following]).strip()}")
     return None
 
 

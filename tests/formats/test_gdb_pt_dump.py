@@ -6,6 +6,7 @@ import pytest
 
 import memtype as mt
 from memtype.cli import main
+from memtype.formats import gdb_pt_dump
 
 LIST = """             Address :     Length   Permissions
   0xffffffff81000000 :  0x1600000 | W:0 X:1 S:1 UC:0 WB:1 G:1 | kernel
@@ -24,6 +25,12 @@ def test_every_line_with_its_bits():
         ("0xffffc90000a13000", "0x1000", 1, 1),
     ]
     assert [m["phys"] for m in found] == [None, None, "0xfed00000"] and found[2]["line"] == 4
+
+
+def test_a_line_without_its_bits_and_bits_without_a_line_are_not_its_own():
+    cut = LIST.replace(" WB:0", "")
+    assert gdb_pt_dump.owns(LIST) == {2, 3, 4}
+    assert gdb_pt_dump.owns(cut) == gdb_pt_dump.owns(cut + "of them UC:0 WB:1\n") == {2, 3}
 
 
 @pytest.mark.parametrize(("bits", "entry"), [("UC:0 WB:1", 0), ("UC:0 WB:0", 1), ("UC:1 WB:1", 2), ("UC:1 WB:0", 3)])

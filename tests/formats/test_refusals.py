@@ -94,6 +94,7 @@ REFUSALS = [
     ("guest_state", "VMCB Control Area:\nnested_cr3: 6\nnested_cr3: 7", "t:5: nested_cr3 again, with another value"),
     ("inteltool", " MSR 0x000002FF = zz", "t:3: not an MSR line of inteltool: 'MSR 0x000002FF = zz'"),
     ("inteltool", "nothing", "t: no MTRR and no PAT register in it"),
+    ("inteltool", " MSR 0x00000277 = 0x00070406:0x0070106 (IA32_PAT)", "t: no MTRR and no PAT register in it"),
     ("inteltool", "===== UNIQUE MSRs  (core 70000) =====", "t:3: processor number '70000' is not below 65536"),
     ("kvm_msrs", "nothing", "t: neither KVM MSR entries nor a hex dump of struct kvm_msrs"),
     ("kvm_msrs", "{ .index = 0x2ff, .data = 0xc06 }, // MTRRphysBase0",

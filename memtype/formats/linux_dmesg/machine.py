@@ -125,11 +125,8 @@ class Reading:
         if self.listing.tom2 is None or self.listing.tom2_cut:
             return {}
         forced = rules.SYSCFG_TOM2_EN | rules.SYSCFG_TOM2_FORCE_WB
-        line = self.listing.tom2_line
-        return {
-            rules.SYSCFG_MSR: Register(forced, forced, line),
-            rules.TOP_MEM2_MSR: Register(self.listing.tom2, line=line),
-        }
+        tom2 = self.listing.tom2
+        return {rules.SYSCFG_MSR: Register(forced, forced, tom2.line), rules.TOP_MEM2_MSR: tom2}
 
     def _borrowed(self) -> dict[int, Range]:
         """Pairs that mtrr_cleanup lists and the kernel's own list, where there is one, lost."""
@@ -222,7 +219,7 @@ class Reading:
         if boot.ram.trimmed:
             found["mtrr_trim_e820_updates"] = [list(span) for span in boot.ram.trimmed]
         if listing.tom2 is not None:
-            found["tom2"] = listing.tom2
+            found["tom2"] = listing.tom2.value
         if listing.inconsistent:
             found["inconsistent"] = list(listing.inconsistent)
         if listing.repaired:

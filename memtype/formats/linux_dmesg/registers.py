@@ -62,8 +62,7 @@ class Listing:
     fixed: dict[int, Register] = field(default_factory=dict)  # slot of rules.FIXED_RANGES: its byte
     variable: dict[int, tuple[Register, Register]] = field(default_factory=dict)
     digits: set[int] = field(default_factory=set)  # hex digits of the printed masks
-    tom2: int | None = None
-    tom2_line: int = 0
+    tom2: Register | None = None
     tom2_cut: bool = False  # its line is there, its value not whole
     counts: dict[str, int] = field(default_factory=dict)
     segments: list[tuple[int, int, Register]] = field(default_factory=list)  # (base, last, type)
@@ -71,7 +70,7 @@ class Listing:
     repaired: bool = False  # the kernel saw a mask with holes
     open: bool = False  # the list of variable ranges is being read
     cut: int | None = None  # line of an entry that does not end
-    last_line: int = 0  # of the last line that was taken
+    last_line: int = field(init=False)  # of the last line that was taken
     heard: set[str] = field(default_factory=set)
     copied: bool = False  # a line stands there twice: others may be lost
 
@@ -169,14 +168,14 @@ class Listing:
             return
         if found[2] and int(found[2]) != tom2 >> 20:
             raise ParseError(f"{self.source}:{number}: TOM2 {found[1]} is not {found[2]} MiB")
-        if self.tom2 not in (None, tom2):
+        if self.tom2 is not None and self.tom2.value != tom2:
             raise ParseError(f"{self.source}:{number}: TOM2 again, with another value")
-        self.tom2, self.tom2_line = tom2, number
+        self.tom2 = Register(tom2, line=number)
 
     def _variable(self, found: re.Match[str], number: int) -> None:
         base = values.number(found[2] or found[3], self.source, number, "base")
         mask = values.number(found[4], self.source, number, "mask")
-        kind = type_register(found[5].lower(), self.source, number)
+        kind = type_register(found[5].lower())
         self.open = True
         self.digits |= {len(found[2] or found[3]), len(found[4])}
         known = kind.known | ~rules.BASE_TYPE & ALL
