@@ -121,16 +121,15 @@ def _mapping(item: dict[str, Any], source: str) -> dict[int, Register]:
     found: dict[int, Register] = {}
     for key, value in item.items():
         index = _key(key, source)
-        if index in reg.READ_MSRS and not isinstance(value, (dict, list)):
+        if index is not None and index in reg.READ_MSRS and not isinstance(value, (dict, list)):
             reg.put(found, index, reg.in_json(value, source, rules.msr_name(index)))
     return found
 
 
-def _key(key: str, source: str) -> int:
+def _key(key: str, source: str) -> int | None:
     if re.fullmatch(r"0x[0-9a-f]+|[0-9]{3,10}", key, re.I):
         return values.number(key, source, 0, "MSR index", 32, base=10)
-    named = msr_index(key) if re.search("mtrr|pat|syscfg|tom2|top_mem2", key, re.I) else None
-    return -1 if named is None else named
+    return msr_index(key) if re.search("mtrr|pat|syscfg|tom2|top_mem2", key, re.I) else None
 
 
 def _by_processor(found: list[_Found]) -> dict[int, dict[int, Register]]:

@@ -29,7 +29,6 @@ from memtype.types import MemoryType
 
 NAME = "memtype-json"
 SCHEMA = "memtype/1"
-_NAMELESS = {MemoryType.UNDEFINED, MemoryType.NOT_TOLD}  # no register names these
 
 _SNIFF = later(r'"schema"\s*:\s*"memtype/')
 _KIND = later(r'"(?:kind"\s*:\s*"machine"|machine"\s*:)')
@@ -184,8 +183,9 @@ def _registers(value: Any, source: str, where: str) -> Registers:
                 word = checked.member(pair, half, str, source, f"{where}: variable[{n}]")
                 bits = values.number(word, source, 0, f"{where}: variable[{n}]")
                 held[index] = Register(bits, digits=values.hex_digits(word))
-    for index in sorted(lacking(held))[:1]:
-        raise ParseError(f"{source}: {where}: {rules.msr_name(index)} has fewer digits than the others: some are lost")
+    if short := lacking(held):
+        name = rules.msr_name(min(short))
+        raise ParseError(f"{source}: {where}: {name} has fewer digits than the others: some are lost")
     if "list" not in value:
         return _whole(value, held, source, where)
     for index in list(held):
@@ -266,7 +266,7 @@ def _map(value: Any, source: str) -> MemoryMap | None:
         words = [checked.member(entry, key, str, source, "printed_map") for key in ("base", "size", "type")]
         base, size = (values.number(word, source, 0, "printed_map") for word in words[:2])
         try:
-            kind = next((k for k in _NAMELESS if words[2] == str(k)), None) or MemoryType.parse(words[2])
+            kind = MemoryType.parse(words[2])
         except InputError as error:
             raise values.refusal(source, values.line_of(words[2]), f"printed_map: {error}") from None
         segments.append((base, size, kind))

@@ -62,7 +62,7 @@ def parse(text: str, source: str = "<text>") -> Machine:
         elif word := _FIXED.match(line):
             fixed = _once(fixed, _flag(word[1], source, number), source, number)
         elif word := _DEFAULT.match(line):
-            kind = _once(kind, values.type_register(word[1].replace(" ", "-"), source, number), source, number)
+            kind = _once(kind, values.type_register(word[1], source, number), source, number)
         elif pair := _PAIR.match(line):
             index = values.number(pair[1], source, number, "register", 32)
             if index not in reg.PAIR_MSRS:

@@ -74,7 +74,6 @@ def _row(match: re.Match[str], msrs: dict[int, Register], number: int, source: s
     index = rules.PHYSBASE0 + 2 * n
     reg.put(msrs, index, Register(base | kind, line=number, digits=values.hex_digits(match["base"])))
     reg.put(msrs, index + 1, Register(mask | valid, line=number, digits=values.hex_digits(match["mask"])))
-    width = max((mask + size).bit_length() - 1, 0)
-    if mask + size != 1 << width or not rules.MIN_MAXPHYADDR <= width <= rules.MAX_MAXPHYADDR:
-        return None
-    return width
+    width = (mask + size).bit_length() - 1
+    whole = (mask + size).bit_count() == 1 and rules.MIN_MAXPHYADDR <= width <= rules.MAX_MAXPHYADDR
+    return width if whole else None

@@ -82,7 +82,7 @@ class _Console:
     fixed: dict[int, Register] = field(default_factory=dict)
     kind: Register | None = None
     last_pair: int = 0  # line of the last pair
-    last: int = 0  # last line with the prefix
+    last: int = field(init=False)  # last line with the prefix
     tom2_lost: bool = False  # a line about TOM2 without its value
     heard: set[str] = field(default_factory=set)
     cut: bool = field(init=False)  # a row of the list breaks off

@@ -53,3 +53,19 @@ def test_notes_of_older_releases_are_read():
 def test_it_is_known_by_its_schema_and_its_kind():
     assert own_json.sniff(WHOLE) and own_json.sniff(json.dumps({"schema": "memtype/1", "machine": {}}))
     assert not own_json.sniff('{"schema": "memtype/1", "verb": "pat"}') and not own_json.sniff("[" + WHOLE + "]")
+
+
+def test_a_range_is_written_with_its_last_byte() -> None:
+    text = '{"schema": "memtype/1", "kind": "machine", "cpus": [{"number": 0}], "e820": [{"base": "0x3000", '
+    written = own_json.dump(own_json.parse(text + '"size": "0x1000", "kind": "usable"}]}'))
+    assert written["e820"] == [{"base": "0x3000", "size": "0x1000", "last": "0x3fff", "kind": "usable"}]
+    assert own_json.sniff(json.dumps(written))
+
+
+def test_as_many_processors_as_can_be_are_read(monkeypatch):
+    monkeypatch.setattr(own_json.values, "MAX_CPUS", 2)
+    text = '{"schema": "memtype/1", "kind": "machine", "cpus": %s}'
+    cpus = [{"number": n} for n in range(3)]
+    assert len(own_json.parse(text % json.dumps(cpus[:2])).cpus) == 2
+    with pytest.raises(mt.ParseError, match="3 processors; 1 to 2 can be"):
+        own_json.parse(text % json.dumps(cpus))

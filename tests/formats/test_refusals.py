@@ -10,11 +10,13 @@ import struct
 import pytest
 from dump_samples import MSRS, kvm_structure, migration_stream
 
+from memtype import rules
 from memtype.errors import ParseError
 from memtype.formats import families, family, parse
 from memtype.reading import registers, values
 from memtype.reading.lines import LONGEST_LINE
 
+OLDER = json.dumps({f"0x{index:x}": "0x0" for index in (rules.DEF_TYPE_MSR, *rules.FIXED_MSRS)})
 CPUS = '{"schema": "memtype/1", "kind": "machine", "cpus": '
 
 
@@ -172,8 +174,11 @@ REFUSALS = [
     ("msr_json", '{"0x2ff":\n "zz"}', "t:4: IA32_MTRR_DEF_TYPE = 'zz' is not a number"),
     ("msr_json", '{"0x2ff":\n "0xc06", "maxphyaddr":\n 99}', "t:5: MAXPHYADDR 99 is not within 32 to 52"),
     ("msr_json", '{"0x2ff": "0xc06",\n "4294967296": 1}', "t:4: MSR index = '4294967296' is not a 32-bit value"),
-    ("msr_json", '{"0x2ff": "0xc06", "cpuid": {"function": 2147483656,\n "eax": 31, "ebx": 0, "ecx": 0, "edx": 0}}',
+    ("msr_json", '{"0x2ff": "0xc06", "cpuid": {"function": 2147483656,\n "eax": 31,\n "ebx": 0, "ecx": 0, "edx": 0}}',
      "t:4: MAXPHYADDR 31 is not within 32 to 52"),
+    ("msr_json", '{"0x2ff": "0xc06", "cpuid": {"function": 2147483656,\n "eax": 1, "ebx": 0, "ecx": 0, "edx": 0}}',
+     "t:4: MAXPHYADDR 1 is not within 32 to 52"),
+    ("msr_json", '[{"index": 767, "data":\n "0b"}]', "t:4: IA32_MTRR_DEF_TYPE = '0b' is not a 64-bit bitmap"),
     ("msr_json", '{"0x2ff":', "t:3: not JSON: Expecting value (column 10)"),
     ("msr_json", '[{"index": 767,\n "data": {"a": 1}}]', "t: no MTRR and no PAT register in it"),
     ("msr_json", '[{"index": 767, "data": "0xc06"},\n {"data": 5}]',
@@ -208,6 +213,20 @@ REFUSALS = [
     ("own_json", CPUS + '[{"number": 0, "mtrrs":\n {"msrs": {"0x2ff": "0x0"}, "vendor": null, '
      '"variable": [],\n "list": 5}}]}',
      "t:5: CPU 0: no dict 'list'"),
+    ("own_json", CPUS + '[{"number": 0, "mtrrs":\n {"variable": []}}]}', "t:4: CPU 0: no dict 'msrs'"),
+    ("own_json", CPUS + '[{"number": 0, "mtrrs":\n {"msrs": {}}}]}', "t:4: CPU 0: no list 'variable'"),
+    ("own_json", CPUS + '[{"number": 0, "mtrrs":\n {"msrs": {}, "variable": [\n5]}}]}',
+     "t:5: CPU 0: variable[0] is no pair"),
+    ("own_json", CPUS + '[{"number": 0, "mtrrs":\n {"msrs": {}, "variable": [' + '{"base": null, "mask": null}, ' * 255
+     + '\n{"base": null, "mask": null}]}}]}',
+     "t:5: CPU 0: variable[255] is no pair"),
+    ("own_json", CPUS + ('[{"number": 0, "mtrrs":\n {"msrs": {}, "vendor": null, "variable": [], "list":\n '
+     '{"default": 5}}}]}'),
+     "t:5: CPU 0: registers of a kind that this release does not read"),
+    ("own_json", CPUS + '[{"number": 0, "mtrrs":\n {"variable": [], "msrs": ' + OLDER + "}}]}",
+     "t:4: CPU 0: no int 'maxphyaddr'"),
+    ("own_json", CPUS + '[{"number": 0, "mtrrs":\n {"variable": [], "maxphyaddr": 40, "msrs": ' + OLDER + "}}]}",
+     "t:4: CPU 0: no str 'vendor'"),
     ("own_json", CPUS + "[{}]}", "t: cpus: no int 'number'"),
     ("own_json", "[]", "t: schema 'None'; this release reads memtype/1"),
     ("own_json", '{"schema": "memtype/1", "kind": "machine", "cpus":\n [{"number": 4294967296}]}',
@@ -430,6 +449,9 @@ REFUSALS = [
     ("seabios", "e820 map has 65536 items:", "t:3: items = '65536' is not a 16-bit value"),
     ("slim_bootloader", "MTRRs......: Perhaps", "t:3: 'Perhaps' is neither Enabled nor Disabled"),
     ("slim_bootloader", "Default....: Strange", "t:3: 'Strange' is not a memory type (one of UC, WC, WT, WP, WB, UC-)"),
+    ("slim_bootloader", "MTRRs......: Enabled\nFixed MTRRs: Perhaps", "t:4: 'Perhaps' is neither Enabled nor Disabled"),
+    ("slim_bootloader", "MTRRs......: Enabled\nDefault....: Write back\nDefault....: Uncached",
+     "t:5: told again, otherwise than above"),
     ("slim_bootloader", "MTRRs......: Enabled\nMTRRs......: Disabled", "t:4: told again, otherwise than above"),
     ("slim_bootloader", "MTRRs......: Enabled\nFixed MTRRs: Enabled\nFixed MTRRs: Disabled",
      "t:5: told again, otherwise than above"),
@@ -456,6 +478,8 @@ REFUSALS = [
      "t:4: register 40 is not below 40"),
     ("uboot", "Reg Valid Write-type   Base   ||\n0   Y     Bac  0 f80000000 80000000",
      "t:4: 'Bac' is not a memory type (one of UC, WC, WT, WP, WB, UC-)"),
+    ("uboot", "0   Y     Back         0000000000000000 0000000f80000000 0000000080000000",
+     "t: no whole row of U-Boot's MTRR table in it"),
     ("windbg", "nothing", "t: no headline of !mtrr in it"),
     ("windbg", "MTRR:  Var 4, Fixed-support disabled, Default: UC\nMTRR:  Var 5, Fixed-support disabled, Default: "
      "UC",
@@ -475,6 +499,10 @@ REFUSALS = [
     ("windbg", "MTRR:  Var 4, Fixed-support disabled, Default: UC\n 40.", "t:4: range number 40 is not below 40"),
     ("xen", "(XEN)   0 base 0080000000 mask ff80000000 fast",
      "t:3: 'fast' is not a memory type (one of UC, WC, WT, WP, WB, UC-)"),
+    ("xen", "(XEN)   40 base 0080000000 mask ff80000000 uncachable", "t:3: range number 40 is not below 40"),
+    ("xen", "(XEN) MTRR default type: fast".ljust(LONGEST_LINE),
+     "t:3: 'fast' is not a memory type (one of UC, WC, WT, WP, WB, UC-)"),
+    ("xen", "(XEN) MTRR default type: fast".ljust(LONGEST_LINE + 1), "t: no whole MTRR line of Xen in it"),
     ("xen", "nothing", "t: no whole MTRR line of Xen in it"),
     ("xen", "(XEN) MTRR default type: fast", "t:3: 'fast' is not a memory type (one of UC, WC, WT, WP, WB, UC-)"),
     ("xen", "(XEN) MTRR default type: write-back\n(XEN) TOM2: 0000000180000000 aka 5m",
@@ -509,9 +537,11 @@ STRANGERS = [
     ("msr_list", '[["\n0x2ff 0xc06\n"]]', "\n0x2ff 0xc06\n"),
     ("msr_list", "read back with wrmsr 0x2ff", "read back with rdmsr 0x2ff"),
     ("msr_list", "0x2ff 0xc06".ljust(LONGEST_LINE + 1), "0x2ff 0xc06".ljust(LONGEST_LINE)),
+    ("page_walk", "PGD is one of them, PUD another", "PGD 67 PUD 67"),
     ("pat_memtype_list", "x86/PAT: [mem 0x0-0x1000] write-back", "a\npat: [mem 0x0-0x1000] write-back"),
     ("pat_memtype_list", "app @ 0x0-0x1000", "write-back @ 0x0-0x1000"),
     ("proc_mtrr_commands", 'echo "base=0x0" > /proc/mtrr\nother words', 'echo "base=0x0" > /proc/mtrr\n\n# a'),
+    ("slim_bootloader", "mtrrs. are fine", "MTRRs......: Enabled"),
     ("structures", "mtrrs[] = { { 0x10, 0x1 } };", "mtrrs[] = { { 0x00000000000002ff, 0x1 } };"),
     ("structures", "XMTRR_SETTINGS a = {", "MTRR_SETTINGS a = {"),
 ]  # fmt: skip
