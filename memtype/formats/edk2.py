@@ -57,7 +57,7 @@ class _Dump:
 
     msrs: dict[int, Register] = field(default_factory=dict)
     ranges: list[tuple[int, int, str]] = field(default_factory=list)
-    in_ranges: bool = False
+    in_ranges: bool = field(init=False)
 
 
 def sniff(text: str) -> bool:
@@ -132,10 +132,10 @@ def _machine(dumps: dict[int, _Dump], width: Width | None, filled: int, source: 
 
 
 def _covers(printed: list[tuple[int, int, str]], end: int, registers: Iterable[Mapping[int, Register]]) -> bool:
-    """Whether the ranges are the whole space, none of them lost: without gaps, and as far as the masks reach."""
-    masks = [msrs[i].value for msrs in registers for i in msrs if i in PAIR_MSRS and i & 1]
-    whole = sum(last + 1 - first for first, last, _ in printed) == end and end & (end - 1) == 0
-    return whole and not any(mask >> (end.bit_length() - 1) for mask in masks)
+    """Whether the ranges are the whole space, none of them lost: without gaps, and as far as the registers reach."""
+    held = [msrs[i].value for msrs in registers for i in msrs if i in PAIR_MSRS]
+    whole = sum(last + 1 - first for first, last, _ in printed) == end and end.bit_count() == 1
+    return whole and end >> rules.MIN_MAXPHYADDR > 0 and not any(value >= end for value in held)
 
 
 def _map(printed: list[tuple[int, int, str]], width: int | None, source: str) -> MemoryMap | None:

@@ -79,7 +79,7 @@ class _Guest:
         return Pat(self.values["guest_pat"]) if "guest_pat" in self.values else None
 
     def facts(self) -> dict[str, object]:
-        told = {name: f"0x{value:x}" for name, value in self.values.items() if name != "nested_paging"}
+        told = {name: f"0x{value:x}" for name, value in self.values.items()}
         flags = {"nested_paging": bool(self.values["nested_paging"] & 1)} if "nested_paging" in self.values else {}
         return {"kind": self.kind, "vcpu": self.vcpu, "line": self.line, **told, **flags}
 
@@ -120,10 +120,10 @@ def parse(text: str, source: str = "<text>") -> Machine:
     for guest, number in zip(guests, numbers, strict=True):
         guest.vcpu = number
     cpus = (Cpu(),) if _HOST.search(text) else tuple(Cpu(guest.vcpu, None, guest.pat) for guest in guests)
-    vendor = {"vmcs": "intel", "vmcb": "amd"}[guests[0].kind]
+    vendors = {{"vmcs": "intel", "vmcb": "amd"}[guest.kind] for guest in guests}
     notes = (not_told("registers", "a VMCS or VMCB holds the guest's PAT, no MTRR"),)
     facts: dict[str, object] = {"guests": [guest.facts() for guest in guests]}
-    return Machine(cpus, NAME, vendor=vendor, facts=facts, notes=notes)
+    return Machine(cpus, NAME, vendor=vendors.pop() if len(vendors) == 1 else None, facts=facts, notes=notes)
 
 
 def _begins(line: str, number: int, guests: list[_Guest], named: int | None) -> _Guest | None:

@@ -6,6 +6,7 @@ import pytest
 
 import memtype as mt
 from memtype.cli import main
+from memtype.formats import guest_state
 
 GUEST, HOST = 0x0407050600070106, 0x0007010600070106
 VMCS = f"""kvm_intel: VMCS 00000000abcdef01, last attempted VM-entry on CPU 3
@@ -86,6 +87,13 @@ def test_several_processors_are_numbered_as_printed():
     assert len(mt.parse(VMCB + VMCB).states) == 1  # a copy
     old, new = mt.parse(VMCB + VMCB.replace(f"{GUEST:016x}", "0007040600070406")).states
     assert (old.pat, new.pat) == (mt.Pat(GUEST), mt.Pat())
+
+
+def test_guests_are_counted_where_a_number_comes_twice_and_their_vendor_is_what_all_say():
+    machine = guest_state.parse("VCPU 7\n" + VMCS + "VCPU 7\n" + VMCS)
+    assert [(guest["kind"], guest["vcpu"]) for guest in machine.facts["guests"]] == [("vmcs", 0), ("vmcs", 1)]
+    assert [cpu.number for cpu in machine.cpus] == [0, 1] and machine.vendor == "intel"
+    assert guest_state.parse(VMCS + VMCB).vendor is guest_state.parse(VMCB + VMCS).vendor is None
 
 
 def test_a_hosts_log_keeps_the_hosts_pat():

@@ -62,6 +62,13 @@ REFUSALS = [
     ("edk2", "MTRR Default Type: 0000000000000C06\nMemory Ranges:\nWB:0-FFFFFFFFF\nUC:0-FFFFFFFFF\nphysical "
      "address bits: 36",
      "t: memory ranges: segment 0x0+0x1000000000 overlaps the one that ends at 0xfffffffff"),
+    ("edk2", "physical address bits: 36\nMTRR Default Type: 0000000000000C06\nMemory Ranges:\nWB:0-7FFFFFFFF\n"
+     "UC:800000000-FFFFFFFFF\nWB:0-7FFFFFFFF",
+     "t: memory ranges: segment 0x0+0x800000000 overlaps the one that ends at 0x7ffffffff"),
+    ("edk2", "MTRR Default Type: 0000000000000C06\nMemory Ranges:\nWB:0-1FFFFFFFFFFFFF",
+     "t: MAXPHYADDR 53 is not within 32 to 52"),
+    ("edk2", "MTRR Default Type: 000000000000C06", "t: no MTRR and no PAT register in it"),
+    ("edk2", "MTRR Default Type: 0x0000000000c06", "t: no MTRR and no PAT register in it"),
     ("edk2", "MTRR Default Type: 0000000000000C06\nCPU physical address size: 36 bits\nMemory "
      "Ranges:\nWB:0-1FFFFFFFFF\n",
      "t: memory ranges: segment 0x0+0x2000000000 is not within [0, 2**36)"),

@@ -69,8 +69,7 @@ class Reading:
         """Address bits that RAM, the printed map and the digits of the masks need."""
         tops = [self.boot.ram.usable_top, *(last + 1 for _, last, _ in self.listing.segments)]
         tops += [base + size for base, size, _ in self.boot.cleanup.left.values()]
-        reach = min(max((top - 1).bit_length() for top in tops) if any(tops) else 0, rules.MAX_MAXPHYADDR)
-        return max(reach, self._printed_width())
+        return max(min((max(1, *tops) - 1).bit_length(), rules.MAX_MAXPHYADDR), self._printed_width())
 
     def _printed_width(self) -> int:
         """The width that so many digits are printed for, where the masks stop below it; 0 where they do not."""
