@@ -7,6 +7,7 @@ from dump_samples import COREBOOT, LINUXBIOS
 
 import memtype as mt
 from memtype import rules
+from memtype.formats import coreboot
 
 
 def test_coreboot_registers_give_the_planned_types(corpus):
@@ -111,3 +112,9 @@ def test_a_plan_alone_is_no_register_and_answers_nothing():
     machine = mt.parse(plan)
     assert machine.at(0).type is machine.at(0x80000000).type is mt.MemoryType.NOT_TOLD
     assert any("coreboot's plan alone" in note for note in machine.notes)
+
+
+def test_registers_stand_where_a_plan_below_them_lost_its_own():
+    pair = "MTRR: 0 base 0x0000000000000000 mask 0x0000000f80000000 type 6\n"
+    plan = "MTRR: Physical address space:\n0x0 - 0xffffffff size 0x100000000 type 0\n"
+    assert coreboot.parse(pair + plan).registers.held == coreboot.parse(pair).registers.held
