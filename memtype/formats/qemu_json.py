@@ -87,7 +87,7 @@ def _gathered(section: dict[str, Any], source: str) -> dict[str, Any]:
     fields: dict[str, Any] = {}
     for key, value in section.items():
         match = _ELEMENT.fullmatch(key)
-        if not match or not match[1].startswith("env.mtrr"):
+        if not match or not key.startswith("env.mtrr"):
             fields[key] = value
             continue
         elements = fields.setdefault(match[1], [])

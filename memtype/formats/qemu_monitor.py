@@ -109,7 +109,7 @@ def _session(text: str, source: str) -> tuple[str, Width | None]:
             raise values.refusal(source, line, f"not JSON: {values.quoted(error)}") from None
         reply = value.get("return") if isinstance(value, dict) else None
         if isinstance(reply, str):
-            pieces.append(reply.replace("\r", ""))
+            pieces.append(reply)
         told = _phys_bits(value, text, at)
         width = width if told is None else Width(told_width(told, source, 0), "phys-bits")
     return "\n".join(pieces), width
@@ -126,6 +126,6 @@ def _phys_bits(value: Any, text: str, at: int) -> int | None:
     if isinstance(reply, int) and not isinstance(reply, bool) and reply > 0:
         line = text.rfind("\n", 0, at)
         above = text.rfind("\n", 0, max(line, 0))
-        if any(_QOM_WIDTH.search(row) for row in text[above + 1 : at].split("\n")):
+        if _QOM_WIDTH.search(text, above + 1, at):
             return reply
     return None

@@ -366,6 +366,12 @@ REFUSALS = [
      "t:5: 'env.mtrr_fixed[2]' is out of order"),
     ("qemu_json", '{"cpu (0)":\n {"env.pat":\n "zz"}}', "t:5: cpu (0): env.pat = 'zz' is not a number"),
     ("qemu_json", '{"cpu (70000)":\n {"env.pat":\n "0x6"}}', "t: processor number '70000' is not below 65536"),
+    ("qemu_json", '{"cpu (0)":\n {"env.mtrr_fixed":\n ["0x0",\n "0x0"]}}',
+     "t:5: cpu (0): env.mtrr_fixed is not a list of 11"),
+    ("qemu_json", '{"cpu (0)":\n {"env.mtrr_fixed":\n ["zz"' + ', "0x0"' * 10 + "]}}",
+     "t:5: cpu (0): env.mtrr_fixed = 'zz' is not a number"),
+    ("qemu_json", '{"cpu (0)":\n {"env.mtrr_var":\n [' + ", ".join(['{"base": "0x0", "mask": "0x0"}'] * 41) + "]}}",
+     "t:5: cpu (0): env.mtrr_var is not a list of up to 40"),
     ("qemu_migration", "QEVM", "t: a migration stream is binary, not text"),
     ("qemu_monitor", "nothing", "t: no register and no phys-bits in QEMU's monitor output"),
     ("qemu_monitor", '{"QMP": {}}\n{"return"', "t:4: not JSON: Expecting ':' delimiter"),
@@ -449,6 +455,8 @@ REFUSALS = [
      '11111111111111111111111111111111111111111111111111111111111111111'
      '11111111111111111111111111111111111111111111111111111111111111111111111111111111111111111',
      "t:5: not JSON: 'Exceeds the limit (4300 digits) for inte…'"),
+    ("qemu_monitor", '{"execute": "qom-get", "arguments": {"property": "phys-bits"}}\n{"return": 1}',
+     "t: MAXPHYADDR 1 is not within 32 to 52"),
     ("seabios", "e820 map has 2 items:\n  0: 0000000000000000 - 000000000009fc00 = 1 RAM",
      "t: 1 of the 2 items of the RAM map: cut off"),
     ("seabios", "e820 map has 2 items:\n  0: 000000000009fc00 - 000000000009fc00 = 1 RAM",
@@ -548,6 +556,7 @@ STRANGERS = [
     ("pat_memtype_list", "x86/PAT: [mem 0x0-0x1000] write-back", "a\npat: [mem 0x0-0x1000] write-back"),
     ("pat_memtype_list", "app @ 0x0-0x1000", "write-back @ 0x0-0x1000"),
     ("proc_mtrr_commands", 'echo "base=0x0" > /proc/mtrr\nother words', 'echo "base=0x0" > /proc/mtrr\n\n# a'),
+    ("qemu_monitor", '{"a": "CR0=80050033 CR2=0"}', '{"return": "CR0=80050033 CR2=0"}'),
     ("slim_bootloader", "mtrrs. are fine", "MTRRs......: Enabled"),
     ("structures", "mtrrs[] = { { 0x10, 0x1 } };", "mtrrs[] = { { 0x00000000000002ff, 0x1 } };"),
     ("structures", "XMTRR_SETTINGS a = {", "MTRR_SETTINGS a = {"),
@@ -558,6 +567,11 @@ STRANGERS = [
 def test_a_text_with_its_words_is_a_family_s_own_or_not(name: str, other: str, own: str) -> None:
     assert not family(name).sniff(other)
     assert family(name).sniff(own)
+
+
+def test_qemu_tells_40_pairs() -> None:
+    text = json.dumps({"cpu (0)": {"env.mtrr_var": [{"base": "0x0", "mask": "0x0"}] * 40}})
+    assert family("qemu_json").parse(text, "t").cpus[0].registers.listed == 40
 
 
 def test_a_structure_holds_40_pairs() -> None:
