@@ -19,7 +19,7 @@ from memtype.told import Width
 _BEGINS = later(r"\s*(?:$|BIOS-|e820|MTRR|x86|last_pfn|DMI|tsc|\d+ (?:base|disabled))", re.I)
 _OF_INTEREST = words(
     "mtrr", " base ", "tom2", "e820", "pat", "phys", "linux version", "cpu", "vendor_id", "vendor id", "model name",
-    "address size", "hypervisor", "last_pfn", "disabled", " ram ", "_size", "range:", "optimal", "mask", "write-",
+    "address size", "hypervisor", "last_pfn", "disabled", " ram ", "_size", "range:", "mask", "write-",
     "uncach", "xen:", " ?", "memtype/1",
 )  # fmt: skip
 _FRAGMENT = later(r"\s*(?:\d{1,3}\s*(?:b|ba|bas|base\b.*|d[a-z]*)?)?$", re.I)
