@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import BinaryIO
@@ -12,9 +13,10 @@ from memtype.errors import InputError
 
 @contextmanager
 def written(path: str) -> Iterator[BinaryIO]:
-    """A file to write, which gets its name when all is written; what is there before stays until then.
+    """A file to write, which gets its name when all is written.
 
-    A pipe or a device is written as it is, and so is what is open already: ``/dev/null``, ``/dev/fd/3``.
+    What is there before stays until then, and so does who may read and write it. A pipe or a device is written
+    as it is, and so is what is open already: ``/dev/null``, ``/dev/fd/3``.
 
     Raises
     ------
@@ -25,7 +27,12 @@ def written(path: str) -> Iterator[BinaryIO]:
     as_it_is = os.path.exists(place) and (not os.path.isfile(place) or path.startswith(("/dev/", "/proc/")))
     scratch = place if as_it_is else f"{place}.{os.getpid()}.tmp"
     try:
+        before = os.path.isfile(place) and not as_it_is
+        if before:
+            open(place, "r+b").close()  # refuses a file that may not be written, which another one could replace
         with open(scratch, "wb") as file:
+            if before:
+                shutil.copymode(place, scratch)
             yield file
         if not as_it_is:
             os.replace(scratch, place)

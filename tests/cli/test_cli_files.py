@@ -42,6 +42,21 @@ def test_a_link_stays_one(tmp_path: Path) -> None:
     assert (tmp_path / "link").is_symlink() and (tmp_path / "file").read_bytes() == b"whole"
 
 
+def test_who_may_read_and_write_stays(tmp_path: Path) -> None:
+    place = tmp_path / "private"
+    place.write_bytes(b"old")
+    place.chmod(0o600)
+    with files.written(str(place)) as file:
+        file.write(b"new")
+        assert place.read_bytes() == b"old"
+    assert place.read_bytes() == b"new" and place.stat().st_mode & 0o777 == 0o600
+    place.chmod(0o400)
+    if not os.access(place, os.W_OK):  # root may write all
+        with pytest.raises(InputError, match="cannot be written: Permission denied"), files.written(str(place)):
+            pass
+        assert [path.name for path in tmp_path.iterdir()] == ["private"]
+
+
 def test_what_is_open_or_a_device_is_written_as_it_is(tmp_path: Path) -> None:
     with (tmp_path / "file").open("w+b") as opened:
         with files.written(f"/dev/fd/{opened.fileno()}") as file:
