@@ -26,8 +26,8 @@ def combine_in_dump(encodings: Sequence[int]) -> int:
 
 
 def combine_in_patina(encodings: Sequence[int]) -> int:
-    met = encodings[0]
-    for encoding in encodings[1:]:
+    met, *others = encodings
+    for encoding in others:
         if met != encoding and not _precedes(met, encoding) and not _precedes(encoding, met):
             return UNDEFINED
         met = met if _precedes(met, encoding) else encoding

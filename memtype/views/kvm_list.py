@@ -11,7 +11,7 @@ from memtype import rules
 from memtype.views.encodings import UC, WB, WT
 
 # The releases that had the list first, and why nobody models them: KVM's profiles and views refuse them alike.
-BROKEN: Final = ((4, 2), (4, 3))
+BROKEN: Final = frozenset({(4, 2), (4, 3)})
 WHY_BROKEN: Final = (
     "not modelled: the new MTRR code of 4.2 and 4.3 is broken: fixed ranges looked up the wrong way round, the host's "
     "width taken for the guest's, no guest without MTRRs; ask for 4.1 or 4.4 (MTRRs disabled: UC in 4.3 as in 4.4)"
@@ -69,8 +69,8 @@ def combine(encodings: Sequence[int]) -> int:
     >>> combine([6, 0]), combine([0, 6]), combine([6, 4])
     (0, 6, 4)
     """
-    met = encodings[0]
-    for encoding in encodings[1:]:
+    met, *others = encodings
+    for encoding in others:
         if encoding == met:
             continue
         if encoding == UC:

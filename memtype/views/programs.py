@@ -108,12 +108,10 @@ def _linux_era(release: tuple[int, int]) -> str:
 
 
 def _kvm_engine(release: tuple[int, int]) -> str:
-    if release > KVM_LIST[1]:
-        return "kvm-6.11"
-    if KVM_LIST[0] <= release:
-        return "kvm-6.10"
-    if KVM_LEGACY[0] <= release <= KVM_LEGACY[1]:
-        return "kvm-4.1"
     if release < KVM_LEGACY[0]:
         raise InputError(f"view kvm-{release[0]}.{release[1]}: what KVM did before 3.13 is not known")
-    raise InputError(f"view kvm-{release[0]}.{release[1]}: {kvm_list.WHY_BROKEN}")
+    if release <= KVM_LEGACY[1]:
+        return "kvm-4.1"
+    if release < KVM_LIST[0]:
+        raise InputError(f"view kvm-{release[0]}.{release[1]}: {kvm_list.WHY_BROKEN}")
+    return "kvm-6.10" if release <= KVM_LIST[1] else "kvm-6.11"

@@ -22,8 +22,8 @@ def explain(program: Program, s: Registers, address: int) -> Explanation:
 def _steps(program: Program, s: Registers, address: int, decision: Decision) -> Iterator[Step]:
     for n in decision.pairs:
         yield _match_step(program, s, n)
-    encodings = [s.variable[n][0] & rules.BASE_TYPE for n in decision.pairs]
-    if len(encodings) == 1 and rules.type_of(encodings[0]) == decision.type is not MemoryType.UNDEFINED:
+    kinds = [rules.type_of(s.variable[n][0] & rules.BASE_TYPE) for n in decision.pairs]
+    if kinds == [decision.type] != [MemoryType.UNDEFINED]:
         return
     text = f"{rules.RULES[decision.rule].text}: {decision.type}"
     yield step(decision.rule, text, *_deciding(s, address, decision))

@@ -77,7 +77,7 @@ def cuts(program: Program, s: Registers, base: int, end: int) -> Iterator[int]:
 
 def _edges(program: Program, s: Registers, n: int) -> Iterator[tuple[int, int]]:
     """Where a pair's blocks begin and end, by rising address and no sooner than asked: a cube may have many."""
-    for start, end in ways.spans(program.ranges, *s.variable[n], s.maxphyaddr):
+    for start, end in ways.spans(program.ranges, s.variable[n], s.maxphyaddr):
         yield start, 1 << n
         yield end, 1 << n
 

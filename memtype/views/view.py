@@ -205,10 +205,10 @@ class View:
         if self.program.ranges == programs.EXACT and reference.block_count(s) > rules.MAP_SEGMENT_LIMIT:
             raise reference.shattered()
         return tuple(
-            (n, start, end - start, rules.type_of(base & rules.BASE_TYPE))
-            for n, (base, mask) in enumerate(s.variable)
-            if mask & rules.MASK_VALID
-            for start, end in ways.spans(self.program.ranges, base, mask, s.maxphyaddr)
+            (n, start, end - start, rules.type_of(pair[0] & rules.BASE_TYPE))
+            for n, pair in enumerate(s.variable)
+            if pair[1] & rules.MASK_VALID
+            for start, end in ways.spans(self.program.ranges, pair, s.maxphyaddr)
         )
 
     # --- Linux only ----------------------------------------------------------------------------------------------

@@ -37,20 +37,19 @@ OVERLAPS: Final[dict[str, Callable[[Sequence[int]], int]]] = {
 }
 
 
-def spans(rule: str, base: int, mask: int, maxphyaddr: int) -> Iterable[tuple[int, int]]:
+def spans(rule: str, pair: tuple[int, int], maxphyaddr: int) -> Iterable[tuple[int, int]]:
     """The (start, end) blocks of a valid pair by rising address: several only where a mask has holes."""
     if rule == EXACT:
-        return exact.spans(base, mask, maxphyaddr)
-    start, end = SPANS[rule](base, mask, maxphyaddr)
+        return exact.spans(*pair, maxphyaddr)
+    start, end = SPANS[rule](*pair, maxphyaddr)
     return [(start, end)] if start < end else []
 
 
 def covers(rule: str, pair: tuple[int, int], maxphyaddr: int, address: int) -> bool:
     """Whether a pair, valid or not, denotes `address` in that reading."""
-    base, mask = pair
-    if not mask & rules.MASK_VALID:
+    if not pair[1] & rules.MASK_VALID:
         return False
     if rule == EXACT:
-        return exact.covers(base, mask, maxphyaddr, address)
-    start, end = SPANS[rule](base, mask, maxphyaddr)
+        return exact.covers(*pair, maxphyaddr, address)
+    start, end = SPANS[rule](*pair, maxphyaddr)
     return start <= address < end

@@ -95,6 +95,12 @@ def test_what_is_no_type_is_named(call: Callable[..., Any], name: str) -> None:
                 assert text == f"{name} = {wrong} is no memory type that can be an input here"
 
 
+def test_single_values_of_numpy_and_flags_beside_single_types() -> None:
+    assert ept.ept_types(np.uint64(0x37)) is mt.MemoryType.WB is ept.ept_types(np.int64(0x77))
+    assert refusal(ept.ept_types, {"eptes": -1}) == "eptes[0] = -1 is negative"
+    assert refusal(mt.effective_ept, {"ept_type": "WB", "ipat": 2, "pat": "WB"}) == "ipat = 2 is neither 0 nor 1"
+
+
 def test_what_is_written_is_returned_wherever_it_lies() -> None:
     eptes, ptes = np.array([0x37, 0x77, 0x17, 0x07], np.uint64), np.array([0x0F] * 4, np.uint64)
     calls: list[Callable[..., Any]] = [

@@ -97,7 +97,8 @@ def judged(tests: dict[str, bool]) -> warm.Mutant:
     return mutant
 
 
-# A mutant of a function and one of a table, each met by tests that see it and by a test that does not.
+# A mutant of a function, of a function inside another, of one inside an expression, and of a table, each met by tests
+# that see it and by a test that does not.
 WHOLE_RUN = """
 import ast, sys
 sys.path[:0] = ["tests", "tests/mutation"]
@@ -106,7 +107,9 @@ from covering import ROOT
 
 FILE = "tests/effective/test_pat.py::"
 SEEING = [FILE + "test_every_combination_of_the_four_bits_at_every_level[python]"]
+NESTED = ["tests/effective/test_effective_tables.py::test_nested_paging_is_both_steps"]
 BLIND = [FILE + "test_a_pat_is_a_value[python]"]
+REFERENCE = "memtype/backends/reference.py"
 
 def one(module, scope, text, tests):
     found = operators.changes(ast.parse((ROOT / module).read_text()))
@@ -114,12 +117,16 @@ def one(module, scope, text, tests):
     return warm.Mutant(module, number, change, list(tests), change.start == 0)
 
 chosen = [
-    one("memtype/backends/reference.py", "walk_index", "entry & rules.PTE_PCD -> entry | rules.PTE_PCD", SEEING),
-    one("memtype/backends/reference.py", "walk_index", "entry & rules.PTE_PCD -> entry | rules.PTE_PCD", BLIND),
-    one("memtype/rules.py", "PTE_PCD", "1 << 4: 4 -> 5", SEEING),
-    one("memtype/rules.py", "PTE_PCD", "1 << 4: 4 -> 5", BLIND),
+    one(module, scope, text, tests)
+    for module, scope, text, seeing in (
+        (REFERENCE, "walk_index", "entry & rules.PTE_PCD -> entry | rules.PTE_PCD", SEEING),
+        (REFERENCE, "_effective_npt", "kind in rules.CACHEABLE -> kind not in rules.CACHEABLE", NESTED),
+        (REFERENCE, "effective_npt", "told(g, h) -> told(h, g)", NESTED),
+        ("memtype/rules.py", "PTE_PCD", "1 << 4: 4 -> 5", SEEING),
+    )
+    for tests in (seeing, BLIND)
 ]
-mutants.run(chosen, warm.Judge(dict.fromkeys(SEEING + BLIND, 1.0)))
+mutants.run(chosen, warm.Judge(dict.fromkeys(SEEING + NESTED + BLIND, 1.0)))
 print(*(mutant.verdict for mutant in chosen))
 """
 
@@ -128,7 +135,7 @@ def test_a_change_of_a_function_and_of_a_table_meet_the_tests() -> None:
     """The whole way once: a fork with the code put in place, and one with the module loaded from the changed source."""
     environment = os.environ | {"MEMTYPE_BACKEND": "python"}
     ran = subprocess.run([sys.executable, "-c", WHOLE_RUN], cwd=ROOT, capture_output=True, text=True, env=environment)
-    assert ran.stdout.splitlines()[-1:] == ["killed survived killed survived"], ran.stdout[-2000:] + ran.stderr[-2000:]
+    assert ran.stdout.splitlines()[-1:] == [" ".join(["killed survived"] * 4)], ran.stdout[-2000:] + ran.stderr[-2000:]
 
 
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")

@@ -111,7 +111,7 @@ def test_blocks_come_by_rising_address() -> None:
     several = 0
     for _ in range(50):
         mask = rules.page_bits(36) & ~(rng.getrandbits(36) & rng.getrandbits(36) & rng.getrandbits(36))
-        found = list(ways.spans(programs.EXACT, rng.getrandbits(36), mask, 36))
+        found = list(ways.spans(programs.EXACT, (rng.getrandbits(36), mask), 36))
         assert found == sorted(found)
         several += len(found) > 1
     assert several > 30

@@ -67,6 +67,7 @@ def test_every_program_follows_these_rules() -> None:
     ("linux-6.12+", "linux-6.5"), ("linux-6.12.", "linux-6.5"), ("linux-6.12.3-arch1", "linux-6.5"),
     ("Linux-6.12-", "linux-6.5"), (" LINUX-6.4 ", "linux-6.4"), ("linux_snp", "linux-forced"),
     ("kvm-3.13", "kvm-4.1"), ("kvm-3.19", "kvm-4.1"), ("kvm-4.0", "kvm-4.1"), ("kvm-4.1", "kvm-4.1"),
+    ("kvm-4.1.52", "kvm-4.1"), ("kvm-v4.4", "kvm-6.10"), ("kvm-6.10.14", "kvm-6.10"), ("kvm-6.11.0", "kvm-6.11"),
     ("kvm-4.4", "kvm-6.10"), ("kvm-6.10", "kvm-6.10"), ("kvm-6.11", "kvm-6.11"), ("kvm-7.0", "kvm-6.11"),
     ("linux-tdx", "linux-forced"), ("min", "jonomango"),
 ])  # fmt: skip
@@ -93,9 +94,7 @@ def test_a_name_that_is_none_says_why(name: str, said: str) -> None:
 def test_the_releases_with_the_broken_list_are_refused_and_no_others() -> None:
     for major, last in ((3, 19), (4, 20), (5, 19), (6, 19), (7, 3)):
         for minor in range(13 if major == 3 else 0, last + 1):
-            broken = (major, minor) in kvm_list.BROKEN
-            assert broken is ((major, minor) in ((4, 2), (4, 3)))
-            if broken:
+            if (major, minor) in ((4, 2), (4, 3)):
                 with pytest.raises(InputError) as refused:
                     programs.program(f"kvm-{major}.{minor}")
                 assert str(refused.value) == f"view kvm-{major}.{minor}: {kvm_list.WHY_BROKEN}"
@@ -132,7 +131,28 @@ def test_a_view_is_named_by_its_state_and_name() -> None:
         40,
         "intel",
     )
-    assert pickle.loads(pickle.dumps(view)) == view and view != state.view("bochs") and view != state
+    assert pickle.loads(pickle.dumps(view)) == view and view != state.view("bochs")
+    assert (view == state) is False is (view == "xen")
+
+
+@pytest.mark.parametrize("name", [name for name in PROGRAMS if PROGRAMS[name].ranges != "range-none"])
+def test_a_reserved_type_is_no_answer(name: str) -> None:
+    """The type field has eight bits, of which five values are types; none of the others is taken for one."""
+    for encoding in (2, 3, 7, 8, 0x80, 0xFE, 0xFF):
+        state = MtrrState(0x806, variable=[(G | encoding, 0xF_C000_0800)], maxphyaddr=36)
+        wanted = MemoryType.WB if name == "hvpp" else MemoryType.UNDEFINED  # hvpp looks for UC alone
+        assert state.view(name).at(G) is wanted, encoding
+        assert [kind for _, _, _, kind in state.view(name).ranges] == [MemoryType.UNDEFINED]
+
+
+def test_linux_computes_ranges_in_64_bits() -> None:
+    """Reserved bits of a base stay: it lies far above memory, or its end wraps and there is no range."""
+    for base, ranges in ((1 << 63, [(1 << 63, G)]), ((1 << 64) - G, []), ((1 << 64) - 2 * G, [((1 << 64) - 2 * G, G)])):
+        state = MtrrState(0x806, variable=[(base | 1, 0xF_C000_0800)], maxphyaddr=36)
+        for name in ("linux-6.12", "proc"):
+            view = state.view(name)
+            assert [(start, size) for _, start, size, _ in view.ranges] == ranges, name
+            assert view.at(0) is view.at((1 << 36) - 1) is MemoryType.WB and len(view.map) == 1
 
 
 # --- Linux's lookups -------------------------------------------------------------------------------------------------
@@ -184,6 +204,26 @@ def test_masks_with_too_many_blocks_are_not_even_tried(monkeypatch: pytest.Monke
         _ = state.view("xen").map
     monkeypatch.setattr(rules, "MAP_BLOCK_LIMIT", 4)
     assert len(state.view("xen").map) == 8
+
+
+@pytest.mark.parametrize("name", ["linux-6.4", "linux-6.12", "xen", "kvm-6.10"])
+def test_the_limits_of_a_views_map_are_exact(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    state = MtrrState(0x806, variable=[(n << 30 | 1, 0xFF_C000_0800) for n in (1, 3, 5)], maxphyaddr=40)
+    monkeypatch.setattr(rules, "MAP_SEGMENT_LIMIT", 7)  # WC thrice in WB
+    assert len(state.view(name).map) == 7 and len(state.view(name).ranges) == 3
+    monkeypatch.setattr(rules, "MAP_SEGMENT_LIMIT", 6)
+    with pytest.raises(ShatteredMapError, match="more than 6 segments"):
+        _ = state.view(name).map
+
+
+def test_the_limit_of_ranges_counts_the_blocks_of_exact_masks(monkeypatch: pytest.MonkeyPatch) -> None:
+    state = MtrrState(0x806, variable=[(1, (1 << 40) - (1 << 30) - (3 << 33) | 0x800)], maxphyaddr=40)  # four blocks
+    monkeypatch.setattr(rules, "MAP_SEGMENT_LIMIT", 4)
+    assert len(state.view("xen").ranges) == 4
+    monkeypatch.setattr(rules, "MAP_SEGMENT_LIMIT", 3)
+    assert len(state.view("linux-6.12").ranges) == 1  # a range without holes
+    with pytest.raises(ShatteredMapError, match="more than 3 segments"):
+        _ = state.view("xen").ranges
 
 
 def test_the_old_lookup_splits_so_often_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
