@@ -88,7 +88,7 @@ FAMILIES: Final[dict[str, set[str]]] = {
     "xen": {"(xen)", "mtrr: pat 0x"},
 }  # fmt: skip
 BINARY: Final = ("kvm_msrs", "qemu_migration")  # families of bytes too
-_BINARY_HEADS: Final = (b"QEVM", b"\x1f\x8b")  # others have a 0 in their first 8 bytes
+_GZIP: Final = b"\x1f\x8b"  # other bytes of them have a 0 among the first 8
 DOCUMENTS: Final = frozenset({"msr_json", "own_json", "qemu_json"})  # families whose texts are JSON
 
 
@@ -208,7 +208,7 @@ def load(path: str | os.PathLike[str]) -> Machine:
 
 
 def _parse_bytes(data: bytes, source: str) -> Machine:
-    for name in BINARY if data.startswith(_BINARY_HEADS) or b"\0" in data[:8] else ():
+    for name in BINARY if data.startswith(_GZIP) or b"\0" in data[:8] else ():
         if family(name).sniff_bytes(data[:HEAD]):
             machine: Machine = family(name).parse_bytes(data, source)
             return replace(machine, source=source)

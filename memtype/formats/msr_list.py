@@ -504,9 +504,9 @@ def _repeated(reader: _Reader, number: int, counted: re.Match[str]) -> None:
     command = reader.command
     assert command is not None
     count = int(counted["count"])
-    if not 1 <= count <= values.MOST_CPUS - command.lines or (command.cpu is not None and count > 1):
+    limit = values.MOST_CPUS - command.lines if command.cpu is None else 1
+    if not 1 <= count <= limit:
         what = f"{count} processors for register 0x{command.index:x}"
-        limit = values.MOST_CPUS if command.cpu is None else 1
         raise values.refusal(reader.source, number, f"{what}: 1 to {limit} can hold it")
     if command.sorted and command.lines:
         reg.once(reader.notes, "the values were sorted: which processor holds which is not told")

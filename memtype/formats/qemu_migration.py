@@ -38,6 +38,7 @@ MAX_FIELDS = 1 << 20  # array elements walked per section
 
 _MAGIC = b"QEVM"
 _GZIP = b"\x1f\x8b"
+_COUNTS = {"array_len": 1, "size": 0, "index": 0}  # of a field, where the description leaves them out
 _FULL, _SUBSECTION, _DESCRIPTION, _FOOTER = 4, 5, 6, 0x7E  # section types of the stream
 
 
@@ -155,23 +156,24 @@ class _Section:
     def _field(self, field: Any, prefix: str) -> None:
         if not isinstance(field, dict):
             raise _Astray
-        count, size, name = field.get("array_len", 1), field.get("size", 0), field.get("name")
-        if not _small(count) or not _small(size) or not isinstance(name, str):
+        name = field.get("name")
+        count, size, first = (_count(field.get(key, other)) for key, other in _COUNTS.items())
+        if not isinstance(name, str):
             raise _Astray
         if "struct" not in field:
-            self._values(prefix + name, count, size, field.get("index", 0))
+            self._values(prefix + name, count, size, first)
             return
-        for n in range(count):
+        for n in range(first, first + count):
             self._spend()
-            self._struct(field["struct"], f"{prefix}{name}[{n + field.get('index', 0)}].")
+            self._struct(field["struct"], f"{prefix}{name}[{n}].")
 
-    def _values(self, name: str, count: int, size: int, first: Any) -> None:
+    def _values(self, name: str, count: int, size: int, first: int) -> None:
         if self.at + count * size > len(self.stream):
             raise _Astray
         if size == 8 and name.startswith("env."):
             for n in range(count):
                 self._spend()
-                index = _msr(name, n + first if isinstance(first, int) else n)
+                index = _msr(name, n + first)
                 if index is not None:
                     self.found[index] = int.from_bytes(self.stream[self.at + 8 * n : self.at + 8 * n + 8], "big")
         self.at += count * size
@@ -198,8 +200,10 @@ class _Astray(Exception):
     """The walk does not fit the stream: not this place."""
 
 
-def _small(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 1 << 32
+def _count(value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise _Astray
+    return value
 
 
 def _msr(name: str, element: int) -> int | None:

@@ -67,6 +67,11 @@ def test_counts_that_cannot_be(rows, command):
         mt.parse(counted(("0x2ff", rows), command=command))
 
 
+def test_one_processor_counts_as_one():
+    machine = mt.parse(counted(("0x2ff", [(1, "c00")]), command="rdmsr -p 3 {} | uniq -c"))
+    assert [(cpu.number, cpu.registers.held[0x2FF].value) for cpu in machine.cpus] == [(3, 0xC00)]
+
+
 def test_options_of_rdmsr_still_count():
     machine = mt.parse(counted(("0x2ff", [(2, "3078")]), command="rdmsr -a -d {} | uniq --count"))
     assert [cpu.registers.held[0x2FF].value for cpu in machine.cpus] == [0xC06, 0xC06]

@@ -129,6 +129,14 @@ def stream_of(fields, instance=0, version=12):
     return head + section + body + b"\x7e\0\0\0\3\0\x06" + struct.pack(">I", len(description)) + description
 
 
+def described(data, before, after):
+    """The stream with other words in its description, which has its length in front."""
+    description = data[data.index(b'{"devices"') :]
+    other = description.replace(before.encode(), after.encode())
+    assert other != description
+    return data[: -len(description) - 4] + struct.pack(">I", len(other)) + other
+
+
 DEF_TYPE = ("env.mtrr_deftype", 8, [0xC06])
 
 
@@ -151,18 +159,38 @@ def test_values_have_64_bits():
     assert mt.parse(stream_of([("env.pat", 8, [top]), DEF_TYPE])).pat.value == top
 
 
+@pytest.mark.parametrize("key", ["array_len", "size", "index"])
+@pytest.mark.parametrize("bad", [-1, True, None, 1.0, "1", [1], {}])
+@pytest.mark.parametrize("struct_of", [{}, {"struct": {"fields": []}}])
+def test_what_counts_is_a_whole_number(key, bad, struct_of):
+    field = {"name": "env.mtrr_fixed", "type": "uint", "size": 8, "array_len": 1}
+    lies = json.dumps({**field, key: bad, **struct_of})
+    data = described(stream_of([("env.mtrr_fixed", 8, [6]), DEF_TYPE]), json.dumps(field), lies)
+    with pytest.raises(mt.ParseError, match=r"^s: cpu section 0 does not match the stream's description$"):
+        mt.parse(data, "s")
+
+
+@pytest.mark.parametrize("length", [1 << 32, (1 << 32) + 1, 1 << 200])
+def test_a_field_of_no_bytes_may_be_as_long_as_it_likes(length):
+    data = stream_of([("padding", 0, []), DEF_TYPE])
+    machine = mt.parse(described(data, '"array_len": 0', f'"array_len": {length}'))
+    assert machine.cpus[0].registers.held[0x2FF].value == 0xC06
+
+
+def test_elements_are_numbered_from_the_fields_index():
+    data = stream_of([("env.mtrr_fixed", 8, [5, 4]), DEF_TYPE])
+    held = mt.parse(described(data, '"array_len": 2', '"array_len": 2, "index": 3')).cpus[0].registers.held
+    assert {index: held[index].value for index in held if index in rules.FIXED_MSRS} == {0x268: 5, 0x269: 4}
+
+
 def test_only_pairs_that_have_a_number_are_registers():
     """Pair 40 would be 0x250 and 0x251, the fixed ranges; nor is there a twelfth of these."""
     var = {"fields": [{"name": half, "type": "uint64", "size": 8} for half in ("base", "mask")]}
     data = stream_of(
         [("env.mtrr_fixed", 8, [6] * 12), ("env.mtrr_var", 16, [n << 64 | n for n in range(41)]), DEF_TYPE]
     )
-    plain = b'"name": "env.mtrr_var", "type": "uint", "size": 16'
-    struct_of = json.dumps({"struct": var})[1:-1].encode()
-    old = data[data.index(b'{"devices"') :]
-    new = old.replace(plain, plain + b", " + struct_of)
-    data = data[: -len(old) - 4] + struct.pack(">I", len(new)) + new
-    held = mt.parse(data).cpus[0].registers.held
+    plain = '"name": "env.mtrr_var", "type": "uint", "size": 16'
+    held = mt.parse(described(data, plain, plain + ", " + json.dumps({"struct": var})[1:-1])).cpus[0].registers.held
     assert held[0x250].value == 6 and 0x251 not in held
     assert (held[0x200 + 78].value, held[0x200 + 79].value, held[0x26F].value) == (39, 39, 6)
     assert len([index for index in held if index in rules.FIXED_MSRS]) == 11

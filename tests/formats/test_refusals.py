@@ -767,7 +767,7 @@ FEW = {
     "a set": (lambda n: f"MTRRdefType, 0x2ff, {{{', '.join(map(repr, '123456'[:n]))}}}",
               "t: more than 4 values of one register"),
     "counted": (lambda n: f"# rdmsr -a 0x2ff | uniq -c\n 1 c00\n {n - 1} c06\n",
-                "t:5: 4 processors for register 0x2ff: 1 to 4 can hold it"),
+                "t:5: 4 processors for register 0x2ff: 1 to 3 can hold it"),
     "answers": (lambda n: "# rdmsr -a 0x2ff\n" + "c06\n" * n, "t:8: more than 4 processors"),
     "lists": (lambda n: "".join(f"vcpu {cpu}\n{{ .index = 0x2ff, .data = 0xc06 }},\n" for cpu in range(n)),
               "t: more than 4 processors"),
