@@ -10,7 +10,7 @@ from memtype.backends import reference
 from memtype.backends.reference import Registers
 from memtype.types import MemoryType
 from memtype.views import kvm_list, ways
-from memtype.views.encodings import DEFAULT, UNDEFINED
+from memtype.views.encodings import DEFAULT
 from memtype.views.programs import Program
 
 
@@ -101,8 +101,7 @@ def _variable(program: Program, s: Registers, pairs: tuple[int, ...]) -> Decisio
     encoding = ways.OVERLAPS[program.overlap]([s.variable[n][0] & rules.BASE_TYPE for n in met])
     if encoding == DEFAULT:
         return Decision(_default_field(s), program.overlap, tuple(met))
-    kind = MemoryType.UNDEFINED if encoding == UNDEFINED else rules.type_of(encoding)
-    return Decision(kind, program.overlap, tuple(met))
+    return Decision(rules.type_of(encoding), program.overlap, tuple(met))
 
 
 def in_order(program: Program, s: Registers, pairs: Sequence[int]) -> list[int]:

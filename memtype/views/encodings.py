@@ -7,6 +7,6 @@ from memtype.types import MemoryType
 UC: Final = int(MemoryType.UC)
 WT: Final = int(MemoryType.WT)
 WB: Final = int(MemoryType.WB)
-UNDEFINED: Final = -1  # no answer
-DEFAULT: Final = -2  # the default type decides
+UNDEFINED: Final = int(MemoryType.UNDEFINED)  # no answer: no register holds it as a type
+DEFAULT: Final = -1  # the default type decides
 WORD: Final = (1 << 64) - 1

@@ -6,8 +6,6 @@ from collections.abc import Iterable, Sequence
 
 from memtype import rules
 from memtype.backends import reference
-from memtype.types import MemoryType
-from memtype.views.encodings import UNDEFINED
 
 
 def spans(base: int, mask: int, maxphyaddr: int) -> Iterable[tuple[int, int]]:
@@ -21,5 +19,4 @@ def covers(base: int, mask: int, maxphyaddr: int, address: int) -> bool:
 
 
 def combine(encodings: Sequence[int]) -> int:
-    kind = reference.combine(encodings)
-    return UNDEFINED if kind is MemoryType.UNDEFINED else int(kind)
+    return reference.combine(encodings)

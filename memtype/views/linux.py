@@ -22,14 +22,13 @@ def proc_span(base: int, mask: int, maxphyaddr: int) -> tuple[int, int]:
     field = mask & _PAGES
     if not field:
         return span(base, mask, maxphyaddr)
-    repaired = field | rules.high_bits(field.bit_length() - 1)
+    repaired = field | rules.high_bits(field.bit_length())
     return _from(base & _PAGES, -repaired & WORD)
 
 
 def _from(start: int, size: int) -> tuple[int, int]:
     # Linux computes in 64 bits; an end that wraps makes no entry.
-    end = start + size & WORD
-    return (start, end) if start < end else (start, start)
+    return start, max(start, start + size & WORD)
 
 
 def merge(first: int, second: int) -> int:

@@ -116,7 +116,7 @@ def counts(s: Registers, registers: int) -> MapCounts:
         return MapCounts(0, 0, 0, 0, 0)
     fixed = len(_fixed_entries(s))
     total = len(entries(s))
-    tom2 = int(tom2_end(_PROGRAM, s) > 0)
+    tom2 = int(bool(tom2_end(_PROGRAM, s)))
     return MapCounts(total, fixed, total - fixed, fixed + 2 * registers + tom2, registers + tom2)
 
 
@@ -180,8 +180,9 @@ def split_lookup(s: Registers, start: int, end: int) -> tuple[MemoryType, bool]:
 
 
 def _split_once(s: Registers, start: int, end: int) -> tuple[int, int, bool]:
-    """The merged encoding at `start`, where the range must be split (0: nowhere), whether at most one pair is met."""
-    last, cut, uniform, met = end - 1, 0, True, -1
+    """The merged encoding at `start`, where the range must be split (0: nowhere), whether at most one pair is there."""
+    last, cut, uniform = end - 1, 0, True
+    met: int | None = None
     for raw_base, mask in s.variable:
         if not mask & rules.MASK_VALID:
             continue
@@ -191,17 +192,18 @@ def _split_once(s: Registers, start: int, end: int) -> tuple[int, int, bool]:
             cut = base + (1 << s.maxphyaddr) - field if inside else base
             if cut <= start:
                 cut = start + rules.PAGE_SIZE
-            last, uniform = cut - 1, False
+            last = cut - 1
         if not inside:
             continue
         encoding = raw_base & rules.BASE_TYPE
-        if met >= 0:
-            uniform = False
-            met = linux.merge(met, encoding)
-            if met == UC:  # pairs behind are not looked at, nor split at
-                return met, cut, uniform
-        met = encoding if met < 0 else met
-    return met if met >= 0 else s.def_type & rules.DEF_TYPE_TYPE, cut, uniform
+        if met is None:
+            met = encoding
+            continue
+        uniform = False
+        met = linux.merge(met, encoding)
+        if met == UC:  # pairs behind are not looked at, nor split at
+            break
+    return s.def_type & rules.DEF_TYPE_TYPE if met is None else met, cut, uniform
 
 
 def check_range(start: int, end: int, maxphyaddr: int) -> tuple[int, int]:

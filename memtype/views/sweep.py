@@ -87,7 +87,7 @@ def _fixed_cuts(program: Program, s: Registers) -> set[int]:
     if program.ranges == EXACT and reference.block_count(s) > rules.MAP_BLOCK_LIMIT:
         raise reference.shattered()
     low = {span.base for span in rules.FIXED_RANGES}
-    return {0, rules.FIXED_END, rules.GIB4, tom2_end(program, s)} | low
+    return {rules.FIXED_END, rules.GIB4, tom2_end(program, s)} | low
 
 
 def indexes(pairs: int) -> tuple[int, ...]:

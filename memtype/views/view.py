@@ -111,7 +111,7 @@ class View:
         given = arrays.uint64(addresses)
         out = arrays.output(out, given.shape, arrays.U8, given)
         arrays.refuse_addresses(given, self.state.maxphyaddr)
-        pages, places = np.unique(given.reshape(-1) >> np.uint64(rules.PAGE_SHIFT), return_inverse=True)
+        pages, places = np.unique(given.ravel() >> np.uint64(rules.PAGE_SHIFT), return_inverse=True)
         answers = np.array([self.at(int(page) << rules.PAGE_SHIFT) for page in pages], arrays.U8)
         out[...] = answers[places].reshape(given.shape)
         return out

@@ -98,6 +98,8 @@ def test_what_is_no_type_is_named(call: Callable[..., Any], name: str) -> None:
 def test_single_values_of_numpy_and_flags_beside_single_types() -> None:
     assert ept.ept_types(np.uint64(0x37)) is mt.MemoryType.WB is ept.ept_types(np.int64(0x77))
     assert refusal(ept.ept_types, {"eptes": -1}) == "eptes[0] = -1 is negative"
+    without = {"mtrr": ["WB"], "pat": [object()], "cr0_pg": False}
+    assert refusal(mt.effective, without) == "pat: dtype object is not an integer type; give uint8"
     assert refusal(mt.effective_ept, {"ept_type": "WB", "ipat": 2, "pat": "WB"}) == "ipat = 2 is neither 0 nor 1"
 
 
@@ -114,6 +116,14 @@ def test_what_is_written_is_returned_wherever_it_lies() -> None:
         wanted = call(None)
         for room in (np.zeros(4, np.uint8), np.zeros(8, np.uint8)[::2], np.zeros((4, 3), np.uint8)[:, 1]):
             assert call(room) is room and room.tolist() == wanted.tolist()
+
+
+def test_the_output_of_effective_types_overlaps_neither_input() -> None:
+    for name in ("addresses", "ptes"):
+        words = np.zeros(8, np.uint64)
+        given = {"addresses": np.zeros(8, np.uint64), "ptes": np.zeros(8, np.uint64), name: words}
+        with pytest.raises(mt.ArrayError, match=r"^out overlaps an input$"):
+            effective_types(mt.MtrrState(), **given, out=words.view(np.uint8)[:8])
 
 
 def test_shapes_that_do_not_fit_are_named_both() -> None:

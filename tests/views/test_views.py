@@ -96,6 +96,10 @@ def test_what_an_odd_pair_denotes_to_each() -> None:
     every = MtrrState(def_type=0x800, variable=[(6, 0x800)], maxphyaddr=36)
     for name in set(PROGRAMS) - {"kvm-6.11", "acrn", "linux-forced"}:
         assert every.view(name).ranges == ((0, 0, 64 * G, WB),), name
+    crooked = MtrrState(def_type=0x800, variable=[(G | 6, 0x800)], maxphyaddr=36)
+    for name in set(PROGRAMS) - {"kvm-6.11", "acrn", "linux-forced"}:
+        first, size = (0, 64) if MODELS[name] == programs.EXACT else (1, 63 if name == "kvm-6.10" else 64)
+        assert crooked.view(name).ranges == ((0, first * G, size * G, WB),), name
 
 
 MODELS = dict.fromkeys(PROGRAMS, "mtrr-variable") | {
@@ -189,6 +193,7 @@ FIRST_THEN_SECOND = {  # rows: met first; columns: UC WC WT WP WB met second
 def test_the_combination_table_of_kvm() -> None:
     for first, row in FIRST_THEN_SECOND.items():
         assert [kvm_list.combine([first, second]) for second in (UC, WC, WT, WP, WB)] == row
+        assert [kvm_list.combine([first, first, second]) for second in (UC, WC, WT, WP, WB)] == row
         for second, expected in zip((UC, WC, WT, WP, WB), row, strict=True):
             # The higher base is met first, whichever register holds it.
             for pairs in ([(3 * G, G, first), (0, 4 * G, second)], [(0, 4 * G, second), (3 * G, G, first)]):
@@ -487,14 +492,25 @@ def test_what_reasons_say() -> None:
     assert "[0xc0000000-0xffffffff]: UC" in steps[0].text  # in the order in which KVM meets them
     one = state.view("xen").explain(0)
     assert [step.rule for step in one.steps] == ["mtrr-variable"]
+    several = overlay((3 * G, G, WB), (3 * G, G, WT)).view("hvpp").explain(3 * G)
+    assert [step.rule for step in several.steps] == ["range-hvpp", "range-hvpp", "overlap-hvpp"]
     panic = overlay((0, 4 * G, WB), (3 * G, G, WC)).view("patina").explain(3 * G)
     assert str(panic.type) == "??" and "panics" in panic.steps[-1].text
     off = MtrrState().view("linux-6.4").explain(0)
     assert off.steps[-1].rule == "disabled-invalid" and off.registers == ("IA32_MTRR_DEF_TYPE",)
     low = MtrrState(def_type=0xC06, fixed=[0x0606060606060606] * 11).view("linux-6.5").explain(0xC0000)
     assert low.registers == ("IA32_MTRR_FIX4K_C0000",)
-    tom2 = MtrrState(def_type=0x800, vendor="amd", syscfg=0x600000, tom2=1 << 33).view("linux-6.5").explain(4 * G)
-    assert tom2.registers == ("TOP_MEM2", "SYSCFG")
+    forced = MtrrState(def_type=0x800, vendor="amd", syscfg=0x600000, tom2=1 << 33)
+    for name in ("linux-6.5", "bitvisor"):
+        assert forced.view(name).explain(4 * G).registers == ("TOP_MEM2", "SYSCFG"), name
+    for name in ("acrn", "kvm-6.11", "linux-tdx"):
+        assert forced.view(name).explain(4 * G).registers == (), name  # WB, whatever the registers hold
+    reserved = overlay((3 * G, G, 7)).view("xen").explain(3 * G)
+    assert [step.rule for step in reserved.steps] == ["mtrr-variable", "overlap-xen"]
+    assert "type 7, which is reserved" in reserved.steps[0].text
+    for kind in ("UC", "WC"):
+        alone = overlay((3 * G, G, int(MemoryType.parse(kind)))).view("xen").explain(3 * G)
+        assert [step.rule for step in alone.steps] == ["mtrr-variable"] and str(alone.type) == kind
 
 
 def test_sweep_keeps_tom2_zones_apart() -> None:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
+import itertools
 import pickle
 import random
 
+import numpy as np
 import pytest
 from strategies import random_state
 
-from memtype import InputError, MemoryType, MtrrState, ShatteredMapError, rules
-from memtype.views import kvm_list, programs, sweep
+from memtype import AddressError, InputError, MemoryType, MtrrState, ShatteredMapError, rules
+from memtype.views import View, kvm_list, programs, sweep, ways
 from memtype.views.programs import PROGRAMS
 
 G = 1 << 30
@@ -56,8 +59,8 @@ NAMES = ("sdm linux-6.4 linux-6.5 linux-forced proc kvm-4.1 kvm-6.10 kvm-6.11 xe
 
 def test_every_program_follows_these_rules() -> None:
     assert " ".join(PROGRAMS) == NAMES and all(name == one.name for name, one in PROGRAMS.items())
-    for field, ways in BY_RULE.items():
-        told = {name: rule for rule, held in ways.items() for name in held.split()}
+    for field, by_rule in BY_RULE.items():
+        told = {name: rule for rule, held in by_rule.items() for name in held.split()}
         assert {name: getattr(one, field) for name, one in PROGRAMS.items()} == told, field
     assert programs.names() == (*PROGRAMS, "min", "linux-proc", "linux", "linux-snp", "linux-tdx", "kvm")
 
@@ -124,6 +127,42 @@ def test_a_view_that_shatters_is_tried_once(monkeypatch: pytest.MonkeyPatch) -> 
                 one.types(addresses, threads=0)
 
 
+def test_single_addresses_pages_and_output_of_views() -> None:
+    shattered = MtrrState(0x800, variable=[(0x6, HOLE), (0x1004, HOLE)], maxphyaddr=40).view("xen")
+    whole = MtrrState(0x806, maxphyaddr=40).view("xen")
+    for view in (shattered, whole):
+        room = np.zeros((), np.uint8)
+        assert view.types(0, out=room) is room and room == 6
+        assert view.types([[0], [4096]]).shape == (2, 1)
+        strided = np.zeros(6, np.uint8)[::2]
+        assert view.page_types(4, 3, strided) is strided and strided.tolist() == [
+            view.at(gfn << 12) for gfn in (4, 5, 6)
+        ]
+        assert view.page_types((1 << 28) - 1, 1).tolist() == [view.at((1 << 40) - 1)]
+        for first, count, said in (
+            (0, -1, "count -1 is negative"), (-1, 1, "address -4096 at index 0 is negative"),
+            ((1 << 28) - 1, 3, "address 0x10000000000 at index 1 is not below 2**40 (MAXPHYADDR = 40)"),
+        ):  # fmt: skip
+            with pytest.raises(AddressError) as refused:
+                view.page_types(first, count)
+            assert str(refused.value) == said
+
+
+def test_cuts_lie_within() -> None:
+    state = MtrrState(0x806, variable=plain((1, 1, 4), (3, 1, 6)), maxphyaddr=36)
+    assert list(sweep.cuts(PROGRAMS["xen"], state, G, 4 * G)) == [2 * G, 3 * G]
+
+
+@pytest.mark.parametrize("rule", [rule for rule in BY_RULE["ranges"] if rule != "range-none"])
+def test_a_plain_pair_is_one_range_to_everyone(rule: str) -> None:
+    pair = G | 6, 0xF_C000_0800
+    assert list(itertools.islice(ways.spans(rule, pair, 36), 2)) == [(G, 2 * G)]
+    view = MtrrState(0x800, variable=[(0, 0), (G | 6, 0xF_C000_0000), pair], maxphyaddr=36).view(
+        BY_RULE["ranges"][rule].split()[0]
+    )
+    assert view.ranges == ((2, G, G, MemoryType.WB),)
+
+
 def test_a_view_is_named_by_its_state_and_name() -> None:
     state = MtrrState(0x806, maxphyaddr=40)
     view = state.view("XEN ")
@@ -133,6 +172,8 @@ def test_a_view_is_named_by_its_state_and_name() -> None:
     )
     assert pickle.loads(pickle.dumps(view)) == view and view != state.view("bochs")
     assert (view == state) is False is (view == "xen")
+    defaults = {name: one.default for name, one in inspect.signature(View.types).parameters.items()}
+    assert (defaults["out"], defaults["threads"]) == (None, 1)
 
 
 @pytest.mark.parametrize("name", [name for name in PROGRAMS if PROGRAMS[name].ranges != "range-none"])
@@ -183,6 +224,29 @@ def test_lookups_that_begin_or_end_at_a_byte_of_an_edge() -> None:
             assert str(view.uniform_lookup(edge - 4096, edge)[0]) == before
         assert [str(view.uniform_lookup(edge - 1, edge + 1)[0]) for view in (new, old)] == ["UC", "UC"]
         assert new.uniform_lookup(edge - 1, edge + 1)[1] is False is old.uniform_lookup(edge - 1, edge + 1)[1]
+
+
+def plain(*ranges: tuple[int, int, int]) -> list[tuple[int, int]]:
+    """(first, size, type) in GiB, each written as it is, aligned or not; MAXPHYADDR 36."""
+    return [(first * G | kind, (1 << 36) - size * G | 0x800) for first, size, kind in ranges]
+
+
+@pytest.mark.parametrize(("pairs", "default", "asked", "found"), [
+    # WT, the default and WB: what lies between two ranges is met
+    (plain((1, 1, 4), (3, 1, 6)), 0, (G, 4 * G), ("UC", False)),
+    (plain((1, 1, 4), (3, 1, 6)), 6, (G, 4 * G), ("WT", False)),
+    # the third range's base is not aligned to its size: its end counts only where the range is asked so far
+    (plain((2, 1, 0), (0, 2, 6), (1, 2, 6)), 6, (G, 4 * G), ("UC", False)),
+    (plain((1, 2, 1)), 6, (0, G + 1), ("WC", True)), (plain((1, 2, 1)), 6, (0, G + 2), ("UC", False)),
+    (plain((1, 1, 6), (1, 1, 6)), 0, (G, 2 * G), ("WB", False)),
+])  # fmt: skip
+def test_where_the_old_lookup_splits(
+    monkeypatch: pytest.MonkeyPatch, pairs: list[tuple[int, int]], default: int, asked: tuple[int, int],
+    found: tuple[str, bool],
+) -> None:  # fmt: skip
+    monkeypatch.setattr(rules, "MAP_BLOCK_LIMIT", 16)
+    kind, uniform = MtrrState(0x800 | default, variable=pairs, maxphyaddr=36).view("linux-6.4").uniform_lookup(*asked)
+    assert (str(kind), uniform) == found
 
 
 def test_the_old_lookup_steps_over_whole_ranges() -> None:
@@ -245,6 +309,13 @@ def test_top_mem2_ends_at_a_byte() -> None:
         assert str(view.uniform_lookup(4 * G, 8 * G)[0]) == "WB" == str(view.uniform_lookup(8 * G - 1, 8 * G)[0])
         assert str(view.uniform_lookup(8 * G, 8 * G + 1)[0]) == "UC" == str(view.uniform_lookup(4 * G - 1, 4 * G)[0])
         assert str(view.uniform_lookup(8 * G - 1, 8 * G + 1)[0]) == "UC", name
+
+
+def test_top_mem2_of_4_gib_and_below_forces_nothing() -> None:
+    for top in (0, 2 * G, 4 * G):
+        view = MtrrState(0x800, maxphyaddr=40, vendor="amd", tom2=top, syscfg=0x740000).view("linux-6.12")
+        assert view.entries == () and view.map.at(4 * G) is MemoryType.UC
+    assert len(changed(view.state, tom2=(4 * G) + (1 << 23)).view("linux-6.12").entries) == 1
 
 
 def test_amds_routing_bits_are_no_part_of_a_fixed_entry() -> None:
