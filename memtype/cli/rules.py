@@ -36,9 +36,8 @@ def _block(rule: Rule) -> str:
 
 def every() -> Iterable[Rule]:
     """Hardware's, then KVM's, then those of other hypervisors, each in its own order."""
-    from memtype.hypervisors import POLICIES
+    from memtype import hypervisors
     from memtype.kvm import KVM_RULES
     from memtype.rules import RULES
 
-    others = (choice.rule for policy in POLICIES.values() for choice in policy.choices)
-    return dict.fromkeys((*RULES.values(), *KVM_RULES.values(), *others))
+    return dict.fromkeys((*RULES.values(), *KVM_RULES.values(), *hypervisors.RULES.values()))

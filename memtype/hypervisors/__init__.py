@@ -13,8 +13,9 @@ from memtype.hypervisors import bhyve, virtualbox, xen
 from memtype.hypervisors.policy import EptLeaf, Page, Policy
 
 POLICIES = {policy.name: policy for policy in (xen.POLICY, bhyve.POLICY, virtualbox.POLICY)}
+RULES = {choice.rule.id: choice.rule for policy in POLICIES.values() for choice in policy.choices}
 
-__all__ = ["POLICIES", "EptLeaf", "Page", "Policy", "policy"]
+__all__ = ["POLICIES", "RULES", "EptLeaf", "Page", "Policy", "policy"]
 
 
 def policy(name: str) -> Policy:

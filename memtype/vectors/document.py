@@ -8,9 +8,11 @@ from typing import Any, Final
 from memtype import rules
 from memtype.backends import reference
 from memtype.errors import InputError
-from memtype.vectors import addresses, kvm, museum, states, tables
+from memtype.vectors import addresses, guests, kvm, machines, museum, states, tables
+from memtype.vectors.cited import row
 from memtype.vectors.section import NUMBER, ROW, TEXT, TYPE, VENDOR, VENDORS, WORD, Column, Section
 from memtype.vectors.states import Case
+from memtype.views import reasons
 from memtype.views.decide import decide
 from memtype.views.programs import PROGRAMS, Program
 
@@ -36,7 +38,9 @@ def document() -> tuple[Section, ...]:
         _mtrr(cases, asked),
         _views(cases, asked),
         *tables.sections(),
+        *machines.sections(cases),
         *kvm.sections(),
+        *guests.sections(),
         *museum.sections(places),
     )
 
@@ -62,9 +66,8 @@ def _mtrr(cases: list[Case], asked: list[tuple[int, ...]]) -> Section:
 
 def _state(case: Case, asked: tuple[int, ...]) -> tuple[Any, ...]:
     s = case.state
-    head = (case.id, case.rule, rules.RULES[case.rule].source)
     registers = (s.maxphyaddr, VENDORS.index(s.vendor), s.def_type, s.cap, s.syscfg, s.tom2, s.fixed, s.variable)
-    return (*head, *registers, asked, tuple(reference.at(s, address) for address in asked))
+    return row(case.id, case.rule, *registers, asked, tuple(reference.at(s, address) for address in asked))
 
 
 # --- views ------------------------------------------------------------------------------------------------------
@@ -84,8 +87,9 @@ def _views(cases: list[Case], asked: list[tuple[int, ...]]) -> Section:
 
 
 def _view(program: Program, place: int, case: Case, asked: tuple[int, ...]) -> tuple[Any, ...]:
-    """Types by page, as programs look them up; the rule is that by which the program differs from the manual."""
+    """Types by page, as programs look them up; the rule is the first by which the program differs from the manual."""
     kinds = {page: decide(program, case.state, page).type for page in {a & -rules.PAGE_SIZE for a in asked}}
-    rule = program.overlap if program.overlap != "mtrr-undefined" else program.ranges
-    head = (f"view-{program.name}-{case.id}", rule, rules.RULES[rule].source)
-    return (*head, program.name, place, tuple(kinds[a & -rules.PAGE_SIZE] for a in asked))
+    types = tuple(kinds[a & -rules.PAGE_SIZE] for a in asked)
+    place_of = next((n for n, a in enumerate(asked) if types[n] != reference.at(case.state, a)), 0)
+    rule = reasons.cause(program, case.state, asked[place_of] & -rules.PAGE_SIZE)
+    return row(f"view-{program.name}-{case.id}", rule, program.name, place, types)

@@ -7,14 +7,15 @@ from itertools import product
 from typing import Any, Final
 
 from memtype import rules
-from memtype.kvm.events import NoncoherentDma, SetCr0Cd, WriteMsr
+from memtype.kvm.events import DisableQuirks, InitVmcb, NoncoherentDma, SetCr0Cd, WriteMsr
 from memtype.kvm.history import CD_NW_CLEARED, IGNORE_GUEST_PAT
 from memtype.kvm.releases import PROFILES
-from memtype.kvm.rules import KVM_RULES
 from memtype.kvm.vcpu import Vcpu
 from memtype.kvm.vm import Vm
+from memtype.kvm.zap import Event
 from memtype.mtrr import MtrrState
 from memtype.types import MemoryType
+from memtype.vectors.cited import row
 from memtype.vectors.section import FLAG, NUMBER, TEXT, TYPE, VENDOR, WORD, Column, Section
 from memtype.vectors.states import GIB, LEGAL, E, pair
 from memtype.vectors.tables import writes
@@ -52,15 +53,12 @@ def sections() -> Iterator[Section]:
         (Column("zapped", WORD, 0, 2),), list(_zaps()),
     )  # fmt: skip
     yield Section(
-        "kvm_event", "does KVM zap everything when CR0.CD toggles (0) or the first non-coherent device comes (1)",
+        "kvm_event", "does KVM zap everything when CR0.CD toggles (0), a non-coherent device comes (1), userspace "
+        "disables all quirks that it can (2), a VMCB is initialised again (3)",
         (Column("release", TEXT), Column("tdp", TEXT), Column("noncoherent_dma", FLAG),
          Column("cd_nw_cleared", FLAG), Column("ignore_guest_pat", FLAG), Column("event", NUMBER)),
         (Column("zaps", FLAG),), list(_events()),
     )  # fmt: skip
-
-
-def _row(name: str, rule: str, *values: Any) -> Row:
-    return name, rule, KVM_RULES[rule].source, *values
 
 
 def _off(cd_nw_cleared: int, ignore_guest_pat: int) -> set[str]:
@@ -86,7 +84,7 @@ def _leaves() -> Iterator[Row]:
                 leaf = vm.leaf(GIB, mmio=bool(mmio))
                 flags = (nc, cd, cd_kept, pat_kept, snoop, mmio)
                 name = f"kvm-leaf-{release}-{''.join(map(str, flags))}-{MemoryType(kind)}"
-                yield _row(name, leaf.rule, release, *flags, kind, leaf.type, int(leaf.ipat))
+                yield row(name, leaf.rule, release, *flags, kind, leaf.type, int(leaf.ipat))
 
 
 def _taken() -> Iterator[Row]:
@@ -99,7 +97,7 @@ def _taken() -> Iterator[Row]:
             read = after.msr(msr) if zap.accepted else 0
             rule = "kvm-refused" if not zap.accepted else zap.rules[0]
             name = f"kvm-msr-{release}-{n:03d}"
-            yield _row(name, rule, release, 0, width, msr, value, int(zap.accepted), read)
+            yield row(name, rule, release, 0, width, msr, value, int(zap.accepted), read)
 
 
 # --- sequences of writes ----------------------------------------------------------------------------------------
@@ -155,7 +153,7 @@ def _types() -> Iterator[Row]:
         for gpa in _ASKED:
             rule = "kvm-leaf-mtrr" if vm.profile.honors_guest_mtrr else "kvm-leaf-wb"
             found = vm.guest_type(gpa)
-            yield _row(f"kvm-type-{release}-{name}-{gpa:x}", rule, release, 36, tuple(sequence), gpa, found)
+            yield row(f"kvm-type-{release}-{name}-{gpa:x}", rule, release, 36, tuple(sequence), gpa, found)
 
 
 def _zaps() -> Iterator[Row]:
@@ -166,7 +164,17 @@ def _zaps() -> Iterator[Row]:
         before = _written(vm, sequence[:-1])
         _, zap = before.apply(WriteMsr(*sequence[-1]))
         given = (release, tdp, nc, 36, tuple(sequence))
-        yield _row(f"kvm-zap-{release}-{tdp}-{nc}-{name}", zap.rules[0], *given, tuple(zap.done))
+        yield row(f"kvm-zap-{release}-{tdp}-{nc}-{name}", zap.rules[-1], *given, tuple(zap.done))
+
+
+def _happenings(vm: Vm, noncoherent: int) -> dict[str, Event | None]:
+    """The events by their words, in the order of their numbers; None where this VM cannot have it."""
+    return {
+        "cd": SetCr0Cd(True),
+        "device": NoncoherentDma(noncoherent + 1),
+        "quirks": DisableQuirks(vm.supported_quirks) if vm.profile.disable_quirks else None,
+        "vmcb": InitVmcb() if vm.vendor == "amd" else None,
+    }
 
 
 def _events() -> Iterator[Row]:
@@ -174,8 +182,10 @@ def _events() -> Iterator[Row]:
         for (cd_kept, pat_kept), nc in product(_quirks(release), (0, 1)):
             vendor = "amd" if tdp == "npt" else "intel"
             vm = Vm(release, vendor=vendor, tdp=tdp, noncoherent_dma=nc, disabled_quirks=_off(cd_kept, pat_kept))
-            for number, event in enumerate((SetCr0Cd(True), NoncoherentDma(nc + 1))):
+            for number, (word, event) in enumerate(_happenings(vm, nc).items()):
+                if event is None:
+                    continue
                 _, zap = vm.apply(event)
-                name = f"kvm-event-{release}-{tdp}-{nc}{cd_kept}{pat_kept}-{('cd', 'device')[number]}"
+                name = f"kvm-event-{release}-{tdp}-{nc}{cd_kept}{pat_kept}-{word}"
                 given = (release, tdp, nc, cd_kept, pat_kept, number)
-                yield _row(name, zap.rules[0], *given, int(bool(zap.done)))
+                yield row(name, zap.rules[0], *given, int(bool(zap.done)))

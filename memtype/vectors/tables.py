@@ -12,7 +12,10 @@ from typing import Any, Final
 
 from memtype import rules
 from memtype.backends import reference
+from memtype.ept import ept_misconfigured, eptp_valid
+from memtype.pat import Pat
 from memtype.types import MemoryType
+from memtype.vectors.cited import row
 from memtype.vectors.draw import Draw
 from memtype.vectors.section import FLAG, NUMBER, TYPE, VENDOR, VENDORS, WORD, Column, Section
 
@@ -20,10 +23,6 @@ Row = tuple[Any, ...]
 MTRR: Final = tuple(MemoryType(kind) for kind in sorted(rules.MTRR_TYPES))
 PAT: Final = tuple(MemoryType(kind) for kind in sorted(rules.PAT_TYPES))
 _CD: Final = (0, 1)
-
-
-def row(name: str, rule: str, *values: Any) -> Row:
-    return name, rule, rules.RULES[rule].source, *values
 
 
 def sections() -> Iterator[Section]:
@@ -37,6 +36,12 @@ def sections() -> Iterator[Section]:
         "pat_index", "which PAT entry a leaf chooses, and its type",
         (Column("pat", WORD), Column("entry", WORD), Column("level", NUMBER)),
         (Column("index", NUMBER), Column("type", TYPE)), list(_indexes()),
+    )  # fmt: skip
+    yield Section(
+        "pat_walk", "the PAT type of an access to a paging structure, by CR3 or the entry that points to it; without "
+        "paging (CR0.PG = 0) that of any access",
+        (Column("pat", WORD), Column("cr0_pg", FLAG), Column("pointer", WORD)), (Column("type", TYPE),),
+        list(_walks()),
     )  # fmt: skip
     yield Section(
         "effective", "MTRR type with PAT type",
@@ -57,6 +62,20 @@ def sections() -> Iterator[Section]:
         "ept_leaf", "bits 6:3 of an EPT leaf; of a misconfigured one (1) type and IPAT mean nothing and are 0",
         (Column("entry", WORD),), (Column("misconfigured", FLAG), Column("type", TYPE), Column("ipat", FLAG)),
         list(_ept_leaves()),
+    )  # fmt: skip
+    yield Section(
+        "ept_entry", "are bits 6:3 of an EPT entry of this level, leaf (level 1, or bit 7) or not, a misconfiguration",
+        (Column("entry", WORD), Column("level", NUMBER)), (Column("misconfigured", FLAG),), list(_ept_entries()),
+    )  # fmt: skip
+    yield Section(
+        "ept_pointer", "does VM entry take the type in an EPT pointer (0: it fails, the type is then 0), by "
+        "IA32_VMX_EPT_VPID_CAP",
+        (Column("eptp", WORD), Column("capabilities", WORD)), (Column("taken", FLAG), Column("type", TYPE)),
+        list(_ept_pointers()),
+    )  # fmt: skip
+    yield Section(
+        "npt_combined", "nested paging, first step: PAT type of the guest's leaf with that of the host's",
+        (Column("guest", TYPE), Column("host", TYPE)), (Column("type", TYPE),), list(_npt_combined()),
     )  # fmt: skip
     yield Section(
         "npt", "nested paging: PAT type of the guest's leaf, of the host's leaf, MTRR type of the system address",
@@ -116,6 +135,16 @@ def _indexes() -> Iterator[Row]:
             )  # fmt: skip
 
 
+def _walks() -> Iterator[Row]:
+    for (name, pat), paging, held in product(rules.PAT_LAYOUTS.items(), (1, 0), range(4)):
+        noise = Draw(f"walk {name} {held}").bits(64) & ~(rules.PTE_PWT | rules.PTE_PCD)
+        pointer = noise | rules.PTE_PWT * (held & 1) | rules.PTE_PCD * (held >> 1)
+        kind = Pat(pat).walk_type(pointer) if paging else MemoryType.WB
+        yield row(
+            f"walk-{name}-{paging}-{held}", "pat-walk" if paging else "paging-off", pat, paging, pointer, kind
+        )
+
+
 # --- effective types --------------------------------------------------------------------------------------------
 
 
@@ -162,6 +191,31 @@ def _ept_leaves() -> Iterator[Row]:
         bad = kind is MemoryType.UNDEFINED
         found = (1, MemoryType.UC, 0) if bad else (0, kind, field >> 3)
         yield row(f"ept-leaf-{field:02d}-{n}", "ept-misconfig" if bad else "ept-effective", entry, *found)
+
+
+def _ept_entries() -> Iterator[Row]:
+    for level, field, large in product(range(1, 6), range(16), (0, 1)):
+        if large and level not in (2, 3):
+            continue
+        noise = Draw(f"ept entry {level} {field} {large}").bits(40) << 12
+        entry = noise | 7 | field << rules.EPT_TYPE_SHIFT | rules.PTE_PS * large
+        bad = ept_misconfigured([entry], level).size
+        yield row(f"ept-entry-{level}-{large}-{field:02d}", "ept-misconfig", entry, level, int(bad))
+
+
+def _ept_pointers() -> Iterator[Row]:
+    both = tuple(rules.EPTP_TYPE_CAPS.values())
+    for kind, can in product(range(8), (0, *both, sum(both))):
+        eptp = Draw(f"eptp {kind}").bits(40) << 12 | 3 << 3 | kind  # a walk of four levels
+        taken = eptp_valid(eptp, can)
+        yield row(f"eptp-{kind}-{can:x}", "ept-pointer", eptp, can, int(taken), kind if taken else 0)
+
+
+def _npt_combined() -> Iterator[Row]:
+    """Not asked: guest WB with host UC-, see `_npt`."""
+    for guest, host in product(PAT, PAT):
+        if (guest, host) != (MemoryType.WB, MemoryType.UC_MINUS):
+            yield row(f"npt-combined-{guest}-{host}", "npt-combined", guest, host, rules.NPT_GUEST_HOST[guest][host])
 
 
 def _npt() -> Iterator[Row]:

@@ -10,13 +10,32 @@ from memtype.backends.reference import Registers
 from memtype.explanation import Explanation, Step, pair_name, step
 from memtype.types import MemoryType
 from memtype.views import ways
-from memtype.views.decide import Decision, decide
+from memtype.views.decide import Decision, decide, matching
 from memtype.views.programs import EXACT, Program
 
 
 def explain(program: Program, s: Registers, address: int) -> Explanation:
     decision = decide(program, s, address)
     return Explanation(address, decision.type, tuple(_steps(program, s, address, decision)))
+
+
+def cause(program: Program, s: Registers, address: int) -> str:
+    """The one rule of the program that makes its answer what it is: what it leaves out of the manual's questions, in
+    their order, else the rule that decided."""
+    decision = decide(program, s, address)
+    low = address < rules.FIXED_END
+    if not s.def_type & rules.DEF_TYPE_E:
+        ignored = program.disabled == "disabled-ignored" or (program.disabled == "disabled-acrn" and low)
+        return program.disabled if ignored else decision.rule
+    if program.low == "low-none" and low and reference.fixed_decides(s, address):
+        return program.low
+    manual = reference.matching_pairs(s, address)
+    if decision.rule in (program.overlap, program.default, program.tom2):
+        if list(matching(program, s, address)) != manual:
+            return program.overlap if program.ranges == "range-none" and len(manual) > 1 else program.ranges
+        if decision.rule == program.default and rules.GIB4 <= address < reference.tom2_limit(s):
+            return program.tom2
+    return decision.rule
 
 
 def _steps(program: Program, s: Registers, address: int, decision: Decision) -> Iterator[Step]:
