@@ -17,7 +17,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--format", "--lang", choices=("json", "c", "rust", "go"), metavar="FORM", dest="form",
         help="print all vectors as json, c (a header, C++ too), rust (a module) or go (a package); the same bytes "
              "each time")  # fmt: skip
-    add("--section", action="append", metavar="NAME", default=[], help="this section only; may be given several times")
+    add(
+        "--section",
+        action="append",
+        metavar="NAME",
+        default=[],
+        help="this section only, and the register files that it refers to; may be given several times",
+    )
     add(
         "--check",
         metavar="ANSWERS.json",
@@ -36,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
         if args.form or args.section:
             raise InputError("--check takes neither --format nor --section")
         return _check(args)
-    chosen = tuple(vectors.section(name) for name in dict.fromkeys(args.section)) or vectors.document()
+    chosen = vectors.sections(args.section) if args.section else vectors.document()
     if args.form:
         if args.json:
             raise InputError("--json is the list of sections; --format json prints the vectors")

@@ -11,9 +11,21 @@ Examples
 ['mtrr', 'views', 'msr_write']
 """
 
-from memtype.vectors.document import document, section
+from memtype.vectors.document import document, section, sections
 from memtype.vectors.judge import Judgement, judge
 from memtype.vectors.languages import FORMATS, text
 from memtype.vectors.section import ANSWERS, SCHEMA, Column, Section
 
-__all__ = ["ANSWERS", "FORMATS", "SCHEMA", "Column", "Judgement", "Section", "document", "judge", "section", "text"]
+__all__ = [
+    "ANSWERS",
+    "FORMATS",
+    "SCHEMA",
+    "Column",
+    "Judgement",
+    "Section",
+    "document",
+    "judge",
+    "section",
+    "sections",
+    "text",
+]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any, Final
 
 from memtype import rules
 from memtype.backends import reference
 from memtype.errors import InputError
-from memtype.vectors import addresses, guests, kvm, machines, museum, states, tables
+from memtype.vectors import addresses, guests, kvm, machines, museum, museum_others, states, tables
 from memtype.vectors.cited import row
 from memtype.vectors.section import NUMBER, ROW, TEXT, TYPE, VENDOR, VENDORS, WORD, Column, Section
 from memtype.vectors.states import Case
@@ -42,6 +43,7 @@ def document() -> tuple[Section, ...]:
         *kvm.sections(),
         *guests.sections(),
         *museum.sections(places),
+        *museum_others.sections(places),
     )
 
 
@@ -51,6 +53,25 @@ def section(name: str) -> Section:
         if found.name == name:
             return found
     raise InputError(f"no section {name!r:.40}; one of {', '.join(found.name for found in document())}")
+
+
+def sections(names: Iterable[str]) -> tuple[Section, ...]:
+    """The named sections in the document's order, and the register files where one of them refers to those.
+
+    Raises
+    ------
+    InputError
+        For a name that no section has.
+
+    Examples
+    --------
+    >>> [section.name for section in sections(["museum", "ept"])]
+    ['mtrr', 'ept', 'museum']
+    """
+    wanted = {section(name).name for name in names}
+    if any(column.kind == ROW for name in wanted for column in section(name).columns):
+        wanted.add(document()[0].name)
+    return tuple(found for found in document() if found.name in wanted)
 
 
 def _mtrr(cases: list[Case], asked: list[tuple[int, ...]]) -> Section:

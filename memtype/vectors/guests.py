@@ -36,9 +36,9 @@ def sections() -> Iterator[Section]:
         (Column("guest", TYPE), Column("host", TYPE)), (Column("type", TYPE),), list(_xen()),
     )  # fmt: skip
     yield Section(
-        "hypervisor_leaf", "type and IPAT that another hypervisor puts into an EPT leaf; split (1): it maps the page by "
-        "smaller ones. A guest or host type of 11 is several; read_only and special: all (0), some (1) or none (2) of "
-        f"the page; pinned {NONE}: nothing is",
+        "hypervisor_leaf", "type and IPAT that another hypervisor puts into an EPT leaf; split (1): it maps the page "
+        "by smaller ones. A guest or host type of 11 is several; read_only and special: all (0), some (1) or none (2) "
+        f"of the page; pinned {NONE}: nothing is",
         (Column("hypervisor", TEXT), Column("guest", TYPE), Column("host", TYPE), Column("mmio", FLAG),
          Column("noncoherent_dma", FLAG), Column("read_only", NUMBER), Column("special", NUMBER),
          Column("foreign", FLAG), Column("pinned", TYPE)),
@@ -48,19 +48,19 @@ def sections() -> Iterator[Section]:
 
 def _kvm() -> Iterator[Section]:
     yield Section(
-        "kvm_guest", "what a guest's access gets through KVM's leaf: the PAT is the guest's, the index the entry's; under "
-        "NPT and shadow paging the host's MTRR type counts too",
+        "kvm_guest", "what a guest's access gets through KVM's leaf: the PAT is the guest's, the index the entry's; "
+        "under NPT and shadow paging the host's MTRR type counts too",
         (Column("release", TEXT), Column("vendor", VENDOR), Column("tdp", TEXT), Column("vm_type", TEXT),
-         Column("private", FLAG), Column("noncoherent_dma", FLAG), Column("mmio", FLAG), Column("guest_mtrr", TYPE),
+         Column("is_private", FLAG), Column("noncoherent_dma", FLAG), Column("mmio", FLAG), Column("guest_mtrr", TYPE),
          Column("host_mtrr", TYPE), Column("pat", WORD), Column("pat_index", NUMBER)),
         (Column("type", TYPE),), list(_guests()),
     )  # fmt: skip
     yield Section(
-        "kvm_leaf_bits", "bits 6:3 of KVM's leaf in every kind of VM; nested (1): of a page that L1 maps for L2 by this "
-        "entry",
+        "kvm_leaf_bits", "bits 6:3 of KVM's leaf in every kind of VM; nested (1): of a page that L1 maps for L2 by "
+        "this entry",
         (Column("release", TEXT), Column("vendor", VENDOR), Column("tdp", TEXT), Column("vm_type", TEXT),
-         Column("private", FLAG), Column("noncoherent_dma", FLAG), Column("guest_mtrr", TYPE), Column("nested", FLAG),
-         Column("entry", WORD)),
+         Column("is_private", FLAG), Column("noncoherent_dma", FLAG), Column("guest_mtrr", TYPE),
+         Column("nested", FLAG), Column("entry", WORD)),
         (Column("bits", WORD),), list(_leaf_bits()),
     )  # fmt: skip
     yield Section(
@@ -89,8 +89,8 @@ def _kvm() -> Iterator[Section]:
         list(_g_pat()),
     )  # fmt: skip
     yield Section(
-        "kvm_nested", "L1 enters L2 by a VMCS, L2 writes `written` to its IA32_PAT, exits: does the entry succeed, L1's "
-        "PAT then, and the field guest_ia32_pat then",
+        "kvm_nested", "L1 enters L2 by a VMCS, L2 writes `written` to its IA32_PAT, exits: does the entry succeed, "
+        "L1's PAT then, and the field guest_ia32_pat then",
         (Column("release", TEXT), Column("l1_pat", WORD), Column("guest_pat", WORD), Column("host_pat", WORD),
          Column("load", FLAG), Column("save", FLAG), Column("load_host", FLAG), Column("written", WORD)),
         (Column("entered", FLAG), Column("l1_pat_after", WORD), Column("guest_pat_after", WORD)), list(_nested()),
@@ -233,7 +233,11 @@ def _others() -> Iterator[Row]:
     pages += [{"mmio": 1, "guest": kind} for kind in MTRR]
     pages += [{name: part} for name, part in product(("read_only", "special"), PARTS[:2])]
     pages += [{"foreign": 1}, *({"pinned": kind} for kind in (*PAT, several)), {"pinned": MemoryType.WC, "mmio": 1}]
-    pages += [{"read_only": "some", "mmio": 1}, {"special": "all", "foreign": 1}, {"foreign": 1, "pinned": MemoryType.UC}]
+    pages += [
+        {"read_only": "some", "mmio": 1},
+        {"special": "all", "foreign": 1},
+        {"foreign": 1, "pinned": MemoryType.UC},
+    ]
     for policy, (n, page), nc in product(hypervisors.POLICIES.values(), enumerate(pages), (0, 1)):
         asked = {"guest": MemoryType.WB, "host": MemoryType.WB, "mmio": 0, "noncoherent_dma": nc, "read_only": "none",
                  "special": "none", "foreign": 0, "pinned": None} | page  # fmt: skip

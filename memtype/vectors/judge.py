@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from memtype import explanation, rules
 from memtype.errors import InputError
@@ -19,6 +19,8 @@ from memtype.mtrr import MtrrState
 from memtype.types import MemoryType
 from memtype.vectors.document import document
 from memtype.vectors.section import ANSWERS, FLAG, TYPE, VENDORS, WORD, Column, Section
+from memtype.views import reasons
+from memtype.views.programs import PROGRAMS
 
 
 class Wrong(NamedTuple):
@@ -157,8 +159,11 @@ def _read(column: Column, value: Any, where: str) -> Any:
     raise InputError(f"{where}: {value!r:.40} is no answer for {column.name!r}")
 
 
+_OPEN: Final = frozenset({"mtrr", "large_page"})  # sections whose UNDEFINED means that the manuals leave it open
+
+
 def _right(section: Section, cell: _Cell) -> bool:
-    open_ = cell.column.kind == TYPE and cell.right == MemoryType.UNDEFINED and section.name == "mtrr"
+    open_ = cell.column.kind == TYPE and cell.right == MemoryType.UNDEFINED and section.name in _OPEN
     return open_ or cell.said == cell.right
 
 
@@ -168,13 +173,21 @@ def _wrong(section: Section, row: tuple[Any, ...], cell: _Cell) -> Wrong:
     if cell.column.length > 1:
         address = _addresses(section, case)[cell.place]
         where = f" at 0x{address:x}"
-        if section.name == "mtrr":
-            rule = explanation.explain(_state(case), address).steps[-1].rule
-            source = rules.RULES[rule].source
+        rule = _rule(section, case, address)
+        source = rules.RULES[rule].source
     elif len(section.answer) > 1:
         where = f" {cell.column.name}"
     said, right = _shown(cell.column, cell.said), _shown(cell.column, cell.right)
     return Wrong(case["id"], rule, source, where, said, right, _bug(section, case, cell, where))
+
+
+def _rule(section: Section, case: dict[str, Any], address: int) -> str:
+    """What decides at one of 64 addresses: by the manual, or by which rule a program's answer is what it is."""
+    if section.name == "mtrr":
+        return explanation.explain(_state(case), address).steps[-1].rule
+    names = [column.name for column in document()[0].columns]
+    state = _state(dict(zip(names, document()[0].rows[case["state"]], strict=True)))
+    return reasons.cause(PROGRAMS[case["program"]], state, address & -rules.PAGE_SIZE)
 
 
 def _addresses(section: Section, case: dict[str, Any]) -> tuple[int, ...]:
@@ -201,7 +214,8 @@ def _shown(column: Column, value: Any) -> str:
 def _bug(section: Section, case: dict[str, Any], cell: _Cell, where: str) -> str:
     """Whose published bug gives this answer to this case."""
     if section.name.startswith("museum"):
-        return str(case["project"]) if case["wrong"] == cell.said else ""
+        wrong = [tuple(pair) for pair in case["wrong"]] if cell.column.length == 0 else case["wrong"]
+        return str(case["project"]) if wrong == cell.said else ""
     if section.name == "mtrr":
         return _bugs().get((case["id"], where, cell.said), "")
     if section.name == "effective" and not case["cr0_cd"]:

@@ -53,6 +53,12 @@ def sections() -> Iterator[Section]:
         (Column("zapped", WORD, 0, 2),), list(_zaps()),
     )  # fmt: skip
     yield Section(
+        "kvm_needed", "the gfn ranges (half-open) whose leaves would come out differently after the last of these MSR "
+        "writes: what must be zapped (EPT, one vCPU, a non-coherent device)",
+        (Column("release", TEXT), Column("maxphyaddr", NUMBER), Column("writes", WORD, 0, 2)),
+        (Column("needed", WORD, 0, 2),), list(_needed()),
+    )  # fmt: skip
+    yield Section(
         "kvm_event", "does KVM zap everything when CR0.CD toggles (0), a non-coherent device comes (1), userspace "
         "disables all quirks that it can (2), a VMCB is initialised again (3)",
         (Column("release", TEXT), Column("tdp", TEXT), Column("noncoherent_dma", FLAG),
@@ -140,7 +146,8 @@ _ASKED: Final = (0, 0x9_F000, 0xA_0000, 0xF_F000, 1 << 20, GIB, 0x8000_0000, 0x8
                  3 * GIB, 0xC000_1000, 4 * GIB, (1 << 36) - rules.PAGE_SIZE)  # fmt: skip
 
 
-def _written(vm: Vm, sequence: list[tuple[int, int]]) -> Vm:
+def written(vm: Vm, sequence: list[tuple[int, int]]) -> Vm:
+    """The VM after these writes, which are all taken."""
     for index, value in sequence:
         vm, zap = vm.apply(WriteMsr(index, value))
         assert zap.accepted, zap.why
@@ -149,7 +156,7 @@ def _written(vm: Vm, sequence: list[tuple[int, int]]) -> Vm:
 
 def _types() -> Iterator[Row]:
     for release, (name, sequence) in product(("4.1", "4.4", "5.19", "6.4", "6.10", "6.11"), SEQUENCES.items()):
-        vm = _written(Vm(release, vcpus=Vcpu(maxphyaddr=36), noncoherent_dma=True), sequence)
+        vm = written(Vm(release, vcpus=Vcpu(maxphyaddr=36), noncoherent_dma=True), sequence)
         for gpa in _ASKED:
             rule = "kvm-leaf-mtrr" if vm.profile.honors_guest_mtrr else "kvm-leaf-wb"
             found = vm.guest_type(gpa)
@@ -161,10 +168,18 @@ def _zaps() -> Iterator[Row]:
     for release, tdp, nc, (name, sequence) in cases:
         vendor = "amd" if tdp == "npt" else "intel"
         vm = Vm(release, vendor=vendor, tdp=tdp, noncoherent_dma=bool(nc), vcpus=Vcpu(maxphyaddr=36))
-        before = _written(vm, sequence[:-1])
+        before = written(vm, sequence[:-1])
         _, zap = before.apply(WriteMsr(*sequence[-1]))
         given = (release, tdp, nc, 36, tuple(sequence))
         yield row(f"kvm-zap-{release}-{tdp}-{nc}-{name}", zap.rules[-1], *given, tuple(zap.done))
+
+
+def _needed() -> Iterator[Row]:
+    for release, (name, sequence) in product(("4.1", "4.4", "6.4", "6.11"), SEQUENCES.items()):
+        vm = Vm(release, noncoherent_dma=True, vcpus=Vcpu(maxphyaddr=36))
+        _, zap = written(vm, sequence[:-1]).apply(WriteMsr(*sequence[-1]))
+        given = (release, 36, tuple(sequence), tuple(zap.needed))
+        yield row(f"kvm-needed-{release}-{name}", zap.reasons[0], *given)
 
 
 def _happenings(vm: Vm, noncoherent: int) -> dict[str, Event | None]:

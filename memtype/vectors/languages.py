@@ -13,13 +13,14 @@ from memtype.vectors.section import FLAG, ROW, SCHEMA, TEXT, TYPE, VENDOR, VENDO
 _ABOUT: Final = (
     f"{SCHEMA}: conformance vectors for x86 memory types, printed by memtype.",
     "Register values, and what the manuals and programs named say of them: facts, free for any use.",
-    "Types: 0 UC, 1 WC, 4 WT, 5 WP, 6 WB, 7 UC-, 8 CD and 9 WC+ (AMD), 10 not defined. Vendors: 0 Intel, 1 AMD.",
+    "Types: 0 UC, 1 WC, 4 WT, 5 WP, 6 WB, 7 UC-, 8 CD and 9 WC+ (AMD), 10 not defined, 11 several.",
+    "Vendors: 0 Intel, 1 AMD.",
 )
 Sections = tuple[Section, ...]
 
 
 def text(sections: Sections, form: str) -> Iterator[str]:
-    """The document in pieces. `form` is one of `FORMATS`.
+    """The document in pieces, or the part of it that `document.sections` gives. `form` is one of `FORMATS`.
 
     Raises
     ------
@@ -36,7 +37,7 @@ def text(sections: Sections, form: str) -> Iterator[str]:
 
 def _json(sections: Sections) -> Iterator[str]:
     names = {kind.value: str(kind) for kind in MemoryType}
-    states = [row[0] for row in sections[0].rows]
+    states = [row[0] for section in sections if section.name == "mtrr" for row in section.rows]
 
     def one(kind: str, value: Any) -> Any:
         if kind == WORD:

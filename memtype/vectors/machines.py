@@ -18,7 +18,6 @@ from memtype.mtrr import MtrrState
 from memtype.types import MemoryType
 from memtype.vectors.addresses import around
 from memtype.vectors.cited import row
-from memtype.vectors.draw import Draw
 from memtype.vectors.section import FLAG, NUMBER, ROW, TYPE, VENDOR, VENDORS, WORD, Column, Section
 from memtype.vectors.states import GIB, Case
 from memtype.vectors.tables import MTRR, PAT
@@ -45,7 +44,7 @@ def sections(cases: Sequence[Case]) -> Iterator[Section]:
         (Column("inside", FLAG), Column("replaces", FLAG), Column("type", TYPE)), list(_system_ranges()),
     )  # fmt: skip
     yield Section(
-        "alias", "two mappings of a page have these effective types: allowed (0), unsupported or open (1), an error (2)",
+        "alias", "two mappings of a page have these effective types: allowed (0), unsupported or open (1), error (2)",
         (Column("vendor", VENDOR), Column("self_snoop", FLAG), Column("first", TYPE), Column("second", TYPE)),
         (Column("verdict", NUMBER),), list(_aliases()),
     )  # fmt: skip
@@ -117,7 +116,7 @@ def _processors(cases: Sequence[Case], places: dict[str, int]) -> Iterator[Row]:
         yield row(f"processors-{one}-{other}-{snp}", rule, places[one], places[other], snp, int(fine))
 
 
-_USED: Final = ("machine-default-", "two-nested-W", "off-", "default-WB-4", "default-UC-4", "tom2-width")
+_USED: Final = ("machine-default-", "two-nested-WB", "off-", "default-WB-4", "default-UC-4", "tom2-width")
 _RANGES: Final = ((rules.MIB, 0x7FF0_0000), (0xC000_0000, 0x1000_0000), (0xFEE0_0000, 0x1000), (rules.GIB4, GIB))
 
 
@@ -126,7 +125,7 @@ def _uses(cases: Sequence[Case], places: dict[str, int]) -> Iterator[Row]:
         if not case.id.startswith(_USED):
             continue
         for (base, size), device, tdx in product(_RANGES, (0, 1), (0, 1)):
-            if base + size > 1 << case.state.maxphyaddr or device and tdx:
+            if base + size > 1 << case.state.maxphyaddr or (device and tdx):
                 continue
             rule, wrong = _use(case.state, base, size, device, tdx)
             given = (places[case.id], base, size, device, tdx)

@@ -13,6 +13,7 @@ from memtype import rules
 from memtype.backends import reference
 from memtype.mtrr import MtrrState
 from memtype.types import MemoryType
+from memtype.vectors.cited import row
 from memtype.vectors.section import FLAG, ROW, TEXT, TYPE, VENDOR, VENDORS, WORD, Column, Section
 from memtype.vectors.states import E_FE, FIRMWARE, GIB, TOM2_ON, Case, E, each, pair, registers
 
@@ -208,6 +209,13 @@ CELLS: Final = (
 )  # fmt: skip
 
 
+# Of a 2 MiB page one half is UC, the other WB.
+TWO_HALVES: Final = Case(
+    "museum-two-halves", "mtrr-one", registers(E | WT, [pair(2 * GIB, MIB, UC), pair(2 * GIB + MIB, MIB, WB)]),
+)  # fmt: skip
+ABOUT: Final = (Column("project", TEXT), Column("report", TEXT), Column("bug", TEXT))
+
+
 def luv() -> tuple[Case, Case]:
     """Two processors whose registers differ and whose maps do not."""
     first = [pair(0, 4 * GIB, WB), pair(0xE000_0000, GIB // 2, UC), pair(4 * GIB, 4 * GIB, WB)]
@@ -223,44 +231,43 @@ def cases() -> Iterator[Case]:
     for exhibit in EXHIBITS:
         yield Case(f"museum-{exhibit.id}", exhibit.rule, exhibit.state, tuple(exhibit.wrong))
     yield from luv()
+    yield TWO_HALVES
 
 
 def sections(places: dict[str, int]) -> Iterator[Section]:
     """The sections of the museum; `places` are those of the register files in the section "mtrr"."""
-    about = (Column("project", TEXT), Column("report", TEXT), Column("bug", TEXT))
     yield Section(
         "museum", "a published bug: the right type of an address, and the wrong one that the program gave",
-        (*about, Column("state", ROW), Column("address", WORD), Column("wrong", TYPE)), (Column("type", TYPE),),
+        (*ABOUT, Column("state", ROW), Column("address", WORD), Column("wrong", TYPE)), (Column("type", TYPE),),
         list(_rows(places)),
     )  # fmt: skip
     yield Section(
         "museum_effective", "the same for cells of the tables of effective types",
-        (*about, Column("vendor", VENDOR), Column("mtrr", TYPE), Column("pat", TYPE), Column("wrong", TYPE)),
+        (*ABOUT, Column("vendor", VENDOR), Column("mtrr", TYPE), Column("pat", TYPE), Column("wrong", TYPE)),
         (Column("type", TYPE),), list(_cells()),
     )  # fmt: skip
     one, other = luv()
     bug = "the registers are compared, not what they mean: order and pairs that are off make a difference"
     report = GITHUB + "intel/luv-yocto/issues/127"
     same = reference.resolve(one.state) == reference.resolve(other.state)
-    row = ("museum-luv-127", one.rule, rules.RULES[one.rule].source, "LUV", report, bug)
     yield Section(
         "museum_same", "do two register files mean the same (1)",
-        (*about, Column("first", ROW), Column("second", ROW), Column("wrong", FLAG)), (Column("same", FLAG),),
-        [(*row, places[one.id], places[other.id], 0, int(same))],
+        (*ABOUT, Column("first", ROW), Column("second", ROW), Column("wrong", FLAG)), (Column("same", FLAG),),
+        [row("museum-luv-127", "check-cpus", "LUV", report, bug, places[one.id], places[other.id], 0, int(same))],
     )  # fmt: skip
 
 
 def _rows(places: dict[str, int]) -> Iterator[tuple[Any, ...]]:
     for e in EXHIBITS:
         for address, wrong in e.wrong.items():
-            head = (f"museum-{e.id}-{address:x}", e.rule, rules.RULES[e.rule].source)
             right = reference.at(e.state, address)
-            yield (*head, e.project, e.report, e.bug, places[f"museum-{e.id}"], address, wrong, right)
+            given = (e.project, e.report, e.bug, places[f"museum-{e.id}"], address, wrong)
+            yield row(f"museum-{e.id}-{address:x}", e.rule, *given, right)
 
 
 def _cells() -> Iterator[tuple[Any, ...]]:
     for name, project, report, bug, vendor, mtrr, pat, wrong in CELLS:
         rule = f"effective-{vendor}"
-        head = (f"museum-{name}", rule, rules.RULES[rule].source)
         right = rules.MTRR_PAT[vendor][mtrr][pat]
-        yield (*head, project, report, bug, VENDORS.index(vendor), mtrr, pat, wrong, right)
+        given = (project, report, bug, VENDORS.index(vendor), mtrr, pat, wrong)
+        yield row(f"museum-{name}", rule, *given, right)

@@ -140,9 +140,7 @@ def _walks() -> Iterator[Row]:
         noise = Draw(f"walk {name} {held}").bits(64) & ~(rules.PTE_PWT | rules.PTE_PCD)
         pointer = noise | rules.PTE_PWT * (held & 1) | rules.PTE_PCD * (held >> 1)
         kind = Pat(pat).walk_type(pointer) if paging else MemoryType.WB
-        yield row(
-            f"walk-{name}-{paging}-{held}", "pat-walk" if paging else "paging-off", pat, paging, pointer, kind
-        )
+        yield row(f"walk-{name}-{paging}-{held}", "pat-walk" if paging else "paging-off", pat, paging, pointer, kind)
 
 
 # --- effective types --------------------------------------------------------------------------------------------

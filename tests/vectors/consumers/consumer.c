@@ -82,6 +82,22 @@ static void ask_registers(void)
 		memtype_pat_types(c->pat, c->level, 0, &c->entry, 1, &type);
 		compare(c->id, c->rule, c->entry, type, c->type);
 	}
+	for (int i = 0; i < MEMTYPE_PAT_WALK_CASES; i++) {
+		const struct memtype_pat_walk_case *c = &memtype_pat_walk_cases[i];
+		uint64_t pointer = c->pointer & 0x18; /* PCD and PWT */
+		uint8_t type = MEMTYPE_WB;
+
+		if (c->cr0_pg)
+			memtype_pat_types(c->pat, 1, 0, &pointer, 1, &type);
+		compare(c->id, c->rule, c->pointer, type, c->type);
+	}
+	for (int i = 0; i < MEMTYPE_MUSEUM_WRITE_CASES; i++) {
+		const struct memtype_museum_write_case *c = &memtype_museum_write_cases[i];
+		int fault = memtype_msr_fault((uint32_t)c->msr, c->value, c->maxphyaddr, c->vendor, &bit);
+
+		compare(c->id, c->rule, c->value, fault == MEMTYPE_MSR_VALID, c->taken);
+		compare(c->id, "the bug is one", c->value, c->wrong != c->taken, 1);
+	}
 	for (int i = 0; i < MEMTYPE_EPT_LEAF_CASES; i++) {
 		const struct memtype_ept_leaf_case *c = &memtype_ept_leaf_cases[i];
 		uint8_t type;
@@ -115,11 +131,55 @@ static void ask_tables(void)
 
 		compare(c->id, c->rule, 0, memtype_effective_npt(c->guest, c->host, c->mtrr, c->snp, c->cr0_cd), c->type);
 	}
+	for (int i = 0; i < MEMTYPE_XEN_EPT_CASES; i++) {
+		const struct memtype_xen_ept_case *c = &memtype_xen_ept_cases[i];
+
+		compare(c->id, c->rule, 0, memtype_xen_ept_type(c->guest, c->host), c->type);
+	}
 	for (int i = 0; i < MEMTYPE_MUSEUM_EFFECTIVE_CASES; i++) {
 		const struct memtype_museum_effective_case *c = &memtype_museum_effective_cases[i];
 
 		compare(c->id, c->rule, 0, memtype_effective(c->vendor, 0, c->mtrr, c->pat), c->type);
 		compare(c->id, "the bug is one", 0, c->wrong != c->type, 1);
+	}
+}
+
+// the type of all of a page: its segment reaches beyond it, or it is mixed
+static int page_type(const memtype_map *map, uint32_t maxphyaddr, uint64_t base, uint64_t size)
+{
+	size_t i = map->count - 1;
+
+	while (map->bases[i] > base)
+		i--;
+	uint64_t end = i + 1 < map->count ? map->bases[i + 1] : (uint64_t)1 << maxphyaddr;
+	return base + size <= end ? map->types[i] : MEMTYPE_MIXED;
+}
+
+static void ask_maps(void)
+{
+	static memtype_mtrrs m, other;
+	static memtype_map map, another;
+
+	for (int i = 0; i < MEMTYPE_LARGE_PAGE_CASES; i++) {
+		const struct memtype_large_page_case *c = &memtype_large_page_cases[i];
+
+		load(&memtype_mtrr_cases[c->state], &m);
+		compare(c->id, "map", c->base, memtype_resolve_map(&m, &map), MEMTYPE_OK);
+		compare(c->id, c->rule, c->base, page_type(&map, m.maxphyaddr, c->base, c->size), c->type);
+	}
+	for (int i = 0; i < MEMTYPE_PROCESSORS_CASES; i++) {
+		const struct memtype_processors_case *c = &memtype_processors_cases[i];
+		int fine;
+
+		load(&memtype_mtrr_cases[c->first], &m);
+		load(&memtype_mtrr_cases[c->second], &other);
+		memtype_resolve_map(&m, &map);
+		memtype_resolve_map(&other, &another);
+		fine = map.count == another.count && !memcmp(map.bases, another.bases, map.count * sizeof(*map.bases)) &&
+		       !memcmp(map.types, another.types, map.count);
+		if (c->snp)
+			fine = !memcmp(&m, &other, sizeof(m));
+		compare(c->id, c->rule, 0, fine, c->fine);
 	}
 }
 
@@ -138,6 +198,7 @@ int main(void)
 	}
 	ask_registers();
 	ask_tables();
+	ask_maps();
 	printf("%lu answers, %lu wrong\n", asked, wrong);
 	return wrong != 0;
 }

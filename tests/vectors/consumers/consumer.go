@@ -6,6 +6,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"strings"
 
 	"consumer/vectors"
 )
@@ -132,6 +133,101 @@ func effective(vendor, cr0CD, mtrr, pat uint8) uint8 {
 	return kind
 }
 
+// The leaf that KVM makes under EPT, and IPAT: vmx_get_mt_mask(), by what changed it.
+func kvmLeaf(c *vectors.KvmLeaf) (uint8, uint8) {
+	era := release(c.Release)
+	switch {
+	case c.Mmio == 1:
+		return uc, 0
+	case c.NoncoherentDma == 0:
+		return wb, ignored(era, c)
+	case era >= number(6, 11):
+		return wb, 0
+	case c.Cr0Cd == 0 || era < number(4, 2): // before 4.2 CR0.CD is not looked at
+		return c.GuestMtrr, 0
+	case c.CdNwCleared == 0:
+		return uc, 1
+	case era >= number(6, 7):
+		return wb, 0
+	}
+	return wb, 1
+}
+
+// From 6.16 on (and 6.12.78) a quirk keeps the guest's PAT ignored; processors without self-snoop keep it.
+func ignored(era int, c *vectors.KvmLeaf) uint8 {
+	if strings.HasSuffix(c.Release, "-rc") {
+		return 1 - c.SelfSnoop
+	}
+	if era >= number(6, 16) || era == number(6, 12)+78 {
+		if c.IgnoreGuestPat == 0 && c.SelfSnoop == 1 {
+			return 0
+		}
+	}
+	return 1
+}
+
+// xen/arch/x86/mm/p2m-ept.c: the guest's type with the host's.
+func xen(guest, host uint8) uint8 {
+	switch {
+	case guest == host || host == wb:
+		return guest
+	case guest == wb:
+		return host
+	case guest == wp && host == wt, guest == wt && host == wp:
+		return wp
+	}
+	return uc
+}
+
+const split = 0xFF
+
+// What Xen, bhyve and VirtualBox put into a leaf: type (or split) and IPAT.
+func otherLeaf(c *vectors.HypervisorLeaf) (uint8, uint8) {
+	switch c.Hypervisor {
+	case "virtualbox":
+		return wb, 1
+	case "bhyve":
+		if c.Mmio == 1 {
+			return uc, 1
+		}
+		return wb, 1
+	}
+	switch {
+	case c.ReadOnly == 0: // all of the page
+		return uc, 1
+	case c.ReadOnly == 1:
+		return split, 0
+	case c.NoncoherentDma == 0 && c.Mmio == 0:
+		return wb, 1
+	case c.Special == 0:
+		return wb, 1
+	case c.Special == 1:
+		return split, 0
+	case c.Mmio == 1:
+		return uc, 0
+	case c.Foreign == 1:
+		return wb, 1
+	case c.Pinned == 11:
+		return split, 0
+	case c.Pinned == ucMinus:
+		return uc, 1
+	case c.Pinned != 255:
+		return c.Pinned, 1
+	case c.Guest == 11 || c.Host == 11:
+		return split, 0
+	}
+	return xen(c.Guest, c.Host), 0
+}
+
+func number(major, minor int) int { return major<<16 | minor<<8 }
+
+// "6.12.78" or "kvm-6.7": the release, the patch level in its last byte.
+func release(name string) int {
+	var major, minor, patch int
+	fmt.Sscanf(strings.TrimPrefix(name, "kvm-"), "%d.%d.%d", &major, &minor, &patch)
+	return number(major, minor) | patch
+}
+
 var asked, wrong int
 
 func compare(id, rule string, place uint64, said, right uint8) {
@@ -170,8 +266,35 @@ func main() {
 		}
 		compare(c.ID, c.Rule, 0, said, c.Type)
 	}
+	askHypervisors()
 	fmt.Printf("%d answers, %d wrong\n", asked, wrong)
 	if wrong != 0 {
 		os.Exit(1)
+	}
+}
+
+func askHypervisors() {
+	for i := range vectors.KvmLeafCases {
+		c := &vectors.KvmLeafCases[i]
+		kind, ipat := kvmLeaf(c)
+		compare(c.ID, c.Rule, 0, kind, c.Type)
+		compare(c.ID, c.Rule, 0, ipat, c.Ipat)
+	}
+	for _, c := range vectors.KvmWbinvdCases {
+		compare(c.ID, c.Rule, 0, c.NoncoherentDma, c.Executed)
+	}
+	for _, c := range vectors.XenEptCases {
+		compare(c.ID, c.Rule, 0, xen(c.Guest, c.Host), c.Type)
+	}
+	for i := range vectors.HypervisorLeafCases {
+		c := &vectors.HypervisorLeafCases[i]
+		kind, ipat := otherLeaf(c)
+		if kind == split {
+			compare(c.ID, c.Rule, 0, 1, c.Split)
+			continue
+		}
+		compare(c.ID, c.Rule, 0, 0, c.Split)
+		compare(c.ID, c.Rule, 0, kind, c.Type)
+		compare(c.ID, c.Rule, 0, ipat, c.Ipat)
 	}
 }
