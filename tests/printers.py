@@ -6,6 +6,7 @@ Each gives the text of one processor, or None where the program has no way to pr
 from __future__ import annotations
 
 import json
+import re
 import struct
 from collections.abc import Callable
 
@@ -87,6 +88,18 @@ def log(newer: bool) -> Callable[[mt.MtrrState], str]:
         return "".join(f"[    0.000000] {line}\n" for line in lines)
 
     return printed
+
+
+def old_log(state: mt.MtrrState) -> str:
+    """The log of a kernel that printed both ends of a range: ``0 [0080000000-00ffffffff] mask ff80000000 …``."""
+    sizes = {n: size for n, _, size, _ in spans(state)}
+
+    def ends(row: re.Match[str]) -> str:
+        base, size = int(row["base"], 16), sizes[int(row["n"])]
+        last = f"{base + size - 1:0{len(row['base'])}x}"
+        return f"{row['n']} [{row['base'].lower()}-{last}] mask {row['mask'].lower()}"
+
+    return re.sub(r"(?P<n>\d+) base (?P<base>\w+) mask (?P<mask>\w+)", ends, log(False)(state))
 
 
 def _forced(state: mt.MtrrState) -> int:
@@ -324,6 +337,7 @@ PRINTERS: dict[str, Callable[[mt.MtrrState], str | bytes | None]] = {form: emitt
     "edk2 dump": edk2_dump,
     "log": log(False),
     "newer log": log(True),
+    "old log": old_log,
     "log, cpuinfo": with_cpuinfo(log(False)),
     "proc": proc_mtrr,
     "proc, cpuinfo": lambda state: None if (found := proc_mtrr(state)) is None else cpuinfo(state) + found,

@@ -123,7 +123,8 @@ def _numbered(wholes: Sequence[str], rests: Sequence[str]) -> bool:
 def _no_processors(wholes: Sequence[str], rests: Sequence[str]) -> bool:
     """A column of numbers before rows of registers: each row another register, where processors tell the same ones."""
     rows = [row for row in map(register_row, rests) if row is not None]
-    return (len(rests) > 1 or opens_code(rests[0])) and len(set(rows)) == len(rows)
+    several = len(rests) > 1 or opens_code(rests[0])
+    return several and len(set(rows)) == len(rows) and _no_less(wholes, rests)
 
 
 def _no_opening(wholes: Sequence[str], rests: Sequence[str]) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from itertools import groupby
 
 from memtype.reading.once import Once
-from memtype.reading.openings import opens
+from memtype.reading.openings import opens, opens_behind
 from memtype.reading.patterns import later
 from memtype.reading.text import Text, is_hex_row
 
@@ -52,6 +52,7 @@ def _cells(line: str, ruled: bool) -> str:
 
 
 MARK = later(r" *(//+|#+|\*|--?|\+|;+|%+|[•◦‣·]|REM|\d{1,4}[.)])(?: (?= *\S)| *$)")
+_NUMBERED = "1."
 _HUNK = later(r"@@ -\d+(?:,\d+)? \+\d+(?:,\d+)? @@")
 _DIFF_LINE = later(r"([-+])(?![-+]{2} )(.*)$")
 
@@ -59,7 +60,8 @@ _DIFF_LINE = later(r"([-+])(?![-+]{2} )(.*)$")
 def marks(text: Text) -> Text:
     """Lines without comment and list marks: runs of lines with the same mark, one of which opens as a dump's lines do.
 
-    A script's remark, "version line" and prose keep theirs. The two signs of a diff are no marks.
+    A script's remark, "version line" and prose keep theirs, and rows that a program numbers: "0.   UC: 00000000:…" of
+    WinDbg does not open without its number. The two signs of a diff are no marks.
     """
     mark_on, rest_of = Once(mark_of), Once(_behind_mark)
     whole = len({mark_on[line] for line in set(text.lines) if line and not line.isspace()}) == 1
@@ -69,7 +71,8 @@ def marks(text: Text) -> Text:
         lines = list(run)
         if mark and mark not in signs:
             rests = [rest_of[line] for line in lines]
-            lines = rests if whole or any(map(opens, dict.fromkeys(rests))) else lines
+            alone = whole and (mark != _NUMBERED or any(map(opens_behind, rests)))
+            lines = rests if alone or any(map(opens, dict.fromkeys(rests))) else lines
         found += lines
     return text.changed(found)
 
@@ -87,7 +90,7 @@ def front_of(line: str) -> str:
 def mark_of(line: str) -> str:
     """The mark in front of a line, numbers being alike; "" where there is none."""
     found = MARK.match(line)
-    return "" if not found else "1." if found[1][0].isdigit() else found[1]
+    return "" if not found else _NUMBERED if found[1][0].isdigit() else found[1]
 
 
 def diff_signs(lines: Sequence[str]) -> frozenset[str]:

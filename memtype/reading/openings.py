@@ -17,7 +17,7 @@ _STAMP = (
 _LINUX = (
     r"(?:x86/)?(?:mm/)?(?:mtrr|PAT)\b|MTRRs?\b|TOM2:|BIOS-|e820|efi-e820|Xen:|Linux version\b|last_pfn\b|Address sizes"
     r"|reg\d{1,3}\s*:\s*base|reg\s+\d+,\s*base|\*BAD\*|gran_size|total RAM covered|(?:original|New) variable"
-    r"|[0-9a-f]{5}-[0-9a-f]{5}\s+[a-z?]|\d+\s+(?:base\s+(?:0x)?[0-9a-f]|disabled\s*$|\[)|\d+:\s*[0-9a-f]{9,}-"
+    r"|[0-9a-f]{5}-[0-9a-f]{5}\s+[a-z?]|\d+\s+(?:base\s+(?:0x)?[0-9a-f]|disabled\s*$|\[[0-9a-f]{7})|\d+:\s*[0-9a-f]{9,}-"
     r"|WARNING: BIOS bug|ioremap error|\S{1,40}:\d+ (?:conflicting|map pfn)"
 )
 _REGISTERS = (
@@ -29,7 +29,7 @@ _FIRMWARE = (
     r"|Reg \d+:|Reg\s+Valid|\d+\s+[YN]\s+[A-Z]\w+\s+[0-9a-f]|0x[0-9a-f]+/0x|0x[0-9a-f]+ - 0x"
     r"|(?:uncached|write)[a-z-]* @ 0x|var \d+ 0x|fixed \d+ 0x"
 )
-_CODE = r"[{}\[(]\s*(?:[\"\.0}\]{]|$)|\"[\w.]+\"\s*:"
+_CODE = r"[{}\[(]\s*(?:[\"\.}\]{]|0(?![0-9a-f])|$)|\"[\w.]+\"\s*:"
 _OPENING = later(rf"\s*(?:{_STAMP}|{_LINUX}|{_REGISTERS}|{_FIRMWARE})", re.I)
 _OPENING_LOG = later(rf"\s*(?!MTRR: PAT 0x)(?:{_STAMP}|{_LINUX})", re.I)  # that one is xen-hvmctx'
 _SHELL = later(r"\s*(?:[#$>]\s+)?(?:sudo\s+)?(?:(?:rd|wr)msr\s|echo\s.{0,120}/proc/mtrr)")

@@ -24,6 +24,7 @@ _MESSAGES = tuple(  # a word that it holds, in lower case; how it begins; how it
     for word, begins, ends in (
         ("reg", r"\breg\d{1,3}\s*:\s*base\s*=", rf"count\s*=\s*\d+:\s*{_TYPE}|:\s*{_TYPE},\s*count\s*=\s*\d+"),
         (" base ", r"\b\d{1,3} +base +[0-9a-f]", rf"mask\s+[0-9a-f]+,?\s+{_TYPE}"),
+        ("] mask ", r"\b\d{1,3} +\[[0-9a-f]+-[0-9a-f]+\] mask", rf"mask\s+[0-9a-f]+,?\s+{_TYPE}"),
         ("mtrr: ", r"\bMTRR: (?:Fixed MSR|\d+ base) 0x", r"MSR 0x[0-9a-f]+ 0x[0-9a-f]{16}|type \d+"),
         (" - 0x", r"\b0x[0-9a-f]{8,16} - 0x", r"size 0x[0-9a-f]+ type \d+"),
         (":", r"\b(?:BIOS-\w+|Xen|efi-e820):\s", r"0x[0-9a-f]+\]\s+\S.*|\([^()]+\)"),

@@ -154,9 +154,7 @@ class Reading:
             made.cut = True
         elif ends:
             self.notes.append("the log ends with the list of variable ranges: it may lack entries")
-        elif (
-            len(listing.variable) in rules.USUAL_PAIRS and not (self._holes() or listing.copied) and made.count is None
-        ):
+        elif len(listing.variable) in rules.USUAL_PAIRS and not self._lost_lines() and made.count is None:
             made.whole = True
         if self._holes():
             self.notes.append(f"the log does not show variable ranges {_numbers(self._holes())}")
@@ -176,6 +174,13 @@ class Reading:
 
     def _holes(self) -> set[int]:
         return _below(self.listing.variable) - {*self.listing.variable, *self.boot.cleanup.left}
+
+    def _lost_lines(self) -> bool:
+        """Whether the log shows that it lost lines, or that one stands in another's place: then of ten rows the last
+        two may be lost as well."""
+        listing = self.listing
+        some = 0 < len(listing.fixed) < len(rules.FIXED_RANGES)  # the kernel prints all of them, or none
+        return bool(self._holes()) or listing.copied or some
 
     def _without_fixed(self) -> bool:
         """The kernel prints headlines for the default type, the fixed and the variable ranges, in this order. A log
