@@ -78,7 +78,8 @@ class _Solution:
     pairs: dict[int, tuple[int, int, Register]] = field(default_factory=dict)  # base, mask (minus the size), type
     shown: dict[int, Register] = field(default_factory=dict)  # raw registers of display_mtrrs
     counts: list[int] | None = None
-    default: str | None = None
+    recounted: bool = False  # two lines count differently
+    default: Register | None = None
     width: Width | None = None
     no_wc: bool = False
     painted: dict[int, Register] = field(default_factory=dict)  # number of a fixed range: its byte
@@ -151,9 +152,12 @@ def _take(found: _Solution, line: str, number: int, source: str) -> None:
     elif _NO_WC.search(line):
         found.no_wc = True
     elif match := _COUNTS.search(line):
-        found.counts = [values.number(match[i], source, number, "count", 32, base=10) for i in (1, 2)]
+        counts = [values.number(match[i], source, number, "count", 32, base=10) for i in (1, 2)]
+        found.recounted |= found.counts not in (None, counts)
+        found.counts = counts
     elif match := _DEFAULT.search(line):
-        found.default = match[1].upper()
+        kind = values.type_register(match[1], source, number)
+        found.default = kind if found.default is None else found.default.beside(kind)
     elif _CUT.search(line):
         raise refusal(source, number, f"not an MTRR line of coreboot: {values.quoted(line.strip())}")
 
@@ -247,9 +251,9 @@ def _machine(found: _Solution, notes: list[str], source: str) -> Machine:
 
 def _counted(found: _Solution) -> int:
     """How many pairs coreboot says that it takes for the default type that it chose; 0 where the log lost that."""
-    if found.counts is None or found.default is None:
+    if found.counts is None or found.recounted or found.default is None or found.default.against:
         return 0
-    return found.counts[0 if found.default == "WB" else 1]
+    return found.counts[0 if found.default.value == MemoryType.WB else 1]
 
 
 def _holes(found: _Solution) -> set[int]:
@@ -268,8 +272,7 @@ def _registers(found: _Solution, fixed: dict[int, Register]) -> dict[int, Regist
             halves = ((low, base | kind.value), (high, mask | V))
             held |= {index: Register(value, line=kind.line, digits=kind.digits) for index, value in halves}
     if rules.DEF_TYPE_MSR not in held:
-        told_type = Register(MemoryType.parse(found.default), rules.DEF_TYPE_TYPE) if found.default else None
-        held |= def_type(told_type, True, True if fixed else None)
+        held |= def_type(found.default, True, True if fixed else None)
     return held | fixed
 
 
@@ -295,7 +298,7 @@ def _facts(found: _Solution) -> dict[str, object]:
     for name, value in (
         ("phys_bits", found.width and found.width.bits),
         ("counts_wb_uc", found.counts),
-        ("default", found.default),
+        ("default", found.default and str(rules.type_of(found.default.value))),
     ):
         if value is not None:
             facts[name] = value
