@@ -29,7 +29,7 @@ from memtype.reading.patterns import later
 from memtype.reading.registers import Listing, bytes_registers, def_type, machine_of, put, told
 from memtype.reading.tellings import tells
 from memtype.reading.values import refusal
-from memtype.reading.width import width_on
+from memtype.reading.width import single_width, width_on
 from memtype.told import Range, Register, Width, pair_numbers
 from memtype.types import MemoryType
 
@@ -80,7 +80,7 @@ class _Solution:
     counts: list[int] | None = None
     recounted: bool = False  # two lines count differently
     default: Register | None = None
-    width: Width | None = None
+    widths: list[Width] = field(default_factory=list)
     no_wc: bool = False
     painted: dict[int, Register] = field(default_factory=dict)  # number of a fixed range: its byte
     wet: bool = False  # `fixed` does not have what is painted
@@ -123,7 +123,8 @@ def parse(text: str, source: str = "<text>") -> Machine:
 
 
 def _take(found: _Solution, line: str, number: int, source: str) -> None:
-    found.width = width_on(line, source, number) or found.width
+    if width := width_on(line, source, number):
+        found.widths.append(width)
     if match := _RANGE.match(line):
         _range(found, match, number, source)
     elif match := _FIXED.search(line):
@@ -225,15 +226,16 @@ def _type(text: str, source: str, line: int) -> int:
 
 
 def _machine(found: _Solution, notes: list[str], source: str) -> Machine:
-    facts = _facts(found)
+    width = single_width(found.widths, notes)
+    facts = _facts(found, width)
     for n, lines in sorted(found.twice.items()):
         del found.pairs[n]
         text = f"line {lines[0]} and line {lines[1]} tell MTRR {n} differently: it is not told"
         notes.append(Note(text, "contradiction", lines))
     if not (found.pairs or found.shown or found.twice):
         notes.append(not_told("registers", _PLAN_ALONE))
-        bits = None if found.width is None else found.width.bits
-        return Machine(format=NAME, maxphyaddr=bits, width=found.width, facts=facts, notes=tuple(notes))
+        bits = None if width is None else width.bits
+        return Machine(format=NAME, maxphyaddr=bits, width=width, facts=facts, notes=tuple(notes))
     if found.temporary:
         notes.append("the solution is a temporary one: firmware replaced it later")
     registers = {cpu: _registers(found, fixed) for cpu, fixed in (found.fixed or {0: {}}).items()}
@@ -242,7 +244,7 @@ def _machine(found: _Solution, notes: list[str], source: str) -> Machine:
         whole=not found.shown, uncounted=not found.shown and not _counted(found), lost=_holes(found),
         listing="coreboot" if found.default is None else None, filled=16,
     )  # fmt: skip
-    machine = machine_of(registers, NAME, source, notes, found.width, None, listing, ranges, facts=facts)
+    machine = machine_of(registers, NAME, source, notes, width, None, listing, ranges, facts=facts)
     if machine.vendor == "amd" and any(base >= rules.GIB4 and kind == MemoryType.WB for base, _, kind in found.ranges):
         note = "RAM above 4 GiB is WB by TOM2 on such machines, which coreboot does not print"
         machine = replace(machine, notes=(*machine.notes, note))
@@ -276,7 +278,7 @@ def _registers(found: _Solution, fixed: dict[int, Register]) -> dict[int, Regist
     return held | fixed
 
 
-def _facts(found: _Solution) -> dict[str, object]:
+def _facts(found: _Solution, width: Width | None) -> dict[str, object]:
     facts: dict[str, object] = {"temporary": found.temporary}
     if found.ranges:
         facts["ranges"] = [list(entry) for entry in found.ranges]
@@ -296,7 +298,7 @@ def _facts(found: _Solution) -> dict[str, object]:
     if found.no_wc:
         facts["wc_removed"] = True
     for name, value in (
-        ("phys_bits", found.width and found.width.bits),
+        ("phys_bits", width and width.bits),
         ("counts_wb_uc", found.counts),
         ("default", found.default and str(rules.type_of(found.default.value))),
     ):

@@ -27,7 +27,7 @@ from memtype.reading.patterns import later
 from memtype.reading.registers import PAIR_MSRS, Listing, machine_of, put, told
 from memtype.reading.tellings import tells
 from memtype.reading.values import refusal
-from memtype.reading.width import told_width, width_on
+from memtype.reading.width import single_width, told_width, width_on
 from memtype.told import Register, Width, pair_numbers
 from memtype.types import MemoryType
 
@@ -68,9 +68,10 @@ def parse(text: str, source: str = "<text>") -> Machine:
     """What is printed of each processor at one moment: each phase of a boot log is a state of its own."""
     dumps: dict[int, _Dump] = {}
     cpu = 0
-    width: Width | None = None
+    widths: list[Width] = []
     for number, line in squeezed(text):
-        width = width_on(line, source, number) or width
+        if width := width_on(line, source, number):
+            widths.append(width)
         heading = _CPU.match(line)
         if heading:
             cpu = values.cpu_number(heading[1], source, number)
@@ -81,7 +82,7 @@ def parse(text: str, source: str = "<text>") -> Machine:
             _take(dumps[cpu], line, number, source)
         elif cpu in dumps:
             _take(dumps[cpu], line, number, source)
-    return _machine(dumps, width, _RUST_DIGITS if _RUST.search(text) else _DIGITS, source)
+    return _machine(dumps, widths, _RUST_DIGITS if _RUST.search(text) else _DIGITS, source)
 
 
 def _take(dump: _Dump, line: str, number: int, source: str) -> None:
@@ -109,11 +110,12 @@ def _take(dump: _Dump, line: str, number: int, source: str) -> None:
         dump.ranges += [entry] if entry not in dump.ranges[-1:] else []
 
 
-def _machine(dumps: dict[int, _Dump], width: Width | None, filled: int, source: str) -> Machine:
+def _machine(dumps: dict[int, _Dump], widths: list[Width], filled: int, source: str) -> Machine:
     if not dumps:
         raise refusal(source, 0, "no whole line of EDK2's MTRR dump in it")
     registers = {cpu: dump.msrs for cpu, dump in dumps.items()}
     notes = ["only valid variable ranges are printed: how many registers there are is not told"]
+    width = single_width(widths, notes)
     facts: dict[str, object] = {}
     printed = next((dump.ranges for dump in dumps.values() if dump.ranges), [])
     if printed:

@@ -24,7 +24,7 @@ from memtype.reading import registers as reg
 from memtype.reading import values
 from memtype.reading.names import msr_index
 from memtype.reading.patterns import later
-from memtype.reading.width import narrowest, told_width
+from memtype.reading.width import single_width, told_width
 from memtype.told import Register, Width
 
 NAME = "msr-json"
@@ -77,7 +77,9 @@ def _machine(value: Any, source: str) -> Machine:
     maker = vendors.pop() if len(vendors) == 1 else None
     listing = guest(registers) if lists else reg.Listing()
     listing.restored = bool(lists)
-    return reg.machine_of(registers, NAME, source, (), narrowest(widths), maker, listing, facts=facts)
+    notes: list[str] = []
+    width = single_width(widths, notes)
+    return reg.machine_of(registers, NAME, source, notes, width, maker, listing, facts=facts)
 
 
 def _list(items: Any, source: str) -> dict[int, Register]:

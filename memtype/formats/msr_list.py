@@ -29,7 +29,7 @@ from memtype.reading.once import Once, once
 from memtype.reading.patterns import later
 from memtype.reading.rows import plain_row
 from memtype.reading.tellings import Found, Tells
-from memtype.reading.width import encrypted_on, narrowest, width_on
+from memtype.reading.width import encrypted_on, single_width, width_on
 from memtype.told import Register, Width
 
 NAME = "msr-list"
@@ -55,15 +55,21 @@ _VALUE = later(
     r"^(?:(?:0x)?(?P<high>[0-9a-f]{1,8}):(?:0x)?(?P<low>[0-9a-f]{8})|eax\s*=\s*(?:0x)?(?P<eax>[0-9a-f]{1,8})\s*,?\s*edx\s*=\s*(?:0x)?(?P<edx>[0-9a-f]{1,8})"
     r"|edx\s*=\s*(?:0x)?(?P<edx_first>[0-9a-f]{1,8})\s*,?\s*eax\s*=\s*(?:0x)?(?P<eax_last>[0-9a-f]{1,8})"
     r"|(?P<value>(?:0x)?[0-9a-f_]+)h?)"
-    r"(?:\s*[(,;#/].*|\s+\[.*\])?$",
+    r"(?P<more>\s*[(,;].*|\s*//.*|\s+[#/].*|\s+\[.*\])?$",
     re.I,
 )
 _EAX_CUT = {"E", "EA"}  # no number: what a cut line leaves of "EAX = …"
 _DIGITS = later(r"0x([0-9a-f]+)", re.I)
 _SET = later(r"^\{(?P<values>[^{}]*)\}$")
+_OWN = later(r"(?:0x)?([0-9a-f]{2,8})[,:=)\]\s]+(?=\S)", re.I)  # a register's number behind its name: 2FF, {'c06'}
+_WORD_OF_SET = later(r"'[^']*'|\"[^\"]*\"|[^,\s]+")
+_NEXT = later(r"\s*[,;]\s*[\[{(]?\s*['\"]?((?:0x)?[0-9a-f_]+h?)['\"]?\s*(?:[,;\])}].*)?$", re.I)  # a column more
 _TRIPLE = later(rf"^\s*(?P<cpu>\d{{1,9}})\s*[,;\s]\s*(?P<index>{_HEX})\s*[,;\s]\s*(?P<rest>{_HEX})$", re.I)
 _HEADING = later(r"^\W*(?:cpu|core|processor|thread)\s*[#:]?\s*(\d+)(?:\W|msrs?|mtrrs?|registers?)*$", re.I)
 _COMMAND = later(r"(?:^|[\s$#>|&;])(?P<tool>rdmsr|wrmsr)(?P<arguments>(?:\s+[-\w:]+)+)\s*(?:[#;&|].*)?$")
+_ALONE = later(
+    r"^(?:.{0,80}[$#>])?\s*(?:sudo\s+)?(?:rdmsr|wrmsr)(?:\s+(?:-[-\w]+|0x[0-9a-fA-F]+|\d+))*\s*$"
+)  # no prose
 _UNREADABLE = later(r"(?:rdmsr|msr).{0,20}cannot read MSR\s+(0x[0-9a-f]+)", re.I)
 _AMD = later(r"\bAuthenticAMD\b|\bHygonGenuine\b|^\W*vendor\W{1,3}AMD\b", re.M)
 _INTEL = later(r"\bGenuineIntel\b|^\W*vendor\W{1,3}Intel\b", re.M)
@@ -149,6 +155,8 @@ class _Reader:
     sets: dict[int, list[int]] = field(default_factory=dict)
     cpu: int = 0
     command: _Command | None = None
+    interrupted: bool = False  # a line that is no value stands below a command: what follows it is whose?
+    cut: bool = False
     widths: list[Width] = field(default_factory=list)
     encrypted: int | None = None
     parts: Once[_Line | None] = field(default_factory=lambda: once(_split))
@@ -192,6 +200,9 @@ class _Command:
     lines: int = 0
 
 
+_PROMPT = later(r"^(?:.{0,80}[#$>])\s+\S")
+
+
 def parse(text: str, source: str = "<text>") -> Machine:
     """Every register line; other lines are passed over. Values are hexadecimal, as rdmsr prints them."""
     reader = _Reader(source)
@@ -208,14 +219,12 @@ def parse(text: str, source: str = "<text>") -> Machine:
     commented = "#" in text[end:]  # where the comment stands, the value does
     if (remark.counts and not commented) or _falls_short(text[:end], text[end:]):
         _forget(reader, [text.count("\n") + 1])
-    bits = sorted({width.bits for width in reader.widths})
-    if len(bits) > 1:
-        reader.notes.append(f"processors tell different MAXPHYADDR: {bits}; the least is used")
     listing = reg.listed(reader.registers, remark)
     listing.lost |= reader.lost
+    listing.cut |= reader.cut
     listing.encrypted = reader.encrypted
     registers = reg.with_cap(reader.registers, remark)
-    width, vendor = remark.width or narrowest(reader.widths), remark.vendor or _vendor(text)
+    width, vendor = remark.width or single_width(reader.widths, reader.notes), remark.vendor or _vendor(text)
     taken = frozenset(reader.taken)
     return reg.machine_of(registers, NAME, source, reader.all_notes(), width, vendor, listing, taken=taken)
 
@@ -239,9 +248,13 @@ def _forget(reader: _Reader, lines: Iterable[int]) -> None:
 
 
 def _forget_naked(reader: _Reader) -> None:
-    """A "0" among values with "0x" is what a line that was cut leaves of one."""
-    if reader.prefixed:
-        _forget(reader, reader.naked)
+    """A "0" among values with "0x" is what a line that was cut leaves of one, and so is a list of nothing else."""
+    told = {register.line for held in reader.registers.values() for register in held.values()}
+    naked = sorted(told.intersection(reader.naked))
+    if naked and (reader.prefixed or told.issubset(naked)):
+        what = "a 0 without 0x, which a line that was cut leaves of any value: it is not told"
+        reader.notes.append(Note(f"line {naked[0]}: {what}", "lost", naked))
+        _forget(reader, naked)
 
 
 def _forget_decimal(reader: _Reader) -> None:
@@ -259,7 +272,8 @@ def _forget_headless(reader: _Reader) -> None:
 
 
 def _vendor(text: str) -> str | None:
-    return "amd" if _AMD.search(text) else "intel" if _INTEL.search(text) else None
+    amd, intel = _AMD.search(text) is not None, _INTEL.search(text) is not None
+    return None if amd == intel else "amd" if amd else "intel"
 
 
 def _take(reader: _Reader, number: int, line: str) -> None:
@@ -273,6 +287,8 @@ def _take(reader: _Reader, number: int, line: str) -> None:
         reader.widths.append(width)
     reader.encrypted = encrypted_on(line) if reader.encrypted is None else reader.encrypted
     command = _command(line)
+    if reader.written and line.strip(" #$>") == "wrmsr":
+        raise values.refusal(reader.source, number, "wrmsr without a register and a value: cut off")
     if command is not None:
         _run(reader, number, command, line)
         return
@@ -282,8 +298,14 @@ def _take(reader: _Reader, number: int, line: str) -> None:
     if reader.command and _PLAIN.match(line):
         _output(reader, number, line)
         return
+    if reader.interrupted and _PLAIN.match(line):
+        what = f"a value {values.quoted(line.strip())} below no command: which register it is of is not told"
+        reader.say("below no command", Note(f"line {number}: {what}", "lost", (number,)))
+        reader.cut = True
+        return
     if line.strip():
         _unanswered(reader)
+        _interrupt(reader, line)
     if "read" in line.lower() and (unreadable := _UNREADABLE.search(line)):
         reader.lost.add(_index(unreadable[1]))
         reader.say("not readable", f"line {number}: not readable: {values.quoted(line.strip())}")
@@ -312,6 +334,8 @@ def _split(line: str) -> _Line | None:
     if index is None:
         return None
     rest = found["rest"].strip().removeprefix("=").removeprefix("->").strip()
+    if not number and (own := _OWN.match(rest)) and int(own[1], 16) == index:
+        number, rest = own[1], rest[own.end() :]
     whole = bool(_VALUE.match(rest) or _SET.match(rest))
     marked = bool(found["word"] or found["cpu"] or found["cpu2"])
     if found["bare"] and not (marked or (index in reg.KNOWN_MSRS and whole)):
@@ -357,7 +381,7 @@ def _register(reader: _Reader, number: int, found: _Line) -> None:
     several = _SET.match(found.rest)
     name = rules.msr_name(found.index)
     if several:
-        words = [word.strip(" '\"") for word in several["values"].split(",")]
+        words = [word.strip(" '\"") for word in _WORD_OF_SET.findall(several["values"])]
         held = [values.number(word, reader.source, number, name) for word in words if word]
         if not held:
             raise values.refusal(reader.source, number, f"{name} (0x{found.index:x}) has no value")
@@ -372,6 +396,11 @@ def _register(reader: _Reader, number: int, found: _Line) -> None:
         if re.match(_NAME, found.rest, re.I):
             what = "has no value: the line holds names of registers without their values"
         raise values.refusal(reader.source, number, f"{name} (0x{found.index:x}) {what}")
+    if (column := _NEXT.match(value["more"] or "")) and int(column[1].rstrip("hH"), 16) != int(
+        value["value"] or "0", 16
+    ):
+        _lose(reader, found.index, number, "more than one value")
+        return
     high, low = value["high"] or value["edx"] or value["edx_first"], value["low"] or value["eax"] or value["eax_last"]
     if value["low"] is None and high and len(high) < len(low) == 8:
         _lose(reader, found.index, number, "EDX has fewer digits than EAX")
@@ -414,7 +443,8 @@ def _command(line: str) -> tuple[str, list[str]] | None:
         return None
     arguments = found["arguments"].split()
     last = arguments[-1 if found["tool"] == "rdmsr" else -2] if len(arguments) > (found["tool"] == "wrmsr") else ""
-    return (found["tool"], arguments) if re.fullmatch(r"(?:0x[0-9a-fA-F]+|\d+)", last) else None
+    whole = re.fullmatch(r"(?:0x[0-9a-fA-F]+|\d+)", last) is not None or _ALONE.match(line) is not None
+    return (found["tool"], arguments) if whole else None
 
 
 def _run(reader: _Reader, number: int, command: tuple[str, list[str]], line: str) -> None:
@@ -437,8 +467,12 @@ def _run(reader: _Reader, number: int, command: tuple[str, list[str]], line: str
         else:
             given.append(word)
     _unanswered(reader)
-    if len(given) != (1 if tool == "rdmsr" else 2):
-        raise values.refusal(reader.source, number, f"{tool} with {len(given)} numbers: cut off")
+    reader.interrupted = False
+    wanted = ("a register",) if tool == "rdmsr" else ("a register", "a value")
+    if len(given) != len(wanted):
+        lacks = " and ".join(wanted[len(given) :])
+        said = f"without {lacks}" if lacks else f"with {len(given)} numbers"
+        raise values.refusal(reader.source, number, f"{tool} {said}: cut off")
     index = values.number(given[0], reader.source, number, "register", 32, base=10)
     if tool == "wrmsr":
         # msr-tools reads both arguments as C does: 0x for hexadecimal
@@ -475,6 +509,14 @@ def _take_writes(reader: _Reader) -> None:
         lines = [line for *_, line, _ in reader.written]
         text = f"line {lines[0]}: wrmsr" + (f", and {len(lines) - 1} more" if lines[1:] else "")
         reader.notes.append(Note(f"{text}: what a write left behind is not told unless it is read", "written", lines))
+
+
+def _interrupt(reader: _Reader, line: str) -> None:
+    """End a command below which another line stands than a value, or that of a processor that could not be read."""
+    if reader.command is not None and _UNREADABLE.search(line) is None:
+        reader.command, reader.interrupted = None, _PROMPT.match(line) is None
+    elif reader.interrupted:
+        reader.interrupted = _PROMPT.match(line) is None  # another command's, whose answer is none of ours
 
 
 def _output_base(option: str, base: int) -> int:

@@ -25,7 +25,7 @@ from memtype.reading.names import msr_index
 from memtype.reading.notes import not_told
 from memtype.reading.patterns import later
 from memtype.reading.tellings import tells
-from memtype.reading.width import told_width
+from memtype.reading.width import single_width, told_width
 from memtype.told import Register, Width
 
 NAME = "qemu-monitor"
@@ -55,9 +55,11 @@ def _prints_registers(text: str) -> bool:
 
 def parse(text: str, source: str = "<text>") -> Machine:
     """CR0 of each processor in ``facts["cr0"]``, the width from ``phys-bits``, and registers where there are any."""
-    width: Width | None = None
+    widths: list[Width] = []
     if text.lstrip()[:1] == "{":
-        text, width = _session(text, source)
+        text, widths = _session(text, source)
+    notes: list[str] = []
+    width = single_width(widths, notes)
     cr0: dict[str, str] = {}
     registers: dict[int, dict[int, Register]] = {}
     cpu = 0
@@ -78,23 +80,25 @@ def parse(text: str, source: str = "<text>") -> Machine:
     if width is not None:
         facts["phys_bits"] = width.bits
     if registers:
-        return reg.machine_of(registers, NAME, source, (), width, listing=guest(registers), facts=facts)
-    if not facts:
+        return reg.machine_of(registers, NAME, source, notes, width, listing=guest(registers), facts=facts)
+    if not (facts or widths):
         raise ParseError(f"{source}: no register and no phys-bits in QEMU's monitor output")
-    note = not_told("registers", "QEMU's monitor prints none; use a migration stream, or read the MSRs in the guest")
+    notes.append(
+        not_told("registers", "QEMU's monitor prints none; use a migration stream, or read the MSRs in the guest")
+    )
     cpus = tuple(Cpu(int(n)) for n in cr0) or (Cpu(),)
     bits = None if width is None else width.bits
-    return Machine(cpus, NAME, maxphyaddr=bits, width=width, facts=facts, notes=(note,))
+    return Machine(cpus, NAME, maxphyaddr=bits, width=width, facts=facts, notes=tuple(notes))
 
 
-def _session(text: str, source: str) -> tuple[str, Width | None]:
-    """The strings in a QMP session's replies, one below the other, and the width that one of them tells.
+def _session(text: str, source: str) -> tuple[str, list[Width]]:
+    """The strings in a QMP session's replies, one below the other, and the widths that they tell.
 
     A session is JSON values one behind the other, on as many lines as they like.
     """
     decoder = json.JSONDecoder()
     pieces: list[str] = []
-    width: Width | None = None
+    widths: list[Width] = []
     at = 0
     while at < len(text):
         if text[at].isspace():
@@ -111,8 +115,8 @@ def _session(text: str, source: str) -> tuple[str, Width | None]:
         if isinstance(reply, str):
             pieces.append(reply)
         told = _phys_bits(value, text, at)
-        width = width if told is None else Width(told_width(told, source, 0), "phys-bits")
-    return "\n".join(pieces), width
+        widths += [] if told is None else [Width(told_width(told, source, 0), "phys-bits")]
+    return "\n".join(pieces), widths
 
 
 def _phys_bits(value: Any, text: str, at: int) -> int | None:

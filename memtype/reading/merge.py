@@ -9,6 +9,7 @@ from typing import Any
 from memtype import rules
 from memtype.machine import Cpu, Machine, Note
 from memtype.reading.notes import MOST, settled
+from memtype.reading.width import single_width
 from memtype.told import Registers, Width
 from memtype.told.inference import default_from_ram
 
@@ -72,6 +73,7 @@ def _merge_two(better: Machine, other: Machine) -> Machine:
         name: getattr(better, name) if getattr(better, name) not in (None, ()) else getattr(other, name)
         for name in ("kernel", "vendor", "printed_map", "printed_view", "e820", "width", "parts")
     }
+    told["width"] = single_width(width for width in (better.width, other.width) if width)
     cpus = tuple(
         replace(cpu, registers=cpu.registers and _placed(cpu.registers, told["width"], told["vendor"]))
         for cpu in _cpus(better, other)
@@ -108,11 +110,11 @@ def _conflicts(better: Machine, other: Machine) -> list[str]:
     compared: tuple[tuple[str, object, object], ...] = (
         ("kernel", better.kernel, other.kernel),
         ("vendor", better.vendor, other.vendor),
-        ("maxphyaddr", _bits(better), _bits(other)),
     )
     for name, mine, theirs in compared:
         if None not in (mine, theirs) and mine != theirs:
             found.append(f"{pairs} disagree on {name}: {mine} and {theirs}; the first is used")
+    single_width((width for width in (better.width, other.width) if width), found)
     others = {cpu.number: cpu for cpu in other.cpus}
     for at, cpu in enumerate(better.cpus):
         if len(found) > MOST:
@@ -128,10 +130,6 @@ def _conflicts(better: Machine, other: Machine) -> list[str]:
         if cpu.pat and against.pat and cpu.pat != against.pat:
             found.append(f"{pairs} disagree on the PAT of CPU {cpu.number}; the first is used")
     return [Note(text, "conflict") for text in found]
-
-
-def _bits(machine: Machine) -> int | None:
-    return None if machine.width is None else machine.width.bits
 
 
 def _contradicting(first: Registers, second: Registers) -> list[str]:

@@ -214,7 +214,7 @@ def machine_of(
     if len(registers) > MOST_CPUS:
         raise refusal(source, 0, f"more than {MOST_CPUS} processors")
     if not ranges and not any(msrs.keys() & READ_MSRS for msrs in registers.values()):
-        raise refusal(source, 0, "no MTRR and no PAT register in it")
+        raise _nothing(said, source)
     if system := _system(registers.values()):
         more["facts"] = {**(more.get("facts") or {}), "system_msrs": system}
     maker = vendor or _implied_vendor(registers.values(), said)
@@ -237,6 +237,14 @@ def machine_of(
         notes=tuple(said), **more,
     )  # fmt: skip
     return settled(machine.with_used_width())
+
+
+def _nothing(notes: Iterable[str], source: str) -> ParseError:
+    """The refusal of a list without a register: why its first line tells none, where one names one."""
+    lost = next((note for note in notes if isinstance(note, Note) and note.id == "lost" and note.lines), None)
+    if lost is None:
+        return refusal(source, 0, "no MTRR and no PAT register in it")
+    return refusal(source, lost.lines[0], lost.removeprefix(f"line {lost.lines[0]}: "))
 
 
 def whole_numbers(

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from memtype.arguments import check_maxphyaddr
 from memtype.errors import InputError, ParseError
+from memtype.machine import Note
 from memtype.reading.patterns import later
 from memtype.reading.values import number, refusal
 from memtype.told import Width
@@ -62,6 +63,24 @@ def encrypted_on(line: str) -> int | None:
     return int(found["ebx"], 16) >> 6 & 0x3F if found and found["ebx"] else None
 
 
-def narrowest(widths: Iterable[Width]) -> Width | None:
-    """The least of several: what every processor of the dump can address."""
-    return min(widths, key=lambda width: width.bits, default=None)
+def single_width(widths: Iterable[Width], notes: list[str] | None = None) -> Width | None:
+    """The width that all lines tell alike, with a note where they do not: then it is not told.
+
+    Of one with and one without the bits that memory encryption takes, the former: both are of one processor.
+
+    Examples
+    --------
+    >>> single_width([Width(46), Width(43, reduced=True)]), single_width([Width(36), Width(39)])
+    (Width(bits=43, by='', reduced=True), None)
+    """
+    held = list(widths)
+    for reduced in (True, False):
+        of_kind = [width for width in held if width.reduced is reduced]
+        bits = sorted({width.bits for width in of_kind})
+        if len(bits) > 1:
+            if notes is not None:
+                lines = ", ".join(dict.fromkeys(width.by for width in of_kind if width.by))
+                said = f"{' and as '.join(map(str, bits))}{lines and f' ({lines})'}"
+                notes.append(Note(f"MAXPHYADDR is told as {said}: it is not told", "contradiction"))
+            return None
+    return min(held, key=lambda width: width.bits, default=None)

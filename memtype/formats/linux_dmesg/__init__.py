@@ -31,6 +31,7 @@ from memtype.machine import Machine, Note
 from memtype.reading.clues import holding, words
 from memtype.reading.patterns import later
 from memtype.reading.registers import read_remark
+from memtype.reading.width import single_width
 
 __all__ = ["NAME", "parse", "sniff"]
 
@@ -61,15 +62,16 @@ def parse(text: str, source: str = "<text>") -> Machine:
     """The last boot of the log that tells the most; `Machine.facts` holds what else it prints."""
     found = boots(text, source)
     boot = max(reversed(found), key=lambda boot: boot.worth)
-    boot.vendor = boot.vendor or next((other.vendor for other in found if other.vendor), None)
-    boot.width = boot.width or next((other.width for other in found if other.width), None)
     boot.remark = read_remark(text, source)
-    boot.width = boot.width or boot.remark.width
-    boot.vendor = boot.vendor or boot.remark.vendor
+    vendors = next((other.vendors for other in (boot, *found) if other.vendors), {boot.remark.vendor})
+    boot.vendor = vendors.pop() if len(vendors) == 1 else None
+    notes: list[str] = []
+    widths = next((other.widths for other in (boot, *found) if other.widths), [])
+    boot.width = single_width(widths, notes) or boot.remark.width
     # other states are texts of their own: what else is here are copies and pieces of this one
     machine = replace(Reading(boot).machine(), taken=frozenset().union(*(other.taken for other in found)))
     alike = sum(other.worth == boot.worth for other in found)
-    if alike == 1:
-        return machine
-    told = f"the log holds {alike} boots; shown is the last, up to line {boot.last_line}"
-    return replace(machine, notes=(*machine.notes, Note(told, "boots")))
+    if alike > 1:
+        told = f"the log holds {alike} boots; shown is the last, up to line {boot.last_line}"
+        notes.append(Note(told, "boots"))
+    return replace(machine, notes=(*machine.notes, *notes))

@@ -43,7 +43,9 @@ class Boot:
     ram: ram.Ram = field(init=False)
     pat: PatLine = field(init=False)
     kernel: str | None = None
-    vendor: str | None = None
+    vendors: set[str] = field(default_factory=set)
+    widths: list[Width] = field(default_factory=list)
+    vendor: str | None = None  # as all lines tell it
     width: Width | None = None
     remark: Remark = field(default_factory=Remark)
     read_only: bool = False
@@ -71,9 +73,9 @@ class Boot:
 
     def _processor(self, number: int, line: str) -> bool:
         if (found := _CPU.match(line)) and (brand := _VENDOR.search(found[1])):
-            self.vendor = self.vendor or ("intel" if brand[1] else "amd")
+            self.vendors.add("intel" if brand[1] else "amd")
         elif width := width_on(line, self.source, number):
-            self.width = width
+            self.widths.append(width)
         elif _READ_ONLY.match(line):
             self.read_only = True
         elif host := _HYPERVISOR.match(line):
