@@ -114,23 +114,27 @@ def _null_or_no_integer(values: Any, what: str) -> ArrayError:
     return ArrayError(f"{what}: type {kind or type(values).__name__} is not an integer type; give uint64")
 
 
-def output(out: Any, shape: tuple[int, ...], dtype: np.dtype[Any], *inputs: NDArray[Any]) -> NDArray[Any]:
-    """The array to write: a fresh one, or `out` after it was found fit. Nothing is written here.
+def output(
+    out: Any, shape: tuple[int, ...], dtype: np.dtype[Any], *inputs: NDArray[Any], what: str = "out"
+) -> NDArray[Any]:
+    """The array to write: a fresh one, or `out` after it was found fit, which a refusal calls `what`.
+
+    Nothing is written here.
 
     A backend writes only C-contiguous arrays: pass the result through `contiguous` and `deliver`.
     """
     if out is None:
         return np.empty(shape, dtype)
     if not isinstance(out, np.ndarray) or out.dtype != dtype:
-        raise ArrayError(f"out: dtype {getattr(out, 'dtype', type(out).__name__)} is not {dtype}")
+        raise ArrayError(f"{what}: dtype {getattr(out, 'dtype', type(out).__name__)} is not {dtype}")
     if out.shape != shape:
-        raise ArrayError(f"out: shape {out.shape} is not {shape}")
+        raise ArrayError(f"{what}: shape {out.shape} is not {shape}")
     if not out.flags.writeable:
-        raise ArrayError("out is read-only")
+        raise ArrayError(f"{what} is read-only")
     if any(np.may_share_memory(out, array) for array in inputs):
-        raise ArrayError("out overlaps an input")
+        raise ArrayError(f"{what} overlaps an input")
     if not out.flags.c_contiguous and _folds(out):
-        raise ArrayError(f"out: elements share memory (strides {out.strides})")
+        raise ArrayError(f"{what}: elements share memory (strides {out.strides})")
     return out
 
 

@@ -65,7 +65,7 @@ FAMILIES: Final[dict[str, set[str]]] = {
     "kvm_msrs": EVERY,  # it may be a hex dump
     "linux_dmesg": {
         "mtrr", "bios-e820: ", "configuration [0-7]", "pat enabled: cpu", "address sizes", "total ram covered:",
-        " mask ",
+        " mask ", "tom2: ",
     },
     "linux_pat_conflicts": {
         "conflicting memory", "map pfn ", "/dev/mem expected", "memtype", "reserve_ram_pages_type", "ioremap error",
@@ -81,7 +81,7 @@ FAMILIES: Final[dict[str, set[str]]] = {
     "qemu_migration": set(),
     "qemu_monitor": {"cr0=", "phys-bits"},
     "seabios": {"seabios (version ", "e820 map has "},
-    "slim_bootloader": {"mtrrs."},
+    "slim_bootloader": {"mtrrs"},
     "structures": {"mtrr"},
     "uboot": {"write-type"},
     "windbg": {"mtrr:"},

@@ -9,7 +9,8 @@
        IA32_MTRR_PHYSBASE_0 (0x200): 0x0000000000000006
        IA32_MTRR_PHYSMASK_0 (0x201): 0x0000007f80000800
 
-Pairs that are off are left out. The decoded ranges suppose 36 address bits; the registers count.
+The dots may be gone, or an editor's "…". Pairs that are off are left out. The decoded ranges suppose 36 address bits;
+the registers count.
 """
 
 from __future__ import annotations
@@ -29,21 +30,31 @@ T = TypeVar("T")
 
 NAME = "slim-bootloader"
 
-_ENABLED = later(r"^\s*MTRRs\.+:\s*(\w+)\s*$", re.I)
-_FIXED = later(r"^\s*Fixed MTRRs\.*:\s*(\w+)\s*$", re.I)
-_DEFAULT = later(r"^\s*Default\.+:\s*(\S[\w /-]{0,40}?)\s*$", re.I)
+_DOTS = r"[.\u2026]"
+_ENABLED = later(rf"^\s*MTRRs{_DOTS}*:\s*(\w+)\s*$", re.I)
+_FIXED = later(rf"^\s*Fixed MTRRs{_DOTS}*:\s*(\w+)\s*$", re.I)
+_DEFAULT = later(rf"^\s*Default{_DOTS}*:\s*(\S[\w /-]{{0,40}}?)\s*$", re.I)
 _PAIR = later(r"^\s*IA32_MTRR_PHYS(?:BASE|MASK)_?\d+ \((0x[0-9a-f]+)\):\s*(\S*)\s*$", re.I)
 TELLS = tells(
-    NAME, "default.",
-    pattern=r"^(?P<head>MTRRs)\.+:|^(?P<row1>Fixed MTRRs)\.*:|^(?P<row2>Default)\.+:"
+    NAME, "default",
+    pattern=rf"^(?P<head>MTRRs){_DOTS}*:|^(?P<row1>Fixed MTRRs){_DOTS}*:|^(?P<row2>Default){_DOTS}*:"
             r"|^IA32_MTRR_(?P<row3>PHYS(?:BASE|MASK)_?\d+) \(",
 )  # fmt: skip
 _HEAD = later(r"^\s*Variable MTRRs\s*$", re.I)
+_DOTTED = later(rf"^\s*MTRRs{_DOTS}", re.I)
+_LONGEST = 200
 _FLAGS = {"enabled": True, "disabled": False}
 
 
 def sniff(text: str) -> bool:
-    return holds(text, "mtrrs.") and any(_ENABLED.match(line) for _, line in lines(text))
+    if not holds(text, "mtrrs"):
+        return False
+    rows = [line for _, line in lines(text) if len(line) <= _LONGEST]
+    head = [line for line in rows if _ENABLED.match(line)]
+    # without its dots the headline may be anybody's
+    return any(map(_DOTTED.match, head)) or (
+        bool(head) and any(_FIXED.match(line) or _PAIR.match(line) for line in rows)
+    )
 
 
 def owns(text: str) -> set[int]:

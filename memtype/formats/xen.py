@@ -34,7 +34,10 @@ NAME = "xen"
 
 _ENTRY = later(r"^\s*Entry (\d{1,9}): type \d+ instance (\d{1,9})\b", re.I)
 _PREFIX = "(XEN)"
-_CONSOLE = later(r"\(XEN\).{0,40}?(?:MTRR default type:|MTRR (?:fixed|variable) ranges |\smtrr: your CPUs had)", re.I)
+_CONSOLE = later(
+    r"\(XEN\).{0,40}?(?:MTRR default type:|MTRR (?:fixed|variable) ranges |TOM2: [0-9a-f]{16}|\smtrr: your CPUs had)",
+    re.I,
+)
 _DEFAULT = later(r"MTRR default type: (?P<type>\S+)", re.I)
 _SECTION = later(r"MTRR (?P<what>fixed|variable) ranges (?P<on>enabled|disabled)", re.I)
 _FIXED = later(r"\s+(?P<first>[0-9a-f]{5})-(?P<last>[0-9a-f]{5}) (?P<type>\S+)\s*$", re.I)
@@ -170,11 +173,11 @@ def _console(text: str, source: str) -> Machine:
 
 
 def _list(told: _Console) -> reg.Listing:
-    """Xen prints every pair: a list that other lines follow is whole, unless a number is missing or a line copied."""
+    """Xen prints every pair: a list that other lines follow is whole, unless it shows that lines are lost."""
     pairs = sorted({index >> 1 for index in told.msrs if index in reg.PAIR_MSRS})
     whole = (
         len(pairs) in rules.USUAL_PAIRS
-        and not (told.copied or told.cut)
+        and not (told.copied or told.cut or 0 < len(told.fixed) < len(rules.FIXED_RANGES))
         and told.last > told.last_pair
         and len(pairs) == pairs[-1] - (rules.PHYSBASE0 >> 1) + 1
     )
@@ -184,7 +187,7 @@ def _list(told: _Console) -> reg.Listing:
     if told.tom2_lost:
         listing.lost |= reg.TOM2_MSRS
     elif pairs and rules.TOP_MEM2_MSR not in told.msrs:
-        listing.absent |= reg.TOM2_MSRS
+        listing.tom2_off = "Xen prints no TOM2"  # nor does a console that lost the line
     if not told.fixed and "fixed" not in told.enabled and "variable" in told.enabled and told.kind is not None:
         listing.absent |= frozenset(rules.FIXED_MSRS)
     return listing

@@ -45,7 +45,7 @@ def fill(vm: Vm, sptes: U64Array, gfns: Any, mmio: Any, vcpu: int, threads: int)
     given = arrays.uint64(gfns, "gfns")
     if sptes is None:
         raise ArrayError("sptes: None is no array")
-    arrays.output(sptes, given.shape, arrays.U64, given)
+    arrays.output(sptes, given.shape, arrays.U64, given, what="sptes")
     pages = _page_kinds(mmio, given)
     if pages is not None:
         bits = leaf_bits(vm, given, pages, vcpu, None, threads)

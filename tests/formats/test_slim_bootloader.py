@@ -30,6 +30,14 @@ def test_the_list():
     assert [str(state.at(a)) for a in (0x7FFFFFFF, 0x80000000, 0xFF000000)] == ["WB", "UC", "WP"]
 
 
+@pytest.mark.parametrize("dots", ["", "...", "\u2026\u2026"])
+def test_the_heads_dots_are_dress(dots):
+    undotted = mt.parse(LIST.replace("......", dots).replace("....", dots))
+    assert undotted.format == "slim-bootloader" and undotted.mtrrs == mt.parse(LIST).mtrrs
+    with pytest.raises(mt.ParseError):
+        mt.parse("MTRRs: Enabled\n")  # anybody's
+
+
 @pytest.mark.parametrize("e", [0, 1])
 @pytest.mark.parametrize("fe", [0, 1])
 @pytest.mark.parametrize(("word", "kind"), [("Uncacheable", 0), ("Write-combining", 1), ("Write Through", 4),

@@ -92,7 +92,7 @@ SAID = {
     "pages": "count of pages … is not an integer", "gfns": "gfns[0] = … is not an integer",
     "Vm.leaf_bits.mmio": "mmio: dtype object is not bool; give bool, or 0 and 1",
     "Vm.fill.mmio": "mmio: dtype object is not bool; give bool, or 0 and 1",
-    "out": "out: dtype object is not uint64", "sptes": "out: dtype object is not uint64",
+    "out": "out: dtype object is not uint64", "sptes": "sptes: dtype object is not uint64",
     "threads": "threads = … is not a positive integer",
     "event": "… is no event (WriteMsr, SetMtrrs, SetCr0Cd, NoncoherentDma, DisableQuirks, InitVmcb)",
     **dict.fromkeys(("pat", "g_pat", "host_pat", "guest_pat", "l2_pat", "gpat", "nested_pat_write.value"),

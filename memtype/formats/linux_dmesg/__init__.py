@@ -41,12 +41,12 @@ _SNIFF = later(
     r"|BIOS-e820: |PAT:? configuration \[0-7\]|PAT enabled: cpu"
     r"|address sizes\s*:\s*\d+ bits physical"
     r"|MTRRs don't cover all of memory, losing \d|mtrr:\s*your CPUs had inconsistent"
-    r"|original variable MTRRs|total RAM covered:|\d base [0-9A-F]{5,} mask [0-9A-F]{5,} ",
+    r"|TOM2: [0-9a-f]{8}|original variable MTRRs|total RAM covered:|\d base [0-9A-F]{5,} mask [0-9A-F]{5,} ",
     re.I,
 )
 _WORDS = words(
     "mtrr", "bios-e820:", "configuration [0-7]", "pat enabled: cpu", "address sizes", "total ram covered:",
-    " mask ",
+    " mask ", "tom2: ",
 )  # fmt: skip
 
 

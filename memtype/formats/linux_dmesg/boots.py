@@ -90,7 +90,17 @@ class Boot:
         told = self.listing
         if told.listed or told.off or told.fixed or told.default or self.cleanup.original:
             return 5
-        return 4 if told.segments else 3 if told.counts else 2 if self.pat.pat else 1 if self.ram.ranges else 0
+        return (
+            4
+            if told.segments
+            else 3
+            if told.counts
+            else 2
+            if self.pat.pat
+            else 1
+            if self.ram.ranges or told.tom2
+            else 0
+        )
 
 
 def boots(text: str, source: str) -> list[Boot]:

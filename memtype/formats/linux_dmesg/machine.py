@@ -97,9 +97,10 @@ class Reading:
         held = dict(self._def_type())
         if listing.off:
             self.notes.append("the kernel found the MTRRs disabled: every address is UC; their values are not told")
-        if not (held or listing.fixed or listing.listed or originals):
+        tom2 = self._tom2()
+        if not (held or listing.fixed or listing.listed or originals or tom2):
             return None
-        held |= listing.fixed_registers() | self._tom2()
+        held |= listing.fixed_registers() | tom2
         for n, pair in listing.variable.items():
             held |= dict(zip(pair_numbers(n), pair, strict=True))
         self.notes += contradictions({0: held})
