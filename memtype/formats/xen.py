@@ -188,8 +188,6 @@ def _list(told: _Console) -> reg.Listing:
         listing.lost |= reg.TOM2_MSRS
     elif pairs and rules.TOP_MEM2_MSR not in told.msrs:
         listing.tom2_off = "Xen prints no TOM2"  # nor does a console that lost the line
-    if not told.fixed and "fixed" not in told.enabled and "variable" in told.enabled and told.kind is not None:
-        listing.absent |= frozenset(rules.FIXED_MSRS)
     return listing
 
 
