@@ -71,7 +71,7 @@ def single_width(widths: Iterable[Width], notes: list[str] | None = None) -> Wid
     Examples
     --------
     >>> single_width([Width(46), Width(43, reduced=True)]), single_width([Width(36), Width(39)])
-    (Width(bits=43, by='', reduced=True), None)
+    (Width(bits=43, reduced=True), None)
     """
     held = list(widths)
     for reduced in (True, False):
