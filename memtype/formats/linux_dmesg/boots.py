@@ -90,38 +90,28 @@ class Boot:
         told = self.listing
         if told.listed or told.off or told.fixed or told.default or self.cleanup.original:
             return 5
-        return (
-            4
-            if told.segments
-            else 3
-            if told.counts
-            else 2
-            if self.pat.pat
-            else 1
-            if self.ram.ranges or told.tom2
-            else 0
-        )
+        others = told.segments, told.counts, self.pat.pat, self.ram.ranges or told.tom2
+        return next((worth for worth, what in zip((4, 3, 2, 1), others) if what), 0)
 
 
 def boots(text: str, source: str) -> list[Boot]:
     """The boots in the text's order, at least one."""
-    found = [Boot(source)]
+    current = Boot(source)
+    found = [current]
     for number, line in _unwrapped(text):
-        version = _VERSION.match(line)
-        current = found[-1]
-        if version and (current.kernel or current.worth):
-            current = Boot(source)
-            found.append(current)
-        if version:
+        if version := _VERSION.match(line):
+            if current.kernel or current.worth:
+                current = Boot(source)
+                found.append(current)
             current.kernel = version[1]
         current.take(number, line)
     lines = text.split("\n")
     for boot in found:
         boot.listing.breaks_off(lines)
-    found[-1].last_line = text.rstrip().count("\n") + 1
-    last = text[text.rfind("\n") + 1 :]
-    unread = found[-1].last_line not in found[-1].taken
-    found[-1].fragment = bool(last) and unread and _FRAGMENT.match(bare(last)) is not None
+    current.last_line = text.rstrip().count("\n") + 1
+    unread = current.last_line not in current.taken
+    *_, last = lines
+    current.fragment = bool(last) and unread and _FRAGMENT.match(bare(last)) is not None
     return found
 
 
