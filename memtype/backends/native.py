@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.machinery import ExtensionFileLoader
 from importlib.util import module_from_spec, spec_from_loader
 from typing import TYPE_CHECKING, Any
@@ -81,6 +83,21 @@ def _choose_isa(wanted: str) -> tuple[str, str | None]:
 isa, refused = _choose_isa(os.environ.get("MEMTYPE_ISA", ""))
 _isa = _ISAS[isa]
 
+
+@contextmanager
+def running(wanted: str) -> Iterator[None]:
+    """This process runs another of `isas()` meanwhile; for checks, by one thread. What a state or a map made ready
+    before stays as it is, so new ones are to be asked."""
+    global _isa, _granules_from, _map_granules_from
+    before = _isa, _granules_from, _map_granules_from
+    _isa, _granules_from = _ISAS[wanted], _GRANULES_FROM[wanted]
+    _map_granules_from = _MAP_GRANULES_FROM.get(wanted, 65)
+    try:
+        yield
+    finally:
+        _isa, _granules_from, _map_granules_from = before
+
+
 # Structs that C fills come from here: what C does not write, nobody reads.
 _new = ffi.new_allocator(should_clear_after_alloc=False)
 _from, _NULL = ffi.from_buffer, ffi.NULL
@@ -103,9 +120,12 @@ _LARGE_MAP = 1024  # segments; more than any masks without holes make
 # Groups of seven ranges from which on granules are faster than the set's tables: 0.70 ns an address against 2.3 for the
 # portable kernel's two ranges, 0.81 for three groups of SSSE3 and 0.73 for eight of AVX2; AVX-512's own 0.20 to 0.40
 # against 0.35 for four (Zen 4).
-_granules_from = {"portable": 1, "ssse3": 3, "avx2": 8, "avx512": 4, "neon": 3}[isa]
+_GRANULES_FROM = {"portable": 1, "ssse3": 3, "avx2": 8, "avx512": 4, "neon": 3}
+_granules_from = _GRANULES_FROM[isa]
 _BUILD_FOR = 1 << 14  # addresses that pay for granules that are not kept: some 10 us
-_map_granules_from = 2 if isa == "portable" else 65  # segments: tables of a map have a group for each seven or so
+
+_MAP_GRANULES_FROM = {"portable": 2}  # segments, else 65: tables of a map have a group for each seven or so
+_map_granules_from = _MAP_GRANULES_FROM.get(isa, 65)
 
 
 # --- handles: the first element tells whose and what kind, and is another in another copy of the core ----------------

@@ -1,4 +1,7 @@
-"""``memtype verify``: is this build right on this machine, and does this host's KVM follow the rules?"""
+"""``memtype verify``: is this build right on this machine, and does this host's KVM follow the rules?
+
+What it prints is the report to attach to a bug; progress goes to standard error, where that is a terminal.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,9 @@ def run(args: argparse.Namespace) -> int:
         output.print_json("verify", _payload(found))
     else:
         output.say("\n".join(_lines(found)))
-    return 1 if found.differs else 0
+    if found.interrupted:
+        output.notes(["interrupted: this is what was compared until then"])
+    return 1 if found.differs else 130 if found.interrupted else 0
 
 
 def _progress(line: str) -> None:
@@ -37,8 +42,8 @@ def _progress(line: str) -> None:
 def _lines(found: Any) -> list[str]:
     modules = f", {' '.join(found.modules)}" if found.modules else ""
     sets = f" ({', '.join(found.isas)})" if found.isas else ""
-    lines = [f"kernel     {found.kernel}{modules}", f"processor  {found.processor}",
-             f"backend    {found.backend}{sets}, seed {found.seed}", ""]  # fmt: skip
+    lines = [f"program    {found.program}", f"date       {found.date}", f"kernel     {found.kernel}{modules}",
+             f"processor  {found.processor}", f"backend    {found.backend}{sets}, seed {found.seed}", ""]  # fmt: skip
     for part in found.parts:
         differ = sum(part.kinds.values())
         asked = f"{part.count:,} compared in {part.seconds:.1f} s ({part.rate:,.0f}/s), {differ:,} differ"
@@ -60,6 +65,7 @@ def _payload(found: Any) -> dict[str, Any]:
         for part in found.parts
     ]  # fmt: skip
     return {
+        "program": found.program, "date": found.date, "interrupted": found.interrupted,
         "kernel": found.kernel, "modules": list(found.modules), "processor": found.processor,
         "backend": found.backend, "isas": list(found.isas), "seed": found.seed, "parts": parts,
     }  # fmt: skip
