@@ -457,7 +457,7 @@ def _run(reader: _Reader, number: int, command: tuple[str, list[str]], line: str
         elif word in ("-p", "--processor"):
             skip = True
             cpu = values.cpu_number(arguments[at + 1] if at + 1 < len(arguments) else "", reader.source, number)
-        elif re.fullmatch(r"-p\d+", word):
+        elif word.startswith("-p"):
             cpu = values.cpu_number(word[2:], reader.source, number)
         elif word in ("-f", "--bitfield"):
             raise values.refusal(reader.source, number, "rdmsr -f prints a bit field, not the register")

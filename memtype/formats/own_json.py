@@ -10,6 +10,7 @@ Numbers that are addresses or register values are hexadecimal strings. An object
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from memtype import rules
@@ -260,10 +261,11 @@ def _ram(value: Any, source: str) -> RamRange:
 def _map(value: Any, source: str) -> MemoryMap | None:
     if value is None:
         return None
-    width = _width(checked.member(value, "maxphyaddr", int, source, "printed_map"), source)
+    member = partial(checked.member, source=source, where="printed_map")
+    width = _width(member(value, "maxphyaddr", int), source)
     segments = []
-    for entry in checked.member(value, "segments", list, source, "printed_map"):
-        words = [checked.member(entry, key, str, source, "printed_map") for key in ("base", "size", "type")]
+    for entry in member(value, "segments", list):
+        words = [member(entry, key, str) for key in ("base", "size", "type")]
         base, size = (values.number(word, source, 0, "printed_map") for word in words[:2])
         try:
             kind = MemoryType.parse(words[2])

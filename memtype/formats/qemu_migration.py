@@ -53,7 +53,7 @@ def parse(text: str, source: str = "<text>") -> Machine:
 def sniff_bytes(head: bytes) -> bool:
     if head.startswith(_GZIP):
         try:
-            head = zlib.decompressobj(31).decompress(head, 16)
+            head = zlib.decompressobj(31).decompress(head, len(_MAGIC))
         except zlib.error:
             return False
     return head.startswith(_MAGIC)

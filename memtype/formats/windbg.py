@@ -74,7 +74,7 @@ def parse(text: str, source: str = "<text>") -> Machine:
 
 def _pair(msrs: dict[int, Register], match: re.Match[str], number: int, source: str) -> None:
     n = _number(match["n"], source, number)
-    base, mask = (values.number(re.sub("[:`]", "", match[name]), source, number, name) for name in ("base", "mask"))
+    base, mask = (int(re.sub("[:`]", "", match[name]), 16) for name in ("base", "mask"))
     index = rules.PHYSBASE0 + 2 * n
     low = Register(base | mtrr_type(match["type"], f"{source}:{number}"), line=number)
     reg.put(msrs, index, low)

@@ -67,6 +67,11 @@ def test_counts_that_cannot_be(rows, command):
         mt.parse(counted(("0x2ff", rows), command=command))
 
 
+def test_commands_that_are_only_spoken_of_ask_nothing():
+    told = "0x2ff 0xc06\nwe ran rdmsr again\nand wrmsr to it, rdmsr the register\n"
+    assert mt.parse(told).cpus[0].registers.held[0x2FF].value == 0xC06
+
+
 def test_one_processor_counts_as_one():
     machine = mt.parse(counted(("0x2ff", [(1, "c00")]), command="rdmsr -p 3 {} | uniq -c"))
     assert [(cpu.number, cpu.registers.held[0x2FF].value) for cpu in machine.cpus] == [(3, 0xC00)]

@@ -203,6 +203,8 @@ REFUSALS = [
     ("msr_list", "# rdmsr 0x200 0x2ff\nc06", "t:3: rdmsr with 2 numbers: cut off"),
     ("msr_list", "# wrmsr 0x2ff 0x1 0x2", "t:3: wrmsr with 3 numbers: cut off"),
     ("msr_list", "# rdmsr 0x2ff\nc06\nc06", "t:5: a second value 'c06' for register 0x2ff, read without -a"),
+    ("msr_list", "# wrmsr 0x2ff zz", "t:3: IA32_MTRR_DEF_TYPE = 'zz' is not a number"),
+    ("msr_list", "# rdmsr -pa 0x2ff\nc06", "t:3: processor number = 'a' is not a number"),
     ("msr_list", "# rdmsr -p 70000 0x2ff\nc06", "t:3: processor number '70000' is not below 65536"),
     ("msr_list", "# rdmsr 0x2ff | uniq -c\n 2 c06", "t:4: 2 processors for register 0x2ff: 1 to 1 can hold it"),
     ("msr_list", "# rdmsr -a 0x2ff | uniq -c\n 9999 c06",
@@ -301,6 +303,9 @@ REFUSALS = [
      "t:5: printed_map = 'zz' is not a number"),
     ("own_json", CPUS + '[{"number": 0}], "printed_map": {"maxphyaddr": 36, "segments": [\n{"size": "0x1000"}]}}',
      "t:4: printed_map: no str 'base'"),
+    ("own_json", CPUS + '[{"number": 0}], "printed_map":\n {"segments": []}}', "t:4: printed_map: no int 'maxphyaddr'"),
+    ("own_json", CPUS + '[{"number": 0}], "printed_map":\n {"maxphyaddr": 36}}',
+     "t:4: printed_map: no list 'segments'"),
     ("own_json", '{"schema": "memtype/1", "machine": 5}', "t:3: machine: no list 'cpus'"),
     ("own_json", CPUS + "[]}", "t: 0 processors; 1 to 65536 can be"),
     ("own_json", CPUS + ('[{"number": 0, "mtrrs":\n {"msrs": {"0x2ff": "0x0000000000000c06", "0x250": '

@@ -67,9 +67,9 @@ class Reading:
 
     def _reach(self) -> int:
         """Address bits that RAM, the printed map and the digits of the masks need."""
-        tops = [self.boot.ram.usable_top, *(last + 1 for _, last, _ in self.listing.segments)]
+        tops = [*self.boot.ram.tops, *(last + 1 for _, last, _ in self.listing.segments)]
         tops += [base + size for base, size, _ in self.boot.cleanup.left.values()]
-        return max(min((max(1, *tops) - 1).bit_length(), rules.MAX_MAXPHYADDR), self._printed_width())
+        return max([self._printed_width(), *(min((top - 1).bit_length(), rules.MAX_MAXPHYADDR) for top in tops)])
 
     def _printed_width(self) -> int:
         """The width that so many digits are printed for, where the masks stop below it; 0 where they do not."""

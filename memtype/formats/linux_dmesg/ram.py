@@ -64,9 +64,9 @@ class Ram:
         return tuple(self.listed)
 
     @property
-    def usable_top(self) -> int:
-        """The first byte behind the highest RAM, 0 where the log has no map."""
-        return max((r.base + r.size for r in self.ranges if r.kind.lower() in rules.E820_RAM), default=0)
+    def tops(self) -> list[int]:
+        """The first byte behind each range of RAM."""
+        return [r.base + r.size for r in self.ranges if r.kind.lower() in rules.E820_RAM]
 
 
 def started(line: str) -> bool:
