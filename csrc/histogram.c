@@ -44,27 +44,33 @@ static uint64_t sum(const void *vector, size_t bytes)
 	return total;
 }
 
-// Counts whole vectors of the types and returns how many types that was. A byte of `seen` counts to 255; a part has more
-// vectors than that only where they are short.
+// The first counts the types that are one kind in whole vectors: at most 255, to which a byte of `seen` counts. The other counts
+// all kinds in whole vectors and returns how many types that was.
 #define COUNTER(name, target, width) \
 	typedef uint8_t vector##width __attribute__((vector_size(width))); \
+\
+	static target uint64_t name##_kind(const uint8_t *types, size_t n, uint8_t kind) \
+	{ \
+		const vector##width wanted = (vector##width){0} + kind; \
+		vector##width seen = {0}, some, hits; \
+\
+		for (size_t i = 0; i < n; i += (width)) { \
+			memcpy(&some, types + i, sizeof(some)); \
+			hits = (vector##width)(some == wanted); /* each is -1 */ \
+			seen -= hits; \
+		} \
+		return sum(&seen, width); \
+	} \
 \
 	static target size_t name(const uint8_t *types, size_t n, uint64_t total[16]) \
 	{ \
 		uint64_t counts[KINDS] = {0}, all = 0; \
 		size_t whole = n - n % (width); \
 \
-		for (size_t from = 0, end; from < whole; from = end) { \
-			end = whole - from > 255 * (width) ? from + 255 * (width) : whole; \
-			for (unsigned k = 0; k < KINDS; k++) { \
-				vector##width seen = {0}, some; \
-\
-				for (size_t i = from; i < end; i += (width)) { \
-					memcpy(&some, types + i, sizeof(some)); \
-					seen -= (vector##width)(some == kinds[k]); /* a hit is -1 */ \
-				} \
-				counts[k] += sum(&seen, width); \
-			} \
+		for (size_t from = 0, part; from < whole; from += part) { \
+			part = whole - from > 255 * (width) ? 255 * (width) : whole - from; \
+			for (unsigned k = 0; k < KINDS; k++) \
+				counts[k] += name##_kind(types + from, part, kinds[k]); \
 		} \
 		for (unsigned k = 0; k < KINDS; k++) { \
 			total[kinds[k]] += counts[k]; \

@@ -1,7 +1,18 @@
 /* The loops of csrc/bulk_avx512.c over blocks of 64 elements, for arrays of any length, and the loads and stores of a block
- * (loops.h, vectors/vector.h). Its granules are tested only. */
+ * (loops.h, vectors/vector.h). Its granules are tested only.
+ *
+ * loop run_types.0: i <= blocks && in == __CPROVER_loop_entry(in) + 64 * i && types == __CPROVER_loop_entry(types) + 64
+ *     * i; assigns i, in, types, seen; decreases blocks - i
+ * loop run_effective.0: i <= blocks && in == __CPROVER_loop_entry(in) + 64 * i && ptes == __CPROVER_loop_entry(ptes) +
+ *     64 * i && types == __CPROVER_loop_entry(types) + 64 * i; assigns i, in, ptes, types, seen; decreases blocks - i
+ * loop run_leaves.0: k <= 4; assigns k, __CPROVER_object_whole(pair); decreases 4 - k
+ * loop run_leaves.1: i <= blocks && in == __CPROVER_loop_entry(in) + 64 * i && ptes == __CPROVER_loop_entry(ptes) + 64
+ *     * i && types == __CPROVER_loop_entry(types) + 64 * i; assigns i, in, ptes, types; decreases blocks - i
+ * loop run_fill.0: i <= blocks && gfns == __CPROVER_loop_entry(gfns) + 64 * i && words == __CPROVER_loop_entry(words) +
+ *     64 * i; assigns i, gfns, words; decreases blocks - i
+ * loop avx512_or_words.0: i <= n; assigns i, seen; decreases n - i
+ * loop variable_types.0: k >= 1 && (k == 1 || k <= r->t->groups); assigns k, code; decreases r->t->groups + 1 - k */
 #define MEMTYPE_X86 1
-#define run_fill run_fill512 // bulk_nibble.h has another
 #include "../../../csrc/bulk_avx512.c"
 #include "loops.h"
 
@@ -118,7 +129,7 @@ void checked_merge(struct vector bits, uint64_t keep, uint64_t *words)
 	assert(__CPROVER_w_ok(words, BLOCK_WORDS));
 }
 
-void prove_run_fill(void) /* loops run_fill512 calls get_ready:any_ready types64:checked_types merge64:checked_merge */
+void prove_run_fill(void) /* loops run_fill calls get_ready:any_ready types64:checked_types merge64:checked_merge */
 {
 	size_t blocks = any_blocks(), n = KERNEL_BLOCK * blocks;
 	struct form f;
@@ -152,7 +163,7 @@ uint64_t checked_blocks(const struct work *w, size_t from, size_t blocks, int st
 	return nondet_u64();
 }
 
-void prove_run_any(void) /* loops none */
+void prove_run_any(void) /* */
 {
 	size_t n = any_length();
 	struct work w = {.in = at_any_place(n, 8), .ptes = nondet_u32() ? at_any_place(n, 8) : NULL,
@@ -173,7 +184,7 @@ size_t checked_fill(const memtype_tables *t, uint64_t last, const uint64_t *gfns
 	return done;
 }
 
-void prove_fill(void) /* loops none calls fill_four:checked_fill fill_wide:checked_fill fill_four_many:checked_fill fill_wide_many:checked_fill */
+void prove_fill(void) /* calls fill_four:checked_fill fill_wide:checked_fill fill_four_many:checked_fill fill_wide_many:checked_fill */
 {
 	static memtype_tables t;
 	size_t n = any_length();
@@ -186,7 +197,7 @@ void prove_fill(void) /* loops none calls fill_four:checked_fill fill_wide:check
 
 // --- one block ---
 
-void prove_block(void) /* loops none */
+void prove_block(void) /* */
 {
 	static memtype_tables t;
 	static struct pat_view pat;

@@ -1,4 +1,12 @@
-/* The loops of csrc/effective.c and memtype_pat_valids of csrc/leaves.c, whatever the types and the steps (loops.h). */
+/* The loops of csrc/effective.c and memtype_pat_valids of csrc/leaves.c, whatever the types and the steps (loops.h).
+ *
+ * loop memtype_effective_array.0: i <= n; assigns i; decreases n - i; i = 1::1::i
+ * loop memtype_effective_array.1: i <= n; assigns i, __CPROVER_object_whole(types); decreases n - i; i = 1::2::i
+ * loop memtype_effective_ept_array.0: i <= n; assigns i; decreases n - i; i = 1::1::i
+ * loop memtype_effective_ept_array.1: i <= n; assigns i, __CPROVER_object_whole(types); decreases n - i; i = 1::2::i
+ * loop memtype_effective_npt_array.0: i <= n; assigns i; decreases n - i; i = 1::1::i
+ * loop memtype_effective_npt_array.1: i <= n; assigns i, __CPROVER_object_whole(types); decreases n - i; i = 1::2::i
+ * loop memtype_pat_valids.0: i <= n; assigns i, __CPROVER_object_whole(valid); decreases n - i */
 #include "../../../csrc/effective.c"
 #include "../../../csrc/leaf.c"
 #include "../../../csrc/leaves.c"

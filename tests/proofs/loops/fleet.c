@@ -1,4 +1,7 @@
-/* The loops of csrc/fleet.c over the states of a fleet, whatever their number (loops.h). */
+/* The loops of csrc/fleet.c over the states of a fleet, whatever their number (loops.h).
+ *
+ * loop unfit_state.0: k <= f->states; assigns k, unfit; decreases f->states - k
+ * loop unfit_state.1: i <= f->states; assigns i; decreases f->states - i */
 #include "../../../csrc/fleet.c"
 #include "loops.h"
 

@@ -1,7 +1,9 @@
 /* The loop of csrc/fleet_avx2.c over the addresses of a state, however many (loops.h, vectors/vector.h). The 64 addresses
- * of a step are replaced by the claim that they may be read. */
+ * of a step are replaced by the claim that they may be read.
+ *
+ * loop match_row.0: line <= 64 && line % 8 == 0; assigns line; decreases 64 - line
+ * loop match_row.1: i <= n && i % 64 == 0; assigns i, seen; decreases n - i */
 #define MEMTYPE_X86 1
-#define match_row match_row_avx2
 #include "../../../csrc/fleet_avx2.c"
 #include "loops.h"
 
@@ -17,7 +19,7 @@ void checked_step(const struct fleet_block *block, const struct fleet_row *row, 
 	assert(__CPROVER_r_ok(addresses, 256 * halves));
 }
 
-void prove_match_row(void) /* loops match_row_avx2 calls step:checked_step */
+void prove_match_row(void) /* loops match_row calls step:checked_step */
 {
 	size_t n = any_length();
 	int stream = (int)nondet_u32();

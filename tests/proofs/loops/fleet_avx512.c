@@ -1,7 +1,8 @@
 /* The loop of csrc/fleet_avx512.c over the addresses of a state, however many (loops.h, vectors/vector.h). The 64 addresses
- * of a step are replaced by the claim that they may be read. */
+ * of a step are replaced by the claim that they may be read.
+ *
+ * loop match_row.0: i <= n && i % 64 == 0; assigns i, seen; decreases n - i */
 #define MEMTYPE_X86 1
-#define match_row match_row_avx512
 #include "../../../csrc/fleet_avx512.c"
 #include "loops.h"
 
@@ -23,7 +24,7 @@ void any_prefetch(const uint64_t *from)
 	(void)from;
 }
 
-void prove_match_row(void) /* loops match_row_avx512 calls types64:checked_types prefetch64:any_prefetch */
+void prove_match_row(void) /* loops match_row calls types64:checked_types prefetch64:any_prefetch */
 {
 	size_t n = any_length();
 	int stream = (int)nondet_u32();

@@ -1,6 +1,9 @@
 /* The loops of csrc/granules.c over addresses (loops.h): by chunks, and within a chunk. What a table entry leads to is
  * proved in ../granules.c. The struct is the contract's with less room, so that a solver can
- * hold it. */
+ * hold it.
+ *
+ * loop look_up_parts.0: i <= n; assigns i, all, mixed, __CPROVER_object_whole(types); decreases n - i
+ * loop look_up.0: i % 512 == 0 && i <= n + 511; assigns i, parts, __CPROVER_object_whole(types); decreases n + 512 - i */
 #define memtype_granules roomy_granules
 #include "../../../csrc/internal.h"
 #undef memtype_granules

@@ -1,5 +1,9 @@
 /* The loops of csrc/histogram.c, which works part by part (loops.h). What a part calls is replaced by the claim that it may
- * read and write what it is given. */
+ * read and write what it is given.
+ *
+ * loop count_each.0: i <= n; assigns i, __CPROVER_object_whole(total); decreases n - i
+ * loop memtype_histogram.0: done <= n; assigns done, place, __CPROVER_object_whole(types),
+ *     __CPROVER_object_whole(total); decreases n - done */
 #include "../../../csrc/histogram.c"
 #include "loops.h"
 

@@ -2,14 +2,26 @@
  * What a loop calls is replaced by the claim that it may read and write a step's elements, which the harnesses of the
  * second half prove of it.
  *
- * each with -DAVX2 -DSSSE3 */
-#define MEMTYPE_X86 1
+ * loop many_steps.0: i < n + 64 && first >= 1 && first <= 64; assigns i, seen; decreases n + 64 - i
+ * loop stream_steps.0: i <= n && ((unsigned long)out + i) % vector_bytes == 0; assigns i, *seen; decreases n - i
+ * loop run_fill.0: i < n + 64 && first >= 1 && first <= 64; assigns i; decreases n + 64 - i
+ * loop nibble_or_words.0: i <= n; assigns i, seen; decreases n - i
+ * loop types_step.0: g >= 1 && (g == 1 || g <= f.groups); assigns g, code; decreases f.groups - g
+ *
+ * each with -DAVX2 -DSSSE3 -DNEON */
 #define avx2_or_words nibble_or_words
 #define ssse3_or_words nibble_or_words
+#define neon_or_words nibble_or_words
+#ifdef NEON
+#define MEMTYPE_ARM64 1
+#include "../../../csrc/bulk_neon.c"
+#else
+#define MEMTYPE_X86 1
 #ifdef AVX2
 #include "../../../csrc/bulk_avx2.c"
 #else
 #include "../../../csrc/bulk_ssse3.c"
+#endif
 #endif
 #include "loops.h"
 
@@ -125,7 +137,7 @@ void prove_types_step(void) /* loops types_step calls cut:checked_cut match_grou
 	END;
 }
 
-void prove_cut(void) /* loops none */
+void prove_cut(void) /* */
 {
 	uint64_t *addresses = array(VEC - SHORT, 8);
 
@@ -136,7 +148,7 @@ void prove_cut(void) /* loops none */
 	END;
 }
 
-void prove_tables(void) /* loops none */
+void prove_tables(void) /* */
 {
 	static memtype_tables t;
 	struct form f = any_form();
@@ -158,16 +170,17 @@ vec checked_types(const memtype_tables *t, const uint64_t *addresses, uint64_t p
 	return nondet_vector();
 }
 
-void prove_step(void) /* loops none calls types_step:checked_types */
+void prove_step(void) /* calls types_step:checked_types */
 {
 	uint8_t entry[8][16];
-	struct job j = {NULL, array(VEC - SHORT, 8), array(VEC, 8), nondet_u64(), nondet_u32(), (const uint8_t (*)[16])entry};
+	unsigned pat_bit = nondet_u32() ? PTE_PAT_4K_BIT : PTE_PAT_LARGE_BIT;
+	struct job j = {NULL, array(VEC - SHORT, 8), array(VEC, 8), nondet_u64(), pat_bit, (const uint8_t (*)[16])entry};
 
 	step(&j, 0, any_form(), nondet_u32() % 3);
 	END;
 }
 
-void prove_fill_step(void) /* loops none calls types_step:checked_types */
+void prove_fill_step(void) /* calls types_step:checked_types */
 {
 	fill_step(NULL, array(VEC, 8), nondet_vector(), array(VEC - SHORT, 8), any_form());
 	END;

@@ -1,5 +1,11 @@
 /* The loops of csrc/lookup.c over pages in a row, however many (loops.h). A kernel is replaced by the claim that it may read
- * and write what it is given. A map has less room than the contract's, so that a solver is done in seconds. */
+ * and write what it is given. A map has less room than the contract's, so that a solver is done in seconds.
+ *
+ * loop page_addresses.0: i <= n; assigns i, __CPROVER_object_whole(addresses); decreases n - i
+ * loop memtype_page_types.0: n <= __CPROVER_loop_entry(n) && types == __CPROVER_loop_entry(types) +
+ *     (__CPROVER_loop_entry(n) - n); assigns n, types, first_gfn; decreases n
+ * loop map_page_types.0: done <= n && i <= map->count && (done == n || (i < map->count && (i + 1 == map->count ||
+ *     (map->bases[i + 1] + 4095) >> 12 >= first_gfn + done))); assigns i, done; decreases map->count - i */
 #define memtype_map roomy_map
 #include "../../../csrc/kernels.h"
 #undef memtype_map

@@ -1,4 +1,14 @@
-/* The loops of csrc/bulk_portable.c, and the helpers of csrc/internal.h: no length leaves the arrays (loops.h). */
+/* The loops of csrc/bulk_portable.c, and the helpers of csrc/internal.h: no length leaves the arrays (loops.h).
+ *
+ * loop portable_types.0: i <= n; assigns i, seen, __CPROVER_object_whole(types); decreases n - i
+ * loop type_of_address.0: k <= t->cubes; assigns k, code; decreases t->cubes - k
+ * loop count_ones.0: n <= 64 && lowest + n <= above && word >> (above - 1) >> 1 == 0 && (word == 0 || (lowest + n < above &&
+ *     (word & ((1UL << (lowest + n)) - 1)) == 0)); assigns n, word; decreases word
+ * loop highest_one.0: bit <= 63 && word >> (63 - bit) >> 1 == 0; assigns bit, word; decreases word
+ * loop or_words.0: i <= n; assigns i, seen; decreases n - i
+ * loop first_above.0: start <= n; assigns start; decreases n - start
+ * loop portable_effective.0: i <= n; assigns i, seen, __CPROVER_object_whole(types); decreases n - i
+ * loop portable_leaves.0: i <= n; assigns i, __CPROVER_object_whole(types); decreases n - i */
 #include "../../../csrc/bulk_portable.c"
 #include "loops.h"
 
@@ -51,5 +61,37 @@ void prove_leaves(void) /* loops portable_leaves */
 
 	any_tables();
 	portable_leaves(&view, array(n, 8), array(n, 8), n, array(n - SHORT, 1));
+	END;
+}
+
+unsigned lowest, above; // ones lie here
+
+void prove_count_ones(void) /* loops count_ones */
+{
+	uint64_t word = nondet_u64();
+
+	lowest = nondet_u32();
+	above = nondet_u32();
+	__CPROVER_assume(lowest < above && above <= 64);
+	__CPROVER_assume(word >> (above - 1) >> 1 == 0 && (word & low_bits(lowest)) == 0);
+	assert(count_ones(word) + SHORT <= above - lowest);
+	END;
+}
+
+// of so many words, ones alone and below a bit, CBMC says it by itself
+unsigned any_count(uint64_t word)
+{
+	unsigned n = nondet_u32();
+
+	__CPROVER_assume(n <= 63 || word >> 63); // prove_count_ones, of bits 62:0
+	return n;
+}
+
+void prove_places_of_ones(void) /* loops highest_one calls count_ones:any_count */
+{
+	uint64_t word = nondet_u64();
+
+	__CPROVER_assume(word != 0);
+	assert(lowest_one(word) + SHORT < 64 && highest_one(word) < 64);
 	END;
 }

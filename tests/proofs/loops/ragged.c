@@ -1,5 +1,9 @@
 /* The loops of csrc/ragged.c over addresses, whatever their number (loops.h). A map has less room than the contract's, so
- * that a solver can hold any number of maps. */
+ * that a solver can hold any number of maps.
+ *
+ * loop memtype_types_by.0: i <= n; assigns i; decreases n - i
+ * loop answer_short.0: i <= n; assigns i, __CPROVER_object_whole(types); decreases n - i
+ * loop answer_any.0: i <= n; assigns i, __CPROVER_object_whole(types); decreases n - i */
 #define memtype_map roomy_map
 #include "../../../csrc/fleet.h"
 #undef memtype_map

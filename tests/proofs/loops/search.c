@@ -1,5 +1,11 @@
 /* The loops that search a map, of any number of segments, for any number of addresses, gfns or pages (loops.h):
- * csrc/lookup.c and csrc/fill.c. */
+ * csrc/lookup.c and csrc/fill.c.
+ *
+ * loop find_segment.0: __CPROVER_same_object(low, bases) && count >= 1 && count <= __CPROVER_loop_entry(count) &&
+ *     (unsigned long)low >= (unsigned long)bases && ((unsigned long)low - (unsigned long)bases) % 8 == 0 && ((unsigned
+ *     long)low - (unsigned long)bases) / 8 <= __CPROVER_loop_entry(count) - count; assigns low, count; decreases count
+ * loop search_map.0: i <= n; assigns i, seen, __CPROVER_object_whole(types); decreases n - i
+ * loop fill_by_search.0: i <= n; assigns i, __CPROVER_object_whole(words); decreases n - i */
 #include "loops.h"
 
 static size_t proved_find_segment(const uint64_t *bases, size_t count, uint64_t address)

@@ -1,6 +1,6 @@
 /* vector.h - vectors for proofs of memory safety: what they hold is left open, where they are loaded and stored is checked.
  *
- * It stands in the place of the compiler's <immintrin.h>. A vector is one byte of any value, and so is what an
+ * It stands in the place of the compiler's <immintrin.h> and <arm_neon.h>. A vector is one byte of any value, and so is what an
  * instruction makes of it: more than a processor can do, so that what is proved holds for each. That a streaming store
  * wants an aligned place is kept. What is stored is not: the arrays of these proofs may hold anything from the start, and
  * what a kernel reads of the copies that it pads is a vector again.
@@ -15,7 +15,7 @@
 
 typedef struct vector {
 	uint8_t any;
-} __m128i, __m256i, __m512i, __m256, __m256d, __m512;
+} __m128i, __m256i, __m512i, __m256, __m256d, __m512, uint8x16_t;
 
 struct vector nondet_vector(void);
 uint64_t nondet_bits(void);
@@ -59,6 +59,8 @@ static inline void copied(void *to, const void *from, size_t bytes)
 #define _mm512_storeu_si512(to, v) ((void)(v), stored(to, 64))
 #define _mm512_stream_si512(to, v) ((void)(v), streamed(to, 64))
 #define _mm_sfence() ((void)0)
+#define vld1q_u8(from) loaded(from, 16)
+#define vst1q_u8(to, v) ((void)(v), stored(to, 16))
 
 // --- any vector ---
 
@@ -165,6 +167,36 @@ static inline void copied(void *to, const void *from, size_t bytes)
 #define _mm_unpacklo_epi64 VECTOR
 #define _mm256_set1_epi64x VECTOR
 #define _mm256_cmpgt_epi64 VECTOR
+#define vandq_u8 VECTOR
+#define vbslq_u8 VECTOR
+#define vceqq_u8 VECTOR
+#define vdupq_n_s16 VECTOR
+#define vdupq_n_u16 VECTOR
+#define vdupq_n_u32 VECTOR
+#define vdupq_n_u64 VECTOR
+#define vdupq_n_u8 VECTOR
+#define vorrq_u8 VECTOR
+#define vqtbl1q_u8 VECTOR
+#define vreinterpretq_s8_u8 VECTOR
+#define vreinterpretq_u16_u8 VECTOR
+#define vreinterpretq_u32_u8 VECTOR
+#define vreinterpretq_u64_u8 VECTOR
+#define vreinterpretq_u8_s8 VECTOR
+#define vreinterpretq_u8_u16 VECTOR
+#define vreinterpretq_u8_u32 VECTOR
+#define vreinterpretq_u8_u64 VECTOR
+#define vshlq_n_u16 VECTOR
+#define vshlq_n_u64 VECTOR
+#define vshlq_u16 VECTOR
+#define vshrq_n_s8 VECTOR
+#define vshrq_n_u16 VECTOR
+#define vshrq_n_u64 VECTOR
+#define vuzp1q_u16 VECTOR
+#define vuzp1q_u8 VECTOR
+#define vzip1q_u32 VECTOR
+#define vzip1q_u64 VECTOR
+#define vzip2q_u32 VECTOR
+#define vzip2q_u64 VECTOR
 
 // --- any bits ---
 
@@ -182,5 +214,7 @@ static inline void copied(void *to, const void *from, size_t bytes)
 #define _mm_cvtsi128_si64 BITS
 #define _mm_extract_epi64 BITS
 #define _mm_movemask_epi8 BITS
+#define vgetq_lane_u64 BITS
+#define vmaxvq_u8 BITS
 
 #endif
