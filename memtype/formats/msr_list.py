@@ -78,13 +78,6 @@ _HEADLESS = later(r"\s*0[0-9a-f]+\s*$", re.I)
 _UNIQ = later(r"\|\s*uniq\s+(?:-\w+\s+)*(?:-\w*c\w*|--count)\b")  # how many processors in a row hold a value
 _SORTED = later(r"\|\s*sort\b")
 _COUNTED = later(r"^\s*(?P<count>\d{1,9})\s+(?P<value>(?:0x)?[0-9a-f]+)\s*$", re.I)
-_RESERVED = (
-    {rules.DEF_TYPE_MSR: ~rules.DEF_TYPE_WRITABLE}
-    | {  # bits that no processor takes, whatever its width
-        index: rules.MASK_RESERVED if index & 1 else rules.BASE_RESERVED for index in reg.PAIR_MSRS
-    }
-    | dict.fromkeys(rules.FIXED_MSRS, 0xE0 * 0x0101_0101_0101_0101)
-)  # AMD's bytes have five bits
 _JSON = later(r"\s*(?:\{|\[\s*[\[{\"\]])")
 _OTHERS = tuple(f"{index:x}" for index in reg.KNOWN_MSRS if index >> 8 != 2)
 _ELSE = {  # names that hold no MTRR and no PAT, numbers that are not 2xx
@@ -431,7 +424,7 @@ def _without_prefix(reader: _Reader, index: int, text: str, value: int, number: 
         reader.naked.append(number)
     elif len(text) > 1 and text.isdecimal():
         reader.plain.append(number)
-        reader.decimal |= bool(value & _RESERVED.get(index, 0))
+        reader.decimal |= bool(value & reg.RESERVED.get(index, 0))
 
 
 # --- shell transcripts: the command says which register, the lines below it hold the value --------------------------
@@ -536,7 +529,7 @@ def _output(reader: _Reader, number: int, line: str) -> None:
     value = values.number(line, reader.source, number, rules.msr_name(command.index), base=command.base)
     reader.answers.append(number)
     reader.headless |= not command.padded and _HEADLESS.match(line) is not None
-    reader.headless |= bool(value & _RESERVED.get(command.index, 0))
+    reader.headless |= bool(value & reg.RESERVED.get(command.index, 0))
     reader.put(cpu, command.index, value, number)
     command.lines += 1
 

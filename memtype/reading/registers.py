@@ -25,6 +25,11 @@ KNOWN_MSRS = MTRR_MSRS | {
     rules.MTRRCAP, rules.PAT_MSR, rules.SYSCFG_MSR, rules.TOP_MEM2_MSR, rules.TME_ACTIVATE
 }  # fmt: skip
 READ_MSRS = KNOWN_MSRS | rules.SYSTEM_MSRS  # what families keep; by KNOWN_MSRS they know a text for theirs
+RESERVED = (  # bits that no processor takes, whatever its width
+    {rules.DEF_TYPE_MSR: ~rules.DEF_TYPE_WRITABLE}
+    | {index: rules.MASK_RESERVED if index & 1 else rules.BASE_RESERVED for index in PAIR_MSRS}
+    | dict.fromkeys(rules.FIXED_MSRS, 0xE0 * 0x0101_0101_0101_0101)  # AMD's bytes have five bits
+)
 KVM_PAIRS = 8  # KVM_NR_VAR_MTRR: every KVM guest has so many
 TOM2_MSRS = frozenset({rules.SYSCFG_MSR, rules.TOP_MEM2_MSR})
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from itertools import pairwise
+import random
+from itertools import combinations
 
 import pytest
 from dump_samples import (
@@ -11,6 +12,9 @@ from dump_samples import (
     STATE,
     cloud_hypervisor,
 )
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from test_damaged_texts import machine as register_file
 
 import memtype as mt
 
@@ -117,18 +121,40 @@ INDEXES = ("index", "msr", "addr", "address", "register")
 VALUES = ("data", "value", "bitmap")
 
 
-@pytest.mark.parametrize(("first", "next_one"), [*pairwise(INDEXES)])
-def test_of_two_numbers_of_an_entry_the_first_of_these_counts(first, next_one):
-    """An entry's own number is called index; "address" and "register" say it where nothing else does."""
-    machine = mt.parse(json.dumps([{next_one: 16, first: 631, "data": 6}]))
-    assert machine.pat.value == 6
+@pytest.mark.parametrize(("one", "two"), [*combinations(INDEXES, 2)])
+def test_two_numbers_of_an_entry_that_differ_are_refused(one, two):
+    """A place in a list beside a register's number: each could be meant."""
+    for first, second in ((631, 16), (16, 631), (631, 767)):
+        with pytest.raises(mt.ParseError, match=f"^t:1: {one} '{first}' and {two} '{second}' in one entry"):
+            mt.parse(json.dumps([{"index": 767, "data": 0xC06}, {one: first, two: second, "data": 6}]), "t")
+    assert mt.parse(json.dumps([{one: 631, two: "0x277", "data": 6}])).pat.value == 6
 
 
-@pytest.mark.parametrize(("first", "next_one"), [*pairwise(VALUES)])
-def test_of_two_values_of_an_entry_the_first_of_these_counts(first, next_one):
-    assert mt.parse(json.dumps([{"index": 631, next_one: 7, first: 6}])).pat.value == 6
+@pytest.mark.parametrize(("one", "two"), [*combinations(VALUES, 2)])
+def test_two_values_of_an_entry_that_differ_are_refused(one, two):
+    with pytest.raises(mt.ParseError, match=f"^t:1: {one} '7' and {two} '6' in one entry: which one counts"):
+        mt.parse(json.dumps([{"index": 631, two: 6, one: 7}]), "t")
+    assert mt.parse(json.dumps([{"index": 631, one: 6, two: "0x06"}])).pat.value == 6
+    others = [{"index": 767, "data": 0xC06}, {"index": 16, one: 7, two: 6}]  # of a register that is not read
+    assert mt.parse(json.dumps(others)).registers.held[0x2FF].value == 0xC06
 
 
-@pytest.mark.parametrize(("first", "next_one"), [*pairwise(("maxphyaddr", "phys_bits", "physbits", "phys-bits"))])
-def test_of_two_widths_of_an_object_the_first_of_these_counts(first, next_one):
-    assert mt.parse(json.dumps({"0x2ff": "0xc06", next_one: 36, first: 40})).maxphyaddr == 40
+@pytest.mark.parametrize(("one", "two"), [*combinations(("maxphyaddr", "phys_bits", "physbits", "phys-bits"), 2)])
+def test_two_widths_of_an_object_that_differ_are_not_told(one, two):
+    assert mt.parse(json.dumps({"0x2ff": "0xc06", one: 36, two: 40})).width is None
+    assert mt.parse(json.dumps({"0x2ff": "0xc06", one: 40, two: "0x28"})).width.bits == 40
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.integers(0, 200), st.sampled_from(("{:d}", "{:x}", "{:016x}")))
+def test_strings_of_digits_are_decimal_where_that_is_shown_and_refused_elsewhere(seed, form):
+    """Decimal strings, as protobuf writes 64-bit numbers, give the machine; hexadecimal ones give no other one."""
+    state = register_file(random.Random(seed))
+    held = {f"0x{index:x}": form.format(value) for index, value in state.msrs().items()}
+    try:
+        machine = mt.parse(json.dumps({**held, "maxphyaddr": state.maxphyaddr, "vendor": state.vendor}))
+    except mt.ParseError as error:
+        assert form != "{:d}", error
+        return
+    found = {index: register.value for index, register in machine.registers.held.items()}
+    assert all(state.msrs().get(index, value) == value for index, value in found.items())
