@@ -45,8 +45,9 @@ _START = later(r"MTRR: (?P<temporary>TEMPORARY )?Physical address space:", re.I)
 _RANGE = later(rf"^\s*{_HEX} - {_HEX} size {_HEX} type (\d+)\s*$", re.I)
 _FIXED = later(rf"{_WHO}MTRR: Fixed MSR {_HEX} {_HEX}\s*$", re.I)
 _PAIR = later(rf"{_WHO}MTRR: (\d+) base {_HEX} mask {_HEX} type (\d+)\s*$", re.I)
-_DEFAULT = later(r"MTRR: (WB|UC) selected as default type", re.I)
+_DEFAULT = later(r"MTRR: (WB|UC) selected as default type\b", re.I)
 _COUNTS = later(r"MTRR: default type WB/UC MTRR counts: (\d+)/(\d+)", re.I)
+_SEVERAL = later(r"MTRR: .*MTRR: ", re.I)  # messages on one line: of two consoles beside one another
 _NO_WC = later(r"MTRR: Removing WRCOMB type\.", re.I)
 _CUT = later(r"MTRR: (?:Fixed MSR|\d+ base) ", re.I)
 _OLD = later(
@@ -108,6 +109,8 @@ def parse(text: str, source: str = "<text>") -> Machine:
             solutions.append(_Solution(temporary=bool(start["temporary"])))
         if _CUT.search(line) or _OLD.search(line) or _SHOWN.match(line) or _DEFAULT.search(line):
             taken.add(number)
+        if _SEVERAL.search(line):
+            raise refusal(source, number, f"two messages on one line: {values.quoted(line.strip())}")
         _take(solutions[-1], line, number, source)
     whole = [s.dried() for s in solutions if s.pairs or s.ranges or s.shown or s.fixed or s.wet]
     if not whole:

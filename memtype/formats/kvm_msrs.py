@@ -105,7 +105,7 @@ def parse_bytes(data: bytes, source: str = "<bytes>") -> Machine:
             if reserved:
                 raise ParseError(f"{source}: the entry at offset {place} has reserved = 0x{reserved:x}, not 0")
             if index in reg.READ_MSRS:
-                msrs[index] = Register(value)
+                reg.put(msrs, index, Register(value))
         at = end
     listing = guest(registers)
     listing.restored = True

@@ -62,7 +62,7 @@ _EAX_CUT = {"E", "EA"}  # no number: what a cut line leaves of "EAX = …"
 _DIGITS = later(r"0x([0-9a-f]+)", re.I)
 _SET = later(r"^\{(?P<values>[^{}]*)\}$")
 _OWN = later(r"(?:0x)?([0-9a-f]{2,8})[,:=)\]\s]+(?=\S)", re.I)  # a register's number behind its name: 2FF, {'c06'}
-_WORD_OF_SET = later(r"'[^']*'|\"[^\"]*\"|[^,\s]+")
+_STRING = later(r"'[^']*'|\"[^\"]*\"")
 _NEXT = later(r"\s*[,;]\s*[\[{(]?\s*['\"]?((?:0x)?[0-9a-f_]+h?)['\"]?\s*(?:[,;\])}].*)?$", re.I)  # a column more
 _TRIPLE = later(rf"^\s*(?P<cpu>\d{{1,9}})\s*[,;\s]\s*(?P<index>{_HEX})\s*[,;\s]\s*(?P<rest>{_HEX})$", re.I)
 _HEADING = later(r"^\W*(?:cpu|core|processor|thread)\s*[#:]?\s*(\d+)(?:\W|msrs?|mtrrs?|registers?)*$", re.I)
@@ -374,7 +374,8 @@ def _register(reader: _Reader, number: int, found: _Line) -> None:
     several = _SET.match(found.rest)
     name = rules.msr_name(found.index)
     if several:
-        words = [word.strip(" '\"") for word in _WORD_OF_SET.findall(several["values"])]
+        words = [word.strip() for word in several["values"].split(",")]
+        words = [word[1:-1] if _STRING.fullmatch(word) else word for word in words]
         held = [values.number(word, reader.source, number, name) for word in words if word]
         if not held:
             raise values.refusal(reader.source, number, f"{name} (0x{found.index:x}) has no value")

@@ -174,7 +174,7 @@ def _cpu(value: Any, source: str) -> Cpu:
 def _registers(value: Any, source: str, where: str) -> Registers:
     held: dict[int, Register] = {}
     for key, data in checked.member(value, "msrs", dict, source, where).items():
-        index = values.number(key, source, 0, f"{where}: register", 32)
+        index = values.hexadecimal(key, source, f"{where}: register", 32)
         held[index] = in_json(data, source, f"{where}: {rules.msr_name(index)}")
     for n, pair in enumerate(checked.member(value, "variable", list, source, where)):
         if n >= rules.MAX_VARIABLE or not isinstance(pair, dict):
@@ -182,7 +182,7 @@ def _registers(value: Any, source: str, where: str) -> Registers:
         for index, half in zip(pair_numbers(n), ("base", "mask"), strict=True):
             if pair.get(half, "") is not None:
                 word = checked.member(pair, half, str, source, f"{where}: variable[{n}]")
-                bits = values.number(word, source, 0, f"{where}: variable[{n}]")
+                bits = values.hexadecimal(word, source, f"{where}: variable[{n}]")
                 held[index] = Register(bits, digits=values.hex_digits(word))
     if short := lacking(held):
         name = rules.msr_name(min(short))
@@ -238,7 +238,7 @@ def _whole(value: Any, held: dict[int, Register], source: str, where: str) -> Re
 def _range(value: Any, source: str, where: str) -> tuple[int, Range]:
     pair = checked.member(value, "pair", int, source, where)
     base, size, kind, known, hidden = (
-        values.number(checked.member(value, key, str, source, where), source, 0, key)
+        values.hexadecimal(checked.member(value, key, str, source, where), source, key)
         for key in ("base", "size", "type", "known", "hidden")
     )
     return pair, Range(base, size, Register(kind, known, hidden=hidden))
@@ -253,7 +253,7 @@ def _told_width(value: Any, source: str) -> Width | None:
 
 def _ram(value: Any, source: str) -> RamRange:
     base, size = (
-        values.number(checked.member(value, key, str, source, "e820"), source, 0, key) for key in ("base", "size")
+        values.hexadecimal(checked.member(value, key, str, source, "e820"), source, key) for key in ("base", "size")
     )
     return RamRange(base, size, checked.member(value, "kind", str, source, "e820"))
 
@@ -266,7 +266,7 @@ def _map(value: Any, source: str) -> MemoryMap | None:
     segments = []
     for entry in member(value, "segments", list):
         words = [member(entry, key, str) for key in ("base", "size", "type")]
-        base, size = (values.number(word, source, 0, "printed_map") for word in words[:2])
+        base, size = (values.hexadecimal(word, source, "printed_map") for word in words[:2])
         try:
             kind = MemoryType.parse(words[2])
         except InputError as error:

@@ -45,6 +45,8 @@ def sniff(text: str) -> bool:
 def parse(text: str, source: str = "<text>") -> Machine:
     """The ranges that the commands leave behind, from registers that were all free."""
     remark = read_remark(text, source)
+    if len(remark.counts) > 1:
+        raise values.refusal(source, 0, f"{len(remark.counts)} lists in one: which registers are free is not told")
     slots: list[Range | None] = []
     added = 0
     for number, line in squeezed(text):

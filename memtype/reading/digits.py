@@ -20,6 +20,7 @@ from memtype.told import Register, pair_of
 
 _LEAST = 8  # digits: no program that fills up prints fewer of a register
 _USUAL = (8, 16)  # digits of "%08x" and "%016llx"
+_FEW = 3  # numbers may be alike by chance
 _MOST_LOST = 2  # digits, of a number without zeros in front
 
 
@@ -42,6 +43,8 @@ def lacking(held: Mapping[int, Register], filled: int = 0) -> set[int]:
     {767}
     """
     printed = {index: register for index, register in held.items() if register.digits}
+    if _narrow(printed):
+        return set(printed)
     if filled:
         return {index for index, register in printed.items() if register.digits < filled}
     length = _length(r for index, r in printed.items() if index not in rules.FIXED_MSRS or r.value < 1 << 56)
@@ -51,7 +54,11 @@ def lacking(held: Mapping[int, Register], filled: int = 0) -> set[int]:
     if 0 < length < _USUAL[-1] and (not whole or (len(longest) == 1 and _odd(printed[min(longest)]))):
         return set(longest if whole else printed)
     if not length:
-        return _zeros(printed) | {index for index, register in printed.items() if _is_front(index, register)}
+        return (
+            _zeros(printed)
+            | _at_the_edge(printed)
+            | {index for index, register in printed.items() if _is_front(index, register)}
+        )
     short = {index for index, register in printed.items() if register.digits < length}
     as_is = {
         index for index in short if not _cut(index, printed[index], length)
@@ -59,6 +66,30 @@ def lacking(held: Mapping[int, Register], filled: int = 0) -> set[int]:
     if len(as_is) >= sum(register.padded for register in printed.values()):
         return set()  # one number that is filled up, from elsewhere
     return {index for index in short - as_is if printed[index].value or not as_is}
+
+
+def _narrow(printed: Mapping[int, Register]) -> bool:
+    """Whether a window left the same few digits of every number, zeros in front of some: no program fills up to them.
+
+    0x00000200: 0x00
+    0x00000250: 0x05         of 0x0505050505050505
+    """
+    lengths = {register.digits for register in printed.values()}
+    some = any(register.padded and register.value for register in printed.values())
+    return len(printed) > _FEW and len(lengths) == 1 and lengths < set(range(2, _LEAST)) and some
+
+
+def _at_the_edge(printed: Mapping[int, Register]) -> set[int]:
+    """Numbers as long as a window is wide, of a list that does not fill up.
+
+    Fixed ranges have 15 digits or more where the first of their eight types is not UC; masks have 9 to 13. Several of
+    both kinds that have the same number, and none more, end where the window did.
+    """
+    width = max((register.digits for register in printed.values()), default=0)
+    longest = {index for index, register in printed.items() if register.digits == width}
+    fixed = longest.intersection(rules.FIXED_MSRS)
+    edge = width < _USUAL[-1] - 1 and len(fixed) > 1 and any(pair_of(index) is not None for index in longest)
+    return longest if edge else set()
 
 
 def _length(registers: Iterable[Register]) -> int:

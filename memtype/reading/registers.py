@@ -15,7 +15,7 @@ from memtype.pat import Pat
 from memtype.reading.digits import lacking
 from memtype.reading.notes import MOST, not_told, settled
 from memtype.reading.patterns import later
-from memtype.reading.values import MOST_CPUS, hex_digits, integer, number, refusal
+from memtype.reading.values import MOST_CPUS, hex_digits, hexadecimal, integer, number, quoted, refusal
 from memtype.reading.width import told_width
 from memtype.told import ALL, Range, Register, Registers, Width, named, pair_of
 
@@ -45,10 +45,10 @@ def told(text: str, source: str, line: int, index: int, bits: int = 64, base: in
 
 
 def in_json(value: object, source: str, what: str, inside: object = None) -> Register:
-    """A whole register as a JSON member holds it. `inside`: the object that it is a member of."""
-    found = integer(value, source, what, inside=inside)
-    digits = hex_digits(value) if isinstance(value, str) and value[:2].lower() == "0x" else 0
-    return Register(found, digits=digits)
+    """A whole register as a JSON member holds it, a string in hexadecimal. `inside`: the object that it is in."""
+    if not isinstance(value, str):
+        return Register(integer(value, source, what, inside=inside))
+    return Register(hexadecimal(value, source, what), digits=hex_digits(value))
 
 
 def paint(parts: dict[int, Register], first: int, last: int, kind: Register, source: str) -> None:
@@ -145,10 +145,16 @@ def _remark(found: re.Match[str], line: int, source: str) -> Remark:
     except InputError as error:
         raise refusal(source, line, str(error)) from None
     cap, base = (
-        told(words[name], source, line, index) if name in words else None
+        _with_prefix(words[name], source, line, index) if name in words else None
         for name, index in (("cap", rules.MTRRCAP), ("def_type", rules.DEF_TYPE_MSR))
     )
     return Remark(count, None if width is None else Width(width, f"line {line}", reduced=True), vendor, cap, base)
+
+
+def _with_prefix(text: str, source: str, line: int, index: int) -> Register:
+    if text[:2].lower() != "0x":
+        raise refusal(source, line, f"{named(index)} = {quoted(text)} is not in hexadecimal (0x…)")
+    return told(text, source, line, index)
 
 
 # --- from registers to a machine ----------------------------------------------------------------------------------

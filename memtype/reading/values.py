@@ -10,6 +10,7 @@ from memtype.types import MemoryType
 MAX_CPUS = 1 << 16  # no processor has such a number: a dump that names one is no dump
 MOST_CPUS = 1 << 13  # processors in one text: as many as Linux can run (NR_CPUS of MAXSMP)
 UNITS = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}  # of sizes
+_DIGITS = frozenset("0123456789abcdefABCDEF")
 SHOWN = 40  # a hostile value is quoted up to here
 
 
@@ -41,6 +42,8 @@ def number(text: str, source: str, line: int, what: str, bits: int = 64, base: i
     digits = text.strip().replace("_", "").replace("`", "")
     if digits[:2].lower() == "0x":
         digits, base = digits[2:], 16
+    if base == 16 and len(digits) * 4 > bits == 64:  # no program fills up so far: a digit came in
+        raise refusal(source, line, f"{what} = {quoted(text)} is not a {bits}-bit value")
     significant = digits.lstrip("0")
     try:
         value = int(digits, base) if len(significant) <= bits else 1 << bits
@@ -63,6 +66,13 @@ def integer(value: object, source: str, what: str, bits: int = 64, inside: objec
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 1 << bits:
         raise refusal(source, line_of(value) or line_of(inside), f"{what} = {quoted(value)} is not a {bits}-bit value")
     return value
+
+
+def hexadecimal(text: str, source: str, what: str, bits: int = 64) -> int:
+    """A number that a JSON string holds in hexadecimal, as our own JSON and QEMU's has all: without 0x it is none."""
+    if len(text) > 1 and _DIGITS.issuperset(text):  # one digit is the same in decimal
+        raise refusal(source, line_of(text), f"{what} = {quoted(text)} is not in hexadecimal (0x…)")
+    return number(text, source, 0, what, bits)
 
 
 def cpu_number(text: str, source: str, line: int, base: int = 10) -> int:

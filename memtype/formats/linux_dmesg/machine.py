@@ -78,7 +78,7 @@ class Reading:
         if not masks:
             return 0
         width, digits = infer_maxphyaddr(masks), max(self.listing.digits)
-        if min(self.listing.digits) != digits or digits > 16:
+        if min(self.listing.digits) != digits:
             return 0
         ages = [self.newer] if self.newer or self.boot.kernel else [False, True]
         spans = [digits_width(digits, newer) for newer in ages]
