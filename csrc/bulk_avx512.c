@@ -101,16 +101,63 @@ INLINE void shifts_of_two(unsigned a, unsigned b, __m512i shifts[2])
 	shifts[1] = shifts_of(start, 1);
 }
 
+// address 16 j + 8 h + i from byte 8 i + 4 h + j
+static const uint8_t order[64] = {
+	0, 8,  16, 24, 32, 40, 48, 56, 4, 12, 20, 28, 36, 44, 52, 60, 1, 9,  17, 25, 33, 41,
+	49, 57, 5, 13, 21, 29, 37, 45, 53, 61, 2, 10, 18, 26, 34, 42, 50, 58, 6, 14, 22, 30,
+	38, 46, 54, 62, 3, 11, 19, 27, 35, 43, 51, 59, 7, 15, 23, 31, 39, 47, 55, 63,
+};
+
 INLINE __m512i in_order(__m512i bytes)
 {
-	// address 16 j + 8 h + i from byte 8 i + 4 h + j
-	static const uint8_t order[64] = {
-		0, 8,  16, 24, 32, 40, 48, 56, 4, 12, 20, 28, 36, 44, 52, 60, 1, 9,  17, 25, 33, 41,
-		49, 57, 5, 13, 21, 29, 37, 45, 53, 61, 2, 10, 18, 26, 34, 42, 50, 58, 6, 14, 22, 30,
-		38, 46, 54, 62, 3, 11, 19, 27, 35, 43, 51, 59, 7, 15, 23, 31, 39, 47, 55, 63,
-	};
-
 	return _mm512_permutexvar_epi8(load(order), bytes);
+}
+
+// 64 bytes in a row out of two vectors in the order of the cut: the last `behind` of the first, then of the second
+INLINE __m512i across(unsigned behind)
+{
+	uint8_t both[128];
+
+	_mm512_storeu_si512((void *)both, load(order));
+	_mm512_storeu_si512((void *)(both + 64), _mm512_or_si512(load(order), _mm512_set1_epi8(64)));
+	return load(both + 64 - behind);
+}
+
+// Where answers go, 64 at a time. Past the caches whole lines are written, while it is the input's lines that blocks begin
+// with: a line then holds the end of one block and the start of the next.
+struct sink {
+	uint8_t *types;  // of the next block
+	unsigned behind; // bytes of its line that lie before it
+	int stream, first;
+	__m512i line, before; // which bytes of two blocks make a line; the block before
+};
+
+INLINE struct sink start_sink(uint8_t *types, int stream)
+{
+	struct sink s = {.types = types, .behind = (unsigned)((uintptr_t)types % 64), .stream = stream, .first = 1};
+
+	s.before = _mm512_setzero_si512();
+	s.line = stream ? across(s.behind) : s.before;
+	return s;
+}
+
+// 64 answers in the order of the cut
+INLINE void put64(struct sink *s, __m512i bytes)
+{
+	if (!s->stream || s->first)
+		_mm512_storeu_si512((void *)s->types, in_order(bytes));
+	else
+		_mm512_stream_si512((void *)(s->types - s->behind), _mm512_permutex2var_epi8(s->before, s->line, bytes));
+	s->before = bytes;
+	s->first = 0;
+	s->types += 64;
+}
+
+// the end of the last block
+INLINE void end_sink(const struct sink *s)
+{
+	if (s->stream)
+		_mm512_storeu_si512((void *)(s->types - 64), in_order(s->before));
 }
 
 // --- types ---
@@ -244,11 +291,16 @@ INLINE void load_pair(const uint64_t *from, __m512i in[2])
 	IN_REGISTER(in[1]);
 }
 
-// the types of 64 places & page, in the order of the cut
-INLINE __m512i types64(const struct ready *r, const uint64_t *places, __m512i page, struct form f, __m512i *seen)
+// the windows of 64 places, in the order of the cut
+struct planes {
+	__m512i plane[6];
+};
+
+// of places & page, which are OR-ed into *seen
+INLINE struct planes cut64(const struct ready *r, const uint64_t *places, __m512i page, struct form f, __m512i *seen)
 {
-	__m512i pair[PAIRS], more[PAIRS], plane[6], type;
-	uint64_t low;
+	__m512i pair[PAIRS], more[PAIRS];
+	struct planes p;
 
 	UNROLL
 	for (unsigned k = 0; k < PAIRS; k++) { // pair by pair: few registers are free
@@ -262,11 +314,51 @@ INLINE __m512i types64(const struct ready *r, const uint64_t *places, __m512i pa
 		if (f.windows > 4)
 			more[k] = cut(in, r->more[k & 1]);
 	}
-	gather4(pair, plane);
+	gather4(pair, p.plane);
 	if (f.windows > 4)
-		gather2(more, plane + 4);
-	type = variable_types(r, plane, f, &low);
-	return _mm512_mask_blend_epi8(low, type, fixed_types(r->page, plane[0], f.by_page));
+		gather2(more, p.plane + 4);
+	return p;
+}
+
+// The blocks of a loop, one after the other. A block is cut before the one ahead of it is looked up: each look-up waits for
+// the one before it, and what the cut does fills that time (65,536 addresses: 0.109 -> 0.101 ns, Zen 4). Not so with many
+// groups, whose tables leave it no registers (0.176 -> 0.204).
+struct feed {
+	const uint64_t *places;
+	size_t blocks; // from `places` on
+	__m512i page, seen;
+	struct planes next;
+};
+
+INLINE struct feed start_feed(const struct ready *r, const uint64_t *places, size_t blocks, uint64_t page, struct form f)
+{
+	struct feed feed = {.places = places, .blocks = blocks, .page = _mm512_set1_epi64((long long)page)};
+
+	feed.seen = _mm512_setzero_si512();
+	if (!f.many)
+		feed.next = cut64(r, places, feed.page, f, &feed.seen);
+	return feed;
+}
+
+INLINE struct planes next_block(const struct ready *r, struct feed *feed, struct form f)
+{
+	struct planes now = feed->next;
+
+	if (f.many)
+		now = cut64(r, feed->places, feed->page, f, &feed->seen);
+	feed->places += --feed->blocks ? 64 : 0; // behind the last block the last is cut again
+	if (!f.many)
+		feed->next = cut64(r, feed->places, feed->page, f, &feed->seen);
+	return now;
+}
+
+// their types, in the order of the cut
+INLINE __m512i types64(const struct ready *r, const struct planes *p, struct form f)
+{
+	uint64_t low;
+	__m512i type = variable_types(r, p->plane, f, &low);
+
+	return _mm512_mask_blend_epi8(low, type, fixed_types(r->page, p->plane[0], f.by_page));
 }
 
 // --- loops over whole blocks, one for each form ---
@@ -286,14 +378,16 @@ typedef uint64_t (*block_loop)(const struct work *w, size_t from, size_t blocks,
 INLINE uint64_t run_types(const struct work *w, size_t from, size_t blocks, int stream, struct form f)
 {
 	const struct ready r = get_ready(w->t, 0, f);
-	const uint64_t *in = w->in + from;
-	uint8_t *restrict types = w->types + from;
-	__m512i seen = _mm512_setzero_si512();
+	struct feed feed = start_feed(&r, w->in + from, blocks, UINT64_MAX, f);
+	struct sink sink = start_sink(w->types + from, stream);
 
-	for (size_t i = 0; i < blocks; i++, in += 64, types += 64) {
-		store64(types, in_order(types64(&r, in, _mm512_set1_epi64(-1), f, &seen)), stream);
+	for (size_t i = 0; i < blocks; i++) {
+		struct planes now = next_block(&r, &feed, f);
+
+		put64(&sink, types64(&r, &now, f));
 	}
-	return (uint64_t)_mm512_reduce_or_epi64(seen);
+	end_sink(&sink);
+	return (uint64_t)_mm512_reduce_or_epi64(feed.seen);
 }
 
 // the effective types of rows under PAT entries, folded
@@ -328,29 +422,37 @@ INLINE __m512i combine64(const struct fold *f, __m512i rows, const uint64_t *pte
 	return look_up(&f->effective, SELECT(_mm512_set1_epi8(7), index, rows));
 }
 
+// the effective types of 64 places, in the order of the cut
+INLINE __m512i effective64(const struct ready *r, const struct planes *p, struct form f, const struct fold *fold,
+			   const uint64_t *ptes)
+{
+	return combine64(fold, _mm512_slli_epi16(types64(r, p, f), 3), ptes); // types are below 16 and stay in their bytes
+}
+
 INLINE uint64_t run_effective(const struct work *w, size_t from, size_t blocks, int stream, struct form f)
 {
 	const struct ready r = get_ready(w->t, 0, f);
 	const struct fold fold = get_fold(w->pat);
-	const __m512i page = _mm512_set1_epi64((long long)w->page);
-	const uint64_t *in = w->in + from, *ptes = w->ptes + from;
-	uint8_t *restrict types = w->types + from;
-	__m512i seen = _mm512_setzero_si512();
+	const uint64_t *ptes = w->ptes + from;
+	struct feed feed = start_feed(&r, w->in + from, blocks, w->page, f);
+	struct sink sink = start_sink(w->types + from, stream);
 
-	for (size_t i = 0; i < blocks; i++, in += 64, ptes += 64, types += 64) {
-		__m512i rows = _mm512_slli_epi16(types64(&r, in, page, f, &seen), 3); // types are below 16 and stay in their bytes
-		store64(types, in_order(combine64(&fold, rows, ptes)), stream);
+	for (size_t i = 0; i < blocks; i++, ptes += 64) {
+		struct planes now = next_block(&r, &feed, f);
+
+		put64(&sink, effective64(&r, &now, f, &fold, ptes));
 	}
-	return (uint64_t)_mm512_reduce_or_epi64(seen);
+	end_sink(&sink);
+	return (uint64_t)_mm512_reduce_or_epi64(feed.seen);
 }
 
 INLINE uint64_t run_leaves(const struct work *w, size_t from, size_t blocks, int stream)
 {
 	const struct fold fold = get_fold(w->pat);
 	const uint64_t *in = w->in + from, *ptes = w->ptes + from;
-	uint8_t *restrict types = w->types + from;
+	struct sink sink = start_sink(w->types + from, stream);
 
-	for (size_t i = 0; i < blocks; i++, in += 64, ptes += 64, types += 64) {
+	for (size_t i = 0; i < blocks; i++, in += 64, ptes += 64) {
 		__m512i pair[PAIRS];
 
 		UNROLL
@@ -360,8 +462,9 @@ INLINE uint64_t run_leaves(const struct work *w, size_t from, size_t blocks, int
 			load_pair(in + 16 * k, leaf);
 			pair[k] = cut(leaf, _mm512_setzero_si512()); // byte 0: bits 6:3 are the row, in place
 		}
-		store64(types, in_order(combine64(&fold, gather1(pair), ptes)), stream);
+		put64(&sink, combine64(&fold, gather1(pair), ptes));
 	}
+	end_sink(&sink);
 	return 0;
 }
 
@@ -425,13 +528,13 @@ static size_t to_line(const void *array, size_t size)
 	return (size_t)(-(uintptr_t)array % 64) / size;
 }
 
-// Whole blocks from where a line begins: of the output with stores past the caches, which need it, else of the input,
-// whose every load would touch two (numpy's large arrays begin 16 bytes into one: 10^6 addresses 0.121 -> 0.115 ns, Zen 4).
-// A first block and a last one, which begin and end with the arrays, answer some elements again.
+// Whole blocks from where a line of the input begins: each load of another would touch two (numpy's large arrays begin 16
+// bytes into one: 10^6 addresses 0.121 -> 0.115 ns, with leaves past the caches 0.220 -> 0.198, Zen 4). A first block and a
+// last one, which begin and end with the arrays, answer some elements again.
 static uint64_t run_any(block_loop run, const struct work *w, size_t n)
 {
 	int stream = past_caches(n, w->ptes ? 2 : 1);
-	size_t head = stream ? to_line(w->types, sizeof(*w->types)) : n < LINES_FROM ? 0 : to_line(w->in, sizeof(*w->in));
+	size_t head = n < LINES_FROM ? 0 : to_line(w->in, sizeof(*w->in));
 	size_t blocks = (n - head) / KERNEL_BLOCK;
 	uint64_t seen = 0;
 
@@ -499,13 +602,17 @@ INLINE size_t run_fill(const memtype_tables *t, uint64_t last, const uint64_t *g
 {
 	const struct ready r = get_ready(t, PAGE_SHIFT, f);
 	const __m512i beyond = _mm512_set1_epi64((long long)~last);
+	struct feed feed = start_feed(&r, gfns, blocks, UINT64_MAX, f);
 
-	for (size_t i = 0; i < blocks; i++, gfns += 64, words += 64) {
-		__m512i seen = _mm512_setzero_si512(), bits = types64(&r, gfns, _mm512_set1_epi64(-1), f, &seen);
+	for (size_t i = 0; i < blocks; i++, words += 64) {
+		struct planes now;
 
-		if (_mm512_test_epi64_mask(seen, beyond))
+		if (!f.many && _mm512_test_epi64_mask(feed.seen, beyond)) // this block is cut already
 			return i;
-		merge64(bits, keep, words);
+		now = next_block(&r, &feed, f);
+		if (f.many && _mm512_test_epi64_mask(feed.seen, beyond))
+			return i;
+		merge64(types64(&r, &now, f), keep, words);
 	}
 	return blocks;
 }

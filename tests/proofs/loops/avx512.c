@@ -1,18 +1,21 @@
 /* The loops of csrc/bulk_avx512.c over blocks of 64 elements, for arrays of any length, and the loads and stores of a block
  * (loops.h, vectors/vector.h). Its granules are tested only.
  *
- * loop run_types.0: i <= blocks && in == __CPROVER_loop_entry(in) + 64 * i && types == __CPROVER_loop_entry(types) + 64
- *     * i; assigns i, in, types, seen; decreases blocks - i
- * loop run_effective.0: i <= blocks && in == __CPROVER_loop_entry(in) + 64 * i && ptes == __CPROVER_loop_entry(ptes) +
- *     64 * i && types == __CPROVER_loop_entry(types) + 64 * i; assigns i, in, ptes, types, seen; decreases blocks - i
+ * loop run_types.0: i <= blocks && sink.types == __CPROVER_loop_entry(sink.types) + 64 * i && feed.blocks == blocks - i;
+ *     assigns i, sink, feed; decreases blocks - i
+ * loop run_effective.0: i <= blocks && ptes == __CPROVER_loop_entry(ptes) + 64 * i && sink.types ==
+ *     __CPROVER_loop_entry(sink.types) + 64 * i && feed.blocks == blocks - i; assigns i, ptes, sink, feed; decreases
+ *     blocks - i
  * loop run_leaves.0: k <= 4; assigns k, __CPROVER_object_whole(pair); decreases 4 - k
  * loop run_leaves.1: i <= blocks && in == __CPROVER_loop_entry(in) + 64 * i && ptes == __CPROVER_loop_entry(ptes) + 64
- *     * i && types == __CPROVER_loop_entry(types) + 64 * i; assigns i, in, ptes, types; decreases blocks - i
- * loop run_fill.0: i <= blocks && gfns == __CPROVER_loop_entry(gfns) + 64 * i && words == __CPROVER_loop_entry(words) +
- *     64 * i; assigns i, gfns, words; decreases blocks - i
+ *     * i && sink.types == __CPROVER_loop_entry(sink.types) + 64 * i; assigns i, in, ptes, sink; decreases blocks - i
+ * loop run_fill.0: i <= blocks && words == __CPROVER_loop_entry(words) + 64 * i && feed.blocks == blocks - i; assigns i,
+ *     words, feed; decreases blocks - i
  * loop avx512_or_words.0: i <= n; assigns i, seen; decreases n - i
  * loop variable_types.0: k >= 1 && (k == 1 || k <= r->t->groups); assigns k, code; decreases r->t->groups + 1 - k */
 #define MEMTYPE_X86 1
+#define WRITTEN_FROM written_from
+static const void *written_from; // of prove_sink
 #include "../../../csrc/bulk_avx512.c"
 #include "loops.h"
 
@@ -43,11 +46,90 @@ struct fold any_fold(const struct pat_view *pat)
 	return f;
 }
 
-struct vector checked_types(const struct ready *r, const uint64_t *places, struct vector page, struct form f,
-			    struct vector *seen)
+static size_t any_blocks(void)
 {
+	return any_length() / KERNEL_BLOCK + 1;
+}
+
+// --- the blocks of a loop ---
+
+struct planes checked_cut(const struct ready *r, const uint64_t *places, struct vector page, struct form f,
+			  struct vector *seen)
+{
+	struct planes p;
+
 	(void)r, (void)page, (void)f, (void)seen;
 	assert(__CPROVER_r_ok(places, BLOCK_WORDS));
+	return p;
+}
+
+void prove_feed(void) /* calls cut64:checked_cut */
+{
+	struct form f = {4, 0, 0, (int)nondet_u32()};
+	size_t blocks = any_blocks(), before;
+	const uint64_t *places = array(KERNEL_BLOCK * blocks - SHORT, 8);
+	struct feed feed = start_feed(NULL, places, blocks, nondet_u64(), f);
+
+	assert(feed.places == places && feed.blocks == blocks); // any loop begins so; any turn is like this one
+	feed.places += KERNEL_BLOCK * (before = nondet_size());
+	__CPROVER_assume(before < blocks);
+	feed.blocks = blocks - before;
+	next_block(NULL, &feed, f);
+	assert(feed.blocks == blocks - before - 1);
+	assert(feed.places == places + KERNEL_BLOCK * (feed.blocks ? before + 1 : before));
+	END;
+}
+
+// After prove_feed a loop leaves no array that begins with all of its blocks and takes no more than these.
+struct feed checked_start(const struct ready *r, const uint64_t *places, size_t blocks, uint64_t page, struct form f)
+{
+	struct feed feed;
+
+	(void)r, (void)page, (void)f;
+	assert(__CPROVER_r_ok(places, BLOCK_WORDS * blocks));
+	feed.blocks = blocks;
+	return feed;
+}
+
+struct planes checked_next(const struct ready *r, struct feed *feed, struct form f)
+{
+	struct planes p;
+
+	(void)r, (void)f;
+	assert(feed->blocks >= 1);
+	feed->blocks--;
+	return p;
+}
+
+void prove_sink(void) /* */
+{
+	size_t blocks = any_blocks(), before = nondet_size();
+	uint8_t *types = at_any_place(KERNEL_BLOCK * blocks - SHORT, 1);
+	struct sink sink = start_sink(types, (int)nondet_u32()), was;
+
+	assert(sink.types == types && sink.first); // any loop begins so; any turn is like this one
+	written_from = types;
+	__CPROVER_assume(before < blocks);
+	sink.types += KERNEL_BLOCK * before;
+	sink.first = before == 0;
+	was = sink;
+	put64(&sink, nondet_vector());
+	assert(sink.types == was.types + KERNEL_BLOCK && !sink.first && sink.stream == was.stream && sink.behind == was.behind);
+	end_sink(&sink);
+	END;
+}
+
+// as prove_sink found it
+void checked_put(struct sink *sink, struct vector bytes)
+{
+	(void)bytes;
+	assert(__CPROVER_w_ok(sink->types, KERNEL_BLOCK));
+	sink->types += KERNEL_BLOCK;
+}
+
+struct vector any_types(const struct ready *r, const struct planes *p, struct form f)
+{
+	(void)r, (void)p, (void)f;
 	return nondet_vector();
 }
 
@@ -58,40 +140,31 @@ struct vector checked_combine(const struct fold *f, struct vector rows, const ui
 	return rows;
 }
 
-// prove_run_any: where the first block is, with streaming stores at the start of a line
-static struct work any_work(size_t from, size_t blocks, int stream)
+static struct work any_work(size_t from, size_t blocks)
 {
 	size_t n = from + KERNEL_BLOCK * blocks;
-	struct work w = {.in = array(n, 8), .ptes = array(n, 8), .types = at_any_place(n - SHORT, 1)};
 
-	__CPROVER_assume(!stream || (uintptr_t)(w.types + from) % KERNEL_BLOCK == 0);
-	return w;
+	written_from = NULL;
+	return (struct work){.in = array(n, 8), .ptes = array(n, 8), .types = at_any_place(n - SHORT, 1)};
 }
 
-static size_t any_blocks(void)
-{
-	return any_length() / KERNEL_BLOCK + 1;
-}
-
-void prove_run_types(void) /* loops run_types calls get_ready:any_ready types64:checked_types */
+void prove_run_types(void) /* loops run_types calls put64:checked_put get_ready:any_ready start_feed:checked_start next_block:checked_next types64:any_types */
 {
 	size_t from = any_length(), blocks = any_blocks();
-	int stream = (int)nondet_u32();
-	struct work w = any_work(from, blocks, stream);
+	struct work w = any_work(from, blocks);
 	struct form f;
 
-	run_types(&w, from, blocks, stream, f);
+	run_types(&w, from, blocks, (int)nondet_u32(), f);
 	END;
 }
 
-void prove_run_effective(void) /* loops run_effective calls get_ready:any_ready get_fold:any_fold types64:checked_types combine64:checked_combine */
+void prove_run_effective(void) /* loops run_effective calls put64:checked_put get_ready:any_ready get_fold:any_fold start_feed:checked_start next_block:checked_next types64:any_types combine64:checked_combine */
 {
 	size_t from = any_length(), blocks = any_blocks();
-	int stream = (int)nondet_u32();
-	struct work w = any_work(from, blocks, stream);
+	struct work w = any_work(from, blocks);
 	struct form f;
 
-	run_effective(&w, from, blocks, stream, f);
+	run_effective(&w, from, blocks, (int)nondet_u32(), f);
 	END;
 }
 
@@ -113,13 +186,12 @@ struct vector any_gather(const struct vector pair[PAIRS])
 	return nondet_vector();
 }
 
-void prove_run_leaves(void) /* loops run_leaves calls get_fold:any_fold load_pair:checked_pair cut:any_cut gather1:any_gather combine64:checked_combine */
+void prove_run_leaves(void) /* loops run_leaves calls put64:checked_put get_fold:any_fold load_pair:checked_pair cut:any_cut gather1:any_gather combine64:checked_combine */
 {
 	size_t from = any_length(), blocks = any_blocks();
-	int stream = (int)nondet_u32();
-	struct work w = any_work(from, blocks, stream);
+	struct work w = any_work(from, blocks);
 
-	run_leaves(&w, from, blocks, stream);
+	run_leaves(&w, from, blocks, (int)nondet_u32());
 	END;
 }
 
@@ -129,7 +201,7 @@ void checked_merge(struct vector bits, uint64_t keep, uint64_t *words)
 	assert(__CPROVER_w_ok(words, BLOCK_WORDS));
 }
 
-void prove_run_fill(void) /* loops run_fill calls get_ready:any_ready types64:checked_types merge64:checked_merge */
+void prove_run_fill(void) /* loops run_fill calls get_ready:any_ready start_feed:checked_start next_block:checked_next types64:any_types merge64:checked_merge */
 {
 	size_t blocks = any_blocks(), n = KERNEL_BLOCK * blocks;
 	struct form f;
@@ -159,7 +231,7 @@ uint64_t checked_blocks(const struct work *w, size_t from, size_t blocks, int st
 	assert(blocks == 0 || __CPROVER_r_ok(w->in + from, BLOCK_WORDS * blocks));
 	assert(blocks == 0 || !w->ptes || __CPROVER_r_ok(w->ptes + from, BLOCK_WORDS * blocks));
 	assert(blocks == 0 || __CPROVER_w_ok(w->types + from, KERNEL_BLOCK * blocks));
-	assert(!stream || (uintptr_t)(w->types + from) % KERNEL_BLOCK == 0);
+	(void)stream;
 	return nondet_u64();
 }
 
@@ -209,7 +281,9 @@ void prove_block(void) /* */
 		struct form f = {k < 3 ? 4 : 6, k < 3 ? 2 * k : 0, (int)nondet_u32(), (int)nondet_u32()};
 		struct ready r = get_ready(&t, 0, f);
 
-		types64(&r, in, seen, f, &seen);
+		struct planes p = cut64(&r, in, seen, f, &seen);
+
+		types64(&r, &p, f);
 	}
 	struct fold fold = get_fold(&pat);
 	combine64(&fold, seen, in);

@@ -31,9 +31,15 @@ static inline struct vector loaded(const void *from, size_t bytes)
 	return nondet_vector();
 }
 
+// where an array begins that is written, in an object of CBMC that begins before it; NULL: they begin together
+#ifndef WRITTEN_FROM
+#define WRITTEN_FROM NULL
+#endif
+
 static inline void stored(void *to, size_t bytes)
 {
 	assert(__CPROVER_w_ok(to, bytes));
+	assert(!__CPROVER_same_object(to, WRITTEN_FROM) || (uintptr_t)to >= (uintptr_t)WRITTEN_FROM);
 }
 
 // an object of CBMC begins where any line may begin
@@ -124,6 +130,9 @@ static inline void copied(void *to, const void *from, size_t bytes)
 #define _mm512_mask_or_epi32 VECTOR
 #define _mm512_mask_or_epi64 VECTOR
 #define _mm512_maskz_mov_epi32 VECTOR
+#define _mm512_min_epu32 VECTOR
+#define _mm512_min_epu16 VECTOR
+#define _mm512_maskz_mov_epi16 VECTOR
 #define _mm512_multishift_epi64_epi8 VECTOR
 #define _mm512_or_si512 VECTOR
 #define _mm512_packus_epi16 VECTOR
@@ -141,6 +150,7 @@ static inline void copied(void *to, const void *from, size_t bytes)
 #define _mm512_srl_epi64 VECTOR
 #define _mm512_srli_epi64 VECTOR
 #define _mm512_sub_epi32 VECTOR
+#define _mm512_sub_epi16 VECTOR
 #define _mm512_ternarylogic_epi64 VECTOR
 #define _mm_and_si128 VECTOR
 #define _mm_andnot_si128 VECTOR
@@ -205,7 +215,8 @@ static inline void copied(void *to, const void *from, size_t bytes)
 #define _mm512_cmpeq_epi32_mask BITS
 #define _mm512_cmpeq_epi64_mask BITS
 #define _mm512_cmpeq_epi8_mask BITS
-#define _mm512_cmplt_epu32_mask BITS
+#define _mm512_cmple_epu32_mask BITS
+#define _mm512_cmple_epu16_mask BITS
 #define _mm512_movepi8_mask BITS
 #define _mm512_reduce_or_epi64 BITS
 #define _mm512_test_epi64_mask BITS
