@@ -4,6 +4,8 @@
 #ifdef MEMTYPE_X86
 #include "avx512.h"
 
+#define OR3(a, b, c) _mm512_ternarylogic_epi64(a, b, c, 0xFE)
+
 INLINE __m512i qword(uint64_t word)
 {
 	return _mm512_set1_epi64((long long)word);
@@ -36,38 +38,89 @@ INLINE __m512i pack_dwords(const __m512i dwords[4])
 // [4 GiB, TOM2), as codes of 4 x 16 keys
 INLINE __m512i tom2_codes(const struct fleet_row *row, const __m512i key[4])
 {
-	const __m512i from = _mm512_set1_epi32((int)row->tom2_from), count = _mm512_set1_epi32((int)row->tom2_count);
+	const __m512i from = _mm512_set1_epi32((int)row->tom2_from), last = _mm512_set1_epi32((int)(row->tom2_count - 1));
 	__m512i codes[4];
 
 	UNROLL
 	for (unsigned k = 0; k < 4; k++)
-		codes[k] = _mm512_maskz_mov_epi32(_mm512_cmplt_epu32_mask(_mm512_sub_epi32(key[k], from), count),
+		codes[k] = _mm512_maskz_mov_epi32(_mm512_cmple_epu32_mask(_mm512_sub_epi32(key[k], from), last),
 						  _mm512_set1_epi32(CODE_TOM2));
 	return pack_dwords(codes);
 }
 
+// Keys of 16 bits go where they belong as they are cut out: word 4 i + j of vector k is of address 32 k + 8 j + i.
+INLINE void cut_words(const uint64_t *addresses, unsigned shift, __m512i word[2], __m512i *seen)
+{
+	static const uint64_t word_j[4] = {0x0303030303030303, 0x0C0C0C0C0C0C0C0C, 0x3030303030303030, 0xC0C0C0C0C0C0C0C0};
+	const __m512i shifts = _mm512_set1_epi16((short)(shift | (shift + 8) << 8));
+
+	UNROLL
+	for (unsigned k = 0; k < 2; k++) {
+		__m512i in[4], cut = _mm512_setzero_si512();
+
+		UNROLL
+		for (unsigned j = 0; j < 4; j++) {
+			in[j] = load(addresses + 32 * k + 8 * j);
+			IN_REGISTER(in[j]);
+			cut = _mm512_mask_multishift_epi64_epi8(cut, word_j[j], shifts, in[j]);
+		}
+		*seen = OR3(*seen, OR3(in[0], in[1], in[2]), in[3]);
+		word[k] = cut;
+	}
+}
+
+// low bytes of words, in the order of the addresses
+INLINE __m512i low_bytes(const __m512i word[2])
+{
+	static const uint8_t order[64] = { // address 32 k + 8 j + i from word 4 i + j of vector k
+		0,  8,  16, 24, 32, 40, 48, 56, 2,  10, 18, 26, 34, 42, 50, 58, 4,  12, 20, 28, 36, 44,
+		52, 60, 6,  14, 22, 30, 38, 46, 54, 62, 64, 72, 80, 88, 96, 104, 112, 120, 66, 74, 82, 90,
+		98, 106, 114, 122, 68, 76, 84, 92, 100, 108, 116, 124, 70, 78, 86, 94, 102, 110, 118, 126,
+	};
+
+	return _mm512_permutex2var_epi8(word[0], load(order), word[1]);
+}
+
+// [4 GiB, TOM2), as codes of keys of 16 bits
+INLINE __m512i tom2_words(const struct fleet_row *row, __m512i word)
+{
+	const __m512i from = _mm512_set1_epi16((short)row->tom2_from), last = _mm512_set1_epi16((short)(row->tom2_count - 1));
+
+	return _mm512_maskz_mov_epi16(_mm512_cmple_epu16_mask(_mm512_sub_epi16(word, from), last),
+				      _mm512_set1_epi16(CODE_TOM2));
+}
+
 // Vectors of 256 bits: there a compare gives all ones where it hits, which takes fewer operations than a mask does (64
 // addresses, 8 ranges, Zen 4: 13 ns against 18).
-INLINE __m512i match_words(const struct fleet_block *block, const struct fleet_row *row, const __m512i key[4])
+INLINE __m512i match_words(const struct fleet_block *block, const struct fleet_row *row, const __m512i word[2])
 {
-	__m512i word[2] = {_mm512_packus_epi32(key[0], key[1]), _mm512_packus_epi32(key[2], key[3])};
-	__m256i half[4] = {_mm512_castsi512_si256(word[0]), _mm512_castsi512_si256(word[1]),
-			   _mm512_extracti64x4_epi64(word[0], 1), _mm512_extracti64x4_epi64(word[1], 1)};
-	__m256i zero = _mm256_setzero_si256(), codes[2] = {zero, zero};
+	__m256i half[4] = {_mm512_castsi512_si256(word[0]), _mm512_extracti64x4_epi64(word[0], 1),
+			   _mm512_castsi512_si256(word[1]), _mm512_extracti64x4_epi64(word[1], 1)};
+	__m256i zero = _mm256_setzero_si256(), codes[4] = {zero, zero, zero, zero};
+	__m512i all[2];
 
 	for (uint32_t i = row->first; i < row->first + row->count; i++) {
 		__m256i base = _mm256_set1_epi32((int)block->base[i]), mask = _mm256_set1_epi32((int)block->mask[i]);
 		__m256i code = _mm256_set1_epi32((int)block->code[i]); // in every byte
 
+		IN_REGISTER(code);
 		UNROLL
-		for (unsigned k = 0; k < 2; k++) {
-			__m256i a = _mm256_cmpeq_epi16(_mm256_and_si256(half[2 * k], mask), base);
-			__m256i b = _mm256_cmpeq_epi16(_mm256_and_si256(half[2 * k + 1], mask), base);
+		for (unsigned k = 0; k < 4; k++) {
+			__m256i hits = _mm256_cmpeq_epi16(_mm256_and_si256(half[k], mask), base);
 
-			codes[k] = _mm256_ternarylogic_epi32(codes[k], _mm256_packs_epi16(a, b), code, 0xF8); // codes | hits & code
+			codes[k] = _mm256_ternarylogic_epi32(codes[k], hits, code, 0xF8); // codes | hits & code
 		}
 	}
-	return _mm512_inserti64x4(_mm512_castsi256_si512(codes[0]), codes[1], 1);
+	UNROLL
+	for (unsigned k = 0; k < 4; k++)
+		IN_REGISTER(codes[k]);
+	UNROLL
+	for (unsigned k = 0; k < 2; k++) {
+		all[k] = _mm512_inserti64x4(_mm512_castsi256_si512(codes[2 * k]), codes[2 * k + 1], 1);
+		if (row->tom2_count)
+			all[k] = _mm512_or_si512(all[k], tom2_words(row, word[k]));
+	}
+	return low_bytes(all);
 }
 
 INLINE __m512i match_dwords(const struct fleet_block *block, const struct fleet_row *row, const __m512i key[4])
@@ -114,19 +167,7 @@ INLINE __m512i match_qwords(const struct fleet_block *block, const struct fleet_
 	return pack_dwords(dwords);
 }
 
-// whether some of 64 addresses lie below 1 MiB
-INLINE int any_below_1m(const uint64_t *addresses)
-{
-	const __m512i above = qword(~(FIXED_END - 1));
-	uint8_t all = 0xFF; // lanes in which all are above
-
-	UNROLL
-	for (unsigned k = 0; k < 8; k++)
-		all = _mm512_mask_test_epi64_mask(all, load(addresses + 8 * k), above);
-	return all != 0xFF;
-}
-
-// the bits of those that do
+// which of 64 addresses lie below 1 MiB
 INLINE uint64_t below_1m(const uint64_t *addresses)
 {
 	uint64_t low = 0;
@@ -137,40 +178,60 @@ INLINE uint64_t below_1m(const uint64_t *addresses)
 	return low;
 }
 
-// codes, in the order of the keys -> types
+// codes -> types
 INLINE __m512i final_types(const struct fleet_row *row, __m512i code)
 {
 	uint64_t only_tom2 = _mm512_cmpeq_epi8_mask(code, _mm512_set1_epi8(CODE_TOM2));
-	__m512i types = _mm512_mask_blend_epi8(only_tom2, _mm512_shuffle_epi8(table16(row->final_type), code),
-					       _mm512_set1_epi8(MEMTYPE_WB));
 
-	return in_order(types);
+	return _mm512_mask_blend_epi8(only_tom2, _mm512_shuffle_epi8(table16(row->final_type), code),
+				      _mm512_set1_epi8(MEMTYPE_WB));
 }
 
-INLINE __m512i types64(const struct fleet_block *block, const struct fleet_row *row, const uint64_t *addresses,
-		       unsigned keys, __m512i *seen)
+// the codes of 64 addresses by keys of 16 bits; whether some may lie below 1 MiB
+INLINE __m512i codes_by_words(const struct fleet_block *block, const struct fleet_row *row, const uint64_t *addresses,
+			      int *low, __m512i *seen)
 {
+	const __m512i last = _mm512_set1_epi16((short)((FIXED_END - 1) >> row->shift));
+	__m512i word[2];
+
+	cut_words(addresses, row->shift, word, seen);
+	*low = _mm512_cmple_epu16_mask(_mm512_min_epu16(word[0], word[1]), last) != 0;
+	return match_words(block, row, word);
+}
+
+// the same by wider keys
+INLINE __m512i codes_by_dwords(const struct fleet_block *block, const struct fleet_row *row, const uint64_t *addresses,
+			       unsigned keys, int *low, __m512i *seen)
+{
+	const __m512i last = _mm512_set1_epi32((int)((FIXED_END - 1) >> row->shift));
 	const __m128i shift = _mm_cvtsi32_si128((int)row->shift);
-	uint8_t kinds[64];
-	__m512i key[4], code, types;
+	__m512i key[4], code;
 
 	UNROLL
 	for (unsigned k = 0; k < 4; k++) {
 		__m512i a = load(addresses + 16 * k), b = load(addresses + 16 * k + 8);
 
-		*seen = _mm512_or_si512(*seen, _mm512_or_si512(a, b));
+		*seen = OR3(*seen, a, b);
 		key[k] = low_dwords(_mm512_srl_epi64(a, shift), _mm512_srl_epi64(b, shift));
 	}
-	if (keys == FLEET_KEYS_16)
-		code = match_words(block, row, key);
-	else if (keys == FLEET_KEYS_32)
-		code = match_dwords(block, row, key);
-	else
-		code = match_qwords(block, row, addresses);
+	*low = _mm512_cmple_epu32_mask(_mm512_min_epu32(_mm512_min_epu32(key[0], key[1]), _mm512_min_epu32(key[2], key[3])),
+				       last) != 0;
+	code = keys == FLEET_KEYS_32 ? match_dwords(block, row, key) : match_qwords(block, row, addresses);
 	if (row->tom2_count)
 		code = _mm512_or_si512(code, tom2_codes(row, key));
-	types = final_types(row, code);
-	if (row->fixed && any_below_1m(addresses)) {
+	return in_order(code);
+}
+
+INLINE __m512i types64(const struct fleet_block *block, const struct fleet_row *row, const uint64_t *addresses,
+		       unsigned keys, __m512i *seen)
+{
+	int low;
+	__m512i code = keys == FLEET_KEYS_16 ? codes_by_words(block, row, addresses, &low, seen) :
+					       codes_by_dwords(block, row, addresses, keys, &low, seen);
+	__m512i types = final_types(row, code);
+	uint8_t kinds[64];
+
+	if (row->fixed && low) {
 		store64(kinds, types, 0);
 		fleet_low(row, addresses, below_1m(addresses), kinds);
 		types = load(kinds);

@@ -1,4 +1,4 @@
-/* The AVX-512 that csrc/bulk_avx512.c uses, emulated by SIMDe, and what SIMDe 0.7 lacks of it. */
+/* The AVX-512 that the C core uses, emulated by SIMDe, and what SIMDe 0.7 lacks of it. */
 #define SIMDE_ENABLE_NATIVE_ALIASES
 #include <simde/x86/avx512.h>
 
@@ -17,50 +17,6 @@ static inline long long emulated_reduce_or_epi64(simde__m512i a)
 
 #ifndef _mm512_stream_si512
 #define _mm512_stream_si512(to, a) simde_mm512_store_si512(to, a)
-#endif
-
-#ifndef _mm512_cvtepi32_epi8
-static inline simde__m128i emulated_cvtepi32_epi8(simde__m512i a)
-{
-	uint32_t lanes[16];
-	uint8_t bytes[16];
-
-	simde_mm512_storeu_si512(lanes, a);
-	for (int i = 0; i < 16; i++)
-		bytes[i] = (uint8_t)lanes[i];
-	return simde_mm_loadu_si128(bytes);
-}
-#define _mm512_cvtepi32_epi8(a) emulated_cvtepi32_epi8(a)
-#endif
-
-#ifndef _mm512_cmpeq_epi16_mask
-static inline uint32_t emulated_cmpeq_epi16_mask(simde__m512i a, simde__m512i b)
-{
-	uint16_t left[32], right[32];
-	uint32_t equal = 0;
-
-	simde_mm512_storeu_si512(left, a);
-	simde_mm512_storeu_si512(right, b);
-	for (int i = 0; i < 32; i++)
-		equal |= (uint32_t)(left[i] == right[i]) << i;
-	return equal;
-}
-#define _mm512_cmpeq_epi16_mask(a, b) emulated_cmpeq_epi16_mask(a, b)
-#endif
-
-#ifndef _mm512_cmplt_epu32_mask
-static inline uint16_t emulated_cmplt_epu32_mask(simde__m512i a, simde__m512i b)
-{
-	uint32_t left[16], right[16];
-	unsigned less = 0;
-
-	simde_mm512_storeu_si512(left, a);
-	simde_mm512_storeu_si512(right, b);
-	for (int i = 0; i < 16; i++)
-		less |= (unsigned)(left[i] < right[i]) << i;
-	return (uint16_t)less;
-}
-#define _mm512_cmplt_epu32_mask(a, b) emulated_cmplt_epu32_mask(a, b)
 #endif
 
 /* SIMDe 0.7 shifts by 64 where the control byte is 0. */
