@@ -105,15 +105,20 @@ void limit_memset(uint8_t *out, int value, size_t n)
 /* What an exact look-up of 64 addresses by windows of their bits, as ours, cannot do without, and nothing else: the cut
  * (8 shuffles), the windows side by side (3 and 8 blends), four windows, two bits above them (46 bits are 30 from bit 16
  * up), what they mean, the first MiB, the order of the addresses, the OR of all that was read. With `b` one more cut and
- * look-up. Reads and writes are those of limit_read_avx512. */
+ * look-up. Each block is cut before the one ahead of it is looked up. Reads and writes are those of limit_read_avx512. */
 #define SHUFFLES __attribute__((target("avx512f,avx512bw,avx512vbmi")))
+#define INLINED static inline __attribute__((always_inline)) SHUFFLES
 #define UNROLL _Pragma("GCC unroll 4") /* an array of vectors is in registers only without a loop */
 #define HIGH_HALF UINT64_C(0xF0F0F0F0F0F0F0F0)
 #define HIGH_PAIR UINT64_C(0xCCCCCCCCCCCCCCCC)
 #define ODD UINT64_C(0xAAAAAAAAAAAAAAAA)
+#define STARTS 0x261D160F261D160F
 
-static inline __attribute__((always_inline)) SHUFFLES __m512i cut(const uint64_t *in, __m512i shifts,
-									  __m512i *seen)
+struct windows {
+	__m512i w[4];
+};
+
+INLINED __m512i cut(const uint64_t *in, __m512i shifts, __m512i *seen)
 {
 	__m512i a = LOAD512(in), b = LOAD512(in + 8);
 
@@ -122,43 +127,67 @@ static inline __attribute__((always_inline)) SHUFFLES __m512i cut(const uint64_t
 	return _mm512_mask_multishift_epi64_epi8(_mm512_multishift_epi64_epi8(shifts, a), HIGH_HALF, shifts, b);
 }
 
-static inline __attribute__((always_inline)) SHUFFLES uint64_t shuffle(int how, const uint64_t *a, const uint64_t *b, size_t n,
-								   uint8_t *out)
+INLINED struct windows windows_of(const uint64_t *in, __m512i *seen)
 {
-	const __m512i shifts = _mm512_set1_epi64(0x261D160F261D160F), low = _mm512_set1_epi8(7), high = _mm512_set1_epi8(6);
+	const __m512i shifts = _mm512_set1_epi64(STARTS);
+	__m512i w[4], even[2], odd[2];
+
+	UNROLL for (size_t k = 0; k < 4; k++)
+		w[k] = cut(in + 16 * k, shifts, seen);
+	UNROLL for (size_t k = 0; k < 2; k++) {
+		even[k] = _mm512_mask_blend_epi8(ODD, w[2 * k], w[2 * k + 1]);
+		odd[k] = _mm512_mask_blend_epi8(ODD, w[2 * k + 1], w[2 * k]);
+	}
+	return (struct windows){{
+		_mm512_mask_blend_epi8(HIGH_PAIR, even[0], even[1]),
+		_mm512_shuffle_epi8(_mm512_mask_blend_epi8(HIGH_PAIR, odd[0], odd[1]), shifts),
+		_mm512_rol_epi32(_mm512_mask_blend_epi8(HIGH_PAIR, even[1], even[0]), 16),
+		_mm512_shuffle_epi8(_mm512_mask_blend_epi8(HIGH_PAIR, odd[1], odd[0]), shifts),
+	}};
+}
+
+INLINED __m512i found_in(struct windows p)
+{
+	const __m512i low = _mm512_set1_epi8(7), high = _mm512_set1_epi8(6);
+	__m512i page = _mm512_permutexvar_epi8(p.w[0], high), first = _mm512_shuffle_epi8(low, p.w[2]);
+	__m512i second = _mm512_shuffle_epi8(high, p.w[3]), hits;
+
+	UNROLL for (size_t k = 0; k < 4; k++)
+		p.w[k] = _mm512_permutex2var_epi8(low, p.w[k], high);
+	hits = _mm512_and_si512(_mm512_ternarylogic_epi64(p.w[0], p.w[1], p.w[2], 0x80), p.w[3]);
+	hits = _mm512_ternarylogic_epi64(hits, first, high, 0x60);
+	hits = _mm512_ternarylogic_epi64(hits, second, low, 0x60);
+	return _mm512_mask_blend_epi8(_mm512_movepi8_mask(hits), _mm512_permutex2var_epi8(low, hits, high), page);
+}
+
+INLINED __m512i combined(__m512i types, const uint64_t *in, __m512i *seen)
+{
+	const __m512i shifts = _mm512_set1_epi64(STARTS), low = _mm512_set1_epi8(7), high = _mm512_set1_epi8(6);
+	__m512i entry = cut(in, shifts, seen);
+
+	UNROLL for (size_t k = 16; k < 64; k += 16)
+		entry = _mm512_or_si512(entry, cut(in + k, shifts, seen));
+	return _mm512_permutex2var_epi8(low, _mm512_or_si512(types, entry), high);
+}
+
+INLINED uint64_t shuffle(int how, const uint64_t *a, const uint64_t *b, size_t n, uint8_t *out)
+{
 	__m512i seen = _mm512_setzero_si512();
+	struct windows next = windows_of(a, &seen);
 
 	for (size_t i = 0; i < n; i += 64) {
-		__m512i w[4], even[2], odd[2], hits, page, more;
+		const struct windows now = next;
+		__m512i types;
 
-		UNROLL for (size_t k = 0; k < 4; k++)
-			w[k] = cut(a + i + 16 * k, shifts, &seen);
-		even[0] = _mm512_mask_blend_epi8(ODD, w[0], w[1]);
-		odd[0] = _mm512_mask_blend_epi8(ODD, w[1], w[0]);
-		even[1] = _mm512_mask_blend_epi8(ODD, w[2], w[3]);
-		odd[1] = _mm512_mask_blend_epi8(ODD, w[3], w[2]);
-		w[0] = _mm512_mask_blend_epi8(HIGH_PAIR, even[0], even[1]);
-		w[1] = _mm512_shuffle_epi8(_mm512_mask_blend_epi8(HIGH_PAIR, odd[0], odd[1]), shifts);
-		w[2] = _mm512_rol_epi32(_mm512_mask_blend_epi8(HIGH_PAIR, even[1], even[0]), 16);
-		w[3] = _mm512_shuffle_epi8(_mm512_mask_blend_epi8(HIGH_PAIR, odd[1], odd[0]), shifts);
-		page = _mm512_permutexvar_epi8(w[0], high);
-		hits = _mm512_ternarylogic_epi64(_mm512_shuffle_epi8(low, w[2]), _mm512_shuffle_epi8(high, w[3]), high, 0x60);
-		UNROLL for (size_t k = 0; k < 4; k++)
-			w[k] = _mm512_permutex2var_epi8(low, w[k], high);
-		hits = _mm512_ternarylogic_epi64(hits, w[0], w[1], 0x80);
-		hits = _mm512_ternarylogic_epi64(hits, w[2], w[3], 0x80);
-		hits = _mm512_mask_blend_epi8(_mm512_movepi8_mask(hits), _mm512_permutex2var_epi8(low, hits, high), page);
-		if (b) {
-			more = cut(b + i, shifts, &seen);
-			UNROLL for (size_t k = 16; k < 64; k += 16)
-				more = _mm512_or_si512(more, cut(b + i + k, shifts, &seen));
-			hits = _mm512_permutex2var_epi8(low, _mm512_or_si512(hits, more), high);
-		}
-		hits = _mm512_permutexvar_epi8(shifts, hits);
+		next = windows_of(a + (i + 64 < n ? i + 64 : i), &seen);
+		types = found_in(now);
+		if (b)
+			types = combined(types, b + i, &seen);
+		types = _mm512_permutexvar_epi8(_mm512_set1_epi64(STARTS), types);
 		if (how & STREAM)
-			STREAM512(out + i, hits);
+			STREAM512(out + i, types);
 		else
-			STORE512(out + i, hits);
+			STORE512(out + i, types);
 	}
 	_mm_sfence();
 	return (uint64_t)_mm512_reduce_or_epi64(seen);
