@@ -28,6 +28,7 @@ from memtype.formats.kvm_msrs import guest
 from memtype.machine import Machine
 from memtype.reading import registers as reg
 from memtype.reading import values
+from memtype.reading.patterns import later
 from memtype.told import Register
 
 NAME = "qemu-migration"
@@ -38,6 +39,7 @@ MAX_FIELDS = 1 << 20  # array elements walked per section
 
 _MAGIC = b"QEVM"
 _GZIP = b"\x1f\x8b"
+_PAIR = later(r"env\.mtrr_var\[(?P<n>\d{1,9})\]\.(?P<half>base|mask)")
 _COUNTS = {"array_len": 1, "size": 0, "index": 0}  # of a field, where the description leaves them out
 _FULL, _SUBSECTION, _DESCRIPTION, _FOOTER = 4, 5, 6, 0x7E  # section types of the stream
 
@@ -214,7 +216,7 @@ def _msr(name: str, element: int) -> int | None:
         return rules.PAT_MSR
     if name == "env.mtrr_fixed":
         return rules.FIXED_MSRS[element] if element < len(rules.FIXED_MSRS) else None
-    if name.startswith("env.mtrr_var[") and name.endswith(("].base", "].mask")):
-        n = int(name[len("env.mtrr_var[") : name.index("]")])
-        return rules.PHYSBASE0 + 2 * n + name.endswith("mask") if n < rules.NUMBERED_PAIRS else None
-    return None
+    pair = _PAIR.fullmatch(name)
+    if pair is None or int(pair["n"]) >= rules.NUMBERED_PAIRS:
+        return None
+    return rules.PHYSBASE0 + 2 * int(pair["n"]) + (pair["half"] == "mask")

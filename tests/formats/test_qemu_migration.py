@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import random
 import re
 import struct
 
@@ -137,6 +138,7 @@ def described(data, before, after):
     return data[: -len(description) - 4] + struct.pack(">I", len(other)) + other
 
 
+PAIR = {"fields": [{"name": half, "type": "uint64", "size": 8} for half in ("base", "mask")]}
 DEF_TYPE = ("env.mtrr_deftype", 8, [0xC06])
 
 
@@ -185,12 +187,11 @@ def test_elements_are_numbered_from_the_fields_index():
 
 def test_only_pairs_that_have_a_number_are_registers():
     """Pair 40 would be 0x250 and 0x251, the fixed ranges; nor is there a twelfth of these."""
-    var = {"fields": [{"name": half, "type": "uint64", "size": 8} for half in ("base", "mask")]}
     data = stream_of(
         [("env.mtrr_fixed", 8, [6] * 12), ("env.mtrr_var", 16, [n << 64 | n for n in range(41)]), DEF_TYPE]
     )
     plain = '"name": "env.mtrr_var", "type": "uint", "size": 16'
-    held = mt.parse(described(data, plain, plain + ", " + json.dumps({"struct": var})[1:-1])).cpus[0].registers.held
+    held = mt.parse(described(data, plain, plain + ", " + json.dumps({"struct": PAIR})[1:-1])).cpus[0].registers.held
     assert held[0x250].value == 6 and 0x251 not in held
     assert (held[0x200 + 78].value, held[0x200 + 79].value, held[0x26F].value) == (39, 39, 6)
     assert len([index for index in held if index in rules.FIXED_MSRS]) == 11
@@ -210,3 +211,38 @@ def test_the_description_is_found_before_bytes_that_look_like_one(decoys):
 def test_only_so_many_places_are_tried():
     with pytest.raises(mt.ParseError, match="no device description at its end"):
         mt.parse(stream_of([DEF_TYPE]) + b"\x06\0\0\0\x02{}" * 16)
+
+
+ODD = [None, -1, 0, 1, 2, 8, 1 << 16, 1 << 70, True, 1.5, "", "cpu", [], {}, [{}], {"fields": [{}]},
+       *("env.mtrr_var[" + rest for rest in ("].base", "-1].mask", "99999999999].base", "1.base"))]  # fmt: skip
+KEYS = ["name", "index", "array_len", "size", "struct", "fields", "subsections", "vmsd_name", "version", "instance_id"]
+
+
+def holders(value):
+    """Every list and object in a description."""
+    inside = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return [*([value] if isinstance(value, (dict, list)) else ()), *(one for held in inside for one in holders(held))]
+
+
+def test_a_description_of_whatever_is_read_or_refused():
+    """Up to three of its values are others: what is read then stands in the stream, else it is refused in one line."""
+    data = stream_of([("env.mtrr_fixed", 8, [6] * 11), ("env.mtrr_var", 16, [5 << 64 | 0x800] * 8), DEF_TYPE])
+    text = data[data.index(b'{"devices"') :].decode()
+    whole = json.loads(text)
+    whole["devices"][0]["fields"][1] |= {"struct": PAIR}
+    rng, read = random.Random(16), 0
+    for _ in range(300):
+        description = json.loads(json.dumps(whole))
+        for _ in range(rng.choice((1, 1, 2, 3))):
+            place = rng.choice([held for held in holders(description) if held])
+            key = rng.choice([*place, rng.choice(KEYS)] if isinstance(place, dict) else range(len(place)))
+            place[key] = json.loads(json.dumps(rng.choice(ODD)))
+        try:
+            machine = mt.parse(described(data, text, json.dumps(description)), "s")
+        except mt.ParseError as error:
+            assert str(error).startswith("s: ") and "\n" not in str(error)
+            continue
+        read += 1
+        held = machine.cpus[0].registers.held
+        assert {held[index].value for index in (0x250, 0x200, 0x201, 0x2FF) if index in held} <= {0, 5, 6, 0x800, 0xC06}
+    assert read > 25
