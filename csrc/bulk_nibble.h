@@ -427,10 +427,11 @@ INLINE void fill_step(const memtype_tables *t, const uint64_t *gfns, vec keep, u
 		v_store(words + k * QWORDS, v_or(v_and(v_load(words + k * QWORDS), keep), bits[k]));
 }
 
-// Of gfns below LOW_GFNS the form is `low`.
+// Of gfns below LOW_GFNS fewer windows are asked.
 INLINE size_t run_fill(const memtype_tables *t, uint64_t last, const uint64_t *gfns, size_t n, uint64_t keep,
-		       uint64_t *restrict words, struct form low)
+		       uint64_t *restrict words, uint32_t shape, uint32_t groups)
 {
+	const struct form low = {LOW_GFN, shape, groups}, all = {GFN, shape, groups};
 	const vec kept = v_splat64(keep), beyond = v_splat64(~last), high = v_splat64(~(last & (LOW_GFNS - 1)));
 	size_t first = step_to_line(words, n);
 
@@ -441,7 +442,7 @@ INLINE size_t run_fill(const memtype_tables *t, uint64_t last, const uint64_t *g
 		if (!v_any(v_and(seen, high)))
 			fill_step(t, gfns + from, kept, words + from, low);
 		else if (!v_any(v_and(seen, beyond)))
-			fill_step(t, gfns + from, kept, words + from, (struct form){GFN, t->shape, t->groups});
+			fill_step(t, gfns + from, kept, words + from, all);
 		else
 			return from;
 	}
@@ -452,8 +453,8 @@ static TARGET size_t KERNEL(fill)(const memtype_tables *t, uint64_t last, const 
 				  uint64_t *words)
 {
 	if (is_plain(t))
-		return run_fill(t, last, gfns, n, keep, words, (struct form){LOW_GFN, SHAPE_FIXED | SHAPE_WIDE, 1});
-	return run_fill(t, last, gfns, n, keep, words, (struct form){LOW_GFN, t->shape, t->groups});
+		return run_fill(t, last, gfns, n, keep, words, SHAPE_FIXED | SHAPE_WIDE, 1);
+	return run_fill(t, last, gfns, n, keep, words, t->shape, t->groups);
 }
 
 static TARGET uint64_t KERNEL(or_words)(const uint64_t *words, size_t n)

@@ -81,7 +81,7 @@ void prove_run_fill(void) /* loops run_fill calls see:checked_see fill_step:chec
 	size_t n = any_length();
 
 	__CPROVER_assume(n >= MAP_TABLES_FROM);
-	run_fill(&t, nondet_u64(), at_any_place(n, 8), n, nondet_u64(), at_any_place(n - SHORT, 8), any_form());
+	run_fill(&t, nondet_u64(), at_any_place(n, 8), n, nondet_u64(), at_any_place(n - SHORT, 8), nondet_u32(), 1);
 	END;
 }
 
