@@ -20,6 +20,8 @@ _PREFIX = later(
             r"\d{1,7}\s+(?=\[\s*\d+\.\d+\])",  # cat -n
             r"[\w.-]{1,40}\s*\|\s(?=\s*\[\s*\d+\.\d+\])",  # docker compose
             rf"\d{{4}}-\d{{2}}-\d{{2}}[T ]{_CLOCK}(?:[.,]\d{{1,9}})?(?:Z|[+-]\d{{2}}:?\d{{2}})?",  # ISO 8601
+            rf"{_CLOCK}(?:[.,]\d{{1,9}})?\s|\d{{10}}\.\d{{3,9}}\s",  # what a serial console's logger puts there, ts
+            r"MESSAGE=",  # journalctl -o export, verbose
             r"kernel:",
             r"\(XEN\)|\(d\d+\)",  # a hypervisor's console
             r"\[(?:EMERG|ALERT|CRIT|ERROR|WARN|NOTE|INFO|DEBUG|SPEW)\s*\]",  # coreboot's levels
@@ -38,6 +40,7 @@ _SYSLOG = later(
         )
     )
 )
+_FIRSTS = ("<", "(", "MESSAGE=", "1", "2")
 _BLANKS = later(r"\s\s+|[^\S ]")  # what one blank stands for
 LONGEST_LINE = 1 << 16  # characters: sets of values over thousands of processors are long
 _MOST_PREFIXES = 16  # loggers behind one another; a line of nothing else must not take long
@@ -68,7 +71,7 @@ def without_stamp(line: str) -> str | None:
 
 
 def _prefix(rest: str) -> re.Match[str] | None:
-    if not ("[" in rest or ":" in rest or rest.startswith(("<", "("))):  # each of the patterns needs one of them
+    if not ("[" in rest or ":" in rest or rest.startswith(_FIRSTS)):  # each of the patterns needs one of them
         return None
     return ("kernel" in rest and _SYSLOG.match(rest)) or _PREFIX.match(rest)
 
