@@ -123,6 +123,129 @@ def lost_digit(text: str, rng: random.Random) -> str:
     return text[:at] + text[at + 1 :]
 
 
+def window(text: str, rng: random.Random) -> str:
+    """Every line cut at one column: a narrow terminal, ``less -S``."""
+    width = rng.randrange(8, 80)
+    return "\n".join(line[:width] for line in text.split("\n"))
+
+
+def scrolled(text: str, rng: random.Random) -> str:
+    """The first columns lost."""
+    width = rng.choice((1, 1, 2, 3, 5, 9, 14, 15, 20))
+    return "\n".join(line[width:] for line in text.split("\n"))
+
+
+def split_hard(text: str, rng: random.Random) -> str:
+    """Lines broken in the middle of a word, where the screen ended."""
+    width = rng.choice((40, 60, 72, 80))
+    return "\n".join(line[at : at + width] for line in text.split("\n") for at in range(0, max(len(line), 1), width))
+
+
+def quoted_wrap(text: str, rng: random.Random) -> str:
+    """Quoted, and broken at the mailer's margin; what was broken off is quoted too, or not."""
+    width, mark, found = rng.choice((64, 72, 76, 80)), rng.choice(("> ", ">> ", "| ")), []
+    for line in text.split("\n"):
+        rest = mark + line
+        while len(rest) > width and (at := rest.rfind(" ", len(mark) + 1, width + 1)) > len(mark):
+            found.append(rest[:at])
+            rest = rng.choice(("", mark)) + rest[at + 1 :]
+        found.append(rest)
+    return "\n".join(found)
+
+
+def told_otherwise(text: str, rng: random.Random) -> str:
+    """A line again, below or elsewhere, with one digit or type changed."""
+    lines = text.split("\n")
+    n = rng.randrange(len(lines))
+    row, digits = lines[n], [found.start() for found in re.finditer(r"(?<=[0-9a-fA-Fx])[0-9a-fA-F]", lines[n])]
+    for kind in ("write-back", "uncachable", "WB", "UC", "nabled", "isabled"):
+        if kind in row and rng.random() < 0.3:
+            row = row.replace(
+                kind, {"write-back": "uncachable", "WB": "UC", "nabled": "isabled"}.get(kind, "write-back")
+            )
+            digits = []
+    if digits:
+        at = rng.choice(digits)
+        row = row[:at] + rng.choice("0123456789abcdef") + row[at + 1 :]
+    lines.insert(n + 1 if rng.random() < 0.5 else rng.randrange(len(lines) + 1), row)
+    return "\n".join(lines)
+
+
+def hidden_digits(text: str, rng: random.Random) -> str:
+    """Digits of one long number, or of all, made unreadable."""
+    sign = rng.choice("xX*?#")
+    numbers = list(_LONG_NUMBER.finditer(text))
+    for found in reversed(numbers if rng.random() < 0.5 else numbers[:1]):
+        keep = found.start() + rng.randrange(2, len(found[0]))
+        text = text[:keep] + sign * (found.end() - keep) + text[found.end() :]
+    return text
+
+
+def spelled(text: str, rng: random.Random) -> str:
+    """An editor's dashes and quotes, invisible characters inside words."""
+    text = text.replace("-", rng.choice("\u2212\u2013\u2014\u2010")).replace('"', rng.choice('"\u201c'))
+    for _ in range(rng.randrange(1, 6)):
+        at = rng.randrange(len(text) + 1)
+        text = text[:at] + rng.choice("\u200b\xad\u2060\ufeff") + text[at:]
+    return text
+
+
+def grouped(text: str, rng: random.Random) -> str:
+    """Digits in groups: 4,294,967,296 and 0x00000000_80000000."""
+    sign = rng.choice((",", "'", "_", " ", "\u202f"))
+    if rng.random() < 0.5:
+        return re.sub(r"(?<![\w.])[1-9]\d{3,}(?![\w.])", lambda n: f"{int(n[0]):,}".replace(",", sign), text)
+    return re.sub(r"(?<=0x)[0-9a-fA-F]{16}(?!\w)", lambda n: n[0][:8] + sign + n[0][8:], text)
+
+
+def unprefixed(text: str, rng: random.Random) -> str:
+    """Hexadecimal numbers without 0x, in capitals."""
+    return re.sub(r"0x([0-9a-fA-F]+)", lambda n: n[1].upper(), text)
+
+
+def filtered(text: str, rng: random.Random) -> str:
+    """The lines with a word, or without: ``grep``."""
+    words = re.findall(r"[A-Za-z_]{3,}", text) or [""]
+    word, without = rng.choice(words).lower(), rng.random() < 0.3
+    return "\n".join(line for line in text.split("\n") if (word in line.lower()) != without)
+
+
+def other_order(text: str, rng: random.Random) -> str:
+    """Sorted, from the last to the first, or equal lines once."""
+    lines = text.split("\n")
+    return "\n".join(rng.choice((sorted(lines), lines[::-1], list(dict.fromkeys(lines)))))
+
+
+def noise(text: str, rng: random.Random) -> str:
+    """Other programs' lines between the text's own, or in the middle of one."""
+    lines = text.split("\n")
+    for _ in range(rng.randrange(1, 4)):
+        n, said = rng.randrange(len(lines)), rng.choice(NOISE)
+        at = rng.randrange(len(lines[n]) + 1) if rng.random() < 0.3 else 0
+        lines[n : n + 1] = [lines[n][:at] + said + lines[n][at:]] if at else [said, lines[n]]
+    return "\n".join(lines)
+
+
+def suppressed(text: str, rng: random.Random) -> str:
+    """One to three lines in whose place stands how many were lost."""
+    lines = text.split("\n")
+    n, count = rng.randrange(len(lines)), rng.randrange(1, 4)
+    lines[n : n + count] = [rng.choice(LOST).format(count)]
+    return "\n".join(lines)
+
+
+def crossed(text: str, rng: random.Random) -> str:
+    """Two processors' lines printed into one another."""
+    lines = text.split("\n")
+    n = rng.randrange(max(len(lines) - 1, 1))
+    one, two = lines[n], "".join(lines[n + 1 : n + 2])
+    at, to = rng.randrange(len(one) + 1), rng.randrange(len(two) + 1)
+    lines[n : n + 2] = rng.choice(
+        ([one[:at] + two, one[at:]], [one[:at] + two[:to], two[to:] + one[at:]], [one[:at] + two + one[at:]])
+    )
+    return "\n".join(lines)
+
+
 def travelled(text: str, rng: random.Random) -> str:
     """Sent, quoted, put on a page (`ways`): nothing is lost."""
     return WAYS[rng.choice(sorted(WAYS))](text)
@@ -130,11 +253,23 @@ def travelled(text: str, rng: random.Random) -> str:
 
 _LONG_NUMBER = re.compile(r"(?<=0x)[0-9a-fA-F]{8,}|(?<![0-9a-zA-Z])[0-9a-fA-F]{8,}(?![0-9a-zA-Z])")
 
+NOISE = (
+    "[    0.000000] random: crng init done", "-- MARK --", "usb 1-1: new high-speed USB device number 2 using xhci_hcd",
+    "Jan  1 00:00:00 h last message repeated 3 times", "--More--", "lines 1-23", "~", "0", "0x0", "....",
+)  # fmt: skip
+LOST = (
+    "[    0.000000] ** {} printk messages dropped **", "printk: {} messages dropped", "net_ratelimit: {} callbacks "
+    "suppressed", "[...]", "<{} lines removed>", "\u2026", "(snip)",
+)  # fmt: skip
+
 KINDS: dict[str, Callable[[str, random.Random], str]] = {
     "drop": drop_lines, "cut": cut_end, "head": cut_head, "prefix": prefix_all, "one prefix": prefix_one,
     "wrap": wrap, "entities": entities, "br": breaks, "blanks": blanks, "tail": tail, "short line": short_line,
     "one line": one_line, "again": again, "swapped": swapped, "merged": merged, "digit": lost_digit,
-    "way": travelled,
+    "way": travelled, "window": window, "scrolled": scrolled, "split hard": split_hard, "quoted wrap": quoted_wrap,
+    "told otherwise": told_otherwise, "hidden digits": hidden_digits, "spelled": spelled, "grouped": grouped,
+    "unprefixed": unprefixed, "filtered": filtered, "other order": other_order, "noise": noise,
+    "suppressed": suppressed, "crossed": crossed,
 }  # fmt: skip
 
 

@@ -281,6 +281,12 @@ def _registers(found: _Solution, fixed: dict[int, Register]) -> dict[int, Regist
     return held | fixed
 
 
+def _default_name(found: _Solution) -> str | None:
+    if found.default is None or found.default.against:
+        return None
+    return str(rules.type_of(found.default.value))
+
+
 def _facts(found: _Solution, width: Width | None) -> dict[str, object]:
     facts: dict[str, object] = {"temporary": found.temporary}
     if found.ranges:
@@ -302,8 +308,8 @@ def _facts(found: _Solution, width: Width | None) -> dict[str, object]:
         facts["wc_removed"] = True
     for name, value in (
         ("phys_bits", width and width.bits),
-        ("counts_wb_uc", found.counts),
-        ("default", found.default and str(rules.type_of(found.default.value))),
+        ("counts_wb_uc", None if found.recounted else found.counts),
+        ("default", _default_name(found)),
     ):
         if value is not None:
             facts[name] = value

@@ -177,7 +177,8 @@ def _list(told: _Console) -> reg.Listing:
     pairs = sorted({index >> 1 for index in told.msrs if index in reg.PAIR_MSRS})
     whole = (
         len(pairs) in rules.USUAL_PAIRS
-        and not (told.copied or told.cut or 0 < len(told.fixed) < len(rules.FIXED_RANGES))
+        and not (told.copied or told.cut)
+        and (len(told.fixed) == len(rules.FIXED_RANGES) or not (told.fixed or "fixed" in told.enabled))
         and told.last > told.last_pair
         and len(pairs) == pairs[-1] - (rules.PHYSBASE0 >> 1) + 1
     )

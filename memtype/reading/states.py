@@ -170,7 +170,8 @@ class _Current:
     def restart(self, telling: Telling, lines: Sequence[str]) -> Telling | None:
         """The telling that a new state begins with, if this one shows that there is one."""
         if telling.kind == "boot":
-            return telling if self.told else None
+            # /proc/cpuinfo above a log is about it
+            return telling if any(kind != "processor" for kind, _ in self.told) else None
         words = self.told.get((telling.kind, telling.key))
         if telling.role == "head":  # next to each other, they are one line twice, or contradict each other
             twice = self.last == (telling.place - 1, telling.kind, telling.key)

@@ -574,3 +574,13 @@ def test_what_two_lines_tell_differently_is_noted():
     log = "MTRR default type: uncachable\nMTRR default type: write-back\nMTRR variable ranges enabled:\n  0 disabled\n"
     noted = [note for note in linux_dmesg.parse(log).notes if getattr(note, "id", "") == "contradiction"]
     assert noted == ["line 1 and line 2 tell IA32_MTRR_DEF_TYPE differently: it is not told"]
+
+
+def test_a_log_that_lost_a_fixed_row_may_have_lost_the_last_two_of_ten():
+    """Eight rows are a whole list; ten without their last two look like it."""
+    state = mt.MtrrState(0xC00, variable=((0, 0),) * 9 + ((6, 0xFFFF80000800),), maxphyaddr=48)
+    lines = ["Linux version 5.10.0", *register_lines(state), "last_pfn = 0x1"]
+    eight = [line for line in lines if not line.lstrip().startswith(("8 ", "9 "))]
+    assert mt.parse("\n".join(eight)).at(1 << 20, strict=True).type is mt.MemoryType.UC
+    lost = [line for line in eight if "00000-" not in line]
+    assert mt.parse("\n".join(lost)).at(1 << 20, strict=True).type is mt.MemoryType.NOT_TOLD

@@ -180,8 +180,10 @@ class Reading:
         """Whether the log shows that it lost lines, or that one stands in another's place: then of ten rows the last
         two may be lost as well."""
         listing = self.listing
-        some = 0 < len(listing.fixed) < len(rules.FIXED_RANGES)  # the kernel prints all of them, or none
-        return bool(self._holes()) or listing.copied or some
+        printed = (
+            bool(listing.fixed) or listing.fixed_on is not None
+        )  # below the headline the kernel prints all of them
+        return bool(self._holes()) or listing.copied or (printed and len(listing.fixed) < len(rules.FIXED_RANGES))
 
     def _without_fixed(self) -> bool:
         """The kernel prints headlines for the default type, the fixed and the variable ranges, in this order. A log
