@@ -78,13 +78,20 @@ def _payload(found: Any) -> dict[str, Any]:
         for rule, wrong in found.rules.items()
     ]
     answered = [{"name": name, "count": count} for name, count in found.cases.items()]
-    return {"count": found.answers, "answered": answered, "wrong": len(found.wrong), "broken": broken}
+    return {
+        "count": found.answers,
+        "answered": answered,
+        "not_answered": found.unanswered,
+        "wrong": len(found.wrong),
+        "broken": broken,
+    }
 
 
 def _lines(found: Any) -> list[str]:
     answered = ", ".join(f"{count:,} of {name}" for name, count in found.cases.items())
     lines = [
         f"{found.answers:,} answers to {sum(found.cases.values()):,} cases ({answered}): {len(found.wrong):,} wrong"
+        + (f"; {found.unanswered:,} cases not answered" if found.unanswered else "")
     ]
     for rule, wrong in found.rules.items():
         lines += ["", f"{rule}: {len(wrong):,} wrong  [{wrong[0].source}]", *(f"  {one}" for one in wrong[:_SHOWN])]

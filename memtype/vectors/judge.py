@@ -47,11 +47,13 @@ class Judgement:
     ----------
     cases : cases answered, by section
     answers : answers given (64 of a register file)
+    unanswered : cases that were left out
     wrong : the wrong ones, in the order of the document
     """
 
     cases: dict[str, int]
     answers: int
+    unanswered: int
     wrong: tuple[Wrong, ...]
 
     @property
@@ -96,12 +98,15 @@ def judge(value: Any, source: str = "answers") -> Judgement:
         )
     if not given:
         raise InputError(f"{source}: answers no case; the names of the cases are in 'memtype vectors --format json'")
-    return Judgement(cases, given, tuple(wrong))
+    held = sum(len(section.rows) for section in document())
+    return Judgement(cases, given, held - sum(cases.values()), tuple(wrong))
 
 
 def _answers(value: Any, source: str) -> dict[str, Any]:
-    if not isinstance(value, dict) or value.get("schema") != ANSWERS:
+    if not isinstance(value, dict) or "schema" not in value:
         raise InputError(f'{source}: not {{"schema": "{ANSWERS}", "answers": {{…}}}}')
+    if value["schema"] != ANSWERS:
+        raise InputError(f"{source}: schema {value['schema']!r:.40}: only {ANSWERS!r} is judged")
     answers = value.get("answers")
     if not isinstance(answers, dict):
         raise InputError(f"{source}: 'answers' is no object")
@@ -130,7 +135,7 @@ def _cells(section: Section, value: Any, row: tuple[Any, ...], source: str) -> I
                 yield _Cell(column, place, _read(column, item, where), answer[place])
         else:
             pairs = [_list(pair, column.width, where) for pair in _list(one, None, where)]
-            ranges = sorted(tuple(_read(column, item, where) for item in pair) for pair in pairs)
+            ranges = sorted(tuple(_number(column, item, where) for item in pair) for pair in pairs)
             yield _Cell(column, 0, ranges, [tuple(pair) for pair in answer])
 
 
@@ -142,20 +147,22 @@ def _list(value: Any, count: int | None, where: str) -> list[Any]:
 
 
 def _read(column: Column, value: Any, where: str) -> Any:
-    if value is None:
-        return None
+    return None if value is None else _number(column, value, where)
+
+
+def _number(column: Column, value: Any, where: str) -> int:
+    """An answer as the document holds it."""
     try:
-        if column.kind == TYPE:
+        if column.kind == TYPE and not isinstance(value, bool):
             return int(MemoryType.parse(value))
-        if isinstance(value, str) and column.kind == WORD:
-            return int(value, 16)
+        number = int(value, 16) if isinstance(value, str) and column.kind == WORD else value
     except ValueError:
-        pass
-    else:
-        if isinstance(value, bool) and column.kind == FLAG:
-            return int(value)
-        if isinstance(value, int) and not isinstance(value, bool):
-            return value
+        number = None
+    if isinstance(number, bool) and column.kind == FLAG:
+        return int(number)
+    limit = 1 if column.kind == FLAG else (1 << 64) - 1
+    if isinstance(number, int) and not isinstance(number, bool) and 0 <= number <= limit:
+        return number
     raise InputError(f"{where}: {value!r:.40} is no answer for {column.name!r}")
 
 
