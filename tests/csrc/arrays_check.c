@@ -1407,10 +1407,16 @@ static void check_neighbours(void)
 #define LARGE ((size_t)(1u << 21) + 130)
 #define PERIOD 4099u
 
+static void check_periods(const uint8_t *types, const uint8_t *right, size_t n, uint32_t isa)
+{
+	for (size_t i = 0; i < n; i += PERIOD)
+		MUST(memcmp(types + i, right, n - i < PERIOD ? n - i : PERIOD) == 0, isa, i, n);
+}
+
 static void check_large(uint32_t isa)
 {
 	static uint64_t *addresses, *ptes;
-	static uint8_t *types, right[PERIOD], both[PERIOD];
+	static uint8_t *types, right[PERIOD], both[PERIOD], of_leaves[PERIOD];
 
 	if (!addresses) {
 		addresses = malloc(8 * LARGE);
@@ -1426,22 +1432,23 @@ static void check_large(uint32_t isa)
 		if (i < PERIOD) {
 			right[i] = (uint8_t)literal_type(&m, addresses[i]);
 			both[i] = (uint8_t)literal_effective(m.vendor, 0, right[i], kind_at(ptes[i]));
+			of_leaves[i] = (uint8_t)want_ept(addresses[i], ptes[i], 0);
 		}
 	}
 	for (size_t offset = 0; offset < 64; offset += 21) {
 		memset(types, 0xEE, LARGE + 64);
 		MUST(memtype_types(&tables, addresses, LARGE - 64, types + offset, NULL) == MEMTYPE_OK, isa, offset, 0);
-		for (size_t i = 0; i < LARGE - 64; i += PERIOD) {
-			size_t n = LARGE - 64 - i < PERIOD ? LARGE - 64 - i : PERIOD;
-
-			MUST(memcmp(types + offset + i, right, n) == 0, isa, offset, i);
-		}
+		check_periods(types + offset, right, LARGE - 64, isa);
 		MUST(types[offset + LARGE - 64] == 0xEE && (!offset || types[offset - 1] == 0xEE), isa, offset, 0);
 	}
-	MUST(memtype_effective_types(&tables, PAT, LEVEL, addresses, ptes, LARGE, types + 3, NULL) == MEMTYPE_OK, isa, 0, 0);
-	for (size_t i = 0; i + PERIOD < LARGE; i += PERIOD)
-		MUST(memcmp(types + 3 + i, both, PERIOD) == 0, isa, i, 0);
-	MUST(memcmp(types + 3 + LARGE - LARGE % PERIOD, both, LARGE % PERIOD) == 0, isa, 0, 0);
+	for (size_t offset = 3; offset < 64; offset += 29) { // LARGE - 60: no block is left over where arrays begin 16 bytes into a line
+		MUST(memtype_effective_types(&tables, PAT, LEVEL, addresses, ptes, LARGE - 60, types + offset, NULL) == MEMTYPE_OK,
+		     isa, offset, 0);
+		check_periods(types + offset, both, LARGE - 60, isa);
+		MUST(memtype_effective_ept_types(PAT, LEVEL, 0, isa, addresses, ptes, LARGE - 60, types + offset) == MEMTYPE_OK, isa,
+		     offset, 0);
+		check_periods(types + offset, of_leaves, LARGE - 60, isa);
+	}
 	addresses[LARGE - 65] = UINT64_MAX;
 	MUST(memtype_types(&tables, addresses, LARGE - 64, types + 1, NULL) == MEMTYPE_EADDRESS, isa, 0, 0);
 	addresses[LARGE - 65] = 0;
@@ -1562,6 +1569,9 @@ static void check_many_by_granules(uint32_t isa)
 		check_granules_of(isa, ~UINT64_C(0), SOME);
 		check_granules_of(isa, 0x3FFFFFFF, SOME); // from some chunk on nearly all lead to blocks
 	}
+	no_pairs(46, 0xC00); // what leads to blocks is rare among entries of UC, which are 0
+	fill_fixed(11);
+	check_granules_of(isa, ~UINT64_C(0), SOME);
 	for (unsigned rows = 10; rows < 80; rows += rows < 20 ? 1 : 23) { // each its own, but for the last two
 		no_pairs(46, 0x806);
 		for (uint64_t k = 0; k < rows; k++)
@@ -1711,8 +1721,36 @@ static void check_little(uint32_t isa)
 	}
 }
 
+// a refused address in any place of a step, by keys of 16, 32 and 64 bits: of so many answers it is found on the way
+static void check_refused_places(uint32_t isa)
+{
+	enum { N = 128, EACH = MEMTYPE_CHECKED_FIRST / N + 2 };
+	static const uint64_t looked[] = {0, UINT64_C(1) << 20, UINT64_C(1) << 12};
+	static uint64_t zeros[EACH * 11], on[EACH], masks[EACH], addresses[N];
+	static uint32_t vendors[EACH], widths[EACH];
+	static uint8_t types[EACH * N];
+	memtype_fleet f = {EACH, 1, on, zeros, zeros, masks, zeros, zeros, zeros, vendors, widths};
+	size_t index = 77;
+
+	for (unsigned k = 0; k < 3; k++) {
+		for (size_t i = 0; i < EACH; i++) {
+			on[i] = 0x806;
+			masks[i] = 0x800 | looked[k];
+			widths[i] = 52;
+		}
+		for (size_t place = 0; place < N; place++) {
+			addresses[place] = UINT64_C(1) << (52 + place % 12);
+			MUST(memtype_fleet_types(&f, isa, addresses, 0, N, types, &index) == MEMTYPE_EADDRESS && index == place, isa,
+			     place, index);
+			addresses[place] = 0;
+		}
+		MUST(memtype_fleet_types(&f, isa, addresses, 0, N, types, &index) == MEMTYPE_OK, isa, k, 0);
+	}
+}
+
 static void check_much(uint32_t isa)
 {
+	check_refused_places(isa);
 	check_own_maps(isa);
 	check_large(isa);
 	check_large_by_granules(isa);
