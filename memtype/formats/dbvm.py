@@ -28,6 +28,7 @@ from memtype.reading.tellings import tells
 from memtype.told import Register, pair_numbers
 
 NAME = "dbvm"
+_DIGITS = 16  # of a pair's halves and of a fixed range: the script fills them up
 
 TELLS = tells(
     NAME, "fix",
@@ -74,6 +75,16 @@ def parse(text: str, source: str = "<text>") -> Machine:
         count = found[rules.MTRRCAP].value & rules.MTRRCAP_VCNT
         if pairs > count:
             raise values.refusal(source, number, f"pair {pairs} of {count} that MTRRCAP names")
+    short = [(r.line, index) for index, r in found.items() if index in rules.FIXED_MSRS and r.digits < _DIGITS]
+    if len(short) > 1:  # a line alone is lost, of several the others are cut as well
+        line, index = min(short)
+        what = f"{rules.msr_name(index)} and {len(short) - 1} more have fewer than {_DIGITS} digits: the text is cut"
+        raise values.refusal(source, line, what)
+    for line, index in short:
+        del found[index]
+        listing.lost.add(index)
+        what = f"{rules.msr_name(index)} has fewer than {_DIGITS} digits"
+        notes.append(Note(f"line {line}: {what}: it is not told", "lost", [line]))
     return reg.machine_of({0: found}, NAME, source, notes, listing=listing, taken=frozenset(taken))
 
 

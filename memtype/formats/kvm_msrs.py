@@ -43,7 +43,7 @@ TELLS = tells(
             r"|^(?P<head>0{7,8}):? [0-9a-f]{2}",
 )  # fmt: skip
 _TOKEN = later(
-    rf"{_TEXT.pattern}|\bindex{_GAP}[=:]?{_GAP}(?P<alone>{_NUMBER}){_GAP}[,}}]"
+    rf"{_TEXT.pattern}|\bindex{_GAP}[=:]?{_GAP}(?P<alone>{_NUMBER}){_GAP}(?:[,}}]|\.?data\b)"
     r"|\bvcpu\s{0,9}#?(?P<vcpu>\d{1,40})",
     re.I,
 )

@@ -36,7 +36,7 @@ NAME = "msr-list"
 
 _CPU = r"(?:\[?\s*(?:cpu|core|processor|thread|lcpu)\s*[#:]?\s*(?P<cpu>\d+)\s*\]?\s*[:,]?\s*)"
 _CPU2 = _CPU.replace("<cpu>", "<cpu2>")
-_WORD = r"(?:(?:\[CHIPSEC\]\s*)?(?:rdmsr|msr)\b\s*(?:register\s*)?[\[(:]?\s*)"
+_WORD = r"(?:(?:\[CHIPSEC\]\s*)?(?:rdmsr|msr|reg(?:ister)?|ecx)\b\s*(?:register\s*)?[\[(:=]?\s*)"
 _HEX = r"0x[0-9a-z_]+"
 _NAME = (
     r"(?:(?:MSR_|IA32_|AMD64_|AMD_|K8_)*(?:MTRR_?|(?:CR_)?PAT(?:_MSR)?\b|SYSCFG|TOP_?MEM2"
@@ -47,12 +47,12 @@ _REGISTER = later(
     rf"^\s*(?:\[CHIPSEC\]\s*)?{_CPU}?(?P<word>{_WORD})?{_CPU2}?(?:"
     rf"(?P<name>{_NAME})\s*[,\s]?\s*(?:\(?(?:MSR\s*)?(?P<named>{_HEX})\)?(?=\s*[:=,]|\s+{_HEX}\s*$))?"
     rf"|(?P<index>{_HEX})\s*(?:[\[(]?\s*(?P<naming>{_NAME})\s*[\])]?)?"
-    r"|(?P<bare>[0-9a-f]{2,8})(?=\s*[:=])"
+    r"|(?P<bare>[0-9a-f]{2,8})(?=\]?\s*[:=])"
     r")[\s)\]]*(?P<sep>[:=,]|->|$|)\s*(?P<rest>.*)$",
     re.I,
 )
 _VALUE = later(
-    r"^(?:(?:0x)?(?P<high>[0-9a-f]{1,8}):(?:0x)?(?P<low>[0-9a-f]{8})|eax\s*=\s*(?:0x)?(?P<eax>[0-9a-f]{1,8})\s*,?\s*edx\s*=\s*(?:0x)?(?P<edx>[0-9a-f]{1,8})"
+    r"^(?:(?:0x)?(?P<high>[0-9a-f]{1,8})[:`](?:0x)?(?P<low>[0-9a-f]{8})|eax\s*=\s*(?:0x)?(?P<eax>[0-9a-f]{1,8})\s*,?\s*edx\s*=\s*(?:0x)?(?P<edx>[0-9a-f]{1,8})"
     r"|edx\s*=\s*(?:0x)?(?P<edx_first>[0-9a-f]{1,8})\s*,?\s*eax\s*=\s*(?:0x)?(?P<eax_last>[0-9a-f]{1,8})"
     r"|(?P<value>(?:0x)?[0-9a-f_]+)h?)"
     r"(?P<more>\s*[(,;].*|\s*//.*|\s+[#/].*|\s+\[.*\])?$",
@@ -61,6 +61,7 @@ _VALUE = later(
 _EAX_CUT = {"E", "EA"}  # no number: what a cut line leaves of "EAX = …"
 _DIGITS = later(r"0x([0-9a-f]+)", re.I)
 _SET = later(r"^\{(?P<values>[^{}]*)\}$")
+_VALUE_WORD = later(r"(?:value|val|data)\s*[=:]\s*", re.I)
 _OWN = later(r"(?:0x)?([0-9a-f]{2,8})[,:=)\]\s]+(?=\S)", re.I)  # a register's number behind its name: 2FF, {'c06'}
 _STRING = later(r"'[^']*'|\"[^\"]*\"")
 _NEXT = later(r"\s*[,;]\s*[\[{(]?\s*['\"]?((?:0x)?[0-9a-f_]+h?)['\"]?\s*(?:[,;\])}].*)?$", re.I)  # a column more
@@ -84,7 +85,7 @@ _ELSE = {  # names that hold no MTRR and no PAT, numbers that are not 2xx
     "syscfg", "topmem2", "top_mem2", "tme_activate", *(digits for digits in _OTHERS if len(digits) > 2)
 }  # fmt: skip
 _BARE = "|".join(["2[0-9a-f]{2}", *(digits for digits in _OTHERS if len(digits) < 3)])
-_WORDS = words("0x", "mtrr", "pat", "rdmsr", "wrmsr", *_ELSE, pattern=rf"(?:{_BARE})\s*[:=]")
+_WORDS = words("0x", "mtrr", "pat", "rdmsr", "wrmsr", *_ELSE, pattern=rf"(?:{_BARE})\]?\s*[:=]")
 _FOREIGN = later(r"^[ \t]*MSR 0x[0-9A-F]{8} = 0x[0-9A-F]{8}:0x[0-9A-F]{8} \(", re.M)  # inteltool
 
 
@@ -327,6 +328,8 @@ def _split(line: str) -> _Line | None:
     if index is None:
         return None
     rest = found["rest"].strip().removeprefix("=").removeprefix("->").strip()
+    if named_value := _VALUE_WORD.match(rest):
+        rest = rest[named_value.end() :]
     if not number and (own := _OWN.match(rest)) and int(own[1], 16) == index:
         number, rest = own[1], rest[own.end() :]
     whole = bool(_VALUE.match(rest) or _SET.match(rest))

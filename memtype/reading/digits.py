@@ -56,6 +56,7 @@ def lacking(held: Mapping[int, Register], filled: int = 0) -> set[int]:
     if not length:
         return (
             _zeros(printed)
+            | _fronts_of_default(printed)
             | _at_the_edge(printed)
             | {index for index, register in printed.items() if _is_front(index, register)}
         )
@@ -69,14 +70,15 @@ def lacking(held: Mapping[int, Register], filled: int = 0) -> set[int]:
 
 
 def _narrow(printed: Mapping[int, Register]) -> bool:
-    """Whether a window left the same few digits of every number, zeros in front of some: no program fills up to them.
+    """Whether a window left a few digits of every number, zeros in front: no program fills up to so few.
 
     0x00000200: 0x00
     0x00000250: 0x05         of 0x0505050505050505
     """
     lengths = {register.digits for register in printed.values()}
-    some = any(register.padded and register.value for register in printed.values())
-    return len(printed) > _FEW and len(lengths) == 1 and lengths < set(range(2, _LEAST)) and some
+    padded = [register for register in printed.values() if register.padded]
+    alike = len(lengths) == 1 or len(padded) == len(printed)
+    return len(printed) > _FEW and lengths < set(range(2, _LEAST)) and alike and any(each.value for each in padded)
 
 
 def _at_the_edge(printed: Mapping[int, Register]) -> set[int]:
@@ -95,6 +97,12 @@ def _at_the_edge(printed: Mapping[int, Register]) -> set[int]:
 def _length(registers: Iterable[Register]) -> int:
     """To how many digits the list fills its numbers up; 0 where it does not."""
     return max((r.digits for r in registers if r.padded and r.digits >= _LEAST), default=0)
+
+
+def _fronts_of_default(printed: Mapping[int, Register]) -> set[int]:
+    """IA32_MTRR_DEF_TYPE where it is what a cut leaves of 0x806 or 0xc06: no processor holds 8, c, 80 or c0."""
+    register = printed.get(rules.DEF_TYPE_MSR)
+    return {rules.DEF_TYPE_MSR} if register is not None and register.value in (0x8, 0xC, 0x80, 0xC0) else set()
 
 
 def _zeros(printed: Mapping[int, Register]) -> set[int]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from memtype.reading.lines import bare
 from memtype.reading.patterns import later
 
-_ROW = later(r"\s*\d{1,3}\s*(?:b|ba|bas|base\b.*|d[a-z]*)?$")
+_ROW = later(r"\s*\d{1,3}\s*(?:b|ba|bas|base\b.*|\[[0-9a-f].*|\[|d[a-z]*)?$")
 
 
 def is_fragment(line: str, above: str) -> bool:
@@ -18,8 +18,8 @@ def is_fragment(line: str, above: str) -> bool:
 
     Examples
     --------
-    >>> [is_fragment(line, "(XEN)   7 disabled") for line in ("(XE", "(XEN)   8 ba", "", "(XEN) Brought up 2 CPUs")]
-    [True, True, False, False]
+    >>> [is_fragment(line, "(XEN)   7 disabled") for line in ("(XE", "(XEN)   8 ba", "8 [54", "", "(XEN) 2 CPUs")]
+    [True, True, True, False, False]
     """
     begun = line.rstrip()
     return bool(begun) and (above.startswith(begun) or _ROW.match(bare(begun).lower()) is not None)

@@ -29,7 +29,7 @@ BOOT = later(r"\s*Linux version (\S+)")
 
 _WORDS = words(
     "linux version", "mtrr", "e820", "base", "msr", "0x", "cpu", "core", "proc", "tom2", "pat", "vendor_id",
-    "vendor id", "address size", pattern=r"reg\d|(?<!\w)(?:2[0-9a-f]{2}|fe)\s?[:=]",
+    "vendor id", "address size", pattern=r"reg\d|(?<!\w)(?:2[0-9a-f]{2}|fe)\]?\s?[:=]",
 )  # fmt: skip
 _BOOTS_ON = later(r"Command line:|BIOS-|e820|x86/fpu|KERNEL supported|MTRR|DMI")
 _KINDS = (  # of what a log tells: by which words, in lower case, and under which key

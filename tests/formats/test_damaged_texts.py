@@ -29,7 +29,8 @@ TOM2_BITS = rules.SYSCFG_TOM2_EN, rules.SYSCFG_TOM2_FORCE_WB, rules.SYSCFG_TOM2_
 # Damages that leave no trace in a form: its numbers have no fixed length, or a place in it is all that names a value.
 UNPADDED = frozenset({"digit", "short line", "cut"})  # "cut": a last line without its end
 UNSEEN = {
-    "bare list": UNPADDED, "amdsev": UNPADDED, "mapping": UNPADDED, "snapshot": UNPADDED, "proc-mtrr": UNPADDED,
+    "bare list": UNPADDED, "amdsev": UNPADDED, "mapping": UNPADDED, "snapshot": UNPADDED | {"window"},
+    "proc-mtrr": UNPADDED,
     "memcontrol": UNPADDED, "dbvm": UNPADDED, "transcript": UNPADDED | {"drop", "again"},
     "qemu json": frozenset({"swapped"}),
 }  # fmt: skip

@@ -267,3 +267,28 @@ def test_a_zero_without_its_prefix_is_what_a_cut_leaves():
         cut = [*rows[:place], rows[place].rsplit("x", 1)[0], *rows[place + 1 :]]
         assert mt.parse("\n".join(cut) + "\n").at(1 << 31).type is mt.MemoryType.NOT_TOLD
     assert mt.parse("0x2ff c00\n0x200 0\n0x201 f80000800\n").at(1 << 20).type is mt.MemoryType.UC
+
+
+@pytest.mark.parametrize(
+    "row", ["msr[{i:x}] = {high:08x}`{low:08x}", "msr=0x{i:x} value=0x{v:x}", "reg=0x{i:x} val=0x{v:x}"]
+)
+def test_rows_that_debuggers_and_scripts_print(row):
+    held = {0x2FF: 0xC06, 0x200: 0x80000000, 0x201: 0xFF80000800}
+    text = "\n".join(row.format(i=i, v=v, high=v >> 32, low=v & 0xFFFFFFFF) for i, v in held.items())
+    machine = mt.parse(text)
+    assert {index: register.value for index, register in machine.registers.held.items()} == held
+
+
+def test_a_line_between_a_commands_values_ends_them():
+    """Whose value stands below it is not told: not the next processor's."""
+    machine = mt.parse("# rdmsr -a 0x200\n6\n6\nrdm sr -a 0x201\nf80000800\n# rdmsr 0x2ff\nc00\n")
+    assert len(machine.cpus) == 2 and machine.registers.cut
+    assert any("line 5: a value 'f80000800' below no command" in note for note in machine.notes)
+    other = mt.parse("# rdmsr -a 0x200\n6\n6\n# nproc\n2\n# rdmsr 0x2ff\nc00\n")
+    assert len(other.cpus) == 2 and not other.registers.cut
+
+
+@pytest.mark.parametrize("front", ["8", "c", "80", "c0"])
+def test_what_a_cut_leaves_of_the_default_type_is_none(front):
+    told = mt.parse(f"0x2ff 0x{front}\n0x200 0x6\n").registers
+    assert 0x2FF not in told.held and 0x2FF in told.lost

@@ -22,7 +22,7 @@ _OF_INTEREST = words(
     "address size", "hypervisor", "last_pfn", "disabled", " ram ", "_size", "range:", "mask", "write-",
     "uncach", "xen:", " ?", "memtype/1",
 )  # fmt: skip
-_FRAGMENT = later(r"\s*(?:\d{1,3}\s*(?:b|ba|bas|base\b.*|d[a-z]*)?)?$", re.I)
+_FRAGMENT = later(r"\s*(?:\d{1,3}\s*(?:b|ba|bas|base\b.*|\[[0-9a-f].*|\[|d[a-z]*)?)?$", re.I)
 _STAMP = later(r"(?=\[\s*\d+\.\d{6}\])")
 _VERSION = later(r"\s*Linux version (\S+)")
 _CPU = later(r"\s*(?:smpboot:\s*)?(?:CPU\d*|model name|vendor_id|Vendor ID)\s*:\s*(.*)$", re.I)
