@@ -85,13 +85,14 @@ def _at_the_edge(printed: Mapping[int, Register]) -> set[int]:
     """Numbers as long as a window is wide, of a list that does not fill up.
 
     Fixed ranges have 15 digits or more where the first of their eight types is not UC; masks have 9 to 13. Several of
-    both kinds that have the same number, and none more, end where the window did.
+    both kinds, or all fixed ranges, that have the same number, and none more, end where the window did.
     """
     width = max((register.digits for register in printed.values()), default=0)
     longest = {index for index, register in printed.items() if register.digits == width}
     fixed = longest.intersection(rules.FIXED_MSRS)
-    edge = width < _USUAL[-1] - 1 and len(fixed) > 1 and any(pair_of(index) is not None for index in longest)
-    return longest if edge else set()
+    every = {index for index, register in printed.items() if index in rules.FIXED_MSRS and register.value}
+    both = any(pair_of(index) is not None for index in longest)
+    return longest if width < _USUAL[-1] - 1 and len(fixed) > 1 and (both or fixed == every) else set()
 
 
 def _length(registers: Iterable[Register]) -> int:
