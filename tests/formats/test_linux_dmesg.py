@@ -584,3 +584,15 @@ def test_a_log_that_lost_a_fixed_row_may_have_lost_the_last_two_of_ten():
     assert mt.parse("\n".join(eight)).at(1 << 20, strict=True).type is mt.MemoryType.UC
     lost = [line for line in eight if "00000-" not in line]
     assert mt.parse("\n".join(lost)).at(1 << 20, strict=True).type is mt.MemoryType.NOT_TOLD
+
+
+def test_a_boot_that_another_follows_is_not_cut_off_behind_its_list():
+    """Only the last line of a log may be the begin of a further entry."""
+    log = (
+        "Linux version 6.1.0\nMTRR default type: uncachable\nMTRR variable ranges enabled:\n"
+        "  0 base 0000000000 mask FF80000000 write-back\n" + "".join(f"  {n} disabled\n" for n in range(1, 8))
+        + "x86/PAT: Configuration [0-7]: WB  WC  UC- UC  WB  WP  UC- WT\n"
+    )  # fmt: skip
+    alone, followed = mt.parse(log), mt.parse(log + "Linux version 6.1.0\n")
+    assert followed.notes == alone.notes and not any("cut off" in note for note in followed.notes)
+    assert followed.mtrrs == alone.mtrrs and str(followed.mtrrs.at(0)) == "WB"
