@@ -65,6 +65,8 @@ def parse(text: str, source: str = "<text>") -> Machine:
     ranges = {n: entry for n, entry in enumerate(slots) if entry}
     if not ranges and remark.registers is None:
         raise values.refusal(source, 0, "the commands leave no range behind")
+    if remark.registers is not None and added > remark.registers:
+        raise values.refusal(source, 0, f"{added} ranges, where the remark counts {remark.registers}: one is another's")
     short = remark.registers is not None and added < remark.registers
     held = {} if remark.def_type is None else {rules.DEF_TYPE_MSR: remark.def_type}
     held |= {} if remark.cap is None else {rules.MTRRCAP: remark.cap}

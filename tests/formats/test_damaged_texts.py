@@ -30,9 +30,9 @@ TOM2_BITS = rules.SYSCFG_TOM2_EN, rules.SYSCFG_TOM2_FORCE_WB, rules.SYSCFG_TOM2_
 UNPADDED = frozenset({"digit", "short line", "cut"})  # "cut": a last line without its end
 UNSEEN = {
     "bare list": UNPADDED, "amdsev": UNPADDED, "mapping": UNPADDED, "snapshot": UNPADDED | {"window"},
-    "proc-mtrr": UNPADDED,
-    "memcontrol": UNPADDED, "dbvm": UNPADDED, "transcript": UNPADDED | {"drop", "again"},
-    "qemu json": frozenset({"swapped"}),
+    "proc-mtrr": UNPADDED, "memcontrol": UNPADDED | {"told otherwise"},
+    "dbvm": UNPADDED, "transcript": UNPADDED | {"drop", "again"},
+    "qemu json": frozenset({"swapped", "crossed"}),
 }  # fmt: skip
 UNNUMBERED = frozenset({"proc-mtrr", "memcontrol"})  # one line more, of another machine, contradicts none
 

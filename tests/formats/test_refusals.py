@@ -363,6 +363,9 @@ REFUSALS = [
     ("proc_mtrr", "reg01: base=0xfffff80000000 (4294965248MB), size= 4096MB, count=1: write-back",
      "t:3: 0xfffff80000000+0x100000000 is beyond 2**52"),
     ("proc_mtrr_commands", 'echo "disable=0" > /proc/mtrr', "t: the commands leave no range behind"),
+    ("proc_mtrr_commands", "# memtype/1: registers=0 end\n"
+     'echo "base=0x0 size=0x1000 type=write-back" > /proc/mtrr',
+     "t: 1 ranges, where the remark counts 0: one is another's"),
     ("proc_mtrr_commands", "# memtype/1: registers=0 def_type=3078 end",
      "t:3: IA32_MTRR_DEF_TYPE = '3078' is not in hexadecimal (0x…)"),
     ("proc_mtrr_commands", "# memtype/1: registers=0 def_type=0xc06 end\n# memtype/1: registers=0 def_type=0xc00 end",
