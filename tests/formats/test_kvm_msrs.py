@@ -30,6 +30,14 @@ def test_kvm_structures_of_several_processors():
     assert [cpu.mtrrs.def_type for cpu in machine.cpus] == [0xC06, 0]
 
 
+@pytest.mark.parametrize("form", ["plain", "spaced", "xxd", "hexdump -C"])
+def test_dumps_of_several_processors_one_below_the_other(form):
+    """Each begins at offset 0, and hexdump ends each with its length."""
+    one, other = (hex_dumps(data)[form].strip() for data in (kvm_structure(MSRS), kvm_structure([(0x2FF, 0)])))
+    machine = kvm_msrs.parse(f"# one\n{one}\n\n# other\n{other}\n", "t")
+    assert [cpu.registers.held[0x2FF].value for cpu in machine.cpus] == [0xC06, 0]
+
+
 @pytest.mark.parametrize("entry", [
     "{{ .index = {i:#x}, .data = {v:#x} }},", "kvm_msr_entry {{ index: {i}, reserved: 0, data: {v} }},",
     "{{index={i:#x}, reserved=0, data={v:#x}}}", "[{i}] = {{\n .index = {i:#x},\n .data = {v:#x},\n}},",

@@ -158,3 +158,10 @@ def test_strings_of_digits_are_decimal_where_that_is_shown_and_refused_elsewhere
         return
     found = {index: register.value for index, register in machine.registers.held.items()}
     assert all(state.msrs().get(index, value) == value for index, value in found.items())
+
+
+@pytest.mark.parametrize("other", ['{"comment": "x", "size": 2}', "{}", '{"index": 2, "note": 5}', "5", '"x"', "[]"])
+def test_an_element_of_a_list_that_is_no_entry_ends_nothing(other):
+    entry = '{"index": 767, "data": "0xc06"}'
+    for text in (f"[{other}, {entry}]", f"[{entry}, {other}]"):
+        assert mt.parse(text).cpus[0].registers.held[0x2FF].value == 0xC06, text
