@@ -131,7 +131,7 @@ def test_auto_with_a_compiler_is_native_and_small(sdist: Path, tmp_path: Path) -
         assert archive.getinfo("memtype/_native.abi3.so").compress_size < 130_000
     data = {"memtype/_native.abi3.so", "memtype/py.typed", "memtype/cli/memtype-1.schema.json"}
     assert {name for name in rest if ".dist-info/" not in name} == data
-    assert made.stat().st_size < 830_000
+    assert made.stat().st_size < 860_000
 
 
 def test_an_editable_install_is_seen_by_type_checkers(sdist: Path, tmp_path: Path) -> None:
