@@ -16,7 +16,7 @@ from memtype.kvm.zap import Event
 from memtype.mtrr import MtrrState
 from memtype.types import MemoryType
 from memtype.vectors.cited import row
-from memtype.vectors.section import FLAG, NUMBER, TEXT, TYPE, VENDOR, WORD, Column, Section
+from memtype.vectors.section import FLAG, NUMBER, TEXT, TYPE, VENDOR, VENDORS, WORD, Column, Section
 from memtype.vectors.states import GIB, LEGAL, E, pair
 from memtype.vectors.tables import writes
 
@@ -94,16 +94,19 @@ def _leaves() -> Iterator[Row]:
 
 
 def _taken() -> Iterator[Row]:
-    chosen = [write for n, write in enumerate(dict.fromkeys(writes())) if n % 13 == 0 and write[3] == "intel"]
-    chosen += [(msr, 0, 36, "intel") for msr in (0x210, 0x24F, 0x251, 0x270)]
-    for release in RELEASES:
-        fresh = {width: Vm(release, vcpus=Vcpu(maxphyaddr=width)) for width in {write[2] for write in chosen}}
-        for n, (msr, value, width, _) in enumerate(chosen):
+    """By both vendors' guests: KVM takes the same of them, but for IA32_PAT in the oldest releases."""
+    chosen = [write[:3] for n, write in enumerate(dict.fromkeys(writes())) if n % 13 == 0 and write[3] == "intel"]
+    chosen += [(msr, 0, 36) for msr in (0x210, 0x24F, 0x251, 0x270)]
+    typed = [write for write in chosen if write[0] in (rules.PAT_MSR, *rules.FIXED_MSRS)]
+    for release, (vendor, asked) in product(RELEASES, zip(VENDORS, (chosen, typed), strict=True)):
+        fresh = {write[2]: Vm(release, vendor=vendor, vcpus=Vcpu(maxphyaddr=write[2])) for write in asked}
+        for n, (msr, value, width) in enumerate(asked):
             after, zap = fresh[width].apply(WriteMsr(msr, value))
             read = after.msr(msr) if zap.accepted else 0
             rule = "kvm-refused" if not zap.accepted else zap.rules[0]
-            name = f"kvm-msr-{release}-{n:03d}"
-            yield row(name, rule, release, 0, width, msr, value, int(zap.accepted), read)
+            name = f"kvm-msr-{release}-{n:03d}{'-amd' * (vendor == 'amd')}"
+            given = (release, VENDORS.index(vendor), width, msr, value)
+            yield row(name, rule, *given, int(zap.accepted), read)
 
 
 # --- sequences of writes ----------------------------------------------------------------------------------------
