@@ -296,6 +296,8 @@ def _take(reader: _Reader, number: int, line: str) -> None:
         what = f"a value {values.quoted(line.strip())} below no command: which register it is of is not told"
         reader.say("below no command", Note(f"line {number}: {what}", "lost", (number,)))
         reader.cut = True
+        if reader.said["below no command"] > values.MOST_CPUS:
+            raise values.refusal(reader.source, number, f"more than {values.MOST_CPUS} values below no command")
         return
     if line.strip():
         _unanswered(reader)

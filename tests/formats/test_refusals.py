@@ -208,6 +208,7 @@ REFUSALS = [
     ("msr_list", "root@host:~# sudo wrmsr -p 0 0x2ff", "t:3: wrmsr without a value: cut off"),
     ("msr_list", "wrmsr 0x200 0x6\nwrmsr", "t:4: wrmsr without a register and a value: cut off"),
     ("msr_list", "# rdmsr -a 0x200\n6\n6\n# rdmsr -a\n800", "t:6: rdmsr without a register: cut off"),
+    ("msr_list", "# rdmsr -a 0x2ff\nc06\nnoise\n" + "6\n" * 8193, "t:8198: more than 8192 values below no command"),
     ("msr_list", "reg=0x2ff\n0x200=0x6", "t:3: IA32_MTRR_DEF_TYPE (0x2ff) has no value"),
     ("msr_list", "msr=0x200 value=0x6\nmsr=0x2ff value=", "t:4: IA32_MTRR_DEF_TYPE (0x2ff) has no value"),
     ("msr_list", "msr[200] = 00000000`00000006\nmsr[2ff] =", "t:4: IA32_MTRR_DEF_TYPE (0x2ff) has no value"),
