@@ -139,11 +139,9 @@ class _Section:
         version = values.integer(self.device.get("version"), self.source, "version", 32)
         instance = values.integer(self.device.get("instance_id"), self.source, "instance_id", 32)
         head = b"\x03cpu" + struct.pack(">II", instance, version)
-        for found in re.finditer(re.escape(head), self.stream):
-            at = found.start()
-            if at >= 5 and self.stream[at - 5] == _FULL:
-                self._start_id = self.stream[at - 4 : at]
-                yield at + len(head)
+        for found in re.finditer(bytes([_FULL]) + b"(?=(.{4})" + re.escape(head) + b")", self.stream, re.DOTALL):
+            self._start_id = found[1]
+            yield found.end(1) + len(head)
 
     def _struct(self, description: Any, prefix: str = "") -> None:
         fields = description.get("fields", []) if isinstance(description, dict) else None
