@@ -11,6 +11,7 @@ import argparse
 import datetime
 import json
 import platform
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,9 @@ def run(options: argparse.Namespace) -> int:
         results.append({"job": job.name, "ns": times, "beside": job.beside, "goals": verdicts, "skipped": job.skipped})
         if not options.json:
             show(job, times, verdicts)
+    if not results:
+        print(f"bench: no job's name holds {options.only!r}", file=sys.stderr)
+        return 2
     goals = [goal for result in results for goal in result["goals"]]
     if options.json:
         print(json.dumps({**head, "jobs": results}, indent=1))
