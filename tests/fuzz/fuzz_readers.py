@@ -15,7 +15,12 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 if __name__ == "__main__" and "--without-atheris" not in sys.argv:
-    import atheris
+    try:
+        import atheris
+    except ImportError:
+        raise SystemExit(
+            "fuzz_readers: atheris is not installed (extra fuzz); --without-atheris N needs nothing"
+        ) from None
 
     with atheris.instrument_imports(include=["memtype"]):  # the readers alone: numpy's branches tell nothing of a text
         import memtype as mt

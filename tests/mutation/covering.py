@@ -215,7 +215,10 @@ def quiet_hypothesis() -> None:
 
 def _main(targets: dict[str, Path]) -> None:
     """Run the files of tests in one process, and write what each covers."""
-    import coverage
+    try:
+        import coverage
+    except ImportError:
+        raise SystemExit("mutants: coverage is not installed (extra mutants)") from None
 
     cov = coverage.Coverage(data_file=None, include=[str(ROOT / "memtype" / "*")])
     cov.start()
