@@ -752,6 +752,18 @@ INLINE void add_places(struct mixed *m, uint64_t lanes, unsigned from)
 	}
 }
 
+// the entries at those places, as far as they lead
+INLINE void follow(const memtype_granules *g, const struct mixed *m, const uint64_t *in, uint8_t *types)
+{
+	const uint64_t limit = low_bits(g->maxphyaddr);
+
+	for (unsigned k = 0; k < m->count; k++) {
+		unsigned i = m->at[k];
+
+		types[i] = part_type(g, types[i], in[i] & limit);
+	}
+}
+
 // what the loop takes from the rows
 struct ready_rows {
 	const struct rows *rows;
@@ -777,7 +789,6 @@ INLINE unsigned chunk_types(const memtype_granules *g, const struct ready_rows *
 			uint8_t *types, __m512i *seen)
 {
 	const __m512i leads_on = _mm512_set1_epi8((char)MIXED_BITS);
-	const uint64_t limit = low_bits(g->maxphyaddr);
 	struct mixed mixed;
 
 	mixed.count = 0;
@@ -795,11 +806,7 @@ INLINE unsigned chunk_types(const memtype_granules *g, const struct ready_rows *
 		_mm512_storeu_si512((void *)(types + i), entries);
 		add_places(&mixed, _mm512_test_epi8_mask(entries, leads_on), i);
 	}
-	for (unsigned k = 0; k < mixed.count; k++) {
-		unsigned i = mixed.at[k];
-
-		types[i] = part_type(g, types[i], in[i] & limit);
-	}
+	follow(g, &mixed, in, types);
 	return mixed.count;
 }
 

@@ -137,7 +137,7 @@ void prove_types_step(void) /* loops types_step calls cut:checked_cut match_grou
 	END;
 }
 
-void prove_cut(void) /* */
+void prove_cut(void) /* unwinds cut */
 {
 	uint64_t *addresses = array(VEC - SHORT, 8);
 
@@ -148,9 +148,11 @@ void prove_cut(void) /* */
 	END;
 }
 
-void prove_tables(void) /* */
+void prove_tables(void) /* unwinds match_group split_types spread_bytes see columns */
 {
 	static memtype_tables t;
+	static struct pat_view pat;
+	uint8_t entry[8][16];
 	struct form f = any_form();
 	struct windows w;
 	vec words[LOADS];
@@ -158,6 +160,7 @@ void prove_tables(void) /* */
 	match_group(array(NIBBLE_WINDOWS * NIBBLE_BYTES - SHORT, 1), &w, f);
 	decode_group(array(2 * NIBBLE_BYTES - SHORT, 1), w.page);
 	fixed_types(&t, &w, f);
+	columns(&pat, entry);
 	spread_bytes(w.page, words);
 	see(w.page, array(VEC - SHORT, 8));
 	END;
@@ -170,7 +173,7 @@ vec checked_types(const memtype_tables *t, const uint64_t *addresses, uint64_t p
 	return nondet_vector();
 }
 
-void prove_step(void) /* calls types_step:checked_types */
+void prove_step(void) /* unwinds choose_entry ept_rows leaf_bytes calls types_step:checked_types */
 {
 	uint8_t entry[8][16];
 	unsigned pat_bit = nondet_u32() ? PTE_PAT_4K_BIT : PTE_PAT_LARGE_BIT;
@@ -180,7 +183,7 @@ void prove_step(void) /* calls types_step:checked_types */
 	END;
 }
 
-void prove_fill_step(void) /* calls types_step:checked_types */
+void prove_fill_step(void) /* unwinds fill_step calls types_step:checked_types */
 {
 	fill_step(NULL, array(VEC, 8), nondet_vector(), array(VEC - SHORT, 8), any_form());
 	END;

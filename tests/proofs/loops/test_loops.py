@@ -13,6 +13,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ class Harness:
     loops: list[str]  # the functions whose loops have contracts; without any it is plain model checking
     unwinds: list[str]  # the functions whose loops are unwound to their end
     calls: list[str]  # FUNCTION:STUB, what is called in its place
+    options: list[str]  # of CBMC
     define: str = ""  # of a file that says "each with -DONE -DTWO"
 
 
@@ -39,8 +41,8 @@ def harnesses() -> Iterator[Harness]:
     for path in sorted(HERE.glob("*.c")):
         text = path.read_text()
         each = re.search(r"^ \* each with (.*) \*/", text, re.M)
-        for name, words in re.findall(r"^void (prove_\w+)\(void\) /\*([\w\s:.]+)\*/", text, re.M):
-            lists: dict[str, list[str]] = {"loops": [], "unwinds": [], "calls": []}
+        for name, words in re.findall(r"^void (prove_\w+)\(void\) /\*([\w\s:.-]+)\*/", text, re.M):
+            lists: dict[str, list[str]] = {"loops": [], "unwinds": [], "calls": [], "options": []}
             for word in words.split():
                 if word in lists:
                     into = lists[word]
@@ -80,20 +82,27 @@ def symbols(binary: Path, function: str) -> dict[str, list[str]]:
     return found
 
 
+def told_of(path: Path, function: str) -> list[tuple[str, str]]:
+    """What the first comment of a harness tells of a function's loops: number and text. A name may end in a star."""
+    comment = path.read_text().split("*/")[0].replace("\n *     ", " ")
+    told = re.findall(r"^ \* loop ([\w*]+)\.(\d+): (.*)$", comment, re.M)
+    return [(number, text) for name, number, text in told if fnmatchcase(function, name)]
+
+
 def turns(path: Path, function: str) -> list[str]:
     """The inner loops that are unwound before, FUNCTION.N:TURNS: they are the first of their function."""
-    comment = path.read_text().split("*/")[0]
-    found = re.findall(rf"^ \* loop ({function}\.\d+): (\d+) turns$", comment, re.M)
-    return [f"{loop}:{int(most) + 1}" for loop, most in found]
+    found = [(number, re.fullmatch(r"(\d+) turns", text)) for number, text in told_of(path, function)]
+    return [f"{function}.{number}:{int(turns[1]) + 1}" for number, turns in found if turns]
 
 
 def contracts(path: Path, binary: Path, function: str) -> list[dict[str, str]]:
     """The contracts of a function's loops, as the first comment of the harness gives them."""
-    comment = path.read_text().split("*/")[0].replace("\n *     ", " ")
     known, found = symbols(binary, function), []
     unwound = len(turns(path, function))  # first: so the others are counted without them
-    for number, rest in re.findall(rf"^ \* loop {function}\.(\d+): (.*;.*)$", comment, re.M):
-        invariant, assigns, decreases, *told = (part.strip() for part in rest.split(";"))
+    for number, rest in told_of(path, function):
+        if ";" not in rest:
+            continue
+        invariant, assigns, decreases, *told = (part.strip() for part in re.split(r";(?![^{]*})", rest))
         blocks = dict(pair.replace(" ", "").split("=") for pair in told[0].split(",")) if told else {}
         places = {}
         for name in re.findall(r"(?<![\w.>])[A-Za-z]\w*", f"{invariant} {assigns} {decreases}"):
@@ -143,7 +152,7 @@ def judged(place: Path, harness: Harness, *words: str, defines: tuple[str, ...] 
         told_in = ["--loop-contracts-file", str(place / "contracts.json")]
         plain, binary = str(binary), place / "third"
         done(*tool("goto-instrument"), "--dfcc", harness.name, "--apply-loop-contracts", *told_in, plain, str(binary))
-    command = [*CBMC, str(binary), *CHECKS, *BOUNDS, *words]
+    command = [*CBMC, str(binary), *CHECKS, *BOUNDS, *harness.options, *words]
     return subprocess.run(command, text=True, capture_output=True, check=False, timeout=300).stdout
 
 
@@ -154,18 +163,24 @@ def is_refuted(place: Path, harness: Harness, *defines: str) -> bool:
     return found[1] == "FAILED"
 
 
-def loops_of(binary: Path) -> dict[str, tuple[str, int, int]]:
-    """The loops of the core by their names: file, line, and which of those of its function it is."""
+@dataclass(frozen=True)
+class Loop:
+    file: str  # of csrc/
+    line: int
+    number: int  # of its function's loops
+
+
+def loops_of(binary: Path) -> dict[str, Loop]:
+    """The loops of the core by the names that CBMC gives them: FUNCTION.N."""
     said = done(*tool("goto-instrument"), "--show-loops", str(binary))
     found = re.findall(r"^Loop (\S+)\.(\d+):\n  file \S*/csrc/(\S+) line (\d+)", said, re.M)
-    return {f"{name}.{number}": (file, int(line), int(number)) for name, number, file, line in found}
+    return {f"{name}.{number}": Loop(file, int(line), int(number)) for name, number, file, line in found}
 
 
-def loops_in(names: list[str], loops: dict[str, tuple[str, int, int]]) -> set[str]:
-    """Of the functions, or single loops (FUNCTION.N), that are named."""
-    found = {loop for loop in loops if loop in names or loop.rsplit(".", 1)[0] in names}
-    assert {name for name in names if not any(loop == name or loop.startswith(f"{name}.") for loop in found)} == set()
-    return found
+def loops_in(functions: list[str], loops: dict[str, Loop]) -> list[str]:
+    of = {function: [loop for loop in loops if loop.rsplit(".", 1)[0] == function] for function in functions}
+    assert all(of.values()), of
+    return [loop for function in functions for loop in of[function]]
 
 
 @pytest.mark.parametrize("harness", HARNESSES)
@@ -174,8 +189,11 @@ def test_holds(tmp_path: Path, harness: Harness) -> None:
     said = judged(tmp_path, harness, "--verbosity", "9", defines=("-DVACUITY",))
     failed = re.findall(r"^\[\S+\] line \d+ (.*): FAILURE$", said, re.M)
     assert failed == [END], "\n".join(failed) or said[-3000:]
-    unwound = set(re.findall(r"^Unwinding loop (\S+) iteration", said, re.M))
-    assert loops_in(harness.unwinds, loops_of(tmp_path / "second")) - unwound == set()
+    turned = set(re.findall(r"^Unwinding loop (\S+)\.\d+ iteration \d+ file \S+ line (\d+)", said, re.M))
+    loops = loops_of(tmp_path / "second")
+    kept = {f"{name}.{number}" for name in harness.loops for number, _ in told_of(harness.path, name)}
+    for loop in {*loops_in([*harness.loops, *harness.unwinds], loops)} - kept:
+        assert (loop.rsplit(".", 1)[0], str(loops[loop].line)) in turned, f"{loop} is not unwound"
 
 
 @pytest.mark.parametrize("harness", HARNESSES)
@@ -214,3 +232,38 @@ def test_a_fault_is_refuted(tmp_path: Path, file: str, before: str, after: str, 
     (core / file).write_text(text.replace(before, after))
     harness: Any = next(param.values[0] for param in HARNESSES if param.id == name)
     assert is_refuted(tmp_path, replace(harness, path=here / harness.path.name))
+
+
+# Loops that no proof here covers, by file; None: all of them. They are tested only.
+UNPROVED: dict[str, list[str] | None] = {
+    # built once for a state of at most 255 ranges, or for a map
+    "mtrr.c": None,
+    "windows.c": None,
+    "granules.c": ["entry_of", "follow", "look_up_chunk", "memtype_granules_build", "paint"],
+    "granules.h": ["part_type"],
+    "leaves.c": ["entries_of", "fold", "memtype_ept_types", "memtype_pat_types"],
+    "ragged.c": ["all_are_short", "is_holey", "memtype_fleet_maps", "type_in_map"],
+    # rows of a fleet: where each begins is a product, and kernels are called by pointers
+    "fleet.c": ["match_few", "match_states"],
+    "fleet_plain.c": ["few16", "few32", "few64", "many16", "many32", "many64", "plain_load"],
+    "fleet_rows.c": ["fleet_load"],
+}
+
+
+def test_every_loop_of_the_core_is_proved(tmp_path: Path) -> None:
+    """Each has a contract in some harness, or is unwound to its end in one (test_holds), or stands in UNPROVED."""
+    proved, left = set(), {}
+    for path, define in {(param.values[0].path, param.values[0].define): None for param in HARNESSES}:
+        mine: Any = [h for h in harnesses() if (h.path, h.define) == (path, define)]
+        loops = loops_of(compiled(tmp_path, replace(mine[0], calls=[])))
+        named = {name for h in mine for name in loops_in([*h.loops, *h.unwinds], loops)}
+        proved |= {loops[name] for name in named}
+        left.update({loop: name.rsplit(".", 1)[0] for name, loop in loops.items()})
+    core = [path for path in (HERE.parent.parent.parent / "csrc").glob("*.[ch]") if path.name != "_native.c"]
+    unseen = {path.name for path in core if re.search(r"\b(for|while) \(", path.read_text())} - {k.file for k in left}
+    assert unseen == {file for file, names in UNPROVED.items() if names is None}
+    found: dict[str, set[str]] = {}
+    for loop, name in left.items():
+        if loop not in proved:
+            found.setdefault(loop.file, set()).add(name)
+    assert found == {file: set(names) for file, names in UNPROVED.items() if names is not None}

@@ -89,6 +89,7 @@ static inline void copied(void *to, const void *from, size_t bytes)
 #define _mm256_cmpeq_epi64 VECTOR
 #define _mm256_cmpeq_epi8 VECTOR
 #define _mm256_extracti128_si256 VECTOR
+#define _mm256_maskload_epi64 VECTOR
 #define _mm256_min_epu32 VECTOR
 #define _mm256_min_epu8 VECTOR
 #define _mm256_or_si256 VECTOR
@@ -219,6 +220,7 @@ static inline void copied(void *to, const void *from, size_t bytes)
 #define _mm512_cmple_epu16_mask BITS
 #define _mm512_movepi8_mask BITS
 #define _mm512_reduce_or_epi64 BITS
+#define _mm512_mask_test_epi64_mask BITS
 #define _mm512_test_epi64_mask BITS
 #define _mm512_test_epi8_mask BITS
 #define _mm512_testn_epi64_mask BITS

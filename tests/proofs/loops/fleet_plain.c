@@ -1,0 +1,104 @@
+/* The loops of csrc/fleet_plain.c: over the pairs of a state, over a block's rows, and over the addresses of a row, however
+ * many (loops.h). That row i of a column lies in it where i is one of its states needs no solver: the harnesses take the
+ * row, or see that there is such a state.
+ *
+ * loop valid_bits.0: k <= pairs; assigns k, seen; decreases pairs - k
+ * loop load_pairs.0: k <= pairs && row->first <= place && place <= row->first + k; assigns k, place,
+ *     __CPROVER_object_whole(block); decreases pairs - k
+ * loop fleet_low.0: low >> (lanes - 1) >> 1 == 0; assigns low, __CPROVER_object_whole(types); decreases low
+ * loop match_row.0: i <= n && i % 64 == 0; assigns i, seen; decreases n - i
+ * loop match_row.1: i <= n && n - i < 64; assigns i, seen; decreases n - i */
+#include "../../../csrc/fleet_plain.c"
+#include "fleets.h"
+
+// --- states made ready ---
+
+void prove_valid_bits(void) /* loops valid_bits */
+{
+	size_t pairs = any_length();
+
+	valid_bits(array(pairs - SHORT, 8), pairs);
+	END;
+}
+
+void prove_load_pairs(void) /* loops load_pairs */
+{
+	size_t pairs = any_length();
+
+	any_row();
+	__CPROVER_assume(pairs <= FLEET_PAIRS - row.first);
+	assert(load_pairs(array(pairs, 8), array(pairs - SHORT, 8), pairs, &row, &block) <= row.first + pairs);
+	END;
+}
+
+// --- matching ---
+
+unsigned any_lane(uint64_t word)
+{
+	unsigned lane = nondet_u32();
+
+	__CPROVER_assume(lane < 64 && word >> lane & 1);
+	return lane;
+}
+
+void prove_low(void) /* loops fleet_low calls lowest_one:any_lane */
+{
+	uint64_t low = nondet_u64();
+
+	any_row();
+	row.fixed = array(FIXED_MSRS, 8);
+	lanes = nondet_u32();
+	__CPROVER_assume(lanes >= 1 && lanes <= 64 && low >> (lanes - 1) >> 1 == 0);
+	fleet_low(&row, array(lanes, 8), low, array(lanes - SHORT, 1));
+	END;
+}
+
+void checked_codes(const struct fleet_block *b, const struct fleet_row *r, const uint64_t *addresses, uint8_t *codes)
+{
+	(void)b, (void)r;
+	assert(__CPROVER_r_ok(addresses, 8 * lanes) && __CPROVER_w_ok(codes, lanes));
+}
+
+void prove_step(void) /* unwinds step below_1m calls fleet_low:checked_low */
+{
+	any_row();
+	lanes = MANY;
+	step(&block, &row, array(FINAL_CODES, 1), checked_codes, array(MANY, 8), MANY, array(MANY, 1));
+	lanes = FEW;
+	step(&block, &row, array(FINAL_CODES, 1), checked_codes, array(FEW, 8), FEW, array(FEW - SHORT, 1));
+	END;
+}
+
+uint64_t checked_step(const struct fleet_block *b, const struct fleet_row *r, const uint8_t *kinds, codes_of codes,
+		      const uint64_t *addresses, unsigned n, uint8_t *types)
+{
+	(void)b, (void)r, (void)kinds, (void)codes;
+	assert((n == MANY || n == FEW) && __CPROVER_r_ok(addresses, 8 * n) && __CPROVER_w_ok(types, n));
+	return nondet_u64();
+}
+
+void *checked_copy(void *to, const void *from, size_t bytes)
+{
+	assert(bytes == 0 || (__CPROVER_w_ok(to, bytes) && __CPROVER_r_ok(from, bytes)));
+	return to;
+}
+
+void prove_match_row(void) /* loops match_row calls step:checked_step memcpy:checked_copy */
+{
+	size_t n = any_length();
+
+	any_row();
+	match_row(&block, &row, array(n, 8), n, array(n - SHORT, 1));
+	END;
+}
+
+int checked_row(const struct fleet_block *b, const struct fleet_row *r, const uint64_t *addresses, size_t n, uint8_t *types)
+{
+	return checked_row_of(b, r, addresses, n, types);
+}
+
+void prove_match_rows(void) /* unwinds match_rows calls match_row:checked_row */
+{
+	any_rows(match_rows);
+	END;
+}
