@@ -269,7 +269,7 @@ void prove_fill(void) /* calls fill_four:checked_fill fill_wide:checked_fill fil
 
 // --- one block ---
 
-void prove_block(void) /* unwinds combine64 get_ready load_group match_group merge64 types64 */
+void prove_block(void) /* unwinds combine64 get_ready load_group match_group merge64 cut64 */
 {
 	static memtype_tables t;
 	static struct pat_view pat;

@@ -1,7 +1,7 @@
 /* The loops of csrc/fleet_avx512.c: over the pairs of a state, over a block's rows, and over the addresses of a row, however
  * many (loops.h, vectors/vector.h).
  *
- * loop match_words.0: k <= 2; assigns k, __CPROVER_object_whole(codes); decreases 2 - k
+ * loop match_words.0: k <= 4; assigns k, __CPROVER_object_whole(codes); decreases 4 - k; k = 1::1::1::1::k
  * loop match_words.1: row->first <= i && i <= row->first + row->count; assigns i, __CPROVER_object_whole(codes);
  *     decreases row->first + row->count - i
  * loop match_dwords.1: k <= 4; assigns k, __CPROVER_object_whole(codes); decreases 4 - k; k = 1::2::1::1::k
@@ -52,7 +52,7 @@ struct vector checked_match(const struct fleet_block *b, const struct fleet_row 
 	return nondet_vector();
 }
 
-void prove_types(void) /* unwinds types64 any_below_1m below_1m tom2_codes prefetch64 calls match_words:any_match
+void prove_types(void) /* unwinds codes_by_dwords cut_words below_1m tom2_codes prefetch64 calls match_words:any_match
 			  match_dwords:any_match match_qwords:checked_match fleet_low:checked_low */
 {
 	struct vector seen;
