@@ -31,6 +31,7 @@ _ADD = later(
     re.I,
 )
 _DISABLE = later(r"echo\s+(?:-n\s+)?[\"']?disable\s*=\s*(?P<n>\d+)[\"']?\s*(?:>\|?|\|)")
+_SETTING = later(r"\b(?:base|disable)\s*=", re.I)
 TELLS = tells(NAME, "memtype/1:", "#!", pattern=r"^(?P<head1>#! ?/)|\bmemtype/(?P<head2>1): registers=")
 _SNIFF = later(_START.pattern + r".{0,200}\b(?:base|disable)\s*=.{0,200}/proc/mtrr", re.M)
 
@@ -52,6 +53,8 @@ def parse(text: str, source: str = "<text>") -> Machine:
     for number, line in squeezed(text):
         if not _START.match(line) or "/proc/mtrr" not in line:
             continue
+        if len(_SETTING.findall(line)) > 1:
+            raise values.refusal(source, number, "two commands on one line: one a line is read")
         if match := _DISABLE.search(line):
             n = values.number(match["n"], source, number, "register number", base=10)
             if n < len(slots):

@@ -50,6 +50,8 @@ def test_the_default_type_is_not_told():
         (add(0, 3 << 20), "no register holds this"), (add(1 << 20, 1 << 21), "no register holds this"),
         (add(1 << 52, 1 << 20), "no register holds this"), (add(0, 1 << 20, "write-behind"), "write-behind"),
         (command("base=0x0 size=1 type=write-back"), "not a command for /proc/mtrr"),
+        (add(0, 1 << 20).rstrip() + "; " + command("disable=0"), "two commands on one line"),
+        (add(0, 1 << 20).rstrip() + add(1 << 20, 1 << 20), "two commands on one line"),
         (command(f"disable={'9' * 30}"), "register number"),
     ],
 )  # fmt: skip
