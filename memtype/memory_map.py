@@ -112,6 +112,8 @@ class MemoryMap(Drawn):
             or starts[:1] != [0]
         ):
             raise InputError("bases and types: lists of one length are needed, the first base 0")
+        if unknown := set(kinds) - arguments.KINDS.keys():
+            raise InputError(f"types: {min(unknown)} is no memory type")
         _put(self, "maxphyaddr", arguments.check_maxphyaddr(maxphyaddr))
         _put(self, "_bases", tuple(starts))
         _put(self, "_types", tuple(kinds))
@@ -130,7 +132,7 @@ class MemoryMap(Drawn):
             _put(self, "_bases", tuple(bases))
             _put(self, "_types", tuple(types))
         elif name == "_kinds":
-            _put(self, "_kinds", tuple(map(MemoryType, self._types)))
+            _put(self, "_kinds", tuple(map(arguments.KINDS.__getitem__, self._types)))
         elif name == "steps":
             _put(self, "steps", backends.active.steps(self._bases, self._kinds, self.maxphyaddr))
         elif name == "_segments":

@@ -156,7 +156,7 @@ def _take(found: _Solution, line: str, number: int, source: str) -> None:
     elif _NO_WC.search(line):
         found.no_wc = True
     elif match := _COUNTS.search(line):
-        counts = [values.number(match[i], source, number, "count", 32, base=10) for i in (1, 2)]
+        counts = [values.number(match[i], source, number, "count", 8, base=10) for i in (1, 2)]  # as MTRRcap.VCNT
         found.recounted |= found.counts not in (None, counts)
         found.counts = counts
     elif match := _DEFAULT.search(line):

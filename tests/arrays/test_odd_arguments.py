@@ -125,3 +125,9 @@ def test_nothing_inside_a_map_can_be_changed():
             with pytest.raises(ValueError, match="read-only"):
                 array[0] = 1
         assert memory.segments == before == pickle.loads(pickle.dumps(memory)).segments
+
+
+@pytest.mark.parametrize(("bases", "kinds"), [([0], [200]), ([0], [3]), ([0, 4096], [6]), ([4096], [6]), ([], [])])
+def test_a_map_of_odd_lists_is_refused(bases: list[int], kinds: list[int]) -> None:
+    with pytest.raises(mt.InputError, match="types"):
+        mt.MemoryMap(bases, kinds, 46)
