@@ -43,8 +43,8 @@ from covering import (
     modules,
     with_examples,
 )  # fmt: skip
-from operators import changes
-from warm import BROKEN, HUNG, KILLED, SURVIVED, UNSEEN, Collected, Judge, Mutant, anew
+from operators import Change, changes
+from warm import BROKEN, HUNG, KILLED, SURVIVED, UNSEEN, Collected, Judge, Mutant, anew, of_pattern
 
 NAMED = ROOT / "tests" / "mutation" / "equivalent.txt"
 
@@ -63,7 +63,8 @@ def made(files: list[str], covered: Covered) -> list[Mutant]:
         tree = ast.parse((ROOT / file).read_text())
         at_import = _runs_at_import(tree, file, covered)
         for number, change in enumerate(changes(tree)):
-            found.append(Mutant(file, number, change, [], change.start == 0 or change.start in at_import))
+            again = change.start in at_import or (change.start == 0 and not _in_place(tree, change))
+            found.append(Mutant(file, number, change, [], again))
     return found
 
 
@@ -73,11 +74,15 @@ def meet(mutants: list[Mutant], covered: Covered) -> None:
     quick = {test for test, took in covered.seconds.items() if took <= TOO_LONG}
     for mutant in mutants:
         tests = set(covered.lines.get((mutant.module, mutant.change.line), ()))
-        if mutant.at_import:
+        if not mutant.of_function:
             names = readers.bound(mutant.module, mutant.change.line)
             mutant.naming = readers.naming(names | readers.made_of(mutant.module, names))
             tests |= readers.tests(names)
         mutant.tests = sorted(tests & quick)
+
+
+def _in_place(tree: ast.Module, change: Change) -> bool:
+    return change.kind == "pattern" and of_pattern(tree, change.line) is not None
 
 
 def _runs_at_import(tree: ast.Module, file: str, covered: Covered) -> set[int]:
@@ -154,6 +159,7 @@ def main() -> int:
     add("--sample", type=int, metavar="N", help="this many mutants, chosen at random")
     add("--seed", type=int, default=0, metavar="N", help="of the sample")
     add("--scope", metavar="NAME", help="only functions whose name has this")
+    add("--kind", metavar="NAME", help="only changes of this kind: pattern, comparison, constant, ...")
     add("--tests", action="append", metavar="ROOM", help=f"tests of this room, or file; all: {' '.join(ROOMS)}")
     add("--unchanged", action="store_true", help="change nothing, and see that no test is red")
     add("--again", action="store_true", help="only what the last run left")
@@ -174,6 +180,8 @@ def main() -> int:
         mutants = [mutant for mutant in mutants if mutant.key in left]
     if args.scope:
         mutants = [mutant for mutant in mutants if args.scope in mutant.change.scope]
+    if args.kind:
+        mutants = [mutant for mutant in mutants if mutant.change.kind == args.kind]
     if args.sample and args.sample < len(mutants):
         mutants = sorted(
             random.Random(args.seed).sample(mutants, args.sample), key=lambda one: (one.module, one.number)

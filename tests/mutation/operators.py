@@ -29,7 +29,7 @@ ARITHMETIC = {
 }  # fmt: skip
 SEARCHES = {"startswith", "endswith", "find", "partition", "rpartition", "split", "removeprefix", "removesuffix",
             "index", "strip", "replace"}  # fmt: skip
-PATTERNS = {"compile", "match", "fullmatch", "search", "sub", "finditer", "findall", "word"}
+PATTERNS = {"compile", "later", "match", "fullmatch", "search", "sub", "finditer", "findall", "word"}
 # Keywords that say how something is held, not what it says.
 NO_RULES = {"frozen", "slots", "strict", "order", "repr", "eq", "kw_only", "maxsize"}
 ALWAYS_EQUIVALENT = {"overload", "TYPE_CHECKING", "__all__", "__slots__"}
@@ -237,18 +237,38 @@ def _constants(site: _Site, at: _Place) -> Iterator[tuple[str, Any]]:
 
 def _strings(value: Any, site: _Site, at: _Place) -> Iterator[tuple[str, Any]]:
     owner = site.owner
-    called = owner.func if isinstance(owner, ast.Call) else None
-    name = called.attr if isinstance(called, ast.Attribute) else getattr(called, "id", "")
-    if isinstance(value, str) and name in PATTERNS and site.field == "args" and (name != "sub" or site.place == 0):
-        yield from (("pattern", new) for new in patterns(value))
+    if isinstance(value, str) and _is_pattern(owner if isinstance(owner, ast.JoinedStr) else site.node, at):
+        yield from (("pattern", new) for new in patterns(value, *_around(site)))
     elif isinstance(value, str) and "\n" in value and len(set(value.split()) & set(TYPES)) > 3:
         for match in re.finditer(r"\S+", value):
             if match[0] in TYPES:
                 other = TYPES[(TYPES.index(match[0]) + 1) % 5]
                 yield "cell", value[: match.start()] + other + value[match.end() :]
-    elif not at.prose and (not re.search(r"\s", value if isinstance(value, str) else "") or name in SEARCHES
+    elif not at.prose and (not re.search(r"\s", value if isinstance(value, str) else "") or _called(owner) in SEARCHES
                            or isinstance(owner, ast.Compare)):  # fmt: skip
         yield "string", value + ("X" if isinstance(value, str) else b"X")
+
+
+def _called(node: ast.AST) -> str:
+    """The name of the function that a call calls."""
+    function = node.func if isinstance(node, ast.Call) else None
+    return function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
+
+
+def _is_pattern(text: ast.AST, at: _Place) -> bool:
+    """Whether a string, with what is put into it or not, is a regular expression."""
+    parent = at.parents[-2 if isinstance(text, ast.JoinedStr) else -1]
+    if isinstance(parent, ast.keyword):
+        return parent.arg == "pattern"
+    return isinstance(parent, ast.Call) and _called(parent) in PATTERNS and text is parent.args[0]
+
+
+def _around(site: _Site) -> tuple[str, str]:
+    """What stands in front of a piece of a string and behind it; a letter for what is put in there."""
+    if not isinstance(site.owner, ast.JoinedStr) or site.place is None:
+        return "", ""
+    pieces = [one.value if isinstance(one, ast.Constant) else "x" for one in site.owner.values]
+    return "".join(map(str, pieces[: site.place])), "".join(map(str, pieces[site.place + 1 :]))
 
 
 _PIECE = re.compile(
@@ -256,8 +276,11 @@ _PIECE = re.compile(
 )
 
 
-def patterns(text: str) -> Iterator[str]:
-    """A regular expression with one quantifier, anchor or class changed; only what still compiles and is another."""
+def patterns(text: str, front: str = "", behind: str = "") -> Iterator[str]:
+    """A regular expression with one quantifier, anchor or class changed; only what still compiles and is another.
+
+    Of a piece of one, what stands in front of it and behind it stays.
+    """
     other = {
         "+": "*",
         "*": "+",
@@ -280,7 +303,7 @@ def patterns(text: str) -> Iterator[str]:
         else:
             continue
         try:
-            re.compile(changed)
+            re.compile(front + changed + behind)
         except (re.error, OverflowError):
             continue
         yield changed

@@ -78,6 +78,22 @@ def test_patterns_stay_patterns() -> None:
     assert set(operators.patterns(r"^(\d+)x?$")) == {r"(\d+)x?$", r"^(\w+)x?$", r"^(\d*)x?$", r"^(\d+)x$", r"^(\d+)x?"}
 
 
+@pytest.mark.parametrize(
+    ("source", "made"),
+    [
+        ('later("a+")', {"a*"}),
+        ('tells(NAME, "one", pattern="a+")', {"a*"}),
+        ('later(rf"{_HEX}+ \\(")', {"* \\("}),  # a piece of one alone is none
+        ('later("x", "a+")', {"a+X"}),
+        ('ParseError(f"{source}: a+")', set[str]()),
+    ],
+)
+def test_a_pattern_is_found_wherever_it_stands(source: str, made: set[str]) -> None:
+    found = operators.changes(ast.parse(f"P = {source}"))
+    assert {getattr(change.node, "value", None) for change in found if change.kind in ("pattern", "string")} >= made
+    assert bool(made) == bool([change for change in found if change.kind in ("pattern", "string")])
+
+
 def judged(tests: dict[str, bool]) -> warm.Mutant:
     """A verdict for a mutant whose tests pass or fail as told."""
     change = operators.changes(ast.parse(SOURCE))[0]
@@ -97,8 +113,8 @@ def judged(tests: dict[str, bool]) -> warm.Mutant:
     return mutant
 
 
-# A mutant of a function, of a function inside another, of one inside an expression, and of a table, each met by tests
-# that see it and by a test that does not.
+# A mutant of a function, of a function inside another, of one inside an expression, of a pattern, and of a table, each
+# met by tests that see it and by a test that does not.
 WHOLE_RUN = """
 import ast, sys
 sys.path[:0] = ["tests", "tests/mutation"]
@@ -108,13 +124,14 @@ from covering import ROOT
 FILE = "tests/effective/test_pat.py::"
 SEEING = [FILE + "test_every_combination_of_the_four_bits_at_every_level[python]"]
 NESTED = ["tests/effective/test_effective_tables.py::test_nested_paging_is_both_steps"]
+MAPS = ["tests/formats/test_seabios.py::test_seabios_prints_addresses_in_hexadecimal"]
 BLIND = [FILE + "test_a_pat_is_a_value[python]"]
 REFERENCE = "memtype/backends/reference.py"
 
 def one(module, scope, text, tests):
     found = operators.changes(ast.parse((ROOT / module).read_text()))
-    number, change = next((n, c) for n, c in enumerate(found) if (c.scope, c.text) == (scope, text))
-    return warm.Mutant(module, number, change, list(tests), change.start == 0)
+    number, change = next((n, c) for n, c in enumerate(found) if c.scope == scope and text in c.text)
+    return warm.Mutant(module, number, change, list(tests), change.start == 0 and change.kind != "pattern")
 
 chosen = [
     one(module, scope, text, tests)
@@ -122,11 +139,12 @@ chosen = [
         (REFERENCE, "walk_index", "entry & rules.PTE_PCD -> entry | rules.PTE_PCD", SEEING),
         (REFERENCE, "_effective_npt", "kind in rules.CACHEABLE -> kind not in rules.CACHEABLE", NESTED),
         (REFERENCE, "effective_npt", "told(g, h) -> told(h, g)", NESTED),
+        ("memtype/formats/seabios.py", "_SNIFF", "]+(?:SeaBIOS", MAPS),
         ("memtype/rules.py", "PTE_PCD", "1 << 4: 4 -> 5", SEEING),
     )
     for tests in (seeing, BLIND)
 ]
-mutants.run(chosen, warm.Judge(dict.fromkeys(SEEING + NESTED + BLIND, 1.0)))
+mutants.run(chosen, warm.Judge(dict.fromkeys(SEEING + NESTED + MAPS + BLIND, 1.0)))
 print(*(mutant.verdict for mutant in chosen))
 """
 
@@ -135,7 +153,7 @@ def test_a_change_of_a_function_and_of_a_table_meet_the_tests() -> None:
     """The whole way once: a fork with the code put in place, and one with the module loaded from the changed source."""
     environment = os.environ | {"MEMTYPE_BACKEND": "python"}
     ran = subprocess.run([sys.executable, "-c", WHOLE_RUN], cwd=ROOT, capture_output=True, text=True, env=environment)
-    assert ran.stdout.splitlines()[-1:] == [" ".join(["killed survived"] * 4)], ran.stdout[-2000:] + ran.stderr[-2000:]
+    assert ran.stdout.splitlines()[-1:] == [" ".join(["killed survived"] * 5)], ran.stdout[-2000:] + ran.stderr[-2000:]
 
 
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")

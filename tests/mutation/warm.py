@@ -22,7 +22,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import CodeType, FunctionType
+from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
 import pytest
@@ -43,10 +43,15 @@ class Mutant:
     number: int | None  # in the module's list of changes; None: the module as it is
     change: Change
     tests: list[str]
-    at_import: bool
+    at_import: bool  # the module is loaded anew
     naming: frozenset[str] = frozenset()  # tests of files that write a name which it binds
     verdict: str = ""
     killer: str = ""
+
+    @property
+    def of_function(self) -> bool:
+        """Whether only tests that run its line can see it."""
+        return not self.at_import and self.change.start > 0
 
     @property
     def key(self) -> str:
@@ -92,7 +97,7 @@ class Judge:
         module come first, then tests that name what is changed or run many lines of the module, for their time.
         """
         first = self.killers.get((mutant.module, mutant.change.scope), [])
-        if mutant.at_import:
+        if not mutant.of_function:
             first = [*self.killers.get((mutant.module, ""), []), *first]
         able = set(mutant.tests)
         order = list(dict.fromkeys(test for test in reversed(first) if test in able))[:8]
@@ -108,7 +113,7 @@ class Judge:
         return found
 
     def _cost(self, mutant: Mutant, test: str) -> float:
-        if not mutant.at_import:
+        if mutant.of_function:
             return self.seconds[test]
         if mutant.module not in self.lines:
             self.lines[mutant.module] = self.telling(mutant.module)
@@ -230,7 +235,10 @@ class Collected:
                 assert change.text == mutant.change.text, "the source changed under the run"
                 change.make()
                 code = compile(trees[mutant.module], str(ROOT / mutant.module), "exec")
-                _put(code, change, str(ROOT / mutant.module), functions)
+                if change.start:
+                    _put(code, change, str(ROOT / mutant.module), functions)
+                else:
+                    _renew(sys.modules[_name(mutant.module)], trees[mutant.module], change.line)
             for cache in caches:
                 cache.cache_clear()
             self._run(tests, pipe)
@@ -280,6 +288,28 @@ def _put(code: CodeType, change: Change, file: str, functions: dict[tuple[str, i
                 target.__code__ = inner
             return
     raise AssertionError(f"no code of {change.scope}")
+
+
+def of_pattern(tree: ast.Module, line: int) -> ast.Assign | None:
+    """The statement at module level that names a pattern, or the words and patterns of a family."""
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and node.lineno <= line <= (node.end_lineno or node.lineno):
+            called = node.value.func if isinstance(node.value, ast.Call) else None
+            return node if isinstance(called, ast.Name) and called.id in ("later", "tells", "words") else None
+    return None
+
+
+def _renew(module: ModuleType, tree: ast.Module, line: int) -> None:
+    """Give the object that a statement names what the statement makes now: whoever holds it sees the change."""
+    statement = of_pattern(tree, line)
+    assert statement is not None
+    old = vars(module)[ast.unparse(statement.targets[0])]
+    new = eval(compile(ast.Expression(statement.value), module.__name__, "eval"), vars(module))
+    for name in getattr(type(old), "__slots__", ()):
+        object.__setattr__(old, name, getattr(new, name))
+    if hasattr(old, "__dict__"):  # methods that were asked for stay there
+        vars(old).clear()
+        vars(old).update(vars(new))
 
 
 def _codes(code: CodeType) -> Iterator[CodeType]:
