@@ -19,7 +19,7 @@ _NAME = re.compile(
     re.IGNORECASE,
 )
 _UBUNTU_FLAVOUR = re.compile(
-    r"(\d+)(?:\.[\d.]+)?(?:~[\w.]+)?(?:[-+.](?:generic|lowlatency|aws|azure|gcp|oracle|oem|kvm|virtual)\w*)?"
+    r"(\d+)(?:\.[\d.]+)?(?:~[\w.]+)?(?:[-+.](?:generic|lowlatency|aws|azure|gcp|oracle|oem|kvm|virtual)[\w-]*)?"
 )
 _FLAVOURS_FROM = 1000  # Ubuntu's aws, azure, gcp, ... begin at 1001; generic and lowlatency stay far below
 _RHEL_OR_SLES = re.compile(r"\.el\d|\.fc\d|-default|\.amzn", re.IGNORECASE)
