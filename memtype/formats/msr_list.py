@@ -12,6 +12,7 @@ gives both and they mean two registers, neither is told.
 
 from __future__ import annotations
 
+import getopt
 import re
 from collections import Counter
 from collections.abc import Iterable
@@ -44,7 +45,7 @@ _NAME = (
     r"|MMIO_?C(?:FG|ONF)_?BASE)[A-Za-z0-9_]*)"
 )
 _REGISTER = later(
-    rf"^\s*(?:\[CHIPSEC\]\s*)?{_CPU}?(?P<word>{_WORD})?{_CPU2}?(?:"
+    rf"\s*(?:\[CHIPSEC\]\s*)?{_CPU}?(?P<word>{_WORD})?{_CPU2}?(?:"
     rf"(?P<name>{_NAME})\s*[,\s]?\s*(?:\(?(?:MSR\s*)?(?P<named>{_HEX})\)?(?=\s*[:=,]|\s+{_HEX}\s*$))?"
     rf"|(?P<index>{_HEX})\s*(?:[\[(]?\s*(?P<naming>{_NAME})\s*[\])]?)?"
     r"|(?P<bare>[0-9a-f]{2,8})(?=\]?\s*[:=])"
@@ -52,7 +53,7 @@ _REGISTER = later(
     re.I,
 )
 _VALUE = later(
-    r"^(?:(?:0x)?(?P<high>[0-9a-f]{1,8})[:`](?:0x)?(?P<low>[0-9a-f]{8})|eax\s*=\s*(?:0x)?(?P<eax>[0-9a-f]{1,8})\s*,?\s*edx\s*=\s*(?:0x)?(?P<edx>[0-9a-f]{1,8})"
+    r"(?:(?:0x)?(?P<high>[0-9a-f]{1,8})[:`](?:0x)?(?P<low>[0-9a-f]{8})|eax\s*=\s*(?:0x)?(?P<eax>[0-9a-f]{1,8})\s*,?\s*edx\s*=\s*(?:0x)?(?P<edx>[0-9a-f]{1,8})"
     r"|edx\s*=\s*(?:0x)?(?P<edx_first>[0-9a-f]{1,8})\s*,?\s*eax\s*=\s*(?:0x)?(?P<eax_last>[0-9a-f]{1,8})"
     r"|(?P<value>(?:0x)?[0-9a-f_]+)h?)"
     r"(?P<more>\s*[(,;].*|\s*//.*|\s+[#/].*|\s+\[.*\])?$",
@@ -60,25 +61,35 @@ _VALUE = later(
 )
 _EAX_CUT = {"E", "EA"}  # no number: what a cut line leaves of "EAX = …"
 _DIGITS = later(r"0x([0-9a-f]+)", re.I)
-_SET = later(r"^\{(?P<values>[^{}]*)\}$")
+_SET = later(r"\{(?P<values>[^{}]*)\}$")
 _VALUE_WORD = later(r"(?:value|val|data)\s*[=:]\s*", re.I)
 _OWN = later(r"(?:0x)?([0-9a-f]{2,8})[,:=)\]\s]+(?=\S)", re.I)  # a register's number behind its name: 2FF, {'c06'}
 _STRING = later(r"'[^']*'|\"[^\"]*\"")
 _NEXT = later(r"\s*[,;]\s*[\[{(]?\s*['\"]?((?:0x)?[0-9a-f_]+h?)['\"]?\s*(?:[,;\])}].*)?$", re.I)  # a column more
-_TRIPLE = later(rf"^\s*(?P<cpu>\d{{1,9}})\s*[,;\s]\s*(?P<index>{_HEX})\s*[,;\s]\s*(?P<rest>{_HEX})$", re.I)
-_HEADING = later(r"^\W*(?:cpu|core|processor|thread)\s*[#:]?\s*(\d+)(?:\W|msrs?|mtrrs?|registers?)*$", re.I)
-_COMMAND = later(r"(?:^|[\s$#>|&;])(?P<tool>rdmsr|wrmsr)(?P<arguments>(?:\s+[-\w:]+)+)\s*(?:[#;&|].*)?$")
+_TRIPLE = later(rf"\s*(?P<cpu>\d{{1,9}})\s*[,;\s]\s*(?P<index>{_HEX})\s*[,;\s]\s*(?P<rest>{_HEX})$", re.I)
+_HEADING = later(r"\W*(?:cpu|core|processor|thread)\s*[#:]?\s*(\d+)(?:\W|msrs?|mtrrs?|registers?)*$", re.I)
+_COMMAND = later(r"(?:^|[\s$#>|&;])(?P<tool>rdmsr|wrmsr)(?P<arguments>(?:\s+[-\w:=]+)+)\s*(?:[#;&|].*)?$")
 _ALONE = later(
-    r"^(?:.{0,80}[$#>])?\s*(?:sudo\s+)?(?:rdmsr|wrmsr)(?:\s+(?:-[-\w]+|0x[0-9a-fA-F]+|\d+))*\s*$"
+    r"(?:.{0,80}[$#>])?\s*(?:sudo\s+)?(?:rdmsr|wrmsr)(?:\s+(?:-[-\w:=]+|0x[0-9a-fA-F]+|\d+))*\s*$"
 )  # no prose
+_LETTERS = {"rdmsr": "hVxXdoruc0ap:f:", "wrmsr": "hVap:"}  # options of msr-tools; those with ":" take a value
+_FOR_BOTH = {"all": "a", "processor=": "p", "cpu=": "p", "help": "h", "version": "V"}
+_NAMES = {
+    "rdmsr": _FOR_BOTH | {
+        "hexadecimal": "x", "capital-hexadecimal": "X", "decimal": "d", "signed-decimal": "d", "unsigned-decimal": "u",
+        "octal": "o", "c-language": "c", "zero-fill": "0", "zero-pad": "0", "raw": "r", "bitfield=": "f",
+    },
+    "wrmsr": _FOR_BOTH,
+}  # fmt: skip
+_BASES = {"d": 10, "u": 10, "o": 8, "x": 16, "X": 16, "c": 16}
 _UNREADABLE = later(r"(?:rdmsr|msr).{0,20}cannot read MSR\s+(0x[0-9a-f]+)", re.I)
 _AMD = later(r"\bAuthenticAMD\b|\bHygonGenuine\b|^\W*vendor\W{1,3}AMD\b", re.M)
 _INTEL = later(r"\bGenuineIntel\b|^\W*vendor\W{1,3}Intel\b", re.M)
-_PLAIN = later(r"^\s*(0x)?[0-9a-f]+\s*$", re.I)
+_PLAIN = later(r"\s*(0x)?[0-9a-f]+\s*$", re.I)
 _HEADLESS = later(r"\s*0[0-9a-f]+\s*$", re.I)
 _UNIQ = later(r"\|\s*uniq\s+(?:-\w+\s+)*(?:-\w*c\w*|--count)\b")  # how many processors in a row hold a value
 _SORTED = later(r"\|\s*sort\b")
-_COUNTED = later(r"^\s*(?P<count>\d{1,9})\s+(?P<value>(?:0x)?[0-9a-f]+)\s*$", re.I)
+_COUNTED = later(r"\s*(?P<count>\d{1,9})\s+(?P<value>(?:0x)?[0-9a-f]+)\s*$", re.I)
 _JSON = later(r"\s*(?:\{|\[\s*[\[{\"\]])")
 _OTHERS = tuple(f"{index:x}" for index in reg.KNOWN_MSRS if index >> 8 != 2)
 _ELSE = {  # names that hold no MTRR and no PAT, numbers that are not 2xx
@@ -194,7 +205,7 @@ class _Command:
     lines: int = 0
 
 
-_PROMPT = later(r"^(?:.{0,80}[#$>])\s+\S")
+_PROMPT = later(r"(?:.{0,80}[#$>])\s+\S")
 
 
 def parse(text: str, source: str = "<text>") -> Machine:
@@ -446,25 +457,29 @@ def _command(line: str) -> tuple[str, list[str]] | None:
     return (found["tool"], arguments) if whole else None
 
 
+def _options(reader: _Reader, number: int, tool: str, arguments: list[str]) -> tuple[list[tuple[str, str]], list[str]]:
+    """The options of a command by their letters, and its numbers, as getopt_long() gives them to msr-tools."""
+    try:
+        options, given = getopt.gnu_getopt(arguments, _LETTERS[tool], [*_NAMES[tool]])
+    except getopt.GetoptError as error:
+        raise values.refusal(reader.source, number, f"{tool}: {error.msg}: cut off, or another tool") from None
+    names = {f"--{name.rstrip('=')}": letter for name, letter in _NAMES[tool].items()}
+    return [(names.get(name, name[1:]), value) for name, value in options], given
+
+
 def _run(reader: _Reader, number: int, command: tuple[str, list[str]], line: str) -> None:
     tool, arguments = command
-    cpu, everywhere, base, skip = 0, False, 16, False
-    given = []
-    for at, word in enumerate(arguments):
-        if skip:
-            skip = False
-        elif word in ("-p", "--processor"):
-            skip = True
-            cpu = values.cpu_number(arguments[at + 1] if at + 1 < len(arguments) else "", reader.source, number)
-        elif word.startswith("-p"):
-            cpu = values.cpu_number(word[2:], reader.source, number)
-        elif word in ("-f", "--bitfield"):
-            raise values.refusal(reader.source, number, "rdmsr -f prints a bit field, not the register")
-        elif word.startswith("-"):
-            everywhere |= word in ("-a", "--all") or (not word.startswith("--") and "a" in word)
-            base = _output_base(word, base)
-        else:
-            given.append(word)
+    cpu, everywhere, base, zeros = 0, False, 16, False
+    options, given = _options(reader, number, tool, arguments)
+    for letter, value in options:
+        if letter == "p":
+            cpu = values.cpu_number(value, reader.source, number)
+        elif letter in "fr":
+            what = "a bit field" if letter == "f" else "bytes"
+            raise values.refusal(reader.source, number, f"rdmsr -{letter} prints {what}, not the register")
+        everywhere |= letter == "a"
+        zeros |= letter == "0"
+        base = _BASES.get(letter, base)
     _unanswered(reader)
     reader.interrupted = False
     wanted = ("a register",) if tool == "rdmsr" else ("a register", "a value")
@@ -482,7 +497,6 @@ def _run(reader: _Reader, number: int, command: tuple[str, list[str]], line: str
         reader.written.append((cpu, index, value, number, digits))
         reader.command = None
     else:
-        zeros = any(word == "--zero-pad" or re.fullmatch(r"-[a-zA-Z]*0[a-zA-Z]*", word) for word in arguments)
         counted, ordered = bool(_UNIQ.search(line)), bool(_SORTED.search(line))
         reader.command = _Command(index, None if everywhere else cpu, base, number, zeros, counted, ordered)
 
@@ -516,13 +530,6 @@ def _interrupt(reader: _Reader, line: str) -> None:
         reader.command, reader.interrupted = None, _PROMPT.match(line) is None
     elif reader.interrupted:
         reader.interrupted = _PROMPT.match(line) is None  # another command's, whose answer is none of ours
-
-
-def _output_base(option: str, base: int) -> int:
-    letters = {"--decimal": "d", "--octal": "o"}.get(option, "") if option.startswith("--") else option[1:]
-    for letter in letters:
-        base = {"d": 10, "u": 10, "o": 8, "x": 16, "X": 16}.get(letter, base)
-    return base
 
 
 def _output(reader: _Reader, number: int, line: str) -> None:

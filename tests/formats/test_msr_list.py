@@ -292,3 +292,33 @@ def test_a_line_between_a_commands_values_ends_them():
 def test_what_a_cut_leaves_of_the_default_type_is_none(front):
     told = mt.parse(f"0x2ff 0x{front}\n0x200 0x6\n").registers
     assert 0x2FF not in told.held and 0x2FF in told.lost
+
+
+OTHER_OPTIONS = ["-dp1", "-d -p1", "--decimal --cpu=1", "-u --processor 1", "--unsigned-decimal --proc=1", "-xdp 1"]
+
+
+@pytest.mark.parametrize("options", OTHER_OPTIONS)
+def test_options_are_read_as_getopt_reads_them(options):
+    for command in (f"rdmsr {options} 0x2ff", f"rdmsr 0x2ff {options}"):
+        (cpu,) = mt.parse(f"# {command}\n3078\n").cpus
+        assert (cpu.number, cpu.registers.held[0x2FF].value) == (1, 0xC06)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ("-f7:0", "rdmsr -f prints a bit field"), ("-xf 7:0", "rdmsr -f prints a bit field"),
+        ("--bitfield=7:0", "rdmsr -f prints a bit field"), ("-r", "rdmsr -r prints bytes"),
+        ("-q", "rdmsr: option -q not recognized"), ("--octalx", "rdmsr: option --octalx not recognized"),
+        ("-", "rdmsr with 2 numbers"),
+    ],
+)  # fmt: skip
+def test_a_command_that_prints_no_register_is_refused(options, said):
+    with pytest.raises(mt.ParseError, match=rf"^t:1: {said}"):
+        mt.parse(f"# rdmsr {options} 0x2ff\n6\n", "t")
+
+
+def test_zeros_in_front_are_told_by_any_of_the_names():
+    for option in ("-0", "-x0", "--zero-pad", "--zero-fill"):
+        held = mt.parse(f"# rdmsr {option} 0x2ff\n0000000000000c06\n").cpus[0].registers.held
+        assert held[0x2FF].value == 0xC06 and held[0x2FF].told
