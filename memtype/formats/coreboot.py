@@ -42,7 +42,7 @@ _PLAN_ALONE = "coreboot's plan alone; its lines 'MTRR: 0 base … mask …', or 
 _HEX = r"0x([0-9a-f]+)"
 _WHO = r"(?:(?:apic_id|CPU)\s+(?P<cpu>0x[0-9a-f]+|\d+):?\s*)?"
 _START = later(r"MTRR: (?P<temporary>TEMPORARY )?Physical address space:", re.I)
-_RANGE = later(rf"^\s*{_HEX} - {_HEX} size {_HEX} type (\d+)\s*$", re.I)
+_RANGE = later(rf"\s*{_HEX} - {_HEX} size {_HEX} type (\d+)\s*$", re.I)
 _FIXED = later(rf"{_WHO}MTRR: Fixed MSR {_HEX} {_HEX}\s*$", re.I)
 _PAIR = later(rf"{_WHO}MTRR: (\d+) base {_HEX} mask {_HEX} type (\d+)\s*$", re.I)
 _DEFAULT = later(r"MTRR: (WB|UC) selected as default type\b", re.I)
@@ -53,9 +53,12 @@ _CUT = later(r"MTRR: (?:Fixed MSR|\d+ base) ", re.I)
 _OLD = later(
     r"Setting variable MTRR (\d+), base:\s*(\d+)MB, range:\s*(\d+)MB, type (UC|WC|WT|WP|WB)(?:\s|$)", re.I
 )  # LinuxBIOS and coreboot before 2012
-_OLD_FIXED = later(r"Setting fixed MTRRs\((\d+)-(\d+)\) Type: (UC|WC|WT|WP|WB)((?:, (?:Rd|Wr)MEM)*)", re.I)
+_OLD_FIXED = later(r"Setting fixed MTRRs\((\d+)-(\d+)\) Type: (UC|WC|WT|WP|WB)((?:, (?:Rd|Wr)MEM)*)$", re.I)
+_NEARLY = later(
+    r"fixed\w{0,9} ?\w{0,9} ?\(?\w{1,3}-\w{1,3}\)?|MTRRs?\w?\(\w{0,3}-|, ?(?:Rd|Wr)MEM", re.I
+)  # such a line, garbled
 _SHOWN = later(
-    rf"^\s*{_HEX}: (?:(IA32_MTRR(?:CAP|_DEF_TYPE|_FIX\w+))|PHYBASE(\d+)|PHYMASK(\d+))(?::.*)?\s*$", re.I
+    rf"\s*{_HEX}: (?:(IA32_MTRR(?:CAP|_DEF_TYPE|_FIX\w+))|PHYBASE(\d+)|PHYMASK(\d+))(?::.*)?\s*$", re.I
 )  # display_mtrrs()
 TELLS = tells(
     NAME,
@@ -162,7 +165,7 @@ def _take(found: _Solution, line: str, number: int, source: str) -> None:
     elif match := _DEFAULT.search(line):
         kind = values.type_register(match[1], source, number)
         found.default = kind if found.default is None else found.default.beside(kind)
-    elif _CUT.search(line):
+    elif _CUT.search(line) or _NEARLY.search(line):  # what stood there may have replaced what other lines tell
         raise refusal(source, number, f"not an MTRR line of coreboot: {values.quoted(line.strip())}")
 
 

@@ -118,3 +118,14 @@ def test_registers_stand_where_a_plan_below_them_lost_its_own():
     pair = "MTRR: 0 base 0x0000000000000000 mask 0x0000000f80000000 type 6\n"
     plan = "MTRR: Physical address space:\n0x0 - 0xffffffff size 0x100000000 type 0\n"
     assert coreboot.parse(pair + plan).registers.held == coreboot.parse(pair).registers.held
+
+
+@pytest.mark.parametrize("garbled", [
+    "Setting fixed MTRRs(0-16 Type: WB", "Setting fixed (0-16) Type: WB", "Settingfixed MTRRs0-16) Type: WB",
+    "Setting fixedx MTRRs(0-16) Type: WB", "Setting MTRRs(0-16) Type: WB", "Setting fixed MTRRs(0-16) Type: WB, RdMEMx",
+    "Setting fixed MTRRs(0-16) Type: WB RdMEM, WrMEM", "Setting fixed MTRRs(0-16) Type: WBx",
+])  # fmt: skip
+def test_a_garbled_write_of_fixed_ranges_is_refused(garbled):
+    """It may have replaced what the line above it wrote."""
+    with pytest.raises(mt.ParseError, match=r"^t:2: not an MTRR line of coreboot"):
+        mt.parse(f"Setting fixed MTRRs(0-88) Type: UC\n{garbled}\n{LINUXBIOS}", "t")
