@@ -30,13 +30,14 @@ from memtype.told import Register, Width
 
 NAME = "qemu-monitor"
 
-_CPU = later(r"^\s*CPU#(\d+)\s*$", re.I)
+_CPU = later(r"\s*CPU#(\d+)\s*$", re.I)
 _CR0 = later(r"\bCR0=([0-9a-f]+)\b", re.I)
 _NAMED = later(r"\b((?:MTRR|IA32_|MSR_)\w*|PAT)=([0-9a-z]+)\b", re.I)
 _HMP = later(r"\bCR0=[0-9a-f]{8,16}\b.{0,99}\bCR[24]=", re.I)
 TELLS = tells(NAME, "cr0=", pattern=r"\b(?P<row>CR0)=[0-9a-f]", by_cpu=True)
 _WORDS = words("cr0=")
 _QMP = later(r'"(?:QMP|return|execute)"\s*:')
+_BLANKS = later(r"\s+")
 _BITS = later(r'"(?:phys-bits|host-phys-bits-limit)"\s*:\s*(\d{1,9})')
 _QOM_WIDTH = later(r'"property"\s*:\s*"phys-bits"')
 
@@ -99,11 +100,8 @@ def _session(text: str, source: str) -> tuple[str, list[Width]]:
     decoder = json.JSONDecoder()
     pieces: list[str] = []
     widths: list[Width] = []
-    at = 0
+    at = len(text) - len(text.lstrip())
     while at < len(text):
-        if text[at].isspace():
-            at += 1
-            continue
         try:
             value, at = decoder.raw_decode(text, at)
         except json.JSONDecodeError as error:
@@ -115,8 +113,15 @@ def _session(text: str, source: str) -> tuple[str, list[Width]]:
         if isinstance(reply, str):
             pieces.append(reply)
         told = _phys_bits(value, text, at)
+        at = _behind(text, at)
         widths += [] if told is None else [Width(told_width(told, source, 0), "phys-bits")]
     return "\n".join(pieces), widths
+
+
+def _behind(text: str, at: int) -> int:
+    """Where the blanks that begin at `at` end."""
+    found = _BLANKS.match(text, at)
+    return at if found is None else found.end()
 
 
 def _phys_bits(value: Any, text: str, at: int) -> int | None:
