@@ -37,7 +37,7 @@ _HEX = r"(?:0x)?([0-9a-f]+)"
 _DEFAULT = later(rf"MTRR Def(?:ault|ine)? Type\s*: ?\s*{_HEX}\s*$", re.I)
 _FIXED = later(rf"Fixed MTRR\[(\d+)\]\s*:\s*{_HEX}\s*$", re.I)
 _VARIABLE = later(rf"Variable MTRR\[(\d+)\]\s*:\s*Base\s*=\s*{_HEX},?\s+Mask\s*=\s*{_HEX}\s*$", re.I)
-_RANGE = later(rf"^\s*(UC|WC|WT|WP|WB|R\*)\s*:\s*{_HEX}\s*-\s*{_HEX}\s*$", re.I)
+_RANGE = later(rf"\s*(UC|WC|WT|WP|WB|R\*)\s*:\s*{_HEX}\s*-\s*{_HEX}\s*$", re.I)
 _RANGES = later(r"(?:Memory|MTRR) Ranges:?\s*$", re.I)
 _START = later(r"(?:MTRR Def(?:ault|ine)? Type\s*:|Fixed MTRR\[|Variable MTRR\[)", re.I)
 _SNIFF = later(r"MTRR Def(?:ault|ine)? Type\s*:\s*(?:0x)?[0-9a-f]{4,}\s*$|(?:Fixed|Variable) MTRR\[\d+\]", re.I)
@@ -48,7 +48,7 @@ TELLS = tells(
     NAME, by_cpu=True,
     pattern=r"MTRR (?P<head>Def(?:ault|ine)? Type)\s*:|(?P<row>(?:Fixed|Variable) MTRR\[\d+\])",
 )  # fmt: skip
-_CPU = later(r"^\W*(?:CPU|AP|Processor|Thread)\s*[#:\[]?\s*(\d+)\W*(?:MTRRs?\W*)?$", re.I)
+_CPU = later(r"\W*(?:CPU|AP|Processor|Thread)\s*[#:\[]?\s*(\d+)\W*(?:MTRRs?\W*)?$", re.I)
 
 
 @dataclass(slots=True)

@@ -27,9 +27,9 @@ NAME = "freebsd-memcontrol"
 _TYPES = {"uncacheable", "write-combine", "write-through", "write-back", "write-protect", "unknown"}
 _FLAGS = {"force", "fixed-base", "fixed-length", "set-by-firmware", "active", "bogus", "busy", "fixed-active"}
 _WORDS = "|".join(sorted(_TYPES | _FLAGS))
-_START = later(r"^\s*0x[0-9a-f]+/0x", re.I)
+_START = later(r"\s*0x[0-9a-f]+/0x", re.I)
 _LINE = later(
-    r"^\s*0x(?P<base>[0-9a-f]+)/0x(?P<length>[0-9a-f]+)\s+(?P<owner>\S{1,8})"
+    r"\s*0x(?P<base>[0-9a-f]+)/0x(?P<length>[0-9a-f]+)\s+(?P<owner>\S{1,8})"
     rf"(?P<words>(?:\s+(?:{_WORDS}))*)\s*$",
     re.I,
 )

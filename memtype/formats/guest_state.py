@@ -42,7 +42,7 @@ _OWN = later(rf"\bCR[0-4]\s*[:=]|\b(?<!x86/)(?:g_?)?PAT\s*[:=]\s*{_HEX}", re.I)
 _SECTION = later(r"\*\*\* (?P<name>Guest|Host|Control) State \*\*\*", re.I)
 _VMCB_START = later(r"\bVMCB Control Area:|\bDumping guest's current state|\bnp_ctrl\s*=", re.I)
 _VMCB_SAVE = later(r"\bVMCB State Save Area:", re.I)
-_VCPU = later(r"^\W*(?:VCPU|vcpu)\s*[#:]?\s*(\d{1,5})\b")
+_VCPU = later(r"\W*(?:VCPU|vcpu)\s*[#:]?\s*(\d{1,5})\b")
 TELLS = tells(
     NAME, "guest state ***", "vmcb control area", by_cpu=True,
     pattern=r"\*\*\* (?P<head1>Guest) State \*\*\*|\b(?P<head2>VMCB Control Area):|\b(?P<head3>np_ctrl) =",

@@ -28,8 +28,8 @@ NAME = "page-walk"
 
 _LEVELS = {"PGD": 5, "P4D": 4, "PUD": 3, "PMD": 2, "PTE": 1, "PDPT": 3, "PDE": 2}
 _ENTRY = r"(?:PGD|P4D|PUD|PMD|PTE) [0-9a-f]{1,40}"
-_LONG = later(rf"^\s*(?P<walk>PGD [0-9a-f]{{1,40}}(?: {_ENTRY}){{0,4}})\s*(?P<bad>BAD)?\s*$")
-_SHORT = later(r"^\s*(?P<walk>(?:\*(?:pdpt|pde|pte) = [0-9a-f]{1,40}\s*){1,3})(?P<bad>BAD)?\s*$")
+_LONG = later(rf"\s*(?P<walk>PGD [0-9a-f]{{1,40}}(?: {_ENTRY}){{0,4}})\s*(?P<bad>BAD)?\s*$")
+_SHORT = later(r"\s*(?P<walk>(?:\*(?:pdpt|pde|pte) = [0-9a-f]{1,40}\s*){1,3})(?P<bad>BAD)?\s*$")
 _WORD = later(r"\*?(PGD|P4D|PUD|PMD|PTE|PDPT|PDE)(?: =)? ([0-9a-f]+)", re.I)
 _WORDS = {"pgd ", "*pde =", "*pdpt ="}
 

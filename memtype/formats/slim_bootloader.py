@@ -31,17 +31,17 @@ T = TypeVar("T")
 NAME = "slim-bootloader"
 
 _DOTS = r"[.\u2026]"
-_ENABLED = later(rf"^\s*MTRRs{_DOTS}*:\s*(\w+)\s*$", re.I)
-_FIXED = later(rf"^\s*Fixed MTRRs{_DOTS}*:\s*(\w+)\s*$", re.I)
-_DEFAULT = later(rf"^\s*Default{_DOTS}*:\s*(\S[\w /-]{{0,40}}?)\s*$", re.I)
-_PAIR = later(r"^\s*IA32_MTRR_PHYS(?:BASE|MASK)_?\d+ \((0x[0-9a-f]+)\):\s*(\S*)\s*$", re.I)
+_ENABLED = later(rf"\s*MTRRs{_DOTS}*:\s*(\w+)\s*$", re.I)
+_FIXED = later(rf"\s*Fixed MTRRs{_DOTS}*:\s*(\w+)\s*$", re.I)
+_DEFAULT = later(rf"\s*Default{_DOTS}*:\s*(\S[\w /-]{{0,40}}?)\s*$", re.I)
+_PAIR = later(r"\s*IA32_MTRR_PHYS(?:BASE|MASK)_?\d+ \((0x[0-9a-f]+)\):\s*(\S*)\s*$", re.I)
 TELLS = tells(
     NAME, "default",
     pattern=rf"^(?P<head>MTRRs){_DOTS}*:|^(?P<row1>Fixed MTRRs){_DOTS}*:|^(?P<row2>Default){_DOTS}*:"
             r"|^IA32_MTRR_(?P<row3>PHYS(?:BASE|MASK)_?\d+) \(",
 )  # fmt: skip
-_HEAD = later(r"^\s*Variable MTRRs\s*$", re.I)
-_DOTTED = later(rf"^\s*MTRRs{_DOTS}", re.I)
+_HEAD = later(r"\s*Variable MTRRs\s*$", re.I)
+_DOTTED = later(rf"\s*MTRRs{_DOTS}", re.I)
 _LONGEST = 200
 _FLAGS = {"enabled": True, "disabled": False}
 

@@ -32,12 +32,12 @@ _FIXED = later(
 )
 _HALVES = r"([0-9a-f]{8}[:`][0-9a-f]{8})"  # %08x:%08x: fewer digits are not all of them
 _PAIR = later(
-    rf"^\s*(?P<n>\d+)\.\s+(?P<type>\S+?):\s+(?P<base>{_HALVES})\s+(?P<mask>{_HALVES})\s+(?P<size>{_HALVES})\s*$", re.I
+    rf"\s*(?P<n>\d+)\.\s+(?P<type>\S+?):\s+(?P<base>{_HALVES})\s+(?P<mask>{_HALVES})\s+(?P<size>{_HALVES})\s*$", re.I
 )
-_OFF = later(r"^\s*(?P<n>\d+)\.\s*$")
+_OFF = later(r"\s*(?P<n>\d+)\.\s*$")
 TELLS = tells(NAME, pattern=r"(?P<head>MTRR): Var \d+ ?,")
 _SLOTS = {(span.base, span.base + span.size - 1): n for n, span in enumerate(rules.FIXED_RANGES)}
-_START = later(r"^\s*\d+\.\s+\S+:\s")
+_START = later(r"\s*\d+\.\s+\S+:\s")
 
 
 def sniff(text: str) -> bool:

@@ -32,7 +32,7 @@ from memtype.told import ALL, Register
 
 NAME = "xen"
 
-_ENTRY = later(r"^\s*Entry (\d{1,9}): type \d+ instance (\d{1,9})\b", re.I)
+_ENTRY = later(r"\s*Entry (\d{1,9}): type \d+ instance (\d{1,9})\b", re.I)
 _PREFIX = "(XEN)"
 _CONSOLE = later(
     r"\(XEN\).{0,40}?(?:MTRR default type:|MTRR (?:fixed|variable) ranges |TOM2: [0-9a-f]{16}|\smtrr: your CPUs had)",
@@ -50,7 +50,7 @@ _VENDOR = later(r"\(XEN\).{0,99}(?:\b(?P<amd>AuthenticAMD|SVM enabled|AMD-V)|\b(
 
 _RECORD = later(r"^[ \t]*MTRR: PAT (?P<pat>0x\S+), cap (?P<cap>0x\S+), default (?P<default>0x\S+)\s*$", re.M | re.I)
 _RECORD_LINE = later(
-    r"^\s*(?:var (?P<var>\d+) (?P<base>0x\S+) (?P<mask>0x\S+)|fixed (?P<fixed>\d+) (?P<value>0x\S+))\s*$"
+    r"\s*(?:var (?P<var>\d+) (?P<base>0x\S+) (?P<mask>0x\S+)|fixed (?P<fixed>\d+) (?P<value>0x\S+))\s*$"
 )
 _SAVED_PAIRS = 8
 

@@ -45,11 +45,11 @@ _OMITTED = later(
 )
 _FIXED = later(r"(?:^|\s)([0-9a-f]{2}000)-([0-9a-f]{2}fff)\s+\S", re.I)
 _ROW = later(
-    rf"^\W*(?:(?:cpu|core|thread|processor|msr|rdmsr|register|index|ecx)\W{{0,3}}(?:\d{{1,5}}\W{{1,3}})?)*"
+    rf"\W*(?:(?:cpu|core|thread|processor|msr|rdmsr|register|index|ecx)\W{{0,3}}(?:\d{{1,5}}\W{{1,3}})?)*"
     rf"(?:0x(?P<index>[0-9a-f]{{2,8}})|(?P<bare>2[0-9a-f]{{2}})h)[\s\])]*(?:[:=,|]|->|\s)\s*(?:{_VALUE}|0x\S*)\s*(?:$|[(,;#\[|}}])",
     re.I,
 )
-_PAIR = later(r"^\W*(?:0x)?([0-9a-f]{8,16})[\s,:;/-]{1,5}(?:0x)?([0-9a-f]{8,16})\W*$", re.I)
+_PAIR = later(r"\W*(?:0x)?([0-9a-f]{8,16})[\s,:;/-]{1,5}(?:0x)?([0-9a-f]{8,16})\W*$", re.I)
 _LONGEST = 1 << 12  # characters: no line that names a register is longer
 
 

@@ -18,7 +18,7 @@ from memtype.reading.text import Text
 _WORDS = ("MESSAGE", "message", "msg", "log", "text", "line", "body")  # under which loggers keep a line
 _BEGINS = later(r"\s*(?:\{\s*[\"}]|\[\s*[\[{\"])")
 _LINES = later(r"\s*\{\s*\"[^\n]*\}\s*(?:\n|$)")
-_BEGIN = later(r"^[ \t]*[{\[][ \t]*(?:[\"{\[]|$)")
+_BEGIN = later(r"[ \t]*[{\[][ \t]*(?:[\"{\[]|$)")
 _DEEPEST = 32
 _MOST_TRIES = 16  # lines that begin no document: whether one does may take a look at all of the text below it
 
