@@ -1,0 +1,175 @@
+"""Rows that are nearly a family's own: a blank lost, a letter in a number's place, letters run into a word.
+
+What a family makes of each stands in ``near_rows.json``: nothing else, what is gone (-), new (+) or another (~), or
+that it refuses the text. A pattern that grows laxer or stricter changes it, and is to be read in a diff:
+``python tests/formats/test_near_rows.py`` writes it anew. ``... law`` asks the whole reader for every edit: a register
+may be gone then, but never one that the text does not have, where the edit changed no digit.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import re
+import sys
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+
+if __name__ == "__main__":  # run as a program: pytest finds the helpers beside the rooms by itself
+    sys.path[:0] = [str(Path(__file__).resolve().parents[1]), str(Path(__file__).resolve().parents[2])]
+
+import pytest
+from dump_samples import TEXTS
+from odd_texts import ODD
+
+import memtype as mt
+from memtype.formats import FAMILIES, family
+from memtype.reading.lines import bare
+from memtype.told import Register, Registers
+
+DATA = Path(__file__).parents[1] / "data"
+EXPECTED = Path(__file__).with_name("near_rows.json")
+LONGEST = 1500  # characters of a text whose rows are edited
+WIDEST = 200  # characters of such a row
+ROWS = 20  # of a family
+_FIELDS = [field.name for field in dataclasses.fields(Registers) if not field.name.startswith("_")]
+
+
+def texts(name: str) -> Iterator[str]:
+    """The family's texts: whole ones first."""
+    own = family(name)
+    found = [text for _, text in TEXTS.values()]
+    found += [path.read_text() for path in sorted((DATA / name).glob("*.txt"))]
+    found += [text for title, text in ODD.items() if title.startswith(f"{name}:") and isinstance(text, str)]
+    yield from (text for text in found if len(text) <= LONGEST and own.sniff(text))
+
+
+def rows(name: str) -> Iterator[tuple[str, int]]:
+    """(text, line from 0) of the first row of each shape."""
+    shapes = set[str]()
+    for text in texts(name):
+        for place, row in enumerate(text.split("\n")):
+            shape = re.sub(r"[0-9a-fA-F]*\d[0-9a-fA-F]*", "0", row.strip())
+            if shape and len(row) <= WIDEST and shape not in shapes and len(shapes) < ROWS:
+                shapes.add(shape)
+                yield text, place
+
+
+def edits(row: str) -> Iterator[tuple[str, str]]:
+    """(what is done, the row after it); words are counted from 0."""
+    yield from (("x…", "x" + row), ("x …", "x " + row), (" …", " " + row), ("…", row.lstrip()), ("… x", row + " x"))
+    for n, word in enumerate(re.finditer(r"[0-9A-Za-z_]+|[^\w\s]", row)):
+        front, behind = row[: word.start()], row[word.end() :]
+        if re.fullmatch(r"(?:0x)?[0-9a-fA-F]*\d[0-9a-fA-F]*", word[0]):
+            yield f"{n}=x", f"{front}x{behind}"
+        if word[0].isalnum():
+            yield f"{n}+x", f"{front}{word[0]}x{behind}"
+        yield f"{n}-", front + behind
+        if behind[:1] == " ":
+            yield f"{n}_", front + word[0] + behind.lstrip()
+
+
+def flat(machine: mt.Machine) -> dict[str, str]:
+    """All that a machine holds but its notes, each part under a name."""
+    found: dict[str, str] = {}
+    for cpu in machine.cpus:
+        of = f"{cpu.number}:" if len(machine.cpus) > 1 else ""
+        held = cpu.registers
+        if held is None:
+            continue
+        found |= {f"{of}{i:x}": f"{r.value:x} {r.known:x} {r.hidden:x} {r.digits}" for i, r in held.held.items()}
+        found |= {f"{of}range{n}": f"{r.base:x} {r.size:x} {r.kind}" for n, r in held.ranges.items()}
+        parts = {field: getattr(held, field) for field in _FIELDS if field not in ("held", "ranges")}
+        found |= {of + field: str(part) for field, part in parts.items() if part}
+    found |= {f"facts {key}": str(value) for key, value in (machine.facts or {}).items()}
+    found |= {f"ram{n}": str(span) for n, span in enumerate(machine.e820)}
+    parts = {"taken": sorted(machine.taken), "kernel": machine.kernel, "map": machine.printed_map}
+    return found | {key: str(part) for key, part in parts.items() if part}
+
+
+def difference(before: dict[str, str], after: dict[str, str]) -> str:
+    gone, new = [key for key in before if key not in after], [key for key in after if key not in before]
+    other = [key for key in before if key in after and before[key] != after[key]]
+    return " ".join(f"{sign}{','.join(keys)}" for sign, keys in (("-", gone), ("+", new), ("~", other)) if keys)
+
+
+def outcome(own: ModuleType, row: str, text: str, whole: dict[str, str]) -> str:
+    """What a family makes of a text, compared with what it made of it before the edit; what its row tells by itself."""
+    tells = getattr(own, "TELLS", None)
+    says = "" if tells is None or tells.find(" ".join(bare(row).split())) is None else "tells, "
+    if not own.sniff(text):
+        return says + "not its own"
+    try:
+        return says + difference(whole, flat(own.parse(text, "t")))
+    except mt.ParseError:
+        return says + "refused"
+
+
+def found(name: str) -> dict[str, dict[str, str]]:
+    """By row, by outcome: the edits."""
+    own, made = family(name), dict[str, dict[str, str]]()
+    for text, place in rows(name):
+        lines = text.split("\n")
+        try:
+            whole = flat(own.parse(text, "t"))
+        except mt.ParseError:
+            continue
+        by = made.setdefault(lines[place], {})
+        for edit, row in edits(lines[place]):
+            edited = "\n".join([*lines[:place], row, *lines[place + 1 :]])
+            result = outcome(own, row, edited, whole)
+            by[result] = f"{by[result]} {edit}" if result in by else edit
+    return made
+
+
+@cache
+def expected() -> dict[str, dict[str, dict[str, str]]]:
+    value: dict[str, dict[str, dict[str, str]]] = json.loads(EXPECTED.read_text())
+    return value
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_a_row_that_is_nearly_one_gives_what_it_gave(name: str) -> None:
+    assert found(name) == expected()[name]
+
+
+def written() -> str:
+    made = {name: found(name) for name in FAMILIES}
+    return json.dumps(made, indent=1, ensure_ascii=False) + "\n"
+
+
+def told(machine: mt.Machine) -> list[tuple[int, Register]]:
+    """(number, register) of every processor at every moment."""
+    held = [cpu.registers.held for state in machine.states for cpu in state.cpus if cpu.registers is not None]
+    return [(index, register) for registers in held for index, register in registers.items()]
+
+
+def law() -> int:
+    """Ask the whole reader; how many edits without a digit gave a register that the text does not have."""
+    wrong = 0
+    for name in FAMILIES:
+        for text, place in rows(name):
+            lines = text.split("\n")
+            try:
+                whole = told(mt.parse(text))
+            except mt.ParseError:
+                continue
+            for edit, row in edits(lines[place]):
+                if re.findall(r"\d+", row) != re.findall(r"\d+", lines[place]):
+                    continue
+                with contextlib.suppress(mt.ParseError):
+                    after = told(mt.parse("\n".join([*lines[:place], row, *lines[place + 1 :]])))
+                    for i, b in after:
+                        if not any(i == j and not (a.value ^ b.value) & a.known & b.known for j, a in whole):
+                            wrong += 1
+                            print(f"{name}: {edit}: 0x{i:x} is {b.value:x}: {row[:150]!r}", flush=True)
+    return wrong
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] == ["law"]:
+        sys.exit(1 if law() else 0)
+    EXPECTED.write_text(written())
