@@ -471,9 +471,9 @@ def _run(reader: _Reader, number: int, command: tuple[str, list[str]], line: str
     tool, arguments = command
     cpu, everywhere, base, zeros = 0, False, 16, False
     options, given = _options(reader, number, tool, arguments)
-    for letter, value in options:
+    for letter, word in options:
         if letter == "p":
-            cpu = values.cpu_number(value, reader.source, number)
+            cpu = values.cpu_number(word, reader.source, number)
         elif letter in "fr":
             what = "a bit field" if letter == "f" else "bytes"
             raise values.refusal(reader.source, number, f"rdmsr -{letter} prints {what}, not the register")
