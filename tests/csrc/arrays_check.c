@@ -1078,9 +1078,10 @@ static void check_granules(void)
 // --- several states ---
 
 #define FEW 37 /* states: two full blocks of sixteen, and five */
+#define CROWD 100 /* pairs of each: more than a block of four holds */
 
 static struct {
-	uint64_t def_type[FEW], fixed[FEW * 11], base[FEW * 40], mask[FEW * 40], cap[FEW], syscfg[FEW], tom2[FEW];
+	uint64_t def_type[FEW], fixed[FEW * 11], base[FEW * CROWD], mask[FEW * CROWD], cap[FEW], syscfg[FEW], tom2[FEW];
 	uint32_t vendor[FEW], width[FEW];
 	memtype_mtrrs each[FEW];
 } held;
@@ -1359,6 +1360,30 @@ static void check_unfit_second(uint32_t isa)
 	MUST(memtype_fleet_types(&f, isa, zeros, 0, 1, types, &index) == MEMTYPE_EREGISTERS && index == 1, isa, index, 0);
 }
 
+// from each place on no state has such a width; they end at a wall
+static void check_unfit_from(uint32_t isa)
+{
+	static const uint64_t zeros[11 * 40];
+	static const uint32_t none[40];
+	static uint32_t *end;
+	uint8_t types[40];
+
+	if (!end)
+		end = (uint32_t *)(void *)(walled_room() + ROOM);
+	for (size_t n = 1; n <= 40; n++) {
+		for (size_t place = 0; place <= n; place++) {
+			memtype_fleet f = {n, 0, zeros, zeros, zeros, zeros, zeros, zeros, zeros, none, end - n};
+			size_t index = 77;
+			int status;
+
+			for (size_t k = 0; k < n; k++)
+				end[k - n] = k < place ? 20 + (uint32_t)k % 33 : place % 2 ? 19 : 53;
+			status = memtype_fleet_types(&f, isa, zeros, 0, 1, types, &index);
+			MUST(place == n ? status == MEMTYPE_OK : status == MEMTYPE_EREGISTERS && index == place, isa, n, place);
+		}
+	}
+}
+
 static void check_fleets(uint32_t isa)
 {
 	static const size_t sizes[] = {1, 8, 16, 31, 32, 33, 63, 64, 65, 100, 128, 130};
@@ -1367,10 +1392,11 @@ static void check_fleets(uint32_t isa)
 		for (unsigned k = 0; k < 12; k++)
 			check_fleet_of(isa, (k * 3 + kind) % 9 + (k == 11 ? 20 : 0), sizes[k], kind);
 	}
-	check_fleet_of(isa, 40, 10, 1);
+	check_fleet_of(isa, CROWD, 10, 1);
 	check_fleet_of_all_pairs(isa);
 	check_tom2_edges(isa);
 	check_unfit_second(isa);
+	check_unfit_from(isa);
 	check_fleet_refusals(isa);
 	check_fleet_overlaps(isa);
 }

@@ -1,7 +1,7 @@
 /* The loops of csrc/fleet.c over the states of a fleet, whatever their number, and over the pairs of one (loops.h). That row i
  * of a column lies in it where i is one of its states needs no solver: the harnesses see that there is such a state.
  *
- * loop unfit_state.0: k <= f->states; assigns k, unfit; decreases f->states - k
+ * loop unfit_state.0: i <= f->states; assigns i; decreases f->states - i
  * loop unfit_state.1: i <= f->states; assigns i; decreases f->states - i
  * loop fleet_type.0: k <= pairs; assigns k, code; decreases pairs - k
  * loop unfit_row.0: i <= f->states; assigns i; decreases f->states - i */
@@ -28,7 +28,20 @@ const struct fleet_set *fleet_set_of(uint32_t isa)
 	return NULL;
 }
 
-void prove_unfit_state(void) /* loops unfit_state */
+void prove_has_unfit(void) /* unwinds has_unfit */
+{
+	has_unfit(array(WIDTHS - SHORT, 4));
+	END;
+}
+
+// in place of has_unfit, which is proved above
+uint32_t any_unfit(const uint32_t *maxphyaddr)
+{
+	assert(__CPROVER_r_ok(maxphyaddr, WIDTHS * sizeof(*maxphyaddr)));
+	return nondet_u32();
+}
+
+void prove_unfit_state(void) /* loops unfit_state calls has_unfit:any_unfit */
 {
 	size_t states = any_length();
 	memtype_fleet f = {.states = states, .pairs = nondet_size(), .maxphyaddr = array(states - SHORT, 4)};
