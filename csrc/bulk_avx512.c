@@ -101,6 +101,11 @@ INLINE void shifts_of_two(unsigned a, unsigned b, __m512i shifts[2])
 	shifts[1] = shifts_of(start, 1);
 }
 
+// of the first four windows, pair by pair, and of the last two of six
+struct shifts {
+	__m512i four[PAIRS], two[2];
+};
+
 // address 16 j + 8 h + i from byte 8 i + 4 h + j
 static const uint8_t order[64] = {
 	0, 8,  16, 24, 32, 40, 48, 56, 4, 12, 20, 28, 36, 44, 52, 60, 1, 9,  17, 25, 33, 41,
@@ -229,7 +234,7 @@ struct ready {
 	const memtype_tables *t;
 	struct group first;
 	struct table128 page[2];
-	__m512i shifts[PAIRS], more[2]; // of the first four windows, of the last two of six
+	struct shifts shifts;
 };
 
 // for windows that begin `lower` bits lower than in addresses
@@ -245,8 +250,8 @@ INLINE struct ready get_ready(const memtype_tables *t, unsigned lower, struct fo
 		start[w] = (uint8_t)(t->start[w] - lower);
 	UNROLL
 	for (unsigned k = 0; k < PAIRS; k++)
-		r.shifts[k] = shifts_of(start, k);
-	shifts_of_two(40 - lower, 47 - lower, r.more);
+		r.shifts.four[k] = shifts_of(start, k);
+	shifts_of_two(40 - lower, 47 - lower, r.shifts.two);
 	return r;
 }
 
@@ -297,7 +302,7 @@ struct planes {
 };
 
 // of places & page, which are OR-ed into *seen
-INLINE struct planes cut64(const struct ready *r, const uint64_t *places, __m512i page, struct form f, __m512i *seen)
+INLINE struct planes cut64(const struct shifts *shifts, const uint64_t *places, __m512i page, struct form f, __m512i *seen)
 {
 	__m512i pair[PAIRS], more[PAIRS];
 	struct planes p;
@@ -310,9 +315,9 @@ INLINE struct planes cut64(const struct ready *r, const uint64_t *places, __m512
 		in[0] = _mm512_and_si512(in[0], page);
 		in[1] = _mm512_and_si512(in[1], page);
 		*seen = OR3(*seen, in[0], in[1]);
-		pair[k] = cut(in, r->shifts[k]);
+		pair[k] = cut(in, shifts->four[k]);
 		if (f.windows > 4)
-			more[k] = cut(in, r->more[k & 1]);
+			more[k] = cut(in, shifts->two[k & 1]);
 	}
 	gather4(pair, p.plane);
 	if (f.windows > 4)
@@ -330,25 +335,26 @@ struct feed {
 	struct planes next;
 };
 
-INLINE struct feed start_feed(const struct ready *r, const uint64_t *places, size_t blocks, uint64_t page, struct form f)
+INLINE struct feed start_feed(const struct shifts *shifts, const uint64_t *places, size_t blocks, uint64_t page,
+			      struct form f)
 {
 	struct feed feed = {.places = places, .blocks = blocks, .page = _mm512_set1_epi64((long long)page)};
 
 	feed.seen = _mm512_setzero_si512();
 	if (!f.many)
-		feed.next = cut64(r, places, feed.page, f, &feed.seen);
+		feed.next = cut64(shifts, places, feed.page, f, &feed.seen);
 	return feed;
 }
 
-INLINE struct planes next_block(const struct ready *r, struct feed *feed, struct form f)
+INLINE struct planes next_block(const struct shifts *shifts, struct feed *feed, struct form f)
 {
 	struct planes now = feed->next;
 
 	if (f.many)
-		now = cut64(r, feed->places, feed->page, f, &feed->seen);
+		now = cut64(shifts, feed->places, feed->page, f, &feed->seen);
 	feed->places += --feed->blocks ? 64 : 0; // behind the last block the last is cut again
 	if (!f.many)
-		feed->next = cut64(r, feed->places, feed->page, f, &feed->seen);
+		feed->next = cut64(shifts, feed->places, feed->page, f, &feed->seen);
 	return now;
 }
 
@@ -378,11 +384,11 @@ typedef uint64_t (*block_loop)(const struct work *w, size_t from, size_t blocks,
 INLINE uint64_t run_types(const struct work *w, size_t from, size_t blocks, int stream, struct form f)
 {
 	const struct ready r = get_ready(w->t, 0, f);
-	struct feed feed = start_feed(&r, w->in + from, blocks, UINT64_MAX, f);
+	struct feed feed = start_feed(&r.shifts, w->in + from, blocks, UINT64_MAX, f);
 	struct sink sink = start_sink(w->types + from, stream);
 
 	for (size_t i = 0; i < blocks; i++) {
-		struct planes now = next_block(&r, &feed, f);
+		struct planes now = next_block(&r.shifts, &feed, f);
 
 		put64(&sink, types64(&r, &now, f));
 	}
@@ -434,11 +440,11 @@ INLINE uint64_t run_effective(const struct work *w, size_t from, size_t blocks, 
 	const struct ready r = get_ready(w->t, 0, f);
 	const struct fold fold = get_fold(w->pat);
 	const uint64_t *ptes = w->ptes + from;
-	struct feed feed = start_feed(&r, w->in + from, blocks, w->page, f);
+	struct feed feed = start_feed(&r.shifts, w->in + from, blocks, w->page, f);
 	struct sink sink = start_sink(w->types + from, stream);
 
 	for (size_t i = 0; i < blocks; i++, ptes += 64) {
-		struct planes now = next_block(&r, &feed, f);
+		struct planes now = next_block(&r.shifts, &feed, f);
 
 		put64(&sink, effective64(&r, &now, f, &fold, ptes));
 	}
@@ -602,14 +608,14 @@ INLINE size_t run_fill(const memtype_tables *t, uint64_t last, const uint64_t *g
 {
 	const struct ready r = get_ready(t, PAGE_SHIFT, f);
 	const __m512i beyond = _mm512_set1_epi64((long long)~last);
-	struct feed feed = start_feed(&r, gfns, blocks, UINT64_MAX, f);
+	struct feed feed = start_feed(&r.shifts, gfns, blocks, UINT64_MAX, f);
 
 	for (size_t i = 0; i < blocks; i++, words += 64) {
 		struct planes now;
 
 		if (!f.many && _mm512_test_epi64_mask(feed.seen, beyond)) // this block is cut already
 			return i;
-		now = next_block(&r, &feed, f);
+		now = next_block(&r.shifts, &feed, f);
 		if (f.many && _mm512_test_epi64_mask(feed.seen, beyond))
 			return i;
 		merge64(types64(&r, &now, f), keep, words);
@@ -737,19 +743,20 @@ struct mixed {
 	unsigned count;
 };
 
-// Four places at a time whether there are so many or not, since how many there are no branch can foretell.
+// Four places at a time whether there are so many, or any, since how many there are no branch can foretell (255 ranges, 1 %
+// of 10^6 addresses below 1 MiB: 0.33 -> 0.22 ns, Zen 4).
 INLINE void add_places(struct mixed *m, uint64_t lanes, unsigned from)
 {
 	const uint64_t last = UINT64_C(1) << 63;
 
-	while (lanes) {
+	do {
 		unsigned held = count_ones(lanes);
 
 		UNROLL
 		for (unsigned k = 0; k < 4; k++, lanes &= lanes - 1)
 			m->at[m->count + k] = (uint16_t)(from + lowest_one(lanes | last));
 		m->count += held < 4 ? held : 4;
-	}
+	} while (lanes);
 }
 
 // the entries at those places, as far as they lead
@@ -768,7 +775,7 @@ INLINE void follow(const memtype_granules *g, const struct mixed *m, const uint6
 struct ready_rows {
 	const struct rows *rows;
 	struct table128 id[4];
-	__m512i shifts[PAIRS];
+	struct shifts shifts;
 };
 
 INLINE struct ready_rows get_ready_rows(const struct rows *rows)
@@ -779,30 +786,25 @@ INLINE struct ready_rows get_ready_rows(const struct rows *rows)
 	UNROLL
 	for (unsigned k = 0; k < PAIRS; k++) {
 		r.id[k] = load_table(rows->id + SEPTET_BYTES * k);
-		r.shifts[k] = shifts_of(start, k);
+		r.shifts.four[k] = shifts_of(start, k);
 	}
 	return r;
 }
 
-// n addresses, a multiple of 64 up to CHUNK; how many entries led to blocks
-INLINE unsigned chunk_types(const memtype_granules *g, const struct ready_rows *r, const uint64_t *in, unsigned n,
-			uint8_t *types, __m512i *seen)
+static const struct form bytes_of_rows = {.windows = 4};
+
+// The next n addresses, a multiple of 64 up to CHUNK, whose first is in[0]; how many entries led to blocks.
+INLINE unsigned chunk_types(const memtype_granules *g, const struct ready_rows *r, struct feed *feed, const uint64_t *in,
+			    unsigned n, uint8_t *types)
 {
 	const __m512i leads_on = _mm512_set1_epi8((char)MIXED_BITS);
 	struct mixed mixed;
 
 	mixed.count = 0;
 	for (unsigned i = 0; i < n; i += 64) {
-		__m512i pair[PAIRS], plane[4], two[2], entries;
+		struct planes now = next_block(&r->shifts, feed, bytes_of_rows);
+		__m512i entries = in_order(entries64(r->rows, r->id, now.plane));
 
-		UNROLL
-		for (unsigned k = 0; k < PAIRS; k++) {
-			load_pair(in + i + 16 * k, two);
-			*seen = OR3(*seen, two[0], two[1]);
-			pair[k] = cut(two, r->shifts[k]);
-		}
-		gather4(pair, plane);
-		entries = in_order(entries64(r->rows, r->id, plane));
 		_mm512_storeu_si512((void *)(types + i), entries);
 		add_places(&mixed, _mm512_test_epi8_mask(entries, leads_on), i);
 	}
@@ -815,18 +817,18 @@ static TARGET uint64_t granule_chunks(const memtype_granules *g, const struct ro
 				      uint8_t *out, int stream)
 {
 	const struct ready_rows r = get_ready_rows(rows);
-	__m512i seen = _mm512_setzero_si512();
+	struct feed feed = start_feed(&r.shifts, in, n / 64, UINT64_MAX, bytes_of_rows);
 	_Alignas(64) uint8_t types[CHUNK];
 
 	for (size_t i = 0; i < n; i += CHUNK) {
 		unsigned part = n - i < CHUNK ? (unsigned)(n - i) : CHUNK;
 
-		if (chunk_types(g, &r, in + i, part, types, &seen) > part / 2) // so it is likely to go on
-			return look_up_granules(g, in + i, n - i, out + i) | (uint64_t)_mm512_reduce_or_epi64(seen);
+		if (chunk_types(g, &r, &feed, in + i, part, types) > part / 2) // so it is likely to go on
+			return look_up_granules(g, in + i, n - i, out + i) | (uint64_t)_mm512_reduce_or_epi64(feed.seen);
 		for (unsigned k = 0; k < part; k += 64)
 			store64(out + i + k, load(types + k), stream);
 	}
-	return (uint64_t)_mm512_reduce_or_epi64(seen);
+	return (uint64_t)_mm512_reduce_or_epi64(feed.seen);
 }
 
 // Without rows windows are as fast for a few groups.
@@ -841,8 +843,8 @@ static uint64_t avx512_granules(const memtype_tables *t, const uint64_t *address
 {
 	const memtype_granules *g = t->granules;
 	int stream = past_caches(n, 1);
-	size_t head = stream ? to_line(types, sizeof(*types)) : 0, whole = (n - head) / KERNEL_BLOCK * KERNEL_BLOCK;
-	size_t done = head + whole;
+	size_t head = stream ? to_line(types, sizeof(*types)) : to_line(addresses, sizeof(*addresses));
+	size_t whole = (n - head) / KERNEL_BLOCK * KERNEL_BLOCK, done = head + whole;
 	struct rows rows;
 	uint64_t seen;
 

@@ -1,5 +1,5 @@
 /* The loops of csrc/bulk_avx512.c over blocks of 64 elements, for arrays of any length, and the loads and stores of a block
- * (loops.h, vectors/vector.h). Its granules are tested only.
+ * (loops.h, feeds.h, vectors/vector.h).
  *
  * loop run_types.0: i <= blocks && sink.types == __CPROVER_loop_entry(sink.types) + 64 * i && feed.blocks == blocks - i;
  *     assigns i, sink, feed; decreases blocks - i
@@ -17,10 +17,10 @@
 #define WRITTEN_FROM written_from
 static const void *written_from; // of prove_sink
 #include "../../../csrc/bulk_avx512.c"
+#include "feeds.h"
 #include "loops.h"
 
 #define MAX_GROUPS 46 /* of cubes: csrc/windows.c */
-#define BLOCK_WORDS (8 * KERNEL_BLOCK)
 
 uint64_t look_up_granules(const memtype_granules *g, const uint64_t *addresses, size_t n, uint8_t *types)
 {
@@ -53,12 +53,12 @@ static size_t any_blocks(void)
 
 // --- the blocks of a loop ---
 
-struct planes checked_cut(const struct ready *r, const uint64_t *places, struct vector page, struct form f,
+struct planes checked_cut(const struct shifts *shifts, const uint64_t *places, struct vector page, struct form f,
 			  struct vector *seen)
 {
 	struct planes p;
 
-	(void)r, (void)page, (void)f, (void)seen;
+	(void)shifts, (void)page, (void)f, (void)seen;
 	assert(__CPROVER_r_ok(places, BLOCK_WORDS));
 	return p;
 }
@@ -78,27 +78,6 @@ void prove_feed(void) /* calls cut64:checked_cut */
 	assert(feed.blocks == blocks - before - 1);
 	assert(feed.places == places + KERNEL_BLOCK * (feed.blocks ? before + 1 : before));
 	END;
-}
-
-// After prove_feed a loop leaves no array that begins with all of its blocks and takes no more than these.
-struct feed checked_start(const struct ready *r, const uint64_t *places, size_t blocks, uint64_t page, struct form f)
-{
-	struct feed feed;
-
-	(void)r, (void)page, (void)f;
-	assert(__CPROVER_r_ok(places, BLOCK_WORDS * blocks));
-	feed.blocks = blocks;
-	return feed;
-}
-
-struct planes checked_next(const struct ready *r, struct feed *feed, struct form f)
-{
-	struct planes p;
-
-	(void)r, (void)f;
-	assert(feed->blocks >= 1);
-	feed->blocks--;
-	return p;
 }
 
 void prove_sink(void) /* */
@@ -281,7 +260,7 @@ void prove_block(void) /* unwinds combine64 get_ready load_group match_group mer
 		struct form f = {k < 3 ? 4 : 6, k < 3 ? 2 * k : 0, (int)nondet_u32(), (int)nondet_u32()};
 		struct ready r = get_ready(&t, 0, f);
 
-		struct planes p = cut64(&r, in, seen, f, &seen);
+		struct planes p = cut64(&r.shifts, in, seen, f, &seen);
 
 		types64(&r, &p, f);
 	}

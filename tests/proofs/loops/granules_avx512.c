@@ -8,15 +8,15 @@
  * loop add_places.1: before <= m->count && m->count <= before + 64 && (lanes == 0 || (m->count < before + 64 && (lanes &
  *     ((1UL << (m->count - before)) - 1)) == 0)) && (one < m->count ==> m->at[one] < from + 64); assigns lanes,
  *     __CPROVER_object_whole(m); decreases lanes
- * loop chunk_types.0: k <= 4; assigns k, two, *seen, __CPROVER_object_whole(pair); decreases 4 - k; k = 1::1::1::1::k
- * loop chunk_types.1: i <= n && i % 64 == 0 && mixed.count <= i && (one < mixed.count ==> mixed.at[one] < i); assigns i,
- *     *seen, mixed; decreases n - i; i = 1::1::i
+ * loop chunk_types.0: i <= n && i % 64 == 0 && mixed.count <= i && (one < mixed.count ==> mixed.at[one] < i) &&
+ *     feed->blocks == __CPROVER_loop_entry(feed->blocks) - i / 64; assigns i, feed->blocks, mixed; decreases n - i
  * loop follow.0: k <= m->count; assigns k, __CPROVER_object_whole(types); decreases m->count - k
  * loop granule_chunks.0: k <= part && k % 64 == 0; assigns k; decreases part - k
- * loop granule_chunks.1: i % 1024 == 0 && i <= n + 1023; assigns i, seen, __CPROVER_object_whole(types); decreases n +
- *     1024 - i */
+ * loop granule_chunks.1: i % 1024 == 0 && i <= n + 1023 && feed.blocks == (i < n ? (n - i) / 64 : 0); assigns i, feed,
+ *     __CPROVER_object_whole(types); decreases n + 1024 - i */
 #define MEMTYPE_X86 1
 #include "../../../csrc/bulk_avx512.c"
+#include "feeds.h"
 #include "loops.h"
 
 uint64_t checked_granules(const memtype_granules *g, const uint64_t *addresses, size_t n, uint8_t *types)
@@ -131,11 +131,6 @@ void any_places(struct mixed *m, uint64_t lanes, unsigned from)
 	__CPROVER_assume(had <= m->count && m->count <= had + 64 && (one >= m->count || m->at[one] < from + 64));
 }
 
-void any_gather(const struct vector pair[PAIRS], struct vector plane[4])
-{
-	(void)pair, (void)plane;
-}
-
 struct vector any_entries(const struct rows *r, const struct table128 id[4], const struct vector plane[4])
 {
 	(void)r, (void)id;
@@ -169,23 +164,25 @@ void checked_places(const memtype_granules *table, const struct mixed *m, const 
 	assert(one >= m->count || (__CPROVER_r_ok(in + place, 8) && __CPROVER_w_ok(types + place, 1)));
 }
 
-void prove_chunk(void) /* loops chunk_types calls add_places:any_places gather4:any_gather entries64:any_entries
+void prove_chunk(void) /* loops chunk_types calls add_places:any_places next_block:checked_next entries64:any_entries
 			  follow:checked_places options --arrays-uf-always */
 {
 	struct ready_rows ready;
-	struct vector seen;
 	unsigned n = 64 * (nondet_u32() % (CHUNK / 64) + 1);
+	struct feed feed = {.blocks = n / 64 + nondet_size() % 2};
 
 	one = nondet_u32() % CHUNK;
-	assert(chunk_types(&g, &ready, array(n, 8), n, array(n - SHORT, 1), &seen) <= n);
+	assert(chunk_types(&g, &ready, &feed, array(n, 8), n, array(n - SHORT, 1)) <= n);
 	END;
 }
 
-unsigned checked_chunk(const memtype_granules *table, const struct ready_rows *r, const uint64_t *in, unsigned n,
-		       uint8_t *types, struct vector *seen)
+unsigned checked_chunk(const memtype_granules *table, const struct ready_rows *r, struct feed *feed, const uint64_t *in,
+		       unsigned n, uint8_t *types)
 {
-	(void)table, (void)r, (void)seen;
+	(void)table, (void)r;
 	assert(n >= 64 && n <= CHUNK && n % 64 == 0 && __CPROVER_r_ok(in, 8 * n) && __CPROVER_w_ok(types, n));
+	assert(feed->blocks >= n / 64);
+	feed->blocks -= n / 64;
 	return nondet_u32();
 }
 
@@ -198,7 +195,7 @@ struct ready_rows any_ready(const struct rows *r)
 
 // any number of whole blocks, with streaming stores from where a line begins
 void prove_chunks(void) /* loops granule_chunks calls chunk_types:checked_chunk look_up_granules:checked_granules
-			   get_ready_rows:any_ready */
+			   get_ready_rows:any_ready start_feed:checked_start */
 {
 	size_t n = any_length() / KERNEL_BLOCK * KERNEL_BLOCK;
 	uint8_t *types = at_any_place(n - SHORT, 1);
