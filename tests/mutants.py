@@ -74,7 +74,9 @@ def meet(mutants: list[Mutant], covered: Covered) -> None:
     quick = {test for test, took in covered.seconds.items() if took <= TOO_LONG}
     for mutant in mutants:
         tests = set(covered.lines.get((mutant.module, mutant.change.line), ()))
-        if not mutant.of_function:
+        if mutant.of_function:
+            mutant.naming = readers.naming([mutant.change.scope.rpartition(".")[2]])
+        else:
             names = readers.bound(mutant.module, mutant.change.line)
             mutant.naming = readers.naming(names | readers.made_of(mutant.module, names))
             tests |= readers.tests(names)
