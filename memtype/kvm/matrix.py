@@ -89,7 +89,7 @@ def matrix() -> list[Row]:
     rows: list[Row] = []
     for name in releases():
         cells = tuple(honored(profile(name), *column) for column in COLUMNS)
-        if rows and rows[-1].cells == cells and not name.endswith("rc") and not rows[-1].last.endswith("rc"):
+        if rows and rows[-1].cells == cells:
             rows[-1] = Row(rows[-1].first, name, cells)
         else:
             rows.append(Row(name, name, cells))

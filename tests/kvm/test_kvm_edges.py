@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import product
+from itertools import pairwise, product
 
 import numpy as np
 import pytest
@@ -181,3 +181,13 @@ def test_more_pairs_than_kvm_has_are_checked_as_bases_and_masks() -> None:
         vcpu = Vcpu(MtrrState(0x806, variable=[tuple(pair) for pair in pairs], maxphyaddr=36))
         with pytest.raises(mt.RegisterError, match=rf"cannot hold {mt.rules.msr_name(0x200 + 2 * n + half)} = "):
             Vm("6.4", noncoherent_dma=True, vcpus=[vcpu])
+
+
+@pytest.mark.parametrize("release", ["4.1", "4.4", "6.4", "6.12"])
+@pytest.mark.parametrize("noncoherent_dma", [False, True])
+def test_the_pieces_of_leaves_are_the_whole_guest_from_gfn_0_on(release: str, noncoherent_dma: bool) -> None:
+    for mmio in (False, True):
+        vm = guest(release, FIRMWARE, noncoherent_dma=noncoherent_dma)
+        found = list(vm.leaf_pieces(mmio=mmio))
+        assert found[0][0] == 0 and found[-1][1] == vm.gfn_end
+        assert all(end == start for (_, end, _), (start, _, _) in pairwise(found))
