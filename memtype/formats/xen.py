@@ -32,7 +32,7 @@ from memtype.told import ALL, Register
 
 NAME = "xen"
 
-_ENTRY = later(r"\s*Entry (\d{1,9}): type \d+ instance (\d{1,9})\b", re.I)
+_ENTRY = later(r" ?Entry (\d{1,9}): type \d+ instance (\d{1,9})\b", re.I)
 _PREFIX = "(XEN)"
 _CONSOLE = later(
     r"\(XEN\).{0,40}?(?:MTRR default type:|MTRR (?:fixed|variable) ranges |TOM2: [0-9a-f]{16}|\smtrr: your CPUs had)",
@@ -40,18 +40,16 @@ _CONSOLE = later(
 )
 _DEFAULT = later(r"MTRR default type: (?P<type>\S+)", re.I)
 _SECTION = later(r"MTRR (?P<what>fixed|variable) ranges (?P<on>enabled|disabled)", re.I)
-_FIXED = later(r"\s+(?P<first>[0-9a-f]{5})-(?P<last>[0-9a-f]{5}) (?P<type>\S+)\s*$", re.I)
-_PAIR = later(r"\s+(?P<n>\d+) base (?P<base>[0-9a-f]+) mask (?P<mask>[0-9a-f]+) (?P<type>\S+)\s*$", re.I)
-_OFF = later(r"\s+(?P<n>\d+) disabled\s*$", re.I)
-_TOM2 = later(r"TOM2: (?P<tom2>[0-9a-f]{16})(?: aka (?P<mib>\d{1,20})m| \(WB\))?\s*$", re.I)
+_FIXED = later(r"(?P<first>[0-9a-f]{5})-(?P<last>[0-9a-f]{5}) (?P<type>\S+)$", re.I)
+_PAIR = later(r"(?P<n>\d+) base (?P<base>[0-9a-f]+) mask (?P<mask>[0-9a-f]+) (?P<type>\S+)$", re.I)
+_OFF = later(r"(?P<n>\d+) disabled$", re.I)
+_TOM2 = later(r"TOM2: (?P<tom2>[0-9a-f]{16})(?: aka (?P<mib>\d{1,20})m| \(WB\))?$", re.I)
 _INCONSISTENT = later(r"mtrr: your CPUs had inconsistent (?:(fixed|variable) MTRR|MTRR(deftype)) settings", re.I)
 
 _VENDOR = later(r"\(XEN\).{0,99}(?:\b(?P<amd>AuthenticAMD|SVM enabled|AMD-V)|\b(?:GenuineIntel|VMX enabled))", re.I)
 
 _RECORD = later(r"^[ \t]*MTRR: PAT (?P<pat>0x\S+), cap (?P<cap>0x\S+), default (?P<default>0x\S+)\s*$", re.M | re.I)
-_RECORD_LINE = later(
-    r"\s*(?:var (?P<var>\d+) (?P<base>0x\S+) (?P<mask>0x\S+)|fixed (?P<fixed>\d+) (?P<value>0x\S+))\s*$"
-)
+_RECORD_LINE = later(r" ?(?:var (?P<var>\d+) (?P<base>0x\S+) (?P<mask>0x\S+)|fixed (?P<fixed>\d+) (?P<value>0x\S+))$")
 _SAVED_PAIRS = 8
 
 
@@ -151,7 +149,7 @@ def _console(text: str, source: str) -> Machine:
     for number, raw in enumerate(text.split("\n"), 1):
         at = raw.find(_PREFIX)
         if at >= 0 and len(raw) <= LONGEST_LINE:
-            told.take(" " + " ".join(bare(raw[at:]).split()), number)
+            told.take(" ".join(bare(raw[at:]).split()), number)
             told.last = number
     for index in reg.TOM2_MSRS if told.tom2_lost else ():
         told.msrs.pop(index, None)

@@ -1,4 +1,4 @@
-"""Rows that are nearly a family's own: a blank lost, a letter in a number's place, letters run into a word.
+"""Rows that are nearly a family's own: a blank lost, a letter in a number's place, letters in a word, a word too many.
 
 What a family makes of each stands in ``near_rows.json``: nothing else, what is gone (-), new (+) or another (~), or
 that it refuses the text. A pattern that grows laxer or stricter changes it, and is to be read in a diff:
@@ -34,7 +34,7 @@ DATA = Path(__file__).parents[1] / "data"
 EXPECTED = Path(__file__).with_name("near_rows.json")
 LONGEST = 1500  # characters of a text whose rows are edited
 WIDEST = 200  # characters of such a row
-ROWS = 20  # of a family
+ROWS = 30  # of a family
 _FIELDS = [field.name for field in dataclasses.fields(Registers) if not field.name.startswith("_")]
 
 
@@ -60,13 +60,14 @@ def rows(name: str) -> Iterator[tuple[str, int]]:
 
 def edits(row: str) -> Iterator[tuple[str, str]]:
     """(what is done, the row after it); words are counted from 0."""
-    yield from (("x…", "x" + row), ("x …", "x " + row), (" …", " " + row), ("…", row.lstrip()), ("… x", row + " x"))
+    yield from (("x…", "x" + row), ("x …", "x " + row), (" …", " " + row), ("…", row.lstrip()))
     for n, word in enumerate(re.finditer(r"[0-9A-Za-z_]+|[^\w\s]", row)):
         front, behind = row[: word.start()], row[word.end() :]
         if re.fullmatch(r"(?:0x)?[0-9a-fA-F]*\d[0-9a-fA-F]*", word[0]):
             yield f"{n}=x", f"{front}x{behind}"
         if word[0].isalnum():
             yield f"{n}+x", f"{front}{word[0]}x{behind}"
+            yield f"{n} x", f"{front}{word[0]} x{behind}"
         yield f"{n}-", front + behind
         if behind[:1] == " ":
             yield f"{n}_", front + word[0] + behind.lstrip()
@@ -104,8 +105,15 @@ def outcome(own: ModuleType, row: str, text: str, whole: dict[str, str]) -> str:
         return says + "not its own"
     try:
         return says + difference(whole, flat(own.parse(text, "t")))
-    except mt.ParseError:
-        return says + "refused"
+    except mt.ParseError as error:
+        return says + "refused: " + " ".join(re.sub(r"^t:(\d+:)? ", "", str(error)).split()[:4])
+
+
+def matters(own: ModuleType, text: str, place: int, whole: dict[str, str]) -> bool:
+    """Whether the text without the row gives anything else."""
+    lines = text.split("\n")
+    tells = outcome(own, lines[place], text, whole) != ""
+    return tells or outcome(own, "", "\n".join([*lines[:place], "", *lines[place + 1 :]]), whole) != ""
 
 
 def found(name: str) -> dict[str, dict[str, str]]:
@@ -116,6 +124,8 @@ def found(name: str) -> dict[str, dict[str, str]]:
         try:
             whole = flat(own.parse(text, "t"))
         except mt.ParseError:
+            continue
+        if not matters(own, text, place, whole):
             continue
         by = made.setdefault(lines[place], {})
         for edit, row in edits(lines[place]):

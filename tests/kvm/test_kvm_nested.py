@@ -53,7 +53,9 @@ def test_an_invalid_pat_fails_the_entry_from_5_2_on():
         vm = guest(release, pat=L1)
         for field, control in (("guest_pat", "load"), ("host_pat", "load_host")):
             trip = nested_round_trip(vm, Vmcs12(**{field: BAD}))
-            assert trip.entered is not checked and (not checked or (trip.vm is vm and f"vmcs12.{field.replace('_', '_ia32_')} = " in trip.why))
+            assert trip.entered is not checked and (
+                not checked or (trip.vm is vm and f"vmcs12.{field.replace('_', '_ia32_')} = " in trip.why)
+            )
             assert nested_round_trip(vm, Vmcs12(**{field: BAD, control: False})).entered
     with pytest.raises(mt.InputError, match="VM entry fails"):
         nested_pat(guest("5.2"), BAD)
