@@ -11,7 +11,7 @@ Numbers that are addresses or register values are hexadecimal strings. An object
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from memtype import rules
 from memtype.errors import InputError, ParseError
@@ -24,7 +24,7 @@ from memtype.reading import json as checked
 from memtype.reading.digits import lacking
 from memtype.reading.patterns import later
 from memtype.reading.registers import in_json
-from memtype.reading.width import told_width
+from memtype.reading.width import MOST_TAKEN, told_width
 from memtype.told import Range, Register, Registers, Width, pair_numbers, pair_of
 from memtype.types import MemoryType
 
@@ -189,9 +189,10 @@ def _registers(value: Any, source: str, where: str) -> Registers:
         raise ParseError(f"{source}: {where}: {name} has fewer digits than the others: some are lost")
     if "list" not in value:
         return _whole(value, held, source, where)
+    partial = checked.member(value, "partial", dict, source, where) if "partial" in value else {}
     for index in list(held):
-        part = value.get("partial", {}).get(_label(index))
-        if part is not None:
+        if (label := _label(index)) in partial:
+            part = checked.member(partial, label, dict, source, f"{where}: partial")
             known, hidden = (values.integer(part.get(key), source, where) for key in ("known", "hidden"))
             held[index] = Register(held[index].value, known, hidden=hidden)
     if "vendor" not in value:  # null where it is not told
@@ -199,28 +200,46 @@ def _registers(value: Any, source: str, where: str) -> Registers:
     vendor = _vendor(value, source)
     told = checked.member(value, "list", dict, source, where)
     ranges = dict(_range(entry, source, where) for entry in _list(value, "ranges", source))
-    try:
-        return Registers(held, ranges, _told_width(value.get("width"), source), vendor, **_fields(told, source, where))
-    except (TypeError, AttributeError):
-        what = f"{where}: registers of a kind that this release does not read"
-        raise values.refusal(source, values.line_of(told), what) from None
+    return Registers(held, ranges, _told_width(value.get("width"), source), vendor, **_fields(told, source, where))
+
+
+# What the members of "list" hold: a kind of value, or a number up to this; null beside it where it need not be told.
+_LIST: Final[dict[str, tuple[type | int, bool]]] = {
+    "whole": (bool, False), "uncounted": (bool, False), "cut": (bool, False), "restored": (bool, False),
+    "listing": (str, True), "on": (str, False), "tom2_off": (str, False),
+    "count": (rules.MAX_VARIABLE, True), "reach": (rules.MAX_MAXPHYADDR, False), "encrypted": (MOST_TAKEN, True),
+}  # fmt: skip
 
 
 def _fields(told: dict[str, Any], source: str, where: str) -> dict[str, Any]:
     """How the list of ranges was told (`Registers`)."""
-    plain = {
-        key: told[key]
-        for key in ("whole", "uncounted", "count", "cut", "listing", "on", "tom2_off", "restored", "reach", "encrypted")
-        if key in told
-    }
+    plain = {key: told[key] for key in _LIST if key in told}
     for key, value in plain.items():
-        if not isinstance(value, (bool, int, str, type(None))):
+        kind, optional = _LIST[key]
+        if not _is(value, kind) and not (optional and value is None):
             line = values.line_of(value) or values.line_of(told)
-            raise values.refusal(source, line, f"{where}: {key} = {values.quoted(value)} is no plain value")
-    numbers = {key: frozenset(values.integer(word, source, key, 40) for word in told.get(key, ())) for key in
+            what = f"a number up to {kind}" if isinstance(kind, int) else {bool: "true or false", str: "a string"}[kind]
+            raise values.refusal(source, line, f"{where}: {key} = {values.quoted(value)} is not {what}")
+    numbers = {key: frozenset(values.integer(word, source, key, 40) for word in _list(told, key, source)) for key in
                ("lost", "absent")}  # fmt: skip
     default = told.get("default")
-    return plain | numbers | {"default": None if default is None else (int(default[0]), str(default[1]))}
+    return plain | numbers | {"default": None if default is None else _default(default, told, source, where)}
+
+
+def _is(value: Any, kind: type | int) -> bool:
+    """Whether a value is of a kind; for a number, whether it is one up to that."""
+    if isinstance(kind, int):
+        return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= kind
+    return isinstance(value, kind)
+
+
+def _default(value: Any, told: dict[str, Any], source: str, where: str) -> tuple[int, str]:
+    """What stands in for a default type: its number, and why."""
+    kind, why = value if isinstance(value, list) and len(value) == 2 else (None, None)
+    if not _is(kind, max(rules.MTRR_TYPES)) or kind not in rules.MTRR_TYPES or not isinstance(why, str):
+        line = values.line_of(kind) or values.line_of(told)
+        raise values.refusal(source, line, f"{where}: default = {values.quoted(value)} is not a type and why")
+    return int(kind), str(why)
 
 
 def _whole(value: Any, held: dict[int, Register], source: str, where: str) -> Registers:
@@ -237,6 +256,8 @@ def _whole(value: Any, held: dict[int, Register], source: str, where: str) -> Re
 
 def _range(value: Any, source: str, where: str) -> tuple[int, Range]:
     pair = checked.member(value, "pair", int, source, where)
+    if not 0 <= pair < rules.MAX_VARIABLE:
+        raise values.refusal(source, values.line_of(pair), f"{where}: pair {pair} is not below {rules.MAX_VARIABLE}")
     base, size, kind, known, hidden = (
         values.hexadecimal(checked.member(value, key, str, source, where), source, key)
         for key in ("base", "size", "type", "known", "hidden")

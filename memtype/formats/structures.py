@@ -38,7 +38,9 @@ _GROUPS = later(  # { { fixed } }, { { base, mask }, … }, default
 _LENGTH = later(r"\[\s*\(\s*u32\s*,\s*u64\s*\)\s*;\s*(\d{1,9})\s*\]")
 _END = later(r"\}\s{0,99};")
 _LITERAL = later(rf"({_NUMBER}?){_SUFFIX}\b")
-TELLS = tells(NAME, pattern=r"\b(?P<head1>MTRR_SETTINGS) \w+ ?=|\w*(?P<head2>mtrr)\w* ?(?:\[\d*\]|: ?\[)[^=]*=")
+TELLS = tells(
+    NAME, pattern=r"\b(?P<head1>MTRR_SETTINGS) \w{1,80} ?=|(?P<head2>mtrr)\w{0,80} ?(?:\[\d{0,9}\]|: ?\[)[^=]{0,170}="
+)  # fmt: skip
 _MAY_DECLARE = later(r"mtrr(?:_settings\s|\w{0,40}\s{0,9}(?:\[\d{0,9}\]|:\s{0,9}\[))[^{}=]{0,170}=")  # in lower case
 _AHEAD = 40  # characters that `_DECLARED` looks at in front of it
 _DECLARED = later(

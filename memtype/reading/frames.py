@@ -19,7 +19,7 @@ from memtype.reading.once import Once, once
 from memtype.reading.patterns import later
 from memtype.reading.rows import plain_row
 
-_NUMBER = later(r"0x[0-9a-f`_]+|\b[0-9a-f]*[0-9][0-9a-f`_]*(?:ull?)?\b", re.I)
+_NUMBER = later(r"0x[0-9a-f`_]+|\b(?=[0-9a-f]*[0-9])[0-9a-f][0-9a-f`_]*(?:ull?)?\b", re.I)
 _WHOLE_NUMBER = later(r"(?<!\S)(0x)?[0-9][0-9a-f]*(?!\S)")  # their frames are alike
 _TYPE = later(r"\b(?:uncach\w*|write-[a-z]+|U[C]-?|W[CBPT])\b", re.I)
 _NAME = later(r"\b(?:MTRR|PHY|FIX|SYSCFG|TOP_?MEM|PAT)\w*|\b[a-z]\w*_\w+", re.I)

@@ -139,7 +139,7 @@ def read_remark(text: str, source: str) -> Remark:
 def _remark(found: re.Match[str], line: int, source: str) -> Remark:
     words = dict(word.split("=", 1) for word in found[1].split())
     width = told_width(words["maxphyaddr"], source, line) if "maxphyaddr" in words else None
-    count = number(words["registers"], source, line, "registers", 32, base=10) if "registers" in words else None
+    count = number(words["registers"], source, line, "registers", 8, base=10) if "registers" in words else None
     try:
         vendor = vendor_name(words["vendor"]) if "vendor" in words else None
     except InputError as error:

@@ -25,6 +25,7 @@ _LEAF = later(
     rf"(?P<eax>{_HEX8})(?:\W+(?:ebx\s*[=:]\s*)?(?P<ebx>{_HEX8}))?",
     re.I,
 )
+MOST_TAKEN = 0x3F  # address bits that memory encryption takes: CPUID 8000001F EBX[11:6]
 
 
 def told_width(text: str | int, source: str, line: int) -> int:
@@ -60,7 +61,7 @@ def width_on(line: str, source: str, number_of: int) -> Width | None:
 def encrypted_on(line: str) -> int | None:
     """By how many bits AMD's memory encryption narrows the width: CPUID 8000001F EBX[11:6] in a list of leaves."""
     found = _LEAF.search(line) if "8000001f" in line.lower() else None
-    return int(found["ebx"], 16) >> 6 & 0x3F if found and found["ebx"] else None
+    return int(found["ebx"], 16) >> 6 & MOST_TAKEN if found and found["ebx"] else None
 
 
 def single_width(widths: Iterable[Width], notes: list[str] | None = None) -> Width | None:

@@ -14,7 +14,7 @@ from memtype import rules
 from memtype.errors import ShatteredMapError
 from memtype.memory_map import MemoryMap
 from memtype.mtrr import infer_maxphyaddr
-from memtype.told.register import Register, pair_of
+from memtype.told.register import Register, pair_numbers, pair_of
 from memtype.types import MemoryType
 
 if TYPE_CHECKING:
@@ -70,7 +70,8 @@ def _inferred_width(told: Registers) -> tuple[int, str]:
 def _reach(told: Registers) -> int:
     """Address bits that RAM, sizes and bases of valid pairs need."""
     tops = [r.base + r.size for r in told.ranges.values()]
-    bases = (low.value for n in told.held_pairs for low, high in [told.pair(n)] if high.value & rules.MASK_VALID)
+    pairs = [tuple(map(told.register, pair_numbers(n))) for n in told.held_pairs]  # `pair` asks for the width
+    bases = (low.value for low, high in pairs if high.value & rules.MASK_VALID)
     tops += [1 + (base & ~rules.high_bits(rules.MAX_MAXPHYADDR)) for base in bases]
     reach = max([told.reach, *((top - 1).bit_length() for top in tops)])
     return min(reach, rules.MAX_MAXPHYADDR)

@@ -2,19 +2,25 @@
 
     python tests/fuzz/fuzz_readers.py -max_total_time=60 CORPUS_FOLDER    (atheris; options are libFuzzer's)
     python tests/fuzz/fuzz_readers.py --without-atheris 10000 [SEED]      (the standard library alone: spliced samples)
+    python tests/fuzz/fuzz_readers.py --numbers 10000 [SEED]              (samples with other numbers, within limits)
 
-The samples of tests/data are the seeds. A crash becomes a test.
+The samples of tests/data are the seeds. A crash becomes a test. No number of a text decides how much is built, or how
+long an answer takes: a text of a few KiB is asked within `SECONDS` and `MEMORY`.
 """
 
 from __future__ import annotations
 
 import random
+import re
+import resource
+import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-if __name__ == "__main__" and "--without-atheris" not in sys.argv:
+if __name__ == "__main__" and not {"--without-atheris", "--numbers"} & set(sys.argv):
     try:
         import atheris
     except ImportError:
@@ -35,6 +41,10 @@ else:
 DATA = Path(__file__).resolve().parents[1] / "data"
 PLACES = (0, 0x9FFFF, 0xA0000, 0xFFFFF, 1 << 20, 0x7FFFFFFF, 0x80000000, 0xE0000000, 0xFFFFFFFF, 1 << 32)
 LONGEST = 1 << 15
+SECONDS = 5
+MEMORY = 1 << 30
+HUGE = ("4294967295", "0xffffffff", "18446744073709551615", "99999999999", "255", "256", "8192", "65535", "9" * 5000)
+_NUMBER = re.compile(rb"(?:0x)?[0-9a-fA-F]*[0-9][0-9a-fA-F]*")
 
 
 def samples() -> list[bytes]:
@@ -82,22 +92,50 @@ def spliced(rng: random.Random, seeds: list[bytes]) -> bytes:
     return b"\n".join(lines)
 
 
-def without_atheris(count: int, seed: int) -> None:
+def renumbered(rng: random.Random, seeds: list[bytes]) -> bytes:
+    """A sample, some of its numbers huge, longer or doubled."""
+    text = rng.choice(seeds)
+    places = list(_NUMBER.finditer(text))
+    changed = rng.sample(places, min(len(places), rng.choice((1, 1, 2, 5, 1 + len(places) // 4))))
+    for place in sorted(changed, key=lambda place: -place.start()):
+        number = place[0]
+        others = (rng.choice(HUGE).encode(), number * 2, number + b"0", b"0" * 700 + number, b"-" + number)
+        text = text[: place.start()] + rng.choice(others) + text[place.end() :]
+    return text
+
+
+def limited() -> None:
+    """From now on, what takes too much memory or a text that takes too long is an error."""
+
+    def late(*_: object) -> None:
+        raise TimeoutError(f"more than {SECONDS} s for one text")
+
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    signal.signal(signal.SIGALRM, late)
+
+
+def without_atheris(made: Callable[[random.Random, list[bytes]], bytes], count: int, seed: int, seconds: int) -> None:
     rng, seeds = random.Random(seed), samples()
     for number in range(count):
-        data = spliced(rng, seeds)
+        data = made(rng, seeds)
+        signal.alarm(seconds)
         try:
             one_input(data)
         except BaseException:
             Path("crash.txt").write_bytes(data)
             print(f"seed {seed}, text {number}: written to crash.txt", file=sys.stderr)
             raise
+        finally:
+            signal.alarm(0)
     print(f"{count:,} texts, every one read or refused in one line")
 
 
 def main() -> None:
-    if sys.argv[1:2] == ["--without-atheris"]:
-        without_atheris(int(sys.argv[2]), int(sys.argv[3]) if len(sys.argv) > 3 else 1)
+    if sys.argv[1:2] in (["--without-atheris"], ["--numbers"]):
+        made, seconds = (spliced, 0) if sys.argv[1] == "--without-atheris" else (renumbered, SECONDS)
+        if seconds:
+            limited()
+        without_atheris(made, int(sys.argv[2]), int(sys.argv[3]) if len(sys.argv) > 3 else 1, seconds)
         return
     words = [word for word in sys.argv[1:] if not word.startswith("-")]
     if words:  # the first folder is where libFuzzer keeps what it finds; it begins with our samples

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import random
+import subprocess
+import sys
+import time
 
 import fuzz_readers
+import pytest
+
+import memtype as mt
+from memtype.formats import own_json
 
 
 def test_every_sample_is_read() -> None:
@@ -18,3 +26,51 @@ def test_spliced_samples_are_read_or_refused_in_one_line() -> None:
     rng, seeds = random.Random(15), fuzz_readers.samples()
     for _ in range(60):
         fuzz_readers.one_input(fuzz_readers.spliced(rng, seeds))
+
+
+def test_no_number_of_a_text_decides_how_much_is_built(tmp_path) -> None:
+    """In a process of its own: the limit of memory stays with it."""
+    words = [sys.executable, fuzz_readers.__file__, "--numbers", "120", "16"]
+    ran = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+
+
+LOG = "MTRR default type: uncachable\nMTRR variable ranges enabled:\n  0 base 0000000000 mask FF80000000 write-back\n"
+LISTED = "reg00: base=0x080000000 ( 2048MB), size= 2048MB, count=1: uncachable\n"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [("list", "count"), ("list", "reach"), ("list", "encrypted"), ("ranges", 0, "pair"), ("list", "default"),
+     ("list", "whole"), ("list", "listing"), ("partial",), ("partial", "0x2ff"), ("ranges",)],
+)  # fmt: skip
+@pytest.mark.parametrize("value", [4294967295, -1, 10**30, "9" * 5000, "x", [], {}, [[1], 2], 1.5, True])
+def test_a_member_of_our_own_json_is_of_its_kind_and_below_its_limit(path, value) -> None:
+    whole = own_json.dump(mt.parse(LISTED))
+    held = whole["cpus"][0]["mtrrs"]
+    for step in path[:-1]:
+        held = held[step]
+    held[path[-1]] = value
+    fuzz_readers.one_input(json.dumps(whole).encode())
+
+
+@pytest.mark.parametrize("count", ["256", "4294967295", "9" * 5000])
+def test_a_remark_counts_no_more_registers_than_there_can_be(count) -> None:
+    with pytest.raises(mt.ParseError, match=r"^<text>:4: registers = '.*' is not a 8-bit value"):
+        mt.parse(f"{LOG}# memtype/1: registers={count} end\n")
+
+
+def test_a_pair_that_is_told_by_its_size_and_by_a_register() -> None:
+    """Its mask hangs on the width, which hangs on no such mask."""
+    whole = own_json.dump(mt.parse(LISTED))
+    whole["cpus"][0]["mtrrs"]["variable"][0] = {"base": "0x80000006", "mask": "0xfff80000800"}
+    assert mt.parse(json.dumps(whole)).at(0x80000000).type is mt.MemoryType.UC
+
+
+@pytest.mark.parametrize(
+    "line", ["0x2ff = 0x" + "9" * 30_000 + "z", "c06 " + "9" * 30_000 + "z", "x" * 30_000 + " mtrr", "mtrr" * 8_000]
+)
+def test_a_line_of_many_digits_or_letters_is_read_at_once(line) -> None:
+    began = time.process_time()
+    fuzz_readers.one_input(f"{LOG}0x2ff = 0xc06\n{line}\nmtrr[] = {{\n".encode())
+    assert time.process_time() - began < 2
