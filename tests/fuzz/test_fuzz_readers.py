@@ -30,7 +30,7 @@ def test_spliced_samples_are_read_or_refused_in_one_line() -> None:
 
 def test_no_number_of_a_text_decides_how_much_is_built(tmp_path) -> None:
     """In a process of its own: the limit of memory stays with it."""
-    words = [sys.executable, fuzz_readers.__file__, "--numbers", "120", "16"]
+    words = [sys.executable, fuzz_readers.__file__, "--numbers", "60", "16"]
     ran = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stderr
 
