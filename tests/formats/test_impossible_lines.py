@@ -102,7 +102,7 @@ DOCUMENTS = {
     "no processor": (lambda m: m.update(cpus=[]), "0 processors; 1 to "),
     "a format that is a number": (lambda m: m.update(format=7), "format = '7' is not a string"),
     "a pair that is none": (lambda m: registers(m)["variable"].append(5), "is no pair"),
-    "a list told by lists": (lambda m: registers(m)["list"].update(whole=[1]), "whole = '[1]' is no plain value"),
+    "a list told by lists": (lambda m: registers(m)["list"].update(whole=[1]), "whole = '[1]' is not true or false"),
     "a map of no type": (lambda m: m.update(printed_map={"maxphyaddr": 36, "segments": [NO_TYPE]}), "printed_map: "),
 }  # fmt: skip
 
