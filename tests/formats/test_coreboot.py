@@ -124,6 +124,7 @@ def test_registers_stand_where_a_plan_below_them_lost_its_own():
     "Setting fixed MTRRs(0-16 Type: WB", "Setting fixed (0-16) Type: WB", "Settingfixed MTRRs0-16) Type: WB",
     "Setting fixedx MTRRs(0-16) Type: WB", "Setting MTRRs(0-16) Type: WB", "Setting fixed MTRRs(0-16) Type: WB, RdMEMx",
     "Setting fixed MTRRs(0-16) Type: WB RdMEM, WrMEM", "Setting fixed MTRRs(0-16) Type: WBx",
+    "Setting MTRRs(o-16) Type: WB",
 ])  # fmt: skip
 def test_a_garbled_write_of_fixed_ranges_is_refused(garbled):
     """It may have replaced what the line above it wrote."""

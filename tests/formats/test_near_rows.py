@@ -34,7 +34,7 @@ DATA = Path(__file__).parents[1] / "data"
 EXPECTED = Path(__file__).with_name("near_rows.json")
 LONGEST = 1500  # characters of a text whose rows are edited
 WIDEST = 200  # characters of such a row
-ROWS = 30  # of a family
+ROWS = 24  # of a family
 _FIELDS = [field.name for field in dataclasses.fields(Registers) if not field.name.startswith("_")]
 
 
@@ -65,7 +65,9 @@ def edits(row: str) -> Iterator[tuple[str, str]]:
         front, behind = row[: word.start()], row[word.end() :]
         if re.fullmatch(r"(?:0x)?[0-9a-fA-F]*\d[0-9a-fA-F]*", word[0]):
             yield f"{n}=x", f"{front}x{behind}"
-        if word[0].isalnum():
+        if word[0].startswith("0x"):
+            yield f"{n}=0x", f"{front}0x{behind}"
+        if re.match(r"\w", word[0]):
             yield f"{n}+x", f"{front}{word[0]}x{behind}"
             yield f"{n} x", f"{front}{word[0]} x{behind}"
         yield f"{n}-", front + behind
