@@ -39,11 +39,12 @@ struct fleet_row {
 };
 
 // Some states made ready. Pairs are in units of their keys: a key k matches when (k & mask) == base. Keys of 16 bits
-// stand twice in bits 31:0, and a code stands in every byte, so that a broadcast is a plain load.
+// stand twice in bits 31:0, and a code stands in every byte, so that a broadcast is a plain load. What is written four at a
+// time lies in cache lines: a process whose stack began elsewhere took 50 ns a state, not 34 (Zen 4).
 struct fleet_block {
 	uint32_t rows;
 	struct fleet_row row[FLEET_ROWS];
-	uint64_t base[FLEET_PAIRS + 4], mask[FLEET_PAIRS + 4], code[FLEET_PAIRS + 4]; // written four at a time
+	_Alignas(64) uint64_t base[FLEET_PAIRS + 4], mask[FLEET_PAIRS + 4], code[FLEET_PAIRS + 4]; // written four at a time
 };
 
 // types[j] of addresses[j] in the row `first`, of addresses[step + j] as types[n + j] in the next, and so on while rows
