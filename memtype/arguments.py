@@ -79,6 +79,8 @@ def are_words(values: tuple[Any, ...]) -> bool:
 
 def choice(value: Any, legal: Container[int], what: str, meaning: str) -> int:
     """One of a few integers; `meaning` says what they are."""
+    if type(value) is int and value in legal:
+        return value
     number = integer(value, what, InputError)
     if number not in legal:
         raise InputError(f"{what} {shown(value)}: {meaning}")

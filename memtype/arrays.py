@@ -131,8 +131,9 @@ def output(
         raise ArrayError(f"{what}: shape {out.shape} is not {shape}")
     if not out.flags.writeable:
         raise ArrayError(f"{what} is read-only")
-    if any(np.may_share_memory(out, array) for array in inputs):
-        raise ArrayError(f"{what} overlaps an input")
+    for array in inputs:
+        if np.may_share_memory(out, array):
+            raise ArrayError(f"{what} overlaps an input")
     if not out.flags.c_contiguous and _folds(out):
         raise ArrayError(f"{what}: elements share memory (strides {out.strides})")
     return out
