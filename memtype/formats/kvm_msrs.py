@@ -48,6 +48,7 @@ _TOKEN = later(
     re.I,
 )
 _CLOSED = later(r"\s*,?\s*[})\]]")
+_HEADING = later(r"v?(?:cpu|core|processor)\s?#?\d{1,5}\s?:?$", re.I)  # the structures come in the processors' order
 _HEX_LINE = later(
     r"\s*(?:(?P<offset>[0-9a-f]{7,8}):?\s+)?(?P<bytes>[0-9a-f]{2}(?:\s?[0-9a-f]{2})*)\s*(?:\s\s\S.*|\|.*\|)?$", re.I
 )
@@ -120,7 +121,7 @@ def _hex(lines: Iterable[str], most: int) -> bytes | None:
     found, begin = bytearray(), 0
     for line in lines:
         row = line.strip()
-        if not row or row.startswith(("#", "//")):
+        if not row or row.startswith(("#", "//")) or _HEADING.match(row):
             continue
         if found and re.fullmatch(r"[0-9a-f]{7,8}", row, re.I) and int(row, 16) == len(found) - begin:
             continue  # the last line of hexdump -C: the length

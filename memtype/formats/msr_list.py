@@ -65,6 +65,8 @@ _SET = later(r"\{(?P<values>[^{}]*)\}$")
 _VALUE_WORD = later(r"(?:value|val|data)\s*[=:]\s*", re.I)
 _OWN = later(r"(?:0x)?([0-9a-f]{2,8})[,:=)\]\s]+(?=\S)", re.I)  # a register's number behind its name: 2FF, {'c06'}
 _STRING = later(r"'[^']*'|\"[^\"]*\"")
+_DUMPED = "".join(rf"(?![0-9a-f]{{{n}}}(?:\s[0-9a-f]{{{n}}})+$)" for n in (2, 4, 8))  # bytes and words of memory
+_COLUMNS = later(rf"{_DUMPED}(?:0x)?[0-9a-f]{{1,16}}(?:\s(?:0x)?[0-9a-f]{{1,16}})+$", re.I)  # one for each processor
 _NEXT = later(r"\s*[,;]\s*[\[{(]?\s*['\"]?((?:0x)?[0-9a-f_]+h?)['\"]?\s*(?:[,;\])}].*)?$", re.I)  # a column more
 _TRIPLE = later(rf"\s*(?P<cpu>\d{{1,9}})\s*[,;\s]\s*(?P<index>{_HEX})\s*[,;\s]\s*(?P<rest>{_HEX})$", re.I)
 _HEADING = later(r"\W*(?:cpu|core|processor|thread)\s*[#:]?\s*(\d+)(?:\W|msrs?|mtrrs?|registers?)*$", re.I)
@@ -202,6 +204,7 @@ class _Command:
     padded: bool  # -0: zeros stand in front
     counted: bool  # each line says how many processors in a row hold its value
     sorted: bool  # ... once they were sorted: which ones is not told
+    above: int | None = None  # register of the command on the line above, which has no value: this one may be its
     lines: int = 0
 
 
@@ -345,7 +348,8 @@ def _split(line: str) -> _Line | None:
         rest = rest[named_value.end() :]
     if not number and (own := _OWN.match(rest)) and int(own[1], 16) == index:
         number, rest = own[1], rest[own.end() :]
-    whole = bool(_VALUE.match(rest) or _SET.match(rest))
+    columns = found["bare"] is None and index in reg.READ_MSRS and _COLUMNS.match(rest) is not None
+    whole = columns or bool(_VALUE.match(rest) or _SET.match(rest))
     marked = bool(found["word"] or found["cpu"] or found["cpu2"])
     if found["bare"] and not (marked or (index in reg.KNOWN_MSRS and whole)):
         return None
@@ -401,6 +405,9 @@ def _register(reader: _Reader, number: int, found: _Line) -> None:
             reader.say("told again", Note(again, "contradiction", (number,)))
         return
     value = None if found.rest in _EAX_CUT else _VALUE.match(found.rest)
+    if value is None and _COLUMNS.match(found.rest):
+        _lose(reader, found.index, number, "more than one value")
+        return
     if value is None:
         what = f"= {values.quoted(found.rest)} is not a number" if found.rest else "has no value"
         if re.match(_NAME, found.rest, re.I):
@@ -480,6 +487,7 @@ def _run(reader: _Reader, number: int, command: tuple[str, list[str]], line: str
         everywhere |= letter == "a"
         zeros |= letter == "0"
         base = _BASES.get(letter, base)
+    above = reader.command
     _unanswered(reader)
     reader.interrupted = False
     wanted = ("a register",) if tool == "rdmsr" else ("a register", "a value")
@@ -498,7 +506,8 @@ def _run(reader: _Reader, number: int, command: tuple[str, list[str]], line: str
         reader.command = None
     else:
         counted, ordered = bool(_UNIQ.search(line)), bool(_SORTED.search(line))
-        reader.command = _Command(index, None if everywhere else cpu, base, number, zeros, counted, ordered)
+        asked = above.index if above is not None and not above.lines and above.line == number - 1 else None
+        reader.command = _Command(index, None if everywhere else cpu, base, number, zeros, counted, ordered, asked)
 
 
 def _unanswered(reader: _Reader) -> None:
@@ -543,8 +552,12 @@ def _output(reader: _Reader, number: int, line: str) -> None:
     reader.answers.append(number)
     reader.headless |= not command.padded and _HEADLESS.match(line) is not None
     reader.headless |= bool(value & reg.RESERVED.get(command.index, 0))
-    reader.put(cpu, command.index, value, number)
     command.lines += 1
+    fits = command.above is not None and not value & reg.RESERVED.get(command.above, 0)
+    if fits and command.index in reg.READ_MSRS:
+        _lose(reader, command.index, number, "the value may be that of the command above, which has none")
+    else:
+        reader.put(cpu, command.index, value, number)
 
 
 def _repeated(reader: _Reader, number: int, counted: re.Match[str]) -> None:

@@ -4,6 +4,7 @@
     dmesg.txt:12:MTRR default type: uncachable  grep -n over several files
          1  MTRR default type: uncachable       cat -n, and the first column of a page's table
     host1 | MTRR default type: uncachable       ansible, docker compose
+    [pod/vm-0/log] MTRR default type: ...       kubectl logs --prefix
     +MTRR default type: uncachable              a diff that adds the whole file
 
 A front goes where neighbouring lines have it and what stands behind it opens as a dump's lines do. The number of a
@@ -32,11 +33,12 @@ _NAME = later(  # a name of a file or host, or whatever stands before a number o
     r"(?: *\| ?| ?: ?)(?:\d{1,7}[:-] ?)?",
     re.I,
 )
+_POD = later(r"(?!/)\[?([\w@+-]{1,80}[./][\w./@+-]{1,160})\]? ")  # on every line of the text
 _SIGN = later(r"(//|[#+\-%;*:]) ?")
 _STAMPED = later(r" *\[ *\d+\.\d")  # a kernel's: none of the fronts
 _MOST = 40_000  # different lines without a kernel's stamp: no paste, and each is looked at in four ways
 _SAMPLE = 64  # lines of a run that are looked at: a run is of one kind
-SHOWN = r"[ \[(]*\d{1,7}[\]):| ]|[\w./@+-]{1,80} *[:|]|[#+\-%;*:/<\[]"
+SHOWN = r"[ \[(]*\d{1,7}[\]):| ]|[\w./@+-]{1,80} *[:|]|[\w@+-]{1,80}[./][\w./@+-]{1,160} |[#+\-%;*:/<\[]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +137,7 @@ _FRONTS = (
     _Front(_NUMBER.match, _rising, _numbered),
     _Front(_COLUMN.match, _next, _no_processors),
     _Front(_NAME.match, _same, _no_opening),
+    _Front(_POD.match, _same, _no_opening, everywhere=True),
     _Front(_SIGN.match, _same, _no_opening, everywhere=True),
 )
 

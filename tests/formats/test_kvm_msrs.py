@@ -113,3 +113,10 @@ def test_a_hex_dump_is_looked_at_as_far_as_a_head_reaches():
     rows = hex_dumps(kvm_structure(entries))["xxd"].splitlines()
     for whole in (255, 256):  # 4,096 bytes, in rows of 16
         assert kvm_msrs.sniff("\n".join([*rows[:whole], "other"])) is (whole == 256)
+
+
+@pytest.mark.parametrize("head", ["# vcpu {}", "# processor {}", "processor {}", "CPU #{}:", "# cpu{}:"])
+def test_hex_dumps_below_the_processors_names(head):
+    dumps = [hex_dumps(kvm_structure([(0x2FF, value), *MSRS[1:]]))["xxd"] for value in (0xC06, 0xC00)]
+    machine = mt.parse("".join(f"{head.format(n)}\n{dump}\n" for n, dump in enumerate(dumps)))
+    assert [cpu.mtrrs.def_type for cpu in machine.cpus] == [0xC06, 0xC00]

@@ -322,3 +322,28 @@ def test_zeros_in_front_are_told_by_any_of_the_names():
     for option in ("-0", "-x0", "--zero-pad", "--zero-fill"):
         held = mt.parse(f"# rdmsr {option} 0x2ff\n0000000000000c06\n").cpus[0].registers.held
         assert held[0x2FF].value == 0xC06 and held[0x2FF].told
+
+
+@pytest.mark.parametrize(
+    "row", ["0x2ff c06 c06", "0x2ff 0xc06 0xc06", "0x2ff: c06 c00 c06", "MTRRdefType (0x2ff): c06 c06"]
+)
+def test_columns_without_commas_are_not_told_and_named(row):
+    machine = mt.parse(f"0x277 = 0x7040600070406\n{row}\n")
+    assert any(note.startswith("line 2: more than one value: IA32_MTRR_DEF_TYPE") for note in machine.notes)
+    with pytest.raises(mt.ParseError, match=r"^<text>:1: more than one value: IA32_MTRR_DEF_TYPE is not told"):
+        mt.parse(row)
+
+
+@pytest.mark.parametrize("row", ["0x0200: 3c 3c 00 00", "0x250: 0606 0606", "0x00000250: 06060606 06060606"])
+def test_bytes_and_words_of_memory_are_no_columns_of_a_register(row):
+    assert mt.parse(f"0x2ff = 0x0\n{row}\n").at(0).type is mt.MemoryType.UC
+    assert not mt.parse(f"0x2ff = 0x0\n{row}\n").registers.lost
+
+
+def test_a_value_below_two_commands_may_be_either_s():
+    """A command and the value above it changed places, and the second value is lost."""
+    machine = mt.parse("# rdmsr 0x2ff\nc06\n# rdmsr 0x258\n# rdmsr 0x259\n606060606060606\n# rdmsr 0x268\n0\n")
+    assert machine.registers.lost == {0x258, 0x259} and 0x268 in machine.registers.held
+    assert any("line 5: the value may be that of the command above" in note for note in machine.notes)
+    other = mt.parse("# rdmsr 0x2ff\n# rdmsr 0x277\n7040600070406\n")  # no default type holds such a value
+    assert other.pat is not None and other.pat.value == 0x7040600070406

@@ -44,6 +44,8 @@ PREFIXES = {
     "grep -n over files": "dmesg-1.txt:12:[    0.000012] ",
     "cat -n": "    12\t[    0.000012] ",
     "docker compose": "vm-1  | [    0.000012] ",
+    "kubectl logs --prefix": "[pod/vm-0/guest-console-log] [    0.000012] ",
+    "a pod's name": "pod/vm-0 ",
 }
 
 

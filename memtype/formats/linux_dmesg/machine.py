@@ -177,13 +177,11 @@ class Reading:
         return _below(self.listing.variable) - {*self.listing.variable, *self.boot.cleanup.left}
 
     def _lost_lines(self) -> bool:
-        """Whether the log shows that it lost lines, or that one stands in another's place: then of ten rows the last
-        two may be lost as well."""
+        """Whether the log shows that it lost lines: of ten rows the last two may be lost as well."""
         listing = self.listing
-        printed = (
-            bool(listing.fixed) or listing.fixed_on is not None
-        )  # below the headline the kernel prints all of them
-        return bool(self._holes()) or listing.copied or (printed and len(listing.fixed) < len(rules.FIXED_RANGES))
+        printed = bool(listing.fixed) or listing.fixed_on is not None  # the kernel then prints all of them
+        few = printed and len(listing.fixed) < len(rules.FIXED_RANGES)
+        return bool(self._holes()) or listing.copied or few
 
     def _without_fixed(self) -> bool:
         """The kernel prints headlines for the default type, the fixed and the variable ranges, in this order. A log
