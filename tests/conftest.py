@@ -29,6 +29,11 @@ _EXAMPLES_OF = {"memtype.arrow": "pyarrow", "memtype.scale.bulk": "pyarrow"}
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
+        fixtures = getattr(item, "fixturenames", ())
+        if "through" in fixtures:
+            item.add_marker("names_a_set")
+        if "both" in fixtures:
+            item.add_marker("names_backends")
         module = item.name.rpartition(".")[0] if isinstance(item, pytest.DoctestItem) else ""
         needs = _EXAMPLES_OF.get(module)
         if needs and importlib.util.find_spec(needs) is None:

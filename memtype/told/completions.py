@@ -114,7 +114,7 @@ def _filled(told: Registers, vary: frozenset[str], kind: int, cover: int | None,
     def_type = _def_type(told, kind if default is None else default.value, fixed, vary)
     pairs = [_known_pair(told, n) for n in range(told.listed)]
     pairs += [] if cover is None else [(cover, rules.MASK_VALID)]
-    cap = told.held[rules.MTRRCAP].value if rules.MTRRCAP in told.held else None
+    cap = _cap(told)
     if not fixed and def_type & rules.DEF_TYPE_FE:
         cap = (rules.MTRRCAP_WC | min(len(pairs), rules.MTRRCAP_VCNT) if cap is None else cap) & ~rules.MTRRCAP_FIX
     syscfg, tom2 = (told.register(i).value for i in (rules.SYSCFG_MSR, rules.TOP_MEM2_MSR))
@@ -122,6 +122,14 @@ def _filled(told: Registers, vary: frozenset[str], kind: int, cover: int | None,
         def_type, _fixed_values(told, _filler(told, kind, vary)), tuple(pairs[-rules.MAX_VARIABLE :]),
         told.maxphyaddr, told.vendor or "intel", syscfg, tom2, cap,
     )  # fmt: skip
+
+
+def _cap(told: Registers) -> int | None:
+    """MTRRCAP where it is told; fixed ranges are there where two lines differ in that bit, as `has_fixed` has it."""
+    held = told.held.get(rules.MTRRCAP)
+    if held is None:
+        return None
+    return held.value if held.tells(rules.MTRRCAP_FIX) else held.value | rules.MTRRCAP_FIX
 
 
 def _filler(told: Registers, kind: int, vary: frozenset[str]) -> int:

@@ -6,6 +6,7 @@ import random
 from pathlib import Path
 from typing import Any
 
+import corpus_files
 import numpy as np
 import pytest
 from strategies import random_state
@@ -205,7 +206,7 @@ def test_every_real_machine_up_to_the_top_of_its_ram(corpus: Path) -> None:
     seen: set[Any] = set()
     for path in sorted(corpus.glob("*/*.txt")):
         try:
-            machine = mt.load(path).states[-1]
+            machine = corpus_files.machine(path).states[-1]
         except mt.MemtypeError:
             continue
         ends = [r.base + r.size for r in machine.e820 if r.kind.lower() in rules.E820_RAM]

@@ -9,6 +9,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+import corpus_files
 import pytest
 from conftest import SHARED
 
@@ -81,7 +82,7 @@ def test_bases_and_masks_of_logs_are_as_printed():
     compared = 0
     for path in FILES:
         try:
-            states = mt.load(path).states
+            states = corpus_files.machine(path).states
         except mt.MemtypeError:
             continue
         lines = ["", *path.read_text(errors="replace").split("\n")]

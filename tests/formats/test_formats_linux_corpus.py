@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import corpus_files
 import pytest
 
 import memtype as mt
@@ -42,7 +43,7 @@ def test_every_log_parses_and_tells_what_it_prints(corpus):
     """The facts that only repeat the log, and a state wherever the log lists registers."""
     wrong = []
     for path in logs(corpus, *FOLDERS):
-        machine, answers = mt.load(path), expected(path)
+        machine, answers = corpus_files.machine(path), expected(path)
         if path.parent.name not in ("dmesg-map", "dmesg-debugmap", "pat-list") and machine.mtrrs is None:
             wrong.append(f"{name_of(path)}: no registers")
         facts = machine.facts or {}
@@ -59,7 +60,7 @@ def test_total_ram_covered_is_the_sum_of_our_write_back(corpus):
     """mtrr_cleanup counts [0, 1 MiB) as WB and leaves out what TOM2 covers (cleanup.c, x86_get_mtrr_mem_range)."""
     seen, wrong = 0, []
     for path in logs(corpus, *FOLDERS):
-        machine = mt.load(path)
+        machine = corpus_files.machine(path)
         covered = expected(path).get("total_ram_covered_mb")
         if covered is None or machine.mtrrs is None:
             continue
@@ -85,7 +86,7 @@ def test_the_kernel_trimmed_exactly_the_holes_of_our_map(corpus):
     """With a UC default and only WB and UC ranges, Linux trims RAM that is not WB (cleanup.c)."""
     seen, wrong = 0, []
     for path in logs(corpus, *FOLDERS):
-        machine = mt.load(path)
+        machine = corpus_files.machine(path)
         state, text = machine.mtrrs, path.read_text(errors="replace")
         printed = re.findall(r"last_pfn = 0x([0-9a-f]+)", text)
         if state is None or len(printed) < 2 or "default" in machine.inferred:
@@ -105,7 +106,7 @@ def test_mtrr_cleanup_read_the_registers_that_we_read(corpus):
     """Each `original` row is our pair's base, size and type."""
     seen = 0
     for path in logs(corpus, "cleanup"):
-        state = mt.load(path).mtrrs
+        state = corpus_files.machine(path).mtrrs
         for row in expected(path).get("cleanup_original", []):
             base, mask = state.variable[row["reg"]]
             size = (1 << state.maxphyaddr) - (mask & rules.page_bits(state.maxphyaddr))
@@ -179,5 +180,5 @@ def test_a_vendor_kernels_brackets_are_read(corpus):
     if not path.is_file():
         pytest.skip("that log is not here")
     first, end = expected(path)["reg0"]
-    state = mt.load(path).mtrrs
+    state = corpus_files.machine(path).mtrrs
     assert [(s.base, s.end) for s in state.map if s.type == mt.MemoryType.UC and s.base > MIB] == [(first, end)]
