@@ -100,9 +100,10 @@ def difference(before: dict[str, str], after: dict[str, str]) -> str:
 
 
 def outcome(own: ModuleType, row: str, text: str, whole: dict[str, str]) -> str:
-    """What a family makes of a text, compared with what it made of it before the edit; what its row tells by itself."""
+    """What a family makes of a text, compared with what it made of it before the edit; what the row is by itself."""
     tells = getattr(own, "TELLS", None)
     says = "" if tells is None or tells.find(" ".join(bare(row).split())) is None else "tells, "
+    says += "a sign, " if own.sniff(row) else ""
     if not own.sniff(text):
         return says + "not its own"
     try:
