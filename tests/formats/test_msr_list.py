@@ -347,3 +347,10 @@ def test_a_value_below_two_commands_may_be_either_s():
     assert any("line 5: the value may be that of the command above" in note for note in machine.notes)
     other = mt.parse("# rdmsr 0x2ff\n# rdmsr 0x277\n7040600070406\n")  # no default type holds such a value
     assert other.pat is not None and other.pat.value == 0x7040600070406
+
+
+@pytest.mark.parametrize("options", ["", "-x ", "--all ", "-p 1 ", "--processor 1 ", "--cpu=1 "])
+def test_a_register_read_again_is_another_moment_whatever_the_options(options):
+    text = "".join(f"# rdmsr {options}0x2ff\n{value}\n" for value in ("c06", "c00"))
+    values = [state.cpus[0].registers.held[0x2FF].value for state in mt.parse(text).states]
+    assert values == [0xC06, 0xC00]
