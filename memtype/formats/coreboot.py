@@ -55,7 +55,7 @@ _OLD = later(
 )  # LinuxBIOS and coreboot before 2012
 _OLD_FIXED = later(r"Setting fixed MTRRs\((\d+)-(\d+)\) Type: (UC|WC|WT|WP|WB)((?:, (?:Rd|Wr)MEM)*)$", re.I)
 _NEARLY = later(
-    r"fixed\w{0,9} ?\w{0,9} ?\(?\w{1,3}-\w{1,3}\)?|MTRRs?\w?\(\w{0,3}-|, ?(?:Rd|Wr)MEM", re.I
+    r"fixed\w{0,9} ?\w{0,9} ?\(?\w{1,3}-\w{1,3}|MTRRs?\w?\(\w{0,3}-|, ?(?:Rd|Wr)MEM", re.I
 )  # such a line, garbled
 _SHOWN = later(
     rf"\s*{_HEX}: (?:(IA32_MTRR(?:CAP|_DEF_TYPE|_FIX\w+))|PHYBASE(\d+)|PHYMASK(\d+))(?::.*)?\s*$", re.I

@@ -24,13 +24,12 @@ from memtype.told import Range, Register
 
 NAME = "fwts"
 
-_START = later(r"\s*(?:mtrr\s*:?\s+)?Reg \d+: ", re.I)
+_START = later(r"\s*(?:mtrr\s*:?\s+)?Reg \d+: (?!disabled)", re.I)
 _ROW = later(
     r"\s*(?:mtrr\s*:?\s+)?Reg (?P<n>\d+): 0x(?P<first>[0-9a-f]+) - 0x(?P<end>[0-9a-f]+) "
     r"\(\s*(?P<size>\d+) (?P<unit>[KMG])B\)\s+(?P<type>\S.{0,40}?)\s*$",
     re.I,
 )
-_OFF = later(r"\s*(?:mtrr\s*:?\s+)?Reg (?P<n>\d+):?\s+disabled", re.I)
 _SNIFF = later(r"\bReg \d+: 0x[0-9a-f]+ - 0x[0-9a-f]+ \(", re.I)
 TELLS = tells(NAME, "reg ", pattern=r"^(?:mtrr ?:? )?Reg (?P<row>\d+):? (?:0x|disabled)")
 _WORDS = words("reg ")
@@ -52,7 +51,7 @@ def parse(text: str, source: str = "<text>") -> Machine:
         found = _INCONSISTENT.search(line)
         if found:
             inconsistent.append((found["what"] or found["deftype"]).lower())
-        if not _START.match(line) or _OFF.match(line):
+        if not _START.match(line):
             continue
         match = _ROW.match(line)
         if not match:

@@ -49,7 +49,7 @@ _REGISTER = later(
     rf"(?P<name>{_NAME})\s*[,\s]?\s*(?:\(?(?:MSR\s*)?(?P<named>{_HEX})\)?(?=\s*[:=,]|\s+{_HEX}\s*$))?"
     rf"|(?P<index>{_HEX})\s*(?:[\[(]?\s*(?P<naming>{_NAME})\s*[\])]?)?"
     r"|(?P<bare>[0-9a-f]{2,8})(?=\]?\s*[:=])"
-    r")[\s)\]]*(?P<sep>[:=,]|->|$|)\s*(?P<rest>.*)$",
+    r")[\s)\]]*(?P<sep>[:=,]|->|$|)\s*(?P<rest>.*)",
     re.I,
 )
 _VALUE = later(

@@ -34,7 +34,7 @@ DATA = Path(__file__).parents[1] / "data"
 EXPECTED = Path(__file__).with_name("near_rows.json")
 LONGEST = 1500  # characters of a text whose rows are edited
 WIDEST = 200  # characters of such a row
-ROWS = 24  # of a family
+ROWS = 20  # of a family
 _FIELDS = [field.name for field in dataclasses.fields(Registers) if not field.name.startswith("_")]
 
 
@@ -69,7 +69,9 @@ def edits(row: str) -> Iterator[tuple[str, str]]:
             yield f"{n}=0x", f"{front}0x{behind}"
         if re.match(r"\w", word[0]):
             yield f"{n}+x", f"{front}{word[0]}x{behind}"
-            yield f"{n} x", f"{front}{word[0]} x{behind}"
+        if "_" in word[0]:
+            yield f"{n}~", f"{front}{word[0].replace('_', '')}{behind}"
+        yield f"{n} x", f"{front}{word[0]} x{behind}"
         yield f"{n}-", front + behind
         if behind[:1] == " ":
             yield f"{n}_", front + word[0] + behind.lstrip()

@@ -25,12 +25,12 @@ _OF_INTEREST = words(
 _FRAGMENT = later(r"\s*(?:\d{1,3}\s*(?:b|ba|bas|base\b.*|\[[0-9a-f].*|\[|d[a-z]*)?)?$", re.I)
 _STAMP = later(r"(?=\[\s*\d+\.\d{6}\])")
 _VERSION = later(r"\s*Linux version (\S+)")
-_CPU = later(r"\s*(?:smpboot:\s*)?(?:CPU\d*|model name|vendor_id|Vendor ID)\s*:\s*(.*)$", re.I)
+_CPU = later(r"\s*(?:smpboot:\s*)?(?:CPU\d*|model name|vendor_id|Vendor ID)\s*:\s*(.*)", re.I)
 _VENDOR = later(
     r"\b(?:(Genuine\s?Intel|Intel|Zhaoxin|CentaurHauls|VIA (?:Nano|C\d|Eden))|(AuthenticAMD|AMD|Hygon\w*))\b", re.I
 )
 _READ_ONLY = later(r"\s*(?:mtrr:\s*)?MTRRs set to read-only", re.I)
-_HYPERVISOR = later(r"\s*Hypervisor detected:\s*(\S.*)$")
+_HYPERVISOR = later(r"\s*Hypervisor detected:\s*(\S.*)")
 
 
 @dataclass(slots=True)
