@@ -275,7 +275,7 @@ static int resolve_edges(const memtype_mtrrs *m, const uint64_t *edges, unsigned
 {
 	uint64_t end = low_bits(m->maxphyaddr) + 1;
 	uint8_t plain = plain_type(m->def_type);
-	unsigned open[CLASS_TOM2 + 1] = {0}, members = 0, i = 0;
+	unsigned open[EDGE_CLASS + 1] = {0}, members = 0, i = 0; // any edge's class is in it
 
 	while (a < end) {
 		for (; i < n && (edges[i] & ~(PAGE_SIZE - 1)) <= a; i++) {

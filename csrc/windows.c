@@ -493,6 +493,8 @@ void memtype_tables_build(const memtype_mtrrs *m, uint32_t isa, memtype_tables *
 // --- maps: disjoint segments, so a code only has to name a value ---
 
 #define MAP_CUBES 128u /* beyond so many a search is as fast */
+#define SEGMENT_BLOCKS (2 * (MAX_MAXPHYADDR - PAGE_SHIFT)) /* as TOM2_BLOCKS, from one page to another */
+_Static_assert(MEMTYPE_MAX_CUBES >= MAP_CUBES + SEGMENT_BLOCKS, "room for one segment more");
 
 static unsigned count_blocks(uint64_t a, uint64_t end)
 {
@@ -547,10 +549,10 @@ static int map_segment(const uint64_t *bases, size_t count, size_t i, const memt
 }
 
 // t->final_type[1 ..] = the values that occur; the one that would need most cubes also as [0], the default, and
-// returned. 0 where there are too many values or cubes, or an edge inside a page.
+// returned. 0 where there are too many values, or an edge inside a page.
 static unsigned map_values(const uint64_t *bases, const uint8_t *values, size_t count, memtype_tables *t)
 {
-	unsigned blocks[16] = {0}, used = 0, most = 1, total = 0;
+	unsigned blocks[16] = {0}, used = 0, most = 1;
 	uint64_t from, to;
 
 	for (size_t i = 0; i < count; i++) {
@@ -561,12 +563,10 @@ static unsigned map_values(const uint64_t *bases, const uint8_t *values, size_t 
 		if (map_segment(bases, count, i, t, &from, &to))
 			blocks[index] += count_blocks(from, to);
 	}
-	for (unsigned i = 1; i <= used; i++) {
+	for (unsigned i = 1; i <= used; i++)
 		most = blocks[i] > blocks[most] ? i : most;
-		total += blocks[i];
-	}
 	t->final_type[0] = t->final_type[most];
-	return total - blocks[most] > MAP_CUBES ? 0 : most;
+	return most;
 }
 
 int tables_of_map(const uint64_t *bases, const uint8_t *values, size_t count, uint32_t maxphyaddr, uint32_t isa,
@@ -586,7 +586,9 @@ int tables_of_map(const uint64_t *bases, const uint8_t *values, size_t count, ui
 		unsigned index = value_index(t, &used, values[i]);
 
 		if (index != most && map_segment(bases, count, i, t, &from, &to))
-			n = add_blocks(t, n, from, to, (uint8_t)(CODE_TOM2 | index));
+			n = add_blocks(t, n, from, to, (uint8_t)(CODE_TOM2 | index)); // at most 80
+		if (n > MAP_CUBES)
+			return -1;
 	}
 	t->cubes = minimise(t, n);
 	finish(t, isa);

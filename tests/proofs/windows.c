@@ -184,23 +184,6 @@ void prove_block_is_a_cube(void) /* unwind 66 */
 	END;
 }
 
-// ... and there is room for all of them: each is at least twice the one before, until less than two of it is left; from
-// then on what is left is less than the last block.
-void prove_blocks_grow_then_shrink(void) /* unwind 66 */
-{
-	uint64_t a = nondet_u64(), end = nondet_u64(), one, rest;
-
-	__CPROVER_assume(end <= UINT64_C(1) << 52 && a < end);
-	one = block_at(a, end);
-	rest = end - (a + one);
-	__CPROVER_assume(rest > 0);
-	if (end - a < 2 * one)
-		assert(rest < one);
-	else
-		assert(block_at(a + one, end) >= 2 * one + FAULT || rest < 2 * one);
-	END;
-}
-
 // the OR of the codes of three ranges is the rule of SDM 3A 12.11.4.1, TOM2's default below them
 void prove_codes(void) /* unwind 17 */
 {
