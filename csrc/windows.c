@@ -586,7 +586,7 @@ int tables_of_map(const uint64_t *bases, const uint8_t *values, size_t count, ui
 		unsigned index = value_index(t, &used, values[i]);
 
 		if (index != most && map_segment(bases, count, i, t, &from, &to))
-			n = add_blocks(t, n, from, to, (uint8_t)(CODE_TOM2 | index)); // at most 80
+			n = add_blocks(t, n, from, to, (uint8_t)(CODE_TOM2 | index)); // at most SEGMENT_BLOCKS
 		if (n > MAP_CUBES)
 			return -1;
 	}

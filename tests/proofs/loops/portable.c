@@ -6,7 +6,8 @@
  *     (word & ((1UL << (lowest + n)) - 1)) == 0)); assigns n, word; decreases word
  * loop highest_one.0: bit <= 63 && word >> (63 - bit) >> 1 == 0; assigns bit, word; decreases word
  * loop or_words.0: i <= n; assigns i, seen; decreases n - i
- * loop first_above.0: start <= n; assigns start; decreases n - start
+ * loop first_above.0: begin <= start && start <= n && ((begin <= one && one < start) ==> words[one] <= limit); assigns start;
+ *     decreases n - start
  * loop portable_effective.0: i <= n; assigns i, seen, __CPROVER_object_whole(types); decreases n - i
  * loop portable_leaves.0: i <= n; assigns i, __CPROVER_object_whole(types); decreases n - i */
 #include "../../../csrc/bulk_portable.c"
@@ -33,14 +34,20 @@ void prove_types(void) /* loops portable_types type_of_address */
 	END;
 }
 
+size_t begin, one; // any of the words: what is proved of it holds for all
+
 void prove_words(void) /* loops or_words first_above */
 {
-	size_t n = any_length(), start = nondet_size();
-	uint64_t *words = array(n - SHORT, 8);
+	size_t n = any_length(), found;
+	uint64_t *words = array(n - SHORT, 8), limit = nondet_u64();
 
-	__CPROVER_assume(start <= n);
+	begin = nondet_size();
+	one = nondet_size();
+	__CPROVER_assume(begin <= n);
 	or_words(words, n);
-	assert(first_above(words, start, n, nondet_u64()) <= n);
+	found = first_above(words, begin, n, limit);
+	assert(begin <= found && found <= n && (found == n || words[found] > limit));
+	assert(one < begin || one >= found || words[one] <= limit);
 	END;
 }
 

@@ -7,13 +7,13 @@
  *
  * loop add_blocks.0: a <= end && a % (1UL << unit) == 0 && t->maxphyaddr <= 52 && given <= n && ((n - given <= 52 - from &&
  *     (a & ((1UL << (from + (n - given))) - 1)) == 0 && (a != 0 || n == given)) || ((a & -a) > end - a && n - given <=
- *     104 - from - unit && (n - given + 63 < 104 - from || (end - a) >> (104 - from - (n - given)) == 0))); assigns a, n,
- *     __CPROVER_object_whole(t); decreases end - a
- * loop collect.0: i <= m->variable_count && n <= i; assigns i, n, __CPROVER_object_whole(t); decreases m->variable_count - i
+ *     104 - from - unit && (n - given + 63 < 104 - from || (end - a) >> (104 - from - (n - given)) == 0))); assigns a, n;
+ *     decreases end - a
+ * loop collect.0: i <= m->variable_count && n <= i; assigns i, n; decreases m->variable_count - i
  * loop slot_of.0: slot < (1UL << f->bits); assigns slot; decreases (free_slot - slot) & ((1UL << f->bits) - 1)
  * loop drop_swallowed.0: 1 == 1; assigns s, __CPROVER_object_whole(t); decreases s
  * loop join.0: (left & ~t->mask[k]) == 0; assigns left, __CPROVER_object_whole(t); decreases t->mask[k], left
- * loop keep_counting.0: k <= n && kept <= k; assigns k, kept, __CPROVER_object_whole(t); decreases n - k
+ * loop keep_counting.0: k <= n && kept <= k; assigns k, kept; decreases n - k
  * loop minimise.0: k <= n; assigns k, sizes, differ; decreases n - k; k = 1::1::k
  * loop minimise.1: k <= n; assigns k; decreases n - k; k = 1::2::k
  * loop cube_shape.0: i <= t->cubes; assigns i, shape; decreases t->cubes - i
@@ -432,7 +432,7 @@ void top_of_group(const memtype_tables *of, unsigned first, unsigned bit, uint8_
 }
 
 void prove_fill_septets(void) /* loops fill_septets calls fill_septet:septet_of_group fill_top:top_of_group
-				 fill_codes:checked_codes options --unwindset fill_septets.0:7,fill_septets.1:5 */
+				 fill_codes:checked_codes */
 {
 	any_cubes();
 	for (unsigned w = 0; w < SEPTET_WINDOWS; w++)
