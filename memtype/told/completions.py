@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import reduce
+from operator import or_
 from typing import TYPE_CHECKING, Final
 
-from memtype import rules
-from memtype.errors import ShatteredMapError
+from memtype import backends, rules
 from memtype.mtrr import MtrrState
 from memtype.told import gaps
 from memtype.told.inference import LEGACY
@@ -25,6 +26,7 @@ TYPES: Final = tuple(sorted(rules.MTRR_TYPES))
 RESERVED: Final = 2  # completes a type that is printed as "?": some reserved encoding
 REST: Final = "fixed from 640 KiB on"  # what the assumption on the fixed ranges leaves open
 _EVERY_BYTE: Final = 0x0101_0101_0101_0101
+_LOW_STEP: Final = 16 << 10  # of the fixed ranges below 640 KiB, the smallest
 _LOW: Final = 2  # of the fixed registers, those below 640 KiB: FIX64K_00000 and FIX16K_80000
 
 
@@ -74,10 +76,7 @@ def _with_rest(state: MtrrState, vary: frozenset[str]) -> list[MtrrState]:
 
     Where a range that is not told overlaps the told ones without a defined type, each type stands below too.
     """
-    try:
-        low = state.map.uniform(0, LEGACY.start)
-    except ShatteredMapError:
-        low = MemoryType.MIXED
+    low = _low_type(state)
     if low is MemoryType.UNDEFINED and "pairs" in vary:
         low = MemoryType.MIXED
     cap = None if state.cap is None else state.cap | rules.MTRRCAP_FIX
@@ -85,6 +84,14 @@ def _with_rest(state: MtrrState, vary: frozenset[str]) -> list[MtrrState]:
         replace(state, def_type=state.def_type | rules.DEF_TYPE_FE, fixed=_fixed_bytes(low, kind), cap=cap)
         for kind in TYPES
     ]
+
+
+def _low_type(state: MtrrState) -> MemoryType:
+    """The one type below 640 KiB, or MIXED. Asked of places: a map of holey masks takes a thousand times longer."""
+    masks = rules.page_bits(state.maxphyaddr) & reduce(or_, (mask for _, mask in state.variable), 0)
+    step = min(masks & -masks or _LOW_STEP, _LOW_STEP)  # no mask tells addresses of one block apart
+    kinds = {backends.active.at(state, address) for address in range(0, LEGACY.start, step)}
+    return MemoryType(kinds.pop()) if len(kinds) == 1 else MemoryType.MIXED
 
 
 def _fixed_bytes(low: MemoryType, kind: int) -> tuple[int, ...]:

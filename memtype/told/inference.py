@@ -20,6 +20,7 @@ from memtype.types import MemoryType
 if TYPE_CHECKING:
     from memtype.told.registers import Registers
 
+_MOST_SEGMENTS: Final = 4096  # of a map that is compared with RAM: no firmware leaves such holes
 LEGACY: Final = range(0xA0000, rules.FIXED_END)  # video memory and ROMs: no rule says what the fixed ranges hold there
 
 
@@ -113,8 +114,11 @@ def default_from_ram(told: Registers, ram: list[tuple[int, int]]) -> tuple[int, 
     """
     uc = Register(MemoryType.UC, rules.DEF_TYPE_TYPE)
     held = dict(told.held) | {rules.DEF_TYPE_MSR: told.register(rules.DEF_TYPE_MSR).joined(uc)}
+    made = replace(told, held=held)
     try:
-        memory = replace(told, held=held).map()
+        if len(made.known.map.listed()) > _MOST_SEGMENTS:
+            return None
+        memory = made.map()
     except ShatteredMapError:
         return None
     covered = sum(_write_back(memory, base, size) for base, size in ram)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from memtype import arguments, rules
+from memtype import arguments, backends, rules
 from memtype.errors import AddressError, InputError, ShatteredMapError
 from memtype.late import Late
 from memtype.memory_map import MemoryMap
@@ -17,6 +17,7 @@ from memtype.told import completions, gaps, inference
 from memtype.told.answer import Answer, Assumption, Gap, agreed
 from memtype.told.asking import ask, typed
 from memtype.told.register import NOTHING, Range, Register, Width, named, pair_numbers, pair_of
+from memtype.types import MemoryType
 
 if TYPE_CHECKING:
     import numpy as np
@@ -263,8 +264,8 @@ class Registers:
         AddressError
             For an address beyond the width; the text says how the width is known.
         """
-        address = self._checked(address)
-        return typed(ask([self], lambda states: states[0].at(address), strict))
+        address = self._checked(address)  # each completion is asked once: no map of it is made, which may be long
+        return typed(ask([self], lambda states: MemoryType(backends.active.at(states[0], address)), strict))
 
     def _checked(self, address: Any) -> int:
         try:

@@ -354,3 +354,9 @@ def test_a_register_read_again_is_another_moment_whatever_the_options(options):
     text = "".join(f"# rdmsr {options}0x2ff\n{value}\n" for value in ("c06", "c00"))
     values = [state.cpus[0].registers.held[0x2FF].value for state in mt.parse(text).states]
     assert values == [0xC06, 0xC00]
+
+
+def test_fixed_ranges_are_there_where_two_lines_differ_about_them():
+    """A register that is printed exists, whatever of MTRRCAP is not told."""
+    text = "0xfe = 0x508\n0xfe = 0x408\n0x250 = 0x0505050505050505\n0x2ff = 0xc01\n0x200 = 0x6\n0x201 = 0xfc00000800\n"
+    assert mt.parse(text).at(0).type is mt.MemoryType.WP

@@ -74,3 +74,34 @@ def test_a_line_of_many_digits_or_letters_is_read_at_once(line) -> None:
     began = time.process_time()
     fuzz_readers.one_input(f"{LOG}0x2ff = 0xc06\n{line}\nmtrr[] = {{\n".encode())
     assert time.process_time() - began < 2
+
+
+HOLES = "".join(f"{n}   Y     Back         {0:016x} {mask:016x} {mask & -mask:016x}\n" for n, mask in enumerate(
+    (1 << 40, 0x000555555555F000, 0x000AAAAA00000000)))  # fmt: skip
+TABLE = "Reg Valid Write-type   Base   ||        Mask   ||        Size   ||\n"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"CPU 0:\n{TABLE}{HOLES}",
+        "MTRR variable ranges enabled:\n  0 base 0000000000 mask 5555555000 write-back\n",
+        "MTRR variable ranges enabled:\n  0 base 000000000000 mask AAAAAAA00000 write-back\n  1 disabled\n"
+        "BIOS-e820: [mem 0x0000000000100000-0x00000000bfffffff] usable\n",
+    ],
+)
+def test_masks_with_holes_are_asked_without_a_list_of_their_segments(text, monkeypatch) -> None:
+    """One map may be made, for the whole machine; each completion's would take seconds."""
+    native = pytest.importorskip("memtype.backends.native")
+    resolve = native.resolve_packed
+    long = []
+
+    def watched(state: mt.MtrrState) -> object:
+        if any(f"{mask:b}".count("01") > 8 for _, mask in state.variable):
+            long.append(state)
+        return resolve(state)
+
+    monkeypatch.setattr(native, "resolve_packed", watched)
+    monkeypatch.setattr(mt.backends, "active", native)
+    fuzz_readers.one_input(text.encode())
+    assert len(long) <= 1
