@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
+import os
 import re
 import sys
 from collections.abc import Iterator
@@ -33,8 +34,9 @@ from memtype.told import Register, Registers
 DATA = Path(__file__).parents[1] / "data"
 EXPECTED = Path(__file__).with_name("near_rows.json")
 LONGEST = 1500  # characters of a text whose rows are edited
-WIDEST = 200  # characters of such a row
-ROWS = 20  # of a family
+WIDEST = 130  # characters of such a row
+BESIDE = 8  # characters beside an edit: where they are the same too, it is made once
+ROWS = 60  # of a family
 _FIELDS = [field.name for field in dataclasses.fields(Registers) if not field.name.startswith("_")]
 
 
@@ -52,10 +54,15 @@ def rows(name: str) -> Iterator[tuple[str, int]]:
     shapes = set[str]()
     for text in texts(name):
         for place, row in enumerate(text.split("\n")):
-            shape = re.sub(r"[0-9a-fA-F]*\d[0-9a-fA-F]*", "0", row.strip())
+            shape = shaped(row.strip())
             if shape and len(row) <= WIDEST and shape not in shapes and len(shapes) < ROWS:
                 shapes.add(shape)
                 yield text, place
+
+
+def shaped(text: str) -> str:
+    """With one zero for each number."""
+    return re.sub(r"[0-9a-fA-F]*\d[0-9a-fA-F]*", "0", text)
 
 
 def edits(row: str) -> Iterator[tuple[str, str]]:
@@ -114,6 +121,14 @@ def outcome(own: ModuleType, row: str, text: str, whole: dict[str, str]) -> str:
         return says + "refused: " + " ".join(re.sub(r"^t:(\d+:)? ", "", str(error)).split()[:4])
 
 
+def around(row: str, edited: str) -> tuple[str, str, str]:
+    """What an edit does, and the letters beside it: once a family is enough."""
+    front = os.path.commonprefix([row, edited])
+    behind = os.path.commonprefix([row[len(front) :][::-1], edited[len(front) :][::-1]])[::-1]
+    done = f"{row[len(front) : len(row) - len(behind)]}>{edited[len(front) : len(edited) - len(behind)]}"
+    return shaped(done), shaped(front[-BESIDE:]), shaped(behind[:BESIDE])
+
+
 def matters(own: ModuleType, text: str, place: int, whole: dict[str, str]) -> bool:
     """Whether the text without the row gives anything else."""
     lines = text.split("\n")
@@ -123,7 +138,7 @@ def matters(own: ModuleType, text: str, place: int, whole: dict[str, str]) -> bo
 
 def found(name: str) -> dict[str, dict[str, str]]:
     """By row, by outcome: the edits."""
-    own, made = family(name), dict[str, dict[str, str]]()
+    own, made, seen = family(name), dict[str, dict[str, str]](), set[tuple[str, str, str]]()
     for text, place in rows(name):
         lines = text.split("\n")
         try:
@@ -134,6 +149,10 @@ def found(name: str) -> dict[str, dict[str, str]]:
             continue
         by = made.setdefault(lines[place], {})
         for edit, row in edits(lines[place]):
+            where = around(lines[place], row)
+            if where in seen:
+                continue
+            seen.add(where)
             edited = "\n".join([*lines[:place], row, *lines[place + 1 :]])
             result = outcome(own, row, edited, whole)
             by[result] = f"{by[result]} {edit}" if result in by else edit
