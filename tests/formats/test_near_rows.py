@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
-import os
 import re
 import sys
 from collections.abc import Iterator
@@ -121,10 +120,15 @@ def outcome(own: ModuleType, row: str, text: str, whole: dict[str, str]) -> str:
         return says + "refused: " + " ".join(re.sub(r"^t:(\d+:)? ", "", str(error)).split()[:4])
 
 
+def alike(one: str, other: str) -> int:
+    """With how many equal letters both begin."""
+    return next((n for n, (a, b) in enumerate(zip(one, other)) if a != b), min(len(one), len(other)))
+
+
 def around(row: str, edited: str) -> tuple[str, str, str]:
     """What an edit does, and the letters beside it: once a family is enough."""
-    front = os.path.commonprefix([row, edited])
-    behind = os.path.commonprefix([row[len(front) :][::-1], edited[len(front) :][::-1]])[::-1]
+    front = row[: alike(row, edited)]
+    behind = row[len(row) - alike(row[len(front) :][::-1], edited[len(front) :][::-1]) :]
     done = f"{row[len(front) : len(row) - len(behind)]}>{edited[len(front) : len(edited) - len(behind)]}"
     return shaped(done), shaped(front[-BESIDE:]), shaped(behind[:BESIDE])
 
