@@ -6,6 +6,14 @@
  * loop load_pairs.0: k <= pairs && row->first <= place && place <= row->first + k; assigns k, place,
  *     __CPROVER_object_whole(block); decreases pairs - k
  * loop fleet_low.0: low >> (lanes - 1) >> 1 == 0; assigns low, __CPROVER_object_whole(types); decreases low
+ * loop many*.0: 64 turns
+ * loop many*.1: 64 turns
+ * loop many*.2: row->first <= i && i <= row->first + row->count; assigns i, __CPROVER_object_whole(code); decreases
+ *     row->first + row->count - i
+ * loop few*.0: 8 turns
+ * loop few*.1: 8 turns
+ * loop few*.2: row->first <= i && i <= row->first + row->count; assigns i, __CPROVER_object_whole(code); decreases
+ *     row->first + row->count - i
  * loop match_row.0: i <= n && i % 64 == 0; assigns i, seen; decreases n - i
  * loop match_row.1: i <= n && n - i < 64; assigns i, seen; decreases n - i */
 #include "../../../csrc/fleet_plain.c"
@@ -50,6 +58,48 @@ void prove_low(void) /* loops fleet_low calls lowest_one:any_lane */
 	lanes = nondet_u32();
 	__CPROVER_assume(lanes >= 1 && lanes <= 64 && low >> (lanes - 1) >> 1 == 0);
 	fleet_low(&row, array(lanes, 8), low, array(lanes - SHORT, 1));
+	END;
+}
+
+void prove_few16(void) /* loops few16 */
+{
+	any_row();
+	few16(&block, &row, array(FEW, 8), array(FEW - SHORT, 1));
+	END;
+}
+
+void prove_few32(void) /* loops few32 */
+{
+	any_row();
+	few32(&block, &row, array(FEW, 8), array(FEW - SHORT, 1));
+	END;
+}
+
+void prove_few64(void) /* loops few64 */
+{
+	any_row();
+	few64(&block, &row, array(FEW, 8), array(FEW - SHORT, 1));
+	END;
+}
+
+void prove_many16(void) /* loops many16 */
+{
+	any_row();
+	many16(&block, &row, array(MANY, 8), array(MANY - SHORT, 1));
+	END;
+}
+
+void prove_many32(void) /* loops many32 */
+{
+	any_row();
+	many32(&block, &row, array(MANY, 8), array(MANY - SHORT, 1));
+	END;
+}
+
+void prove_many64(void) /* loops many64 */
+{
+	any_row();
+	many64(&block, &row, array(MANY, 8), array(MANY - SHORT, 1));
 	END;
 }
 
