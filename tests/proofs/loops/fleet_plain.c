@@ -39,6 +39,47 @@ void prove_load_pairs(void) /* loops load_pairs */
 	END;
 }
 
+static memtype_fleet fleet; // any number of states
+
+uint64_t any_bits(const uint64_t *mask, size_t pairs)
+{
+	(void)mask;
+	assert(pairs == 0 || pairs == fleet.pairs);
+	return nondet_u64();
+}
+
+void checked_state(const memtype_fleet *f, size_t i, uint64_t valid, struct fleet_row *r)
+{
+	(void)valid;
+	assert(f == &fleet && i < fleet.states && __CPROVER_w_ok(r, sizeof(*r)));
+}
+
+uint32_t checked_pairs(const uint64_t *base, const uint64_t *mask, size_t pairs, const struct fleet_row *r,
+		       struct fleet_block *b)
+{
+	uint32_t valid = nondet_u32();
+
+	(void)base, (void)mask;
+	assert(b == &block && r >= b->row && r < b->row + FLEET_ROWS && pairs <= FLEET_PAIRS - r->first);
+	__CPROVER_assume(valid <= pairs); // prove_load_pairs
+	return r->first + valid;
+}
+
+void prove_load(void) /* unwinds plain_load calls valid_bits:any_bits fleet_row_of:checked_state load_pairs:checked_pairs
+			 options --unwindset plain_load.0:5 */
+{
+	size_t first = nondet_size();
+	uint32_t rows = nondet_u32();
+
+	fleet.states = any_length();
+	fleet.pairs = nondet_size();
+	fleet.def_type = array(fleet.states - SHORT, 8);
+	__CPROVER_assume(rows <= FLEET_ROWS && first <= fleet.states && rows <= fleet.states - first);
+	__CPROVER_assume(fleet.pairs <= MAX_VARIABLE && rows * fleet.pairs <= FLEET_PAIRS); // fleet.c: match_states
+	plain_load(&fleet, first, rows, &block);
+	END;
+}
+
 // --- matching ---
 
 unsigned any_lane(uint64_t word)

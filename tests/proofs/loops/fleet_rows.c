@@ -46,3 +46,26 @@ void prove_load_pairs(void) /* loops load_pairs calls load_up_to4:checked_load *
 	assert(load_pairs(array(pairs, 8), array(pairs - SHORT, 8), pairs, &row, &block) <= row.first + pairs);
 	END;
 }
+
+static memtype_fleet fleet; // any number of states
+
+void checked_state(const memtype_fleet *f, size_t i, struct fleet_block *b, struct fleet_row *r)
+{
+	assert(f == &fleet && i < fleet.states && b == &block && r >= b->row && r < b->row + FLEET_ROWS);
+	assert(fleet.pairs <= FLEET_PAIRS - r->first);
+	r->count = nondet_u32();
+	__CPROVER_assume(r->count <= fleet.pairs); // prove_load_pairs
+}
+
+void prove_load(void) /* unwinds fleet_load calls load_row:checked_state options --unwindset fleet_load.0:5 */
+{
+	size_t first = nondet_size();
+	uint32_t rows = nondet_u32();
+
+	fleet.states = any_length();
+	fleet.pairs = nondet_size();
+	__CPROVER_assume(rows <= FLEET_ROWS && first <= fleet.states && rows <= fleet.states - first + SHORT);
+	__CPROVER_assume(fleet.pairs <= MAX_VARIABLE && rows * fleet.pairs <= FLEET_PAIRS); // fleet.c: match_states
+	fleet_load(&fleet, first, rows, &block);
+	END;
+}
