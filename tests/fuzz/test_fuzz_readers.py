@@ -72,7 +72,8 @@ def test_a_pair_that_is_told_by_its_size_and_by_a_register() -> None:
 )
 def test_a_line_of_many_digits_or_letters_is_read_at_once(line) -> None:
     began = time.process_time()
-    fuzz_readers.one_input(f"{LOG}0x2ff = 0xc06\n{line}\nmtrr[] = {{\n".encode())
+    fuzz_readers.one_input(f"{LOG}0x2ff = 0xc06\n{line}\n".encode())
+    fuzz_readers.one_input(f"mtrrs[] = {{\n{{ 0x2ff, 0xc06 }},\n{line}\n}};\n".encode())
     assert time.process_time() - began < 2
 
 
