@@ -353,7 +353,7 @@ static void any_group(void)
 	__CPROVER_assume(t.cubes <= GROUP_CUBES);
 }
 
-void prove_nibble(void) /* unwinds fill_nibble */
+void prove_nibble(void) /* unwinds fill_nibble options --arrays-uf-always */
 {
 	any_group();
 	fill_nibble(&t, 0, t.cubes, PAGE_SHIFT + 4 * (NIBBLE_WINDOWS - 1), array(NIBBLE_BYTES - SHORT, 1));
