@@ -159,7 +159,7 @@ class _Reader:
     decimal: bool = False  # a number of decimal digits, without 0x, is in hexadecimal none that a register takes
     plain: list[int] = field(default_factory=list)  # lines with such digits
     naked: list[int] = field(default_factory=list)  # lines with the value "0": what a cut leaves of 0x…
-    sets: dict[int, list[int]] = field(default_factory=dict)
+    sets: dict[int, tuple[int, list[int]]] = field(default_factory=dict)  # by register: line, values
     cpu: int = 0
     command: _Command | None = None
     interrupted: bool = False  # a line that is no value stands below a command: what follows it is whose?
@@ -399,7 +399,7 @@ def _register(reader: _Reader, number: int, found: _Line) -> None:
         held = [values.number(word, reader.source, number, name) for word in words if word]
         if not held:
             raise values.refusal(reader.source, number, f"{name} (0x{found.index:x}) has no value")
-        if reader.sets.setdefault(found.index, held) != held:
+        if reader.sets.setdefault(found.index, (number, held))[1] != held:
             reader.lost.add(found.index)
             again = f"line {number}: {name} again, with other values: it is not told"
             reader.say("told again", Note(again, "contradiction", (number,)))
@@ -583,13 +583,13 @@ def _spread_sets(reader: _Reader) -> None:
     known = reader.sets
     if not known:
         return
-    count = max(map(len, known.values()))
+    count = max(len(held) for _, held in known.values())
     if count > values.MOST_CPUS:
         raise values.refusal(reader.source, 0, f"more than {values.MOST_CPUS} values of one register")
     if count > 1:
         reader.notes.append("the list gives sets of values: which processor holds which is not told")
     for cpu in range(count):
-        for index, held in known.items():
+        for index, (line, held) in known.items():
             if index in reader.lost:
                 continue
-            reader.put(cpu, index, held[min(cpu, len(held) - 1)], 0)
+            reader.put(cpu, index, held[min(cpu, len(held) - 1)], line)

@@ -8,6 +8,7 @@ where the number of a range cannot be read, whether there are more ranges.
 from __future__ import annotations
 
 import re
+from bisect import bisect
 from collections.abc import Container, Iterator
 from dataclasses import dataclass, replace
 
@@ -28,6 +29,7 @@ from memtype.told import Register, Registers, named, pair_numbers
 _OURS = frozenset({rules.DEF_TYPE_MSR, rules.MTRRCAP, *rules.FIXED_MSRS}) | {
     index for n in range(rules.NUMBERED_PAIRS) for index in pair_numbers(n)
 }
+_BESIDE_PAIRS = frozenset({rules.DEF_TYPE_MSR, *rules.FIXED_MSRS})
 _WORDS = words("mtrr", "reg", "mask", "msr", "0x2", "0xfe", "000-", "800", "size=")
 _QUICK = later(r"mtrr|reg ?(?!0x)\d|mask|size=|msr|0x2[0-9a-f]{2}\b|0xfe\b|000-[0-9a-f]{5} |800\b")  # in lower case
 _VALUE = r"(?:0x)?[0-9a-f][0-9a-f_`]*h?"
@@ -38,11 +40,16 @@ _DEFAULT = later(r"\bMTRR default type\s*:|\bMTRR: (?:WB|UC) selected\b|\bselect
 _RANGE = later(r"reg(?<![\w.]reg) ?(\d{1,4})\s*(?::|,?\s*base\b)")  # in lower case
 _MASKED = later(rf"(?:^|\s)(?:(\d{{1,3}})\W{{1,4}})?base[\s:=]*{_VALUE}\W.{{0,40}}?\bmask[\s:=]*{_VALUE}\b", re.I)
 _SIZED = later(rf"\bbase[\s:=]+{_VALUE}\W.{{0,40}}?\bsize[\s:=]+\d+\s*[kmg]b\b.{{0,40}}?\b(?:write-|uncach)", re.I)
+_DOTS = later(
+    r"\s*[.:]$|[\W_]*(?:\.[\s.]*\.|[\u2026\u22ef\u22ee\u2702]|\u00b7{2,}|[-=_]\s*(?:8<|>8)|(?:8<|>8)\s*[-=_])[-\W_8]*$"
+)
 _OMITTED = later(
-    r"\W*(?:\.{2,}|\u2026|snip\w*|cut(?: here)?|omitted|skipped|truncated|etc"
-    r"|(?:\d+ )?(?:more )?lines? (?:omitted|skipped))\W*$",
+    r"\b(?:snip\w*|cut|omitted|skipped|truncated|elided|removed|deleted|redacted|trimmed|stripped|abridged|shortened"
+    r"|hidden|dropped|suppressed|lost|missing|left out|not shown|etc|ditto|and so (?:on|forth)|(?:the|all) rest"
+    r"|remaining|\d+ more|more (?:lines?|rows?|entries)|(?:same|as) (?:for|above|before))\b|^(?!--)\W*more\W*$",
     re.I,
 )
+_MOST_WORDS, _MOST_LETTERS = 8, 80  # of a line that only says that others were left out
 _FIXED = later(r"(?:^|\s)([0-9a-f]{2}000)-([0-9a-f]{2}fff)\s+\S", re.I)
 _ROW = later(
     rf"\W*(?:(?:cpu|core|thread|processor|msr|rdmsr|register|index|ecx)\W{{0,3}}(?:\d{{1,5}}\W{{1,3}})?)*"
@@ -55,11 +62,15 @@ _LONGEST = 1 << 12  # characters: no line that names a register is longer
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """A line that names registers and was not understood; of a range without a number, no register is known."""
+    """A line that names registers and was not understood; of a range without a number, no register is known.
+
+    `others`: it stands in place of lines that were left out.
+    """
 
     line: int
     registers: frozenset[int]
     text: str
+    others: bool = False
 
 
 def naming(text: Text, but: Container[int] = ()) -> Iterator[Loss]:
@@ -142,15 +153,11 @@ def accounted(machine: Machine, text: Text) -> Machine:
     losses = list(naming(text, known))
     read = _lines_of_registers(machine)
     losses += _odd(text, read, known | {loss.line for loss in losses})
-    losses += _omitted(text, read)
+    losses += _omitted(text, read | machine.taken)
     losses = _without_copies(sorted(losses, key=lambda loss: loss.line), known, text)
     if not losses:
         return machine
-    named_there = frozenset(index for loss in losses for index in loss.registers)
-    cut = any(not loss.registers for loss in losses)
-    cpus = tuple(
-        replace(cpu, registers=cpu.registers and _without(cpu.registers, named_there, cut)) for cpu in machine.cpus
-    )
+    cpus = tuple(replace(cpu, registers=cpu.registers and _without(cpu.registers, losses)) for cpu in machine.cpus)
     return settled(replace(machine, cpus=cpus, notes=(*machine.notes, *_notes(losses))))
 
 
@@ -178,10 +185,32 @@ def _odd(text: Text, read: set[int], known: set[int]) -> Iterator[Loss]:
 
 
 def _omitted(text: Text, read: set[int]) -> Iterator[Loss]:
-    """Lines beside those of registers that say that others were left out: "[...]", "<snip>"."""
-    for number in sorted({n for at in read if at > 0 for n in (at - 1, at + 1)} - read):
-        if 0 < number <= len(text.lines) and (line := text.lines[number - 1]) and _OMITTED.match(line):
-            yield Loss(number, frozenset(), line.strip())
+    """Lines beside those that were read that say that others were left out: "[...]", "<snip>", "(3 rows not shown)"."""
+    beside = {
+        n for at in read if at > 0 for step in (-1, 1) if at + step not in read for n in _near(text, at, step, read)
+    }
+    for number in sorted(beside):
+        if _says_omitted(text.lines[number - 1]):
+            yield Loss(number, frozenset(), text.lines[number - 1].strip(), others=True)
+
+
+def _near(text: Text, number: int, step: int, read: set[int]) -> Iterator[int]:
+    """The next two lines in that direction that are not empty, up to one that was read: some rows have a head."""
+    for _ in range(2):
+        number += step
+        while 0 < number <= len(text.lines) and not text.lines[number - 1].strip():
+            number += step
+        if number in read or not 0 < number <= len(text.lines):
+            return
+        yield number
+
+
+def _says_omitted(line: str) -> bool:
+    """Whether a line only says that others were left out."""
+    line = bare(line)
+    if len(line) > _MOST_LETTERS:
+        return False
+    return _DOTS.match(line) is not None or (len(line.split()) <= _MOST_WORDS and _OMITTED.search(line) is not None)
 
 
 def _lines_of_registers(machine: Machine) -> set[int]:
@@ -199,11 +228,42 @@ def lines_of(machine: Machine) -> set[int]:
     return found | {line for note in machine.notes if isinstance(note, Note) for line in note.lines}
 
 
-def _without(told: Registers, lost: frozenset[int], cut: bool) -> Registers:
+def _without(told: Registers, losses: list[Loss]) -> Registers:
     """The registers without those that are lost: what another line said of them does not stand alone."""
+    omitted = [loss.line for loss in losses if loss.others]
+    lost = _displaced(told, omitted).union(*(loss.registers for loss in losses))
+    lost |= {index for index in _BESIDE_PAIRS if omitted and index not in told.held}
     held: dict[int, Register] = {index: register for index, register in told.held.items() if index not in lost}
     ranges = {n: span for n, span in told.ranges.items() if not lost & set(pair_numbers(n))}
-    return replace(told, held=held, ranges=ranges, lost=told.lost | lost, cut=told.cut or cut)
+    cut = told.cut or not all(loss.registers for loss in losses)
+    return replace(told, held=held, ranges=ranges, lost=told.lost | lost, cut=cut)
+
+
+def _displaced(told: Registers, omitted: list[int]) -> frozenset[int]:
+    """Registers that stand out of order where the rows of their own place were left out: those may tell otherwise.
+
+    0x268, [...], 0x26a, 0x269, 0x26b: a row of 0x269 may be one that was left out.
+    """
+    rows = _rows_of(told) if omitted else {}
+    lines = sorted(rows)
+    firsts = [-1, *(min(rows[line]) for line in lines), max(_OURS) + 1]
+    places = [bisect(lines, line) for line in omitted]
+    found = set[int]()
+    for line, before, here, behind in zip(lines, firsts, firsts[1:], firsts[2:]):
+        astray = before < behind and not before < here < behind
+        if astray and any(firsts[at] < here < firsts[at + 1] for at in places):
+            found |= rows[line]
+    return frozenset(found)
+
+
+def _rows_of(told: Registers) -> dict[int, set[int]]:
+    """The registers of MTRRs that each line tells."""
+    found: dict[int, set[int]] = {}
+    for index in told.held.keys() & _OURS:
+        found.setdefault(told.held[index].line, set()).add(index)
+    for n, span in told.ranges.items():
+        found.setdefault(span.kind.line, set()).update(pair_numbers(n))
+    return found
 
 
 def _notes(losses: list[Loss]) -> list[Note]:
@@ -220,6 +280,8 @@ def _notes(losses: list[Loss]) -> list[Note]:
 
 def _what(loss: Loss) -> str:
     names = [named(index) for index in sorted(loss.registers)]
+    if loss.others:
+        return "what stood there is"
     if not names:
         return "whether there are more variable ranges is"
     return ", ".join(names[:2]) + (f" and {len(names) - 2} more are" if names[2:] else " are" if names[1:] else " is")

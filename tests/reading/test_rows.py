@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from memtype.formats import msr_list
@@ -46,6 +46,7 @@ def said(line: str) -> list[object]:
     return [parts, held, reader.widths, reader.encrypted, accounting.register_row(line), joins, says]
 
 
+@settings(deadline=None)
 @given(ROWS | st.sampled_from(SAMPLES))
 def test_a_plain_row_says_what_all_the_patterns_say(slowly, line):
     slowly(True)
@@ -54,6 +55,7 @@ def test_a_plain_row_says_what_all_the_patterns_say(slowly, line):
     assert quick == said(line)
 
 
+@settings(deadline=None)
 @given(ROWS)
 def test_nothing_stands_in_front_of_a_plain_row_and_no_blank_is_twice(line):
     assert lines.bare(line) == lines.squeeze(line) == " ".join(line.split()) == line
