@@ -402,15 +402,20 @@ class Machine(Drawn):
         return self if self.registers is None else replace(self, maxphyaddr=self.registers.maxphyaddr)
 
     def _each(self, change: Callable[[Registers], Registers]) -> Machine:
-        """The machine with every processor's registers changed; equal ones stay one object."""
-        made: dict[int, Registers] = {}
-        cpus = []
-        for cpu in self.cpus:
-            held = cpu.registers
-            if held is not None and id(held) not in made:
-                made[id(held)] = change(held)
-            cpus.append(cpu if held is None else replace(cpu, registers=made[id(held)]))
-        return replace(self, cpus=tuple(cpus))
+        """The machine with every processor's registers changed."""
+        return replace(self, cpus=changed(self.cpus, change))
+
+
+def changed(cpus: Iterable[Cpu], change: Callable[[Registers], Registers]) -> tuple[Cpu, ...]:
+    """The processors with their registers changed; those that share one object do so behind it."""
+    made: dict[int, Registers] = {}
+    found = []
+    for cpu in cpus:
+        held = cpu.registers
+        if held is not None and id(held) not in made:
+            made[id(held)] = change(held)
+        found.append(cpu if held is None else replace(cpu, registers=made[id(held)]))
+    return tuple(found)
 
 
 def shared(answers: Sequence[Answer], which: str) -> Answer:

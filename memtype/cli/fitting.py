@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from memtype.cli import guest
 from memtype.kvm import Profile, Vm
 from memtype.machine import Machine
+from memtype.pat import Pat
 from memtype.told import Asked, Assumption, Registers, ask, machines
 from memtype.told.asking import States
 
@@ -22,11 +23,20 @@ class Fitting:
     ----------
     first : Vm
         One of them: for what hangs on no register, as its release or its paging.
+    kinds : list of int
+        Of which kind each vCPU is: those alike are asked once.
+    numbers : list of int
+        The first vCPU of each kind.
     """
 
     def __init__(self, args: argparse.Namespace, release: str | Profile, machine: Machine | None) -> None:
         self._given = args, release, machine
-        self._told = guest.registers(args, machine)
+        every = guest.registers(args, machine)
+        places: dict[tuple[int, Pat | None], int] = {}  # processors alike share one object
+        held = zip(every, guest.cpus(args, machine), strict=True)
+        self.kinds = [places.setdefault((id(told), cpu.pat), len(places)) for told, cpu in held]
+        self.numbers = [self.kinds.index(kind) for kind in range(len(places))]
+        self._told = [every[number] for number in self.numbers]
         self._made: dict[States, Vm] = {}
         self.first = self.vm(machines(self._told)[0])
 
@@ -36,9 +46,9 @@ class Fitting:
         return not any(told.open for told in self._told)
 
     def vm(self, states: States) -> Vm:
-        """The VM whose vCPUs hold these registers."""
+        """The VM whose vCPUs hold these registers, a file for each kind of vCPU."""
         if states not in self._made:
-            self._made[states] = guest.make_vm(*self._given, states)
+            self._made[states] = guest.make_vm(*self._given, states, self.kinds)
         return self._made[states]
 
     @property

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from memtype import rules
@@ -68,22 +68,27 @@ def _piped() -> bool:
     return bool(sys.stdin.buffer.peek(1))  # type: ignore[union-attr]
 
 
-def make_vm(args: argparse.Namespace, release: str | Profile, machine: Machine | None, states: States) -> Vm:
-    """The VM that the options and the dump describe, under one release; `states`: the registers of its vCPUs."""
+def make_vm(
+    args: argparse.Namespace, release: str | Profile, machine: Machine | None, states: States, kinds: Sequence[int]
+) -> Vm:
+    """The VM that the options and the dump describe, under one release.
+
+    `states`: the registers of each kind of vCPU; `kinds`: of which kind each vCPU is. Those of one are one object.
+    """
     tdp, vendor = args.tdp, args.vendor
     if tdp is not None and "," in tdp:
         raise InputError(f"--tdp {tdp}: one paging mode at a time")
     vendor = vendor or {"ept": "intel", "npt": "amd"}.get(tdp or "") or (machine and machine.vendor) or "intel"
     return Vm(
         release, vendor=vendor, tdp=tdp, noncoherent_dma=args.noncoherent_dma,
-        vcpus=[_vcpu(args, cpu, state) for cpu, state in zip(_cpus(args, machine), states, strict=True)],
+        vcpus=_vcpus(args, cpus(args, machine), states, kinds),
         vm_type=args.vm_type, self_snoop=not args.no_self_snoop, disabled_quirks=args.no_quirk,
         memory=ram.memory(getattr(args, "memory", None)), load_pat=not args.no_load_pat,
         host_pat=None if args.host_pat is None else Pat(args.host_pat), ignore_msrs=args.ignore_msrs,
     )  # fmt: skip
 
 
-def _cpus(args: argparse.Namespace, machine: Machine | None) -> tuple[Cpu, ...]:
+def cpus(args: argparse.Namespace, machine: Machine | None) -> tuple[Cpu, ...]:
     """The processors of the dump, as many as there are vCPUs."""
     cpus = machine.cpus if machine is not None else (Cpu(),)
     if args.vcpus is not None:
@@ -100,17 +105,21 @@ def registers(args: argparse.Namespace, machine: Machine | None) -> list[Registe
     width = args.maxphyaddr or rules.DEFAULT_MAXPHYADDR
     created = Registers.of(MtrrState(maxphyaddr=width) if args.mtrr is None else _instead(args))
     if args.mtrr is not None or machine is None:
-        return [created] * len(_cpus(args, machine))
-    found = [cpu.registers for cpu in _cpus(args, machine)]
+        return [created] * len(cpus(args, machine))
+    found = [cpu.registers for cpu in cpus(args, machine)]
     if None in found:
         raise InputError(f"{machine.source or 'the dump'} does not tell the MTRRs; give --mtrr disabled or a type")
     return [told for told in found if told is not None]
 
 
-def _vcpu(args: argparse.Namespace, cpu: Cpu, state: MtrrState) -> Vcpu:
-    pat = Pat(args.guest_pat) if args.guest_pat is not None else cpu.pat
+def _vcpus(args: argparse.Namespace, held: Sequence[Cpu], states: States, kinds: Sequence[int]) -> list[Vcpu]:
+    given = None if args.guest_pat is None else Pat(args.guest_pat)
     shown = args.mtrr is None or args.mtrr.lower() != "absent"
-    return Vcpu(state, pat, cr0_cd=args.cd, cpuid_mtrr=shown)
+    made = [
+        Vcpu(state, given or held[kinds.index(kind)].pat, cr0_cd=args.cd, cpuid_mtrr=shown)
+        for kind, state in enumerate(states)
+    ]
+    return [made[kind] for kind in kinds]
 
 
 def _instead(args: argparse.Namespace) -> MtrrState:

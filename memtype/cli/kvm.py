@@ -156,15 +156,15 @@ def _beside_leaf(given: Given, args: argparse.Namespace) -> list[str]:
     return lines
 
 
-def _level(vm: Vm, gpa: int) -> int:
+def _level(vm: Vm, gpa: int, numbers: list[int]) -> int:
     """The largest level that every vCPU may map the page at."""
-    numbers = [n for n, vcpu in enumerate(vm.vcpus) if gpa < 1 << vcpu.maxphyaddr]
-    return min(vm.max_level(gpa >> rules.PAGE_SHIFT, n) for n in numbers)
+    able = [n for n in numbers if gpa < 1 << vm.vcpus[n].maxphyaddr]
+    return min(vm.max_level(gpa >> rules.PAGE_SHIFT, n) for n in able)
 
 
 def _level_text(fitting: Fitting, gpa: int) -> str:
     """``0x80000000 is mapped by 2 MiB at most: the guest's MTRR types differ within the 1 GiB around it``"""
-    asked = fitting.ask(lambda vm: _level(vm, gpa))
+    asked = fitting.ask(lambda vm: _level(vm, gpa, fitting.numbers))
     if not asked.agreed:
         names = " or ".join(_LEVELS[level] for level in sorted(asked.answers))
         return f"0x{gpa:x} is mapped by ? ({names}) at most: {'; '.join(asked.missing)}"
@@ -178,14 +178,14 @@ def _level_text(fitting: Fitting, gpa: int) -> str:
 
 
 def _map_json(fitting: Fitting, found: list[LeafSegment], more: int, args: argparse.Namespace) -> dict[str, Any]:
-    rows = [segment_json(fitting.first, s, bool(args.host)) | _level_json(fitting, s.base, args) for s in found]
+    rows = [segment_json(fitting, s, bool(args.host)) | _level_json(fitting, s.base, args) for s in found]
     return {**guest.setting_json(fitting.first), "map": rows, **_more_json(more)}
 
 
 def _level_json(fitting: Fitting, gpa: int, args: argparse.Namespace) -> dict[str, Any]:
     if not args.level:
         return {}
-    asked = fitting.ask(lambda vm: _level(vm, gpa))
+    asked = fitting.ask(lambda vm: _level(vm, gpa, fitting.numbers))
     return {"level": asked.answer if asked.agreed else None, "limited": fitting.first.limits_level}
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
@@ -73,17 +73,24 @@ def _places(old: Fitting, new: Fitting, args: argparse.Namespace) -> Iterator[Pl
     base, size = addresses.span(args.at) if args.at else (0, vm.gfn_end << rules.PAGE_SHIFT)
     vm.leaf(base)
     vm.leaf(base + size - 1)
-    window = base >> rules.PAGE_SHIFT, -(-(base + size) >> rules.PAGE_SHIFT)
-    vms = [*old.every, *new.every]
-    for n in range(len(vm.vcpus)):
-        layers = [one.leaf_pieces(n, args.mmio) for one in vms]
-        numbers: dict[tuple[int, ...], int] = {}
-        pieces = combine(layers, layers[0].end, lambda *held, seen=numbers: seen.setdefault(held, len(seen)))
-        for first, end, _ in pieces.within(*window):
-            low, high = max(base, first << rules.PAGE_SHIFT), min(base + size, end << rules.PAGE_SHIFT)
-            asked = old.beside(new, lambda was, now, low=low, n=n: _change(was, now, low, n, args))  # type: ignore[misc]
-            if asked.answers != (None,):
-                yield Place(low, high - low, n, asked)
+    every = [
+        list(islice(_of_vcpu(n, old, new, (base, base + size), args), rules.MAP_SEGMENT_LIMIT)) for n in old.numbers
+    ]
+    for n, kind in enumerate(old.kinds):
+        yield from (replace(place, vcpu=n) for place in every[kind])
+
+
+def _of_vcpu(n: int, old: Fitting, new: Fitting, span: tuple[int, int], args: argparse.Namespace) -> Iterator[Place]:
+    """The places, within the bytes of `span`, in which something changes for one vCPU."""
+    base, behind = span
+    layers = [one.leaf_pieces(n, args.mmio) for one in (*old.every, *new.every)]
+    numbers: dict[tuple[int, ...], int] = {}
+    pieces = combine(layers, layers[0].end, lambda *held: numbers.setdefault(held, len(numbers)))
+    for first, end, _ in pieces.within(base >> rules.PAGE_SHIFT, -(-behind >> rules.PAGE_SHIFT)):
+        low, high = max(base, first << rules.PAGE_SHIFT), min(behind, end << rules.PAGE_SHIFT)
+        asked = old.beside(new, lambda was, now, low=low: _change(was, now, low, n, args))  # type: ignore[misc]
+        if asked.answers != (None,):
+            yield Place(low, high - low, n, asked)
 
 
 def _change(old: Vm, new: Vm, gpa: int, n: int, args: argparse.Namespace) -> Change | None:

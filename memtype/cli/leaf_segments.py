@@ -24,11 +24,12 @@ Deviation = tuple[MemoryType, MemoryType, str]  # KVM's MTRR type, the manual's,
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """What every vCPU gets for a page, each in its place: the leaf, the effective type, and the manual's MTRR type.
+    """What each kind of vCPU gets for a page: the leaf, the effective type, and the manual's MTRR type.
 
-    `conflict`: the host maps the page with a type that makes it an alias.
+    `kinds`: those that can address it. `conflict`: the host maps the page with a type that makes it an alias.
     """
 
+    kinds: tuple[int, ...]
     leaves: tuple[Leaf, ...]
     effective: tuple[MemoryType, ...]
     conflict: bool
@@ -80,7 +81,7 @@ def segments(fitting: Fitting, args: argparse.Namespace) -> tuple[list[LeafSegme
     base, size = addresses.span(args.at) if args.at else (0, vm.gfn_end << rules.PAGE_SHIFT)
     vm.leaf(base)
     vm.leaf(base + size - 1)
-    alike = _alike([vm] if fitting.exact else fitting.every, args.mmio)
+    alike = _alike([vm] if fitting.exact else fitting.every, args.mmio, fitting.numbers)
     count = alike.count(base >> rules.PAGE_SHIFT, -(-(base + size) >> rules.PAGE_SHIFT))
     shown = count if count <= rules.MAP_SEGMENT_LIMIT else _SHOWN
     found = list(islice(_each_segment(fitting, args, alike, base, size), shown))
@@ -93,7 +94,8 @@ def _each_segment(
     for first, end, _ in alike.within(base >> rules.PAGE_SHIFT, -(-(base + size) >> rules.PAGE_SHIFT)):
         low = max(base, first << rules.PAGE_SHIFT)
         high = min(base + size, end << rules.PAGE_SHIFT)
-        yield LeafSegment(low, high - low, fitting.ask(lambda vm, low=low: _given(vm, low, args)))  # type: ignore[misc]
+        asked = fitting.ask(lambda vm, low=low: _given(vm, low, args, fitting.numbers))  # type: ignore[misc]
+        yield LeafSegment(low, high - low, asked)
 
 
 def _joined(found: list[LeafSegment]) -> list[LeafSegment]:
@@ -107,51 +109,54 @@ def _joined(found: list[LeafSegment]) -> list[LeafSegment]:
     return joined
 
 
-def _given(vm: Vm, gpa: int, args: argparse.Namespace) -> Given:
+def _given(vm: Vm, gpa: int, args: argparse.Namespace, numbers: list[int]) -> Given:
     host = MemoryType.parse(args.host) if args.host else None
-    numbers = [n for n, vcpu in enumerate(vm.vcpus) if gpa < 1 << vcpu.maxphyaddr]
-    leaves = tuple(vm.leaf(gpa, args.mmio, n, args.private) for n in numbers)
-    kinds = tuple(_effective(vm, gpa, args, n) for n in numbers)
-    conflict = host is not None and any((kind in _CACHED) != (host in _CACHED) for kind in kinds)
-    return Given(leaves, kinds, conflict, () if args.mmio else tuple(vm.deviation(gpa, n) for n in numbers))
+    able = {kind: n for kind, n in enumerate(numbers) if gpa < 1 << vm.vcpus[n].maxphyaddr}
+    leaves = tuple(vm.leaf(gpa, args.mmio, n, args.private) for n in able.values())
+    gets = tuple(_effective(vm, gpa, args, n) for n in able.values())
+    conflict = host is not None and any((kind in _CACHED) != (host in _CACHED) for kind in gets)
+    deviations = () if args.mmio else tuple(vm.deviation(gpa, n) for n in able.values())
+    return Given(tuple(able), leaves, gets, conflict, deviations)
 
 
 def _effective(vm: Vm, gpa: int, args: argparse.Namespace, vcpu: int) -> MemoryType:
     return vm.effective(gpa, args.pat or "WB", vcpu, args.mmio, args.host_mtrr, private=args.private)
 
 
-def _alike(vms: list[Vm], mmio: bool) -> Ints:
+def _alike(vms: list[Vm], mmio: bool, numbers: list[int]) -> Ints:
     """A number for every gfn, the same where all vCPUs have the same leaf and the manual the same type, in each VM."""
     layers: list[Ints] = []
     for vm in vms:
-        distinct = {id(vcpu): n for n, vcpu in enumerate(vm.vcpus)}.values()
-        layers += [vm.leaf_pieces(n, mmio) for n in distinct]
+        layers += [vm.leaf_pieces(n, mmio) for n in numbers]
         if not mmio and vm.profile.honors_guest_mtrr:
-            layers += [guest_mtrr.pieces(guest_mtrr.MANUAL, vm.vcpus[n]) for n in distinct]
-    numbers: dict[tuple[int, ...], int] = {}
-    return combine(layers, vms[0].gfn_end, lambda *held: numbers.setdefault(held, len(numbers)), absent=-1)
+            layers += [guest_mtrr.pieces(guest_mtrr.MANUAL, vm.vcpus[n]) for n in numbers]
+    known: dict[tuple[int, ...], int] = {}
+    return combine(layers, vms[0].gfn_end, lambda *held: known.setdefault(held, len(known)), absent=-1)
 
 
 # --- JSON -----------------------------------------------------------------------------------------------------------
 
 
-def segment_json(vm: Vm, s: LeafSegment, host: bool) -> dict[str, Any]:
+def segment_json(fitting: Fitting, s: LeafSegment, host: bool) -> dict[str, Any]:
     """The segment; where the VMs that fit differ: ``"type": "?"`` with ``"candidates"`` and ``"missing"``."""
     found: dict[str, Any] = addresses.span_json(s.base, s.size)
     if s.given is None:
         unknown = MemoryType.NOT_TOLD
-        candidates = [_given_json(vm, given) for given in s.asked.answers]
+        candidates = [_given_json(fitting, given) for given in s.asked.answers]
         return found | {
             "type": unknown, "ipat": None, "bits": None, "effective": unknown, "why": [], "candidates": candidates,
             **as_json(s.asked),
         }  # fmt: skip
-    found |= _given_json(vm, s.given) | as_json(s.asked)
+    found |= _given_json(fitting, s.given) | as_json(s.asked)
     return found | ({"alias": s.conflict} if host else {})
 
 
-def _given_json(vm: Vm, given: Given) -> dict[str, Any]:
+def _given_json(fitting: Fitting, given: Given) -> dict[str, Any]:
+    vm = fitting.first
     deviations = given.deviations or (None,) * len(given.leaves)
     leaves = [{**guest.leaf_json(vm, leaf.bits), "effective": kind, "why": output.why([KVM_RULES[leaf.rule]]),
                **guest.deviation_json(deviation)}
               for leaf, kind, deviation in zip(given.leaves, given.effective, deviations, strict=True)]  # fmt: skip
-    return {**leaves[0], **({"vcpus": leaves} if len(vm.vcpus) > 1 else {})}
+    of = dict(zip(given.kinds, leaves, strict=True))
+    each = [of[kind] for kind in fitting.kinds if kind in of]
+    return {**leaves[0], **({"vcpus": each} if len(vm.vcpus) > 1 else {})}

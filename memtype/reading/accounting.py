@@ -13,7 +13,7 @@ from collections.abc import Container, Iterator
 from dataclasses import dataclass, replace
 
 from memtype import rules
-from memtype.machine import Machine, Note
+from memtype.machine import Machine, Note, changed
 from memtype.reading.clues import holding, words
 from memtype.reading.frames import odd_lines
 from memtype.reading.lines import bare, squeeze
@@ -157,7 +157,7 @@ def accounted(machine: Machine, text: Text) -> Machine:
     losses = _without_copies(sorted(losses, key=lambda loss: loss.line), known, text)
     if not losses:
         return machine
-    cpus = tuple(replace(cpu, registers=cpu.registers and _without(cpu.registers, losses)) for cpu in machine.cpus)
+    cpus = changed(machine.cpus, lambda told: _without(told, losses))
     return settled(replace(machine, cpus=cpus, notes=(*machine.notes, *_notes(losses))))
 
 

@@ -7,7 +7,7 @@ from functools import reduce
 from typing import Any
 
 from memtype import rules
-from memtype.machine import Cpu, Machine, Note
+from memtype.machine import Cpu, Machine, Note, changed
 from memtype.reading.notes import MOST, settled
 from memtype.reading.width import single_width
 from memtype.told import Registers, Width
@@ -51,15 +51,12 @@ def _with_default(machine: Machine) -> Machine:
     ram = [(r.base, r.size) for r in machine.e820 if r.kind.lower() in rules.E820_RAM and r.base >= rules.MIB]
     if not ram:
         return machine
-    made: dict[int, Registers] = {}  # processors that hold the same share one object
-    for told in (cpu.registers for cpu in machine.cpus):
-        if told is not None and id(told) not in made:
-            found = default_from_ram(told, ram) if "default" in told.covered else None
-            made[id(told)] = told if found is None else replace(told, default=found)
-    cpus = tuple(
-        cpu if cpu.registers is None else replace(cpu, registers=made[id(cpu.registers)]) for cpu in machine.cpus
-    )
-    return replace(machine, cpus=cpus)
+
+    def assumed(told: Registers) -> Registers:
+        found = default_from_ram(told, ram) if "default" in told.covered else None
+        return told if found is None else replace(told, default=found)
+
+    return replace(machine, cpus=changed(machine.cpus, assumed))
 
 
 def _uncertainty(machine: Machine) -> tuple[bool, bool, int]:
@@ -74,10 +71,7 @@ def _merge_two(better: Machine, other: Machine) -> Machine:
         for name in ("kernel", "vendor", "printed_map", "printed_view", "e820", "width", "parts")
     }
     told["width"] = single_width(width for width in (better.width, other.width) if width)
-    cpus = tuple(
-        replace(cpu, registers=cpu.registers and _placed(cpu.registers, told["width"], told["vendor"]))
-        for cpu in _cpus(better, other)
-    )
+    cpus = changed(_cpus(better, other), lambda registers: _placed(registers, told["width"], told["vendor"]))
     width: Width | None = told["width"]
     return Machine(
         cpus=cpus,

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from memtype.errors import MemtypeError, ParseError
-from memtype.machine import Machine, Note
+from memtype.machine import Machine, Note, changed
 from memtype.reading.patterns import later
 from memtype.reading.text import Text
 from memtype.told import Registers, Width
@@ -19,14 +19,9 @@ def renumbered(machine: Machine, text: Text) -> Machine:
     """The machine, everything in it that names a line naming the user's."""
     if not text.moved:
         return machine
-    moved: dict[int, Registers] = {}  # processors that hold the same share one object
-    for held in (cpu.registers for cpu in machine.cpus if cpu.registers is not None):
-        moved.setdefault(id(held), _registers(held, text))
     return replace(
         machine,
-        cpus=tuple(
-            cpu if cpu.registers is None else replace(cpu, registers=moved[id(cpu.registers)]) for cpu in machine.cpus
-        ),
+        cpus=changed(machine.cpus, lambda told: _registers(told, text)),
         notes=tuple(_note(note, text) for note in machine.notes),
         facts=_moved(machine.facts, text) if machine.facts else None,
         taken=frozenset(text.original(line) for line in machine.taken),
