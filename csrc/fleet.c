@@ -17,13 +17,13 @@
 
 uint8_t fleet_type(const memtype_fleet *f, size_t i, uint64_t address)
 {
-	const uint64_t *base = f->base + i * f->pairs, *mask = f->mask + i * f->pairs;
+	const uint64_t *base = row_of(f->base, f->pairs, i), *mask = row_of(f->mask, f->pairs, i);
 	size_t pairs = fleet_row_pairs(f, i);
 	uint64_t compared = page_bits(f->maxphyaddr[i]);
 	uint8_t code = address >= GIB4 && address < fleet_tom2(f, i) ? CODE_TOM2 : CODE_NONE, final_type[16];
 
 	if (address < FIXED_END && fixed_ranges_on(f->def_type[i], f->cap[i]))
-		return fixed_type(f->fixed + i * FIXED_MSRS, f->vendor[i], fixed_index(address));
+		return fixed_type(row_of(f->fixed, FIXED_MSRS, i), f->vendor[i], fixed_index(address));
 	for (size_t k = 0; k < pairs; k++) {
 		if ((mask[k] & MASK_VALID) && ((address ^ base[k]) & mask[k] & compared) == 0)
 			code |= code_of(base[k] & BASE_TYPE);
@@ -34,19 +34,40 @@ uint8_t fleet_type(const memtype_fleet *f, size_t i, uint64_t address)
 	return final_type[code & 15];
 }
 
-// The answers of these two: how many states before the first that has a refused address.
+// types of a state's few addresses; whether none is refused
+static int match_one(const memtype_fleet *f, size_t i, const uint64_t *addresses, size_t n, uint8_t *types)
+{
+	for (size_t j = 0; j < n; j++) {
+		uint64_t address = addresses[j];
+
+		if (address > low_bits(f->maxphyaddr[i]))
+			return 0;
+		types[j] = fleet_type(f, i, address);
+	}
+	return 1;
+}
+
+// The answers of these three: how many states before the first that has a refused address.
 static size_t match_few(const memtype_fleet *f, const uint64_t *addresses, size_t step, size_t n, uint8_t *types)
 {
-	for (size_t i = 0; i < f->states; i++, addresses += step, types += n) {
-		for (size_t j = 0; j < n; j++) {
-			uint64_t address = addresses[j];
+	size_t i = 0;
 
-			if (address > low_bits(f->maxphyaddr[i]))
-				return i;
-			types[j] = fleet_type(f, i, address);
-		}
+	while (i < f->states && match_one(f, i, row_of(addresses, step, i), n, types_of(types, n, i)))
+		i++;
+	return i;
+}
+
+// of a block made ready, whose first state has these addresses and types
+static uint32_t match_block(const struct fleet_set *set, const struct fleet_block *block, const uint64_t *addresses,
+			    size_t step, size_t n, uint8_t *types, int stream)
+{
+	uint32_t r = 0;
+
+	for (uint32_t fit = 1; r < block->rows && fit; r += fit) {
+		fit = set->match[block->row[r].keys](block, r, row_of(addresses, step, r), step, n,
+						     types_of(types, n, r), stream);
 	}
-	return f->states;
+	return r;
 }
 
 static size_t match_states(const memtype_fleet *f, uint32_t isa, const uint64_t *addresses, size_t step, size_t n,
@@ -56,13 +77,14 @@ static size_t match_states(const memtype_fleet *f, uint32_t isa, const uint64_t 
 	int stream = past_caches(f->states * n, 1) && ((uintptr_t)types | n) % KERNEL_BLOCK == 0;
 	size_t room = f->pairs * FLEET_ROWS > FLEET_PAIRS ? FLEET_PAIRS / f->pairs : FLEET_ROWS, i = 0;
 	struct fleet_block block;
+	uint32_t fit;
 
-	for (uint32_t fit = 1; i < f->states && fit;) {
+	while (i < f->states) {
 		set->load(f, i, (uint32_t)(f->states - i < room ? f->states - i : room), &block);
-		for (uint32_t r = 0; r < block.rows && fit; r += fit) {
-			fit = set->match[block.row[r].keys](&block, r, addresses + i * step, step, n, types + i * n, stream);
-			i += fit;
-		}
+		fit = match_block(set, &block, row_of(addresses, step, i), step, n, types_of(types, n, i), stream);
+		i += fit;
+		if (fit < block.rows)
+			break;
 	}
 #ifdef MEMTYPE_X86
 	if (stream)
@@ -100,7 +122,7 @@ static size_t unfit_row(const memtype_fleet *f, uint32_t isa, const uint64_t *ad
 {
 	size_t i = 0;
 
-	while (i < f->states && kernels_of(isa)->or_words(addresses + i * step, n) <= low_bits(f->maxphyaddr[i]))
+	while (i < f->states && kernels_of(isa)->or_words(row_of(addresses, step, i), n) <= low_bits(f->maxphyaddr[i]))
 		i++;
 	return i;
 }
@@ -136,6 +158,6 @@ int memtype_fleet_types(const memtype_fleet *f, uint32_t isa, const uint64_t *ad
 		i = n < FEW ? match_few(f, addresses, step, n, types) : match_states(f, isa, addresses, step, n, types);
 	if (i == f->states)
 		return MEMTYPE_OK;
-	place = first_above(addresses + i * step, 0, n, low_bits(f->maxphyaddr[i]));
+	place = first_above(row_of(addresses, step, i), 0, n, low_bits(f->maxphyaddr[i]));
 	return refuse(MEMTYPE_EADDRESS, place < n ? i * n + place : bytes, index);
 }

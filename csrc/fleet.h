@@ -4,19 +4,31 @@
 
 #include "kernels.h"
 
+// Row i of an array whose rows begin `apart` words from each other, and of types: within the array where i is a state (proved
+// in tests/proofs/test_z3.py; the callers' loops in tests/proofs/loops/fleet.c).
+static inline const uint64_t *row_of(const uint64_t *words, size_t apart, size_t i)
+{
+	return words + i * apart;
+}
+
+static inline uint8_t *types_of(uint8_t *types, size_t n, size_t i)
+{
+	return types + i * n;
+}
+
 // state i as a register file of its own
 static inline void load_state(const memtype_fleet *f, size_t i, memtype_mtrrs *m)
 {
 	m->def_type = f->def_type[i];
-	memcpy(m->fixed, f->fixed + i * FIXED_MSRS, sizeof(m->fixed));
+	memcpy(m->fixed, row_of(f->fixed, FIXED_MSRS, i), sizeof(m->fixed));
 	m->cap = f->cap[i];
 	m->syscfg = f->syscfg[i];
 	m->tom2 = f->tom2[i];
 	m->vendor = f->vendor[i];
 	m->maxphyaddr = f->maxphyaddr[i];
 	m->variable_count = (uint32_t)f->pairs;
-	memcpy(m->base, f->base + i * f->pairs, f->pairs * sizeof(*m->base));
-	memcpy(m->mask, f->mask + i * f->pairs, f->pairs * sizeof(*m->mask));
+	memcpy(m->base, row_of(f->base, f->pairs, i), f->pairs * sizeof(*m->base));
+	memcpy(m->mask, row_of(f->mask, f->pairs, i), f->pairs * sizeof(*m->mask));
 }
 
 // States made ready at a time, fewer where they have many pairs. No addresses are asked for meanwhile: with 16 at a time
@@ -109,7 +121,7 @@ static inline void fleet_row_of(const memtype_fleet *f, size_t i, uint64_t valid
 	uint64_t tom2 = fleet_tom2(f, i), looked = valid & page_bits(f->maxphyaddr[i]);
 
 	row->beyond = ~low_bits(f->maxphyaddr[i]);
-	row->fixed = fixed_ranges_on(f->def_type[i], f->cap[i]) ? f->fixed + i * FIXED_MSRS : NULL;
+	row->fixed = fixed_ranges_on(f->def_type[i], f->cap[i]) ? row_of(f->fixed, FIXED_MSRS, i) : NULL;
 	row->vendor = f->vendor[i];
 	fill_final(row->final_type, plain_type(f->def_type[i]));
 	fleet_choose_keys(f->maxphyaddr[i], tom2 > GIB4 ? looked | tom2 | GIB4 : looked, row);

@@ -42,6 +42,26 @@ def select(cells: dict[tuple[int, ...], int], *index: Any) -> Any:
     return found
 
 
+# --- rows of arrays ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("planted", [False, True])
+def test_rows_of_states_lie_in_their_array(planted: bool) -> None:
+    """row_of() and types_of() of csrc/fleet.h, which CBMC takes as they are: products are more than it can hold.
+
+    The caller gives (states - 1) * step + n elements that exist, so their number, as a number without end, is below
+    2^64 (2^32 where size_t has 32 bits: ``room``). Then state i's n elements, and those of the rows behind it, lie
+    there, and i * step is what size_t makes of it. A column is the case step = n.
+    """
+    states, i, rows, step, n, room = z3.Ints("states i rows step n room")
+    asked = z3.And(i >= 0, rows >= 1, i + rows <= states + planted, step >= 0, n >= 1, (states - 1) * step + n < room)
+    ends = (states - 1) * step + n
+    assert proved(z3.Implies(asked, i * step + (rows - 1) * step + n <= ends)) is not planted
+    assert proved(z3.Implies(asked, (i * step) % room == i * step)) is not planted
+    lines = z3.Int("lines")  # a row that is whole lines of 64 bytes begins at a line
+    assert proved((i * (64 * lines)) % 64 == 0)
+
+
 # --- IA32_PAT ---------------------------------------------------------------------------------------------------
 
 

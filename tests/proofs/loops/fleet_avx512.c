@@ -82,7 +82,9 @@ int checked_row(const struct fleet_block *b, const struct fleet_row *r, const ui
 	return checked_row_of(b, r, addresses, n, types);
 }
 
-void prove_match_rows(void) /* unwinds match_rows16 match_rows32 match_rows64 calls match_row:checked_row */
+void prove_match_rows(void) /* unwinds match_rows16 match_rows32 match_rows64 calls match_row:checked_row
+			       options --unwindset match_rows16.0:5 --unwindset match_rows32.0:5
+			       --unwindset match_rows64.0:5 */
 {
 	any_rows(match_rows16);
 	any_rows(match_rows32);

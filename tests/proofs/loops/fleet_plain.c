@@ -188,7 +188,8 @@ int checked_row(const struct fleet_block *b, const struct fleet_row *r, const ui
 	return checked_row_of(b, r, addresses, n, types);
 }
 
-void prove_match_rows(void) /* unwinds match_rows calls match_row:checked_row */
+void prove_match_rows(void) /* unwinds match_rows calls match_row:checked_row
+			       options --unwindset match_rows.0:5 */
 {
 	any_rows(match_rows);
 	END;

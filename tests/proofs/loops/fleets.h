@@ -24,24 +24,39 @@ void checked_low(const struct fleet_row *r, const uint64_t *addresses, uint64_t 
 	assert(__CPROVER_r_ok(addresses, 8 * lanes) && __CPROVER_w_ok(types, lanes));
 }
 
-// A row of a block, addresses and types of any number.
+// The row that comes next, and where its addresses and types begin: a step and a length behind those of the row before.
+static uint32_t turn;
+static size_t apart, length;
+static const uint64_t *turn_addresses;
+static uint8_t *turn_types;
+
 static inline int checked_row_of(const struct fleet_block *b, const struct fleet_row *r, const uint64_t *addresses, size_t n,
 				 uint8_t *types)
 {
-	assert(__CPROVER_r_ok(r, sizeof(*r)) && b->rows <= FLEET_ROWS);
-	assert(__CPROVER_r_ok(addresses, 8 * n) && __CPROVER_w_ok(types, n));
+	assert(b == &block && turn < block.rows - SHORT && r == block.row + turn);
+	assert(addresses == turn_addresses && types == turn_types && n == length);
+	turn++;
+	turn_addresses += apart;
+	turn_types += length;
 	return (int)nondet_u32();
 }
 
-// The rows of a block from any on, with addresses of their own or shared.
+// The rows of a block from any on. That they lie in their arrays is the law of rows (../test_z3.py).
 static void any_rows(fleet_match match)
 {
-	size_t n = any_length() >> 2, apart = nondet_u32() ? n : 0;
+	static uint64_t addresses;
+	static uint8_t types;
 
-	__CPROVER_assume(n >= 1);
-	__CPROVER_havoc_object(&block);
-	block.rows = FLEET_ROWS;
-	match(&block, 0, array(apart ? FLEET_ROWS * n : n, 8), apart, n, array(FLEET_ROWS * n - SHORT, 1), (int)nondet_u32());
+	apart = nondet_size();
+	length = nondet_size();
+	for (uint32_t first = 0; first < FLEET_ROWS; first++) {
+		__CPROVER_havoc_object(&block);
+		__CPROVER_assume(first < block.rows && block.rows <= FLEET_ROWS);
+		turn = first;
+		turn_addresses = &addresses;
+		turn_types = &types;
+		assert(match(&block, first, &addresses, apart, length, &types, (int)nondet_u32()) <= block.rows - first);
+	}
 }
 
 #endif
