@@ -91,7 +91,7 @@ def bare(line: str) -> str:
 def squeezed(text: str) -> Iterator[tuple[int, str]]:
     """(line number, line) without loggers' prefixes, runs of blanks as one: no pattern then meets a long run of them.
 
-    Empty lines, and lines longer than any register line, are passed over.
+    No blank is at either end. Empty lines, and lines longer than any register line, are passed over.
     """
     squeezed_line = once(squeeze)
     for number, line in enumerate(text.split("\n"), 1):
@@ -101,7 +101,7 @@ def squeezed(text: str) -> Iterator[tuple[int, str]]:
 
 def squeeze(line: str) -> str:
     """One line as `squeezed` has it."""
-    line = bare(line)
+    line = bare(line).lstrip()
     if "  " not in line and line.isascii() and line.isprintable():  # no blank but single ones
         return line
     return _BLANKS.sub(" ", line)

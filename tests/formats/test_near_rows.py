@@ -34,7 +34,7 @@ DATA = Path(__file__).parents[1] / "data"
 EXPECTED = Path(__file__).with_name("near_rows.json")
 LONGEST = 1500  # characters of a text whose rows are edited
 WIDEST = 130  # characters of such a row
-BESIDE = 8  # characters beside an edit: where they are the same too, it is made once
+BESIDE = 24  # characters beside an edit: where they are the same too, it is made once
 ROWS = 60  # of a family
 _FIELDS = [field.name for field in dataclasses.fields(Registers) if not field.name.startswith("_")]
 
@@ -73,14 +73,26 @@ def edits(row: str) -> Iterator[tuple[str, str]]:
             yield f"{n}=x", f"{front}x{behind}"
         if word[0].startswith("0x"):
             yield f"{n}=0x", f"{front}0x{behind}"
+        yield from ((f"{n}.{edit}", front + made + behind) for edit, made in inside(word[0]))
         if re.match(r"\w", word[0]):
             yield f"{n}+x", f"{front}{word[0]}x{behind}"
         if "_" in word[0]:
             yield f"{n}~", f"{front}{word[0].replace('_', '')}{behind}"
         yield f"{n} x", f"{front}{word[0]} x{behind}"
+        if behind[:1].strip():
+            yield f"{n} ", f"{front}{word[0]} {behind}"
         yield f"{n}-", front + behind
         if behind[:1] == " ":
             yield f"{n}_", front + word[0] + behind.lstrip()
+
+
+def inside(word: str) -> Iterator[tuple[str, str]]:
+    """(what is done, the word after it): of a number with letters beside it the number goes, "0x" comes and goes."""
+    if re.fullmatch(r"(?:0x)?[0-9a-fA-F]*\d[0-9a-fA-F]*", word):
+        yield "0x", word.removeprefix("0x") if word.startswith("0x") else "0x" + word
+    elif number := re.search(r"\d+", word):
+        yield "=x", word.replace(number[0], "x", 1)
+        yield "-", word.replace(number[0], "", 1)
 
 
 def flat(machine: mt.Machine) -> dict[str, str]:
