@@ -10,27 +10,29 @@ from memtype.formats.linux_dmesg import ram, registers
 from memtype.formats.linux_dmesg.cleanup import Cleanup
 from memtype.formats.linux_dmesg.pat import PatLine
 from memtype.reading.clues import holding, words
-from memtype.reading.lines import bare, holds
+from memtype.reading.fragments import is_fragment
+from memtype.reading.lines import bare, holds, is_bare, squeeze
+from memtype.reading.once import once
 from memtype.reading.patterns import later
 from memtype.reading.registers import Remark
 from memtype.reading.width import width_on
 from memtype.told import Width
 
-_BEGINS = later(r"\s*(?:$|BIOS-|e820|MTRR|x86|last_pfn|DMI|tsc|\d+ (?:base|disabled))", re.I)
+_BEGINS = later(r"$|BIOS-|e820|MTRR|x86|last_pfn|DMI|tsc|\d{1,3} (?:base|disabled)", re.I)
 _OF_INTEREST = words(
     "mtrr", " base ", "tom2", "e820", "pat", "phys", "linux version", "cpu", "vendor_id", "vendor id", "model name",
     "address size", "hypervisor", "last_pfn", "disabled", " ram ", "_size", "range:", "mask", "write-",
     "uncach", "xen:", " ?", "memtype/1",
 )  # fmt: skip
-_FRAGMENT = later(r"\s*(?:\d{1,3}\s*(?:b|ba|bas|base\b.*|\[[0-9a-f].*|\[|d[a-z]*)?)?$", re.I)
-_STAMP = later(r"(?=\[\s*\d+\.\d{6}\])")
-_VERSION = later(r"\s*Linux version (\S+)")
-_CPU = later(r"\s*(?:smpboot:\s*)?(?:CPU\d*|model name|vendor_id|Vendor ID)\s*:\s*(.*)", re.I)
+_STAMP = later(r"(?=\[ +\d+\.)")
+_VERSION = later(r"Linux version (\S+)")
+_CPU = later(r"(?:smpboot: )?(?:CPU\d*|model name|vendor_id|Vendor ID) ?:(.*)", re.I)
 _VENDOR = later(
-    r"\b(?:(Genuine\s?Intel|Intel|Zhaoxin|CentaurHauls|VIA (?:Nano|C\d|Eden))|(AuthenticAMD|AMD|Hygon\w*))\b", re.I
+    r"\b(?:(Genuine ?Intel|Intel|Zhaoxin|CentaurHauls|VIA (?:Nano|C\d|Eden))|(AuthenticAMD|AMD|Hygon(?:Genuine)?))\b",
+    re.I,
 )
-_READ_ONLY = later(r"\s*(?:mtrr:\s*)?MTRRs set to read-only", re.I)
-_HYPERVISOR = later(r"\s*Hypervisor detected:\s*(\S.*)")
+_READ_ONLY = later(r"(?:mtrr: )?MTRRs set to read-only", re.I)
+_HYPERVISOR = later(r"Hypervisor detected: (.+)")
 
 
 @dataclass(slots=True)
@@ -79,7 +81,7 @@ class Boot:
         elif _READ_ONLY.match(line):
             self.read_only = True
         elif host := _HYPERVISOR.match(line):
-            self.hypervisor = host[1].strip()
+            self.hypervisor = host[1]
         else:
             return False
         return True
@@ -110,22 +112,23 @@ def boots(text: str, source: str) -> list[Boot]:
         boot.listing.breaks_off(lines)
     current.last_line = text.rstrip().count("\n") + 1
     unread = current.last_line not in current.taken
-    *_, last = lines
-    current.fragment = bool(last) and unread and _FRAGMENT.match(bare(last)) is not None
+    *_, above, last = ["", *lines]
+    current.fragment = bool(last) and unread and (not bare(last) or is_fragment(last, above))
     return found
 
 
 def _unwrapped(text: str) -> Iterator[tuple[int, str]]:
-    """Bare lines but the hypervisor's own; a line that a mail program broke in two is one again."""
+    """Squeezed lines but the hypervisor's own; a line that a mail program broke in two is one again."""
     pending: tuple[int, str] | None = None
+    squeezed = once(squeeze)
     for number, raw, wanted in _rows(text):
         if (pending is None and not wanted) or "(XEN)" in raw:
             continue
-        line = bare(raw)
+        line = squeezed[raw]
         if pending is not None:
             start, begun = pending
             pending = None
-            yield start, f"{begun} {line.strip()}" if _continues(raw, line) else begun
+            yield start, f"{begun} {line}" if _continues(raw, line) else begun
             if _continues(raw, line):
                 continue
         if ram.started(line) or registers.started(line):
@@ -153,4 +156,4 @@ def _rows(text: str) -> Iterator[tuple[int, str, bool]]:
 
 def _continues(raw: str, line: str) -> bool:
     """Whether a line has no prefix of its own."""
-    return _BEGINS.match(line) is None and raw.strip() == line.strip()
+    return _BEGINS.match(line) is None and is_bare(raw)

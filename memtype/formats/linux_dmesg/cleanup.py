@@ -11,19 +11,16 @@ from memtype.errors import ParseError
 from memtype.reading.patterns import later
 from memtype.reading.values import UNITS, decimal
 
-_LIST = later(r"\s*(original|New) variable MTRRs\s*$", re.I)
-_REG = later(
-    r"\s*reg\s+(\d+),\s*base:\s*(\d+)([KMG])B,\s*range:\s*(\d+)([KMG])B,\s*type\s+(UC|WP|WB|WC|WT|Other)\s*$", re.I
-)
-_COVERED = later(r"\s*total RAM covered:\s*(\d{1,12})M\s*$", re.I)
+_LIST = later(r"(original|New) variable MTRRs$", re.I)
+_REG = later(r"reg (\d+), base: (\d+)([KMG])B, range: (\d+)([KMG])B, type (UC|WP|WB|WC|WT|Other)$", re.I)
+_COVERED = later(r"total RAM covered: (\d{1,12})M$", re.I)
 _ROW = later(
-    r"\s*(\*BAD\*)?\s*gran_size:\s*(\d+[KMG])\s+chunk_size:\s*(\d+[KMG])\s+num_reg:\s*(\d{1,4})\s+"
-    r"lose cover RAM:\s*(-?\d+[KMG])\s*$",
+    r"(\*BAD\*)? ?gran_size: (\d+[KMG]) chunk_size: (\d+[KMG]) num_reg: (\d{1,4}) lose cover RAM: (-?\d+[KMG])$",
     re.I,
 )
-_FOUND = later(r"\s*Found optimal setting for mtrr clean up\s*$", re.I)
-_NOT_FOUND = later(r"\s*mtrr_cleanup: can not find optimal value", re.I)
-_LOSING = later(r".*BIOS bug: CPU MTRRs don't cover all of memory, losing (\d{1,12})\s*MB of RAM", re.I)
+_FOUND = later(r"Found optimal setting for mtrr clean up$", re.I)
+_NOT_FOUND = later(r"mtrr_cleanup: can not find optimal value", re.I)
+_LOSING = later(r".*BIOS bug: CPU MTRRs don't cover all of memory, losing (\d{1,12}) ?MB of RAM", re.I)
 _BLANK = later(r".*CPU MTRRs all blank - virtualized system", re.I)
 
 
@@ -43,7 +40,7 @@ class Cleanup:
     _list: dict[int, tuple[int, int, str]] | None = None
 
     def take(self, number: int, line: str) -> bool:
-        """Read one bare line; False where it is none of these."""
+        """Read one squeezed line; False where it is none of these."""
         if found := _LIST.match(line):
             self._list = self.original if found[1].lower() == "original" else self.new
         elif self._list is not None and (found := _REG.match(line)):

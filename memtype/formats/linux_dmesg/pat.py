@@ -11,12 +11,10 @@ from memtype.reading import values
 from memtype.reading.patterns import later
 from memtype.types import MemoryType
 
-_CELLS = later(
-    r"\s*(?:x86/)?(?:mm/)?PAT:?\s+configuration\s+\[0-7\]:\s+((?:(?:UC-|UC|WC|WT|WP|WB|\?\?)\s*){1,9})$", re.I
-)
-_ENABLED = later(r"\s*(?:x86\s+)?PAT enabled: cpu \d+, old 0x([0-9a-f]+), new 0x([0-9a-f]+)", re.I)
-_NONE = later(r"\s*(?:x86/PAT:\s*)?PAT (?:not supported by (?:the )?CPU|support disabled)", re.I)
-_SKIPPED = later(r"\s*x86/PAT: MTRRs disabled, skipping PAT initialization too", re.I)
+_CELLS = later(r"(?:x86/)?(?:mm/)?PAT:? configuration \[0-7\]:((?: (?:UC-|UC|WC|WT|WP|WB|\?\?)){1,9})$", re.I)
+_ENABLED = later(r"(?:x86 )?PAT enabled: cpu \d+, old 0x([0-9a-f]+), new 0x([0-9a-f]+)", re.I)
+_NONE = later(r"(?:x86/PAT: )?PAT (?:not supported by (?:the )?CPU|support disabled)", re.I)
+_SKIPPED = later(r"x86/PAT: MTRRs disabled, skipping PAT initialization too", re.I)
 
 
 @dataclass(slots=True)
@@ -31,7 +29,7 @@ class PatLine:
     cut: bool = False
 
     def take(self, number: int, line: str) -> bool:
-        """Read one bare line; False where it is none of these."""
+        """Read one squeezed line; False where it is none of these."""
         where, before = f"{self.source}:{number}", self.pat
         taken = self._take(line, where)
         if before not in (None, self.pat):

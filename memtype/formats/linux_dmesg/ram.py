@@ -12,20 +12,19 @@ from memtype.reading import values
 from memtype.reading.patterns import later
 
 _BIOS = later(
-    r"\s*(?:BIOS-(?:e820|88|e801)|Xen|efi-e820):\s*(?:"
-    r"\[mem\s+0x(?P<base>[0-9a-f]+)\s*-\s*0x(?P<last>[0-9a-f]+)\]\s*(?P<kind>[A-Za-z(].*?)|"
-    r"(?:(?P<from>[0-9a-f]+) - (?P<to>[0-9a-f]+)|(?P<size>[0-9a-f]+) @ (?P<at>[0-9a-f]+)) \((?P<word>[^)]*)\))\s*$",
+    r"(?:BIOS-(?:e820|88|e801)|Xen|efi-e820): (?:"
+    r"\[mem 0x(?P<base>[0-9a-f]+) ?- ?0x(?P<last>[0-9a-f]+)\] ?(?P<kind>[A-Za-z(].*)|"
+    r"(?:(?P<from>[0-9a-f]+) - (?P<to>[0-9a-f]+)|(?P<size>[0-9a-f]+) @ (?P<at>[0-9a-f]+)) \((?P<word>[^)]*)\))$",
     re.I,
 )
 _UPDATE = later(
-    r"\s*e820:?\s*update\s+(?:"
-    r"\[mem\s+0x(?P<base>[0-9a-f]+)\s*-\s*0x(?P<last>[0-9a-f]+)\]\s*"
-    r"(?:usable\s+==>\s+|System RAM\s+==>\s+device\s+)reserved|"
-    r"range: (?P<from>[0-9a-f]+) - (?P<to>[0-9a-f]+) \(usable\) ==> \(reserved\))\s*$",
+    r"e820:? update (?:"
+    r"\[mem 0x(?P<base>[0-9a-f]+) ?- ?0x(?P<last>[0-9a-f]+)\] (?:usable ==> |System RAM ==> device )reserved|"
+    r"range: (?P<from>[0-9a-f]+) - (?P<to>[0-9a-f]+) \(usable\) ==> \(reserved\))$",
     re.I,
 )
-_STARTED = later(r"\s*(?:BIOS-e820:|e820: update)\s+\[mem\b(?!.*==>\s*\S)", re.I)
-_LAST_PFN = later(r"\s*(?:e820:\s*)?last_pfn\s*=\s*0x([0-9a-f]{1,13})\b", re.I)
+_STARTED = later(r"(?:BIOS-e820:|e820: update) \[mem\b(?!.*==> ?\S)", re.I)
+_LAST_PFN = later(r"(?:e820: )?last_pfn = 0x([0-9a-f]{1,13})\b", re.I)
 
 
 @dataclass(slots=True)
@@ -45,7 +44,7 @@ class Ram:
         return found is not None
 
     def take(self, number: int, line: str, trimming: bool) -> bool:
-        """Read one bare line; `trimming` says that the MTRRs were read and RAM not sized yet."""
+        """Read one squeezed line; `trimming` says that the MTRRs were read and RAM not sized yet."""
         if found := _BIOS.match(line):
             where = f"{self.source}:{number}"
             base, end = _sized(found, where) if found["at"] else _span(found, where)

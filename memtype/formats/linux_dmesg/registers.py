@@ -17,33 +17,27 @@ from memtype.told import ALL, NOTHING, Register
 
 TYPE = r"(uncachable|write-combining|write-through|write-protect|write-back|\?)"
 
-_DEFAULT = later(rf"\s*MTRR default type:\s*{TYPE}\s*$", re.I)
-_FIXED_HEAD = later(r"\s*MTRR fixed ranges (en|dis)abled:?\s*$", re.I)
-_FIXED = later(rf"\s*([0-9a-f]{{5}})-([0-9a-f]{{5}})\s+{TYPE}\s*$", re.I)
-_VARIABLE_HEAD = later(r"\s*MTRR variable ranges (en|dis)abled:?\s*$", re.I)
-_VARIABLE_START = later(r"\s*\d+\s+(?:base\s+[0-9a-f]|\[[0-9a-f]+-[0-9a-f]+\]\s+mask)", re.I)
-_VARIABLE = later(
-    rf"\s*(\d+)\s+(?:base\s+([0-9a-f]+),?|\[([0-9a-f]+)-[0-9a-f]+\])\s+mask\s+([0-9a-f]+),?\s+{TYPE}\s*$", re.I
-)
-_UNUSED = later(r"\s*(\d+)\s+disabled\s*$", re.I)
-_TOM2 = later(r"\s*TOM2:\s*([0-9a-f]+)(?:\s+aka\s+(\d{1,20})M|\s+\(WB\))?\s*$", re.I)
+_DEFAULT = later(rf"MTRR default type: {TYPE}$", re.I)
+_FIXED_HEAD = later(r"MTRR fixed ranges (en|dis)abled:?$", re.I)
+_FIXED = later(rf"([0-9a-f]{{5}})-([0-9a-f]{{5}}) {TYPE}$", re.I)
+_VARIABLE_HEAD = later(r"MTRR variable ranges (en|dis)abled:?$", re.I)
+_VARIABLE_START = later(r"\d+ (?:base [0-9a-f]|\[[0-9a-f]+-[0-9a-f]+\] mask)", re.I)
+_VARIABLE = later(rf"(\d+) (?:base ([0-9a-f]+),?|\[([0-9a-f]+)-[0-9a-f]+\]) mask ([0-9a-f]+),? {TYPE}$", re.I)
+_UNUSED = later(r"(\d+) disabled$", re.I)
+_TOM2 = later(r"TOM2: ([0-9a-f]+)(?: aka (\d{1,20})M| \(WB\))?$", re.I)
 _TOM2_DIGITS = 16  # Linux prints all of them
-_TOM2_START = later(r"\s*TOM2?:", re.I)
-_OFF = later(r"\s*MTRRs disabled by BIOS\s*$", re.I)
-_NONE = later(r"\s*MTRRs disabled \(not available\)\s*$", re.I)
-_OFF_OR_NONE = later(r"\s*(?:MTRR:\s*)?Disabled\s*$")  # up to 6.4: the same words for both
-_SUBSYSTEM = later(r"\s*(?:x86/)?mtrr:\s(?=\s*(?:MTRR|TOM2|[0-9A-F]{5}-|\d))", re.I)
+_TOM2_START = later(r"TOM2?:", re.I)
+_OFF = later(r"MTRRs disabled by BIOS$", re.I)
+_NONE = later(r"MTRRs disabled \(not available\)$", re.I)
+_OFF_OR_NONE = later(r"(?:MTRR: )?Disabled$")  # up to 6.4: the same words for both
+_SUBSYSTEM = later(r"(?:x86/)?mtrr: (?=MTRR|TOM2|[0-9A-F]{5}-|\d)", re.I)
 _COUNTS = later(
-    r"\s*MTRR map:\s*(\d+)\s+entries\s+\((\d+)\s+fixed\s+\+\s+(\d+)\s+variable;\s+max\s+(\d+)\),"
-    r"\s+built\s+from\s+(\d+)\s+variable",
-    re.I,
+    r"MTRR map: (\d+) entries \((\d+) fixed \+ (\d+) variable; max (\d+)\), built from (\d+) variable", re.I
 )
-_STARTED = later(r"\s*MTRR map: \d+ entries(?!.*built\s+from\s+\d+\s+variable)", re.I)
-_MAP = later(rf"\s*(\d+):\s*([0-9a-f]{{9,}})-([0-9a-f]{{9,}})\s+{TYPE}\s*$", re.I)
-_REPAIRED = later(r"\s*mtrr: your BIOS has configured an incorrect mask, fixing it", re.I)
-_INCONSISTENT = later(
-    r"\s*mtrr:\s*your CPUs had inconsistent\s+(?:(fixed|variable) MTRR|(MTRRdefType))\s+settings", re.I
-)
+_STARTED = later(r"MTRR map: \d+ entries(?!.*built from \d+ variable)", re.I)
+_MAP = later(rf"(\d+): ([0-9a-f]{{9,}})-([0-9a-f]{{9,}}) {TYPE}$", re.I)
+_REPAIRED = later(r"mtrr: your BIOS has configured an incorrect mask, fixing it", re.I)
+_INCONSISTENT = later(r"mtrr: your CPUs had inconsistent (?:(fixed|variable) MTRR|(MTRRdefType)) settings", re.I)
 
 COUNTS = ("map_entries", "fixed", "variable", "max", "built_from")
 
@@ -75,15 +69,15 @@ class Listing:
     copied: bool = False  # a line stands there twice: others may be lost
 
     def take(self, number: int, line: str) -> bool:
-        """Read one bare line; False where it is none of these."""
+        """Read one squeezed line; False where it is none of these."""
         where = f"{self.source}:{number}"
         if subsystem := _SUBSYSTEM.match(line):
             line = line[subsystem.end() :]
         taken = self._head(line, number) or self._entry(line, number) or self._newer(line, where)
         if taken:
             self.last_line = number
-            self.copied |= (said := " ".join(line.split())) in self.heard
-            self.heard.add(said)
+            self.copied |= line in self.heard
+            self.heard.add(line)
         elif self.open and _VARIABLE_START.match(line):
             if self.cut is not None:
                 raise ParseError(f"{self.source}:{self.cut}: a variable range that ends in the middle of the list")
