@@ -22,7 +22,7 @@ from memtype import rules
 from memtype.machine import Machine, Note
 from memtype.reading import values
 from memtype.reading.clues import holding, words
-from memtype.reading.lines import squeezed
+from memtype.reading.lines import squeeze, squeezed
 from memtype.reading.names import msr_index
 from memtype.reading.notes import not_told
 from memtype.reading.patterns import later
@@ -40,30 +40,27 @@ V = rules.MASK_VALID
 _PLAN_ALONE = "coreboot's plan alone; its lines 'MTRR: 0 base … mask …', or rdmsr, tell"
 
 _HEX = r"0x([0-9a-f]+)"
-_WHO = r"(?:(?:apic_id|CPU)\s+(?P<cpu>0x[0-9a-f]+|\d+):?\s*)?"
+_WHO = r"(?:(?:apic_id|CPU) (?P<cpu>0x[0-9a-f]+|\d+):? ?)?"
 _START = later(r"MTRR: (?P<temporary>TEMPORARY )?Physical address space:", re.I)
-_RANGE = later(rf"\s*{_HEX} - {_HEX} size {_HEX} type (\d+)\s*$", re.I)
-_FIXED = later(rf"{_WHO}MTRR: Fixed MSR {_HEX} {_HEX}\s*$", re.I)
-_PAIR = later(rf"{_WHO}MTRR: (\d+) base {_HEX} mask {_HEX} type (\d+)\s*$", re.I)
+_RANGE = later(rf"{_HEX} - {_HEX} size {_HEX} type (\d+)$", re.I)
+_FIXED = later(rf"{_WHO}MTRR: Fixed MSR {_HEX} {_HEX}$", re.I)
+_PAIR = later(rf"{_WHO}MTRR: (\d+) base {_HEX} mask {_HEX} type (\d+)$", re.I)
 _DEFAULT = later(r"MTRR: (WB|UC) selected as default type\b", re.I)
 _COUNTS = later(r"MTRR: default type WB/UC MTRR counts: (\d+)/(\d+)", re.I)
-_SEVERAL = later(r"MTRR: .*MTRR: ", re.I)  # messages on one line: of two consoles beside one another
 _NO_WC = later(r"MTRR: Removing WRCOMB type\.", re.I)
-_CUT = later(r"MTRR: (?:Fixed MSR|\d+ base) ", re.I)
+_CUT = later(r"MTRR: (?:Fixed MSR|.*base) ", re.I)
 _OLD = later(
-    r"Setting variable MTRR (\d+), base:\s*(\d+)MB, range:\s*(\d+)MB, type (UC|WC|WT|WP|WB)(?:\s|$)", re.I
+    r"Setting variable MTRR (\d+), base: ?(\d+)MB, range: ?(\d+)MB, type (UC|WC|WT|WP|WB)\b", re.I
 )  # LinuxBIOS and coreboot before 2012
 _OLD_FIXED = later(r"Setting fixed MTRRs\((\d+)-(\d+)\) Type: (UC|WC|WT|WP|WB)((?:, (?:Rd|Wr)MEM)*)$", re.I)
-_NEARLY = later(
-    r"fixed\w{0,9} ?\w{0,9} ?\(?\w{1,3}-\w{1,3}|MTRRs?\w?\(\w{0,3}-|, ?(?:Rd|Wr)MEM", re.I
-)  # such a line, garbled
+_OF_FIXED = ("setting", "fixed", "mtrrs(", ") type: ")  # words of such a line: two are left of one that is garbled
 _SHOWN = later(
-    rf"\s*{_HEX}: (?:(IA32_MTRR(?:CAP|_DEF_TYPE|_FIX\w+))|PHYBASE(\d+)|PHYMASK(\d+))(?::.*)?\s*$", re.I
+    rf"{_HEX}: (?:(IA32_MTRR(?:CAP|_DEF_TYPE|_FIX\w+))|PHYBASE(\d+)|PHYMASK(\d+))(?::|$)", re.I
 )  # display_mtrrs()
 TELLS = tells(
     NAME,
     pattern=r"MTRR: (?:(?P<plan>TEMPORARY) Physical address space:|(?P<head>Physical address space:)"
-            r"|(?P<row1>Fixed MSR 0x[0-9a-f]+) |(?P<row2>\d+) base )"
+            r"|(?P<row1>Fixed MSR 0x[0-9a-f]+) |(?P<row2>.*)base )"
             r"|Setting variable MTRR (?P<row3>\d+), base|Setting fixed MTRRs\((?P<row4>\d+-\d+)\)"
             r"|^0x[0-9a-f]+: (?P<row5>IA32_MTRR(?:CAP|_DEF_TYPE|_FIX\w+)|PHY(?:BASE|MASK)\d+)",
 )  # fmt: skip
@@ -99,7 +96,8 @@ class _Solution:
 
 def sniff(text: str) -> bool:
     telling = (_START, _FIXED, _PAIR, _DEFAULT, _OLD, _SNIFF_SHOWN)
-    return any(pattern.search(line) for _, line in holding(text, _WORDS) for pattern in telling)
+    lines = (squeeze(line) for _, line in holding(text, _WORDS))
+    return any(pattern.search(line) for line in lines for pattern in telling)
 
 
 def parse(text: str, source: str = "<text>") -> Machine:
@@ -112,7 +110,7 @@ def parse(text: str, source: str = "<text>") -> Machine:
             solutions.append(_Solution(temporary=bool(start["temporary"])))
         if _CUT.search(line) or _OLD.search(line) or _SHOWN.match(line) or _DEFAULT.search(line):
             taken.add(number)
-        if _SEVERAL.search(line):
+        if line.lower().count("mtrr: ") > 1:  # of two consoles beside one another
             raise refusal(source, number, f"two messages on one line: {values.quoted(line.strip())}")
         _take(solutions[-1], line, number, source)
     whole = [s.dried() for s in solutions if s.pairs or s.ranges or s.shown or s.fixed or s.wet]
@@ -165,8 +163,13 @@ def _take(found: _Solution, line: str, number: int, source: str) -> None:
     elif match := _DEFAULT.search(line):
         kind = values.type_register(match[1], source, number)
         found.default = kind if found.default is None else found.default.beside(kind)
-    elif _CUT.search(line) or _NEARLY.search(line):  # what stood there may have replaced what other lines tell
+    elif _CUT.search(line) or _nearly_fixed(line):  # what stood there may have replaced what other lines tell
         raise refusal(source, number, f"not an MTRR line of coreboot: {values.quoted(line.strip())}")
+
+
+def _nearly_fixed(line: str) -> bool:
+    lower = line.lower()
+    return "rdmem" in lower or "wrmem" in lower or sum(word in lower for word in _OF_FIXED) > 1
 
 
 def _range(found: _Solution, match: re.Match[str], number: int, source: str) -> None:

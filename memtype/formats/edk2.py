@@ -22,7 +22,8 @@ from memtype.machine import Machine
 from memtype.memory_map import MemoryMap
 from memtype.reading import values
 from memtype.reading.clues import holding, words
-from memtype.reading.lines import squeezed
+from memtype.reading.headings import processor_named
+from memtype.reading.lines import squeeze, squeezed
 from memtype.reading.patterns import later
 from memtype.reading.registers import PAIR_MSRS, Listing, machine_of, put, told
 from memtype.reading.tellings import tells
@@ -34,21 +35,19 @@ from memtype.types import MemoryType
 NAME = "edk2"
 
 _HEX = r"(?:0x)?([0-9a-f]+)"
-_DEFAULT = later(rf"MTRR Def(?:ault|ine)? Type\s*: ?\s*{_HEX}\s*$", re.I)
-_FIXED = later(rf"Fixed MTRR\[(\d+)\]\s*:\s*{_HEX}\s*$", re.I)
-_VARIABLE = later(rf"Variable MTRR\[(\d+)\]\s*:\s*Base\s*=\s*{_HEX},?\s+Mask\s*=\s*{_HEX}\s*$", re.I)
-_RANGE = later(rf"\s*(UC|WC|WT|WP|WB|R\*)\s*:\s*{_HEX}\s*-\s*{_HEX}\s*$", re.I)
-_RANGES = later(r"(?:Memory|MTRR) Ranges:?\s*$", re.I)
-_START = later(r"(?:MTRR Def(?:ault|ine)? Type\s*:|Fixed MTRR\[|Variable MTRR\[)", re.I)
-_SNIFF = later(r"MTRR Def(?:ault|ine)? Type\s*:\s*(?:0x)?[0-9a-f]{4,}\s*$|(?:Fixed|Variable) MTRR\[\d+\]", re.I)
+_DEFAULT = later(rf"MTRR Def(?:ault|ine)? Type ?: ?{_HEX}$", re.I)
+_FIXED = later(rf"Fixed MTRR\[(\d+)\] ?: ?{_HEX}$", re.I)
+_VARIABLE = later(rf"Variable MTRR\[(\d+)\] ?: ?Base ?= ?{_HEX},? Mask ?= ?{_HEX}$", re.I)
+_RANGE = later(rf"(UC|WC|WT|WP|WB|R\*) ?: ?{_HEX} ?- ?{_HEX}$", re.I)
+_RANGES = later(r"(?:Memory|MTRR) Ranges:?$", re.I)
+_START = later(r"MTRR Def(?:ault|ine)? Type ?:|(?:Fixed|Variable) MTRR\[", re.I)
+_SNIFF = later(r"MTRR Def(?:ault|ine)? Type ?: ?(?:0x)?[0-9a-f]{4,}$|(?:Fixed|Variable) MTRR\[\d+\]", re.I)
 _DIGITS, _RUST_DIGITS = 16, 14  # %016lx; {:#016x}, whose 16 places hold "0x" too
-_RUST = later(r"(?:MTRR Default Type|MTRR\[\d+\])\s*:\s*(?:Base=)?0x", re.I)
 _WORDS = words("mtrr def", "mtrr[")
 TELLS = tells(
     NAME, by_cpu=True,
-    pattern=r"MTRR (?P<head>Def(?:ault|ine)? Type)\s*:|(?P<row>(?:Fixed|Variable) MTRR\[\d+\])",
+    pattern=r"MTRR (?P<head>Def(?:ault|ine)? Type) ?:|(?P<row>(?:Fixed|Variable) MTRR\[\d+\])",
 )  # fmt: skip
-_CPU = later(r"\W*(?:CPU|AP|Processor|Thread)\s*[#:\[]?\s*(\d+)\W*(?:MTRRs?\W*)?$", re.I)
 
 
 @dataclass(slots=True)
@@ -61,28 +60,28 @@ class _Dump:
 
 
 def sniff(text: str) -> bool:
-    return any(_SNIFF.search(line) for _, line in holding(text, _WORDS))
+    return any(_SNIFF.search(squeeze(line)) for _, line in holding(text, _WORDS))
 
 
 def parse(text: str, source: str = "<text>") -> Machine:
     """What is printed of each processor at one moment: each phase of a boot log is a state of its own."""
     dumps: dict[int, _Dump] = {}
-    cpu = 0
+    cpu, rust = 0, False
     widths: list[Width] = []
     for number, line in squeezed(text):
         if width := width_on(line, source, number):
             widths.append(width)
-        heading = _CPU.match(line)
-        if heading:
-            cpu = values.cpu_number(heading[1], source, number)
+        if heading := processor_named(line):
+            cpu = values.cpu_number(heading, source, number)
         elif _RANGES.search(line) and cpu in dumps:
             dumps[cpu].in_ranges = True
         elif _START.search(line):
             dumps.setdefault(cpu, _Dump()).in_ranges = False
+            rust |= "0x" in line
             _take(dumps[cpu], line, number, source)
         elif cpu in dumps:
             _take(dumps[cpu], line, number, source)
-    return _machine(dumps, widths, _RUST_DIGITS if _RUST.search(text) else _DIGITS, source)
+    return _machine(dumps, widths, _RUST_DIGITS if rust else _DIGITS, source)
 
 
 def _take(dump: _Dump, line: str, number: int, source: str) -> None:

@@ -15,7 +15,8 @@ from memtype import rules
 from memtype.errors import ParseError
 from memtype.machine import Machine
 from memtype.reading import values
-from memtype.reading.lines import squeezed
+from memtype.reading.clues import holding, words
+from memtype.reading.lines import squeeze, squeezed
 from memtype.reading.patterns import later
 from memtype.reading.registers import Listing, bytes_registers, def_type, machine_of, once, put
 from memtype.reading.tellings import tells
@@ -27,19 +28,19 @@ NAME = "freebsd-memcontrol"
 _TYPES = {"uncacheable", "write-combine", "write-through", "write-back", "write-protect", "unknown"}
 _FLAGS = {"force", "fixed-base", "fixed-length", "set-by-firmware", "active", "bogus", "busy", "fixed-active"}
 _WORDS = "|".join(sorted(_TYPES | _FLAGS))
-_START = later(r"\s*0x[0-9a-f]+/0x", re.I)
+_START = later(r"0x[0-9a-f]+/0x", re.I)
 _LINE = later(
-    r"\s*0x(?P<base>[0-9a-f]+)/0x(?P<length>[0-9a-f]+)\s+(?P<owner>\S{1,8})"
-    rf"(?P<words>(?:\s+(?:{_WORDS}))*)\s*$",
+    rf"0x(?P<base>[0-9a-f]+)/0x(?P<length>[0-9a-f]+) \S{{1,8}}(?P<words>(?: (?:{_WORDS}))*)$",
     re.I,
 )
 TELLS = tells(NAME, pattern=r"^(?P<row>0x[0-9a-f]+/0x0*[1-9a-f][0-9a-f]*) \S")
 _SLOTS = {(part.base, part.size): n for n, part in enumerate(rules.FIXED_RANGES)}
-_SNIFF = later(rf"^[ \t]*0x[0-9a-f]+/0x[0-9a-f]+\s+\S{{1,8}}\s+(?:{_WORDS})\b", re.I | re.M)
+_MARK = words("/0x")
 
 
 def sniff(text: str) -> bool:
-    return _SNIFF.search(text) is not None
+    found = (_LINE.match(squeeze(line)) for _, line in holding(text, _MARK))
+    return any(match["words"] for match in found if match)
 
 
 def parse(text: str, source: str = "<text>") -> Machine:
@@ -56,11 +57,11 @@ def parse(text: str, source: str = "<text>") -> Machine:
             raise values.refusal(source, number, f"not a memcontrol line: {values.quoted(line.strip())}")
         taken.add(number)
         base, size = (values.number(match[name], source, number, name) for name in ("base", "length"))
-        words = match["words"].lower().split()
-        kind = _type(words, number, source, notes)
-        if "fixed-base" in words and base < rules.FIXED_END:
+        said = match["words"].lower().split()
+        kind = _type(said, number, source, notes)
+        if "fixed-base" in said and base < rules.FIXED_END:
             put(fixed, _slot(base, size, f"{source}:{number}"), kind)
-        elif "active" not in words:
+        elif "active" not in said:
             variable.append(None)
         else:
             _check(base, size, number, source)

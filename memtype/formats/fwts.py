@@ -24,14 +24,14 @@ from memtype.told import Range, Register
 
 NAME = "fwts"
 
-_START = later(r"\s*(?:mtrr\s*:?\s+)?Reg \d+: (?!disabled)", re.I)
+_START = later(r"(?:mtrr:? )?Reg \d+: (?!disabled)", re.I)
 _ROW = later(
-    r"\s*(?:mtrr\s*:?\s+)?Reg (?P<n>\d+): 0x(?P<first>[0-9a-f]+) - 0x(?P<end>[0-9a-f]+) "
-    r"\(\s*(?P<size>\d+) (?P<unit>[KMG])B\)\s+(?P<type>\S.{0,40}?)\s*$",
+    r"(?:mtrr:? )?Reg (?P<n>\d+): 0x(?P<first>[0-9a-f]+) - 0x(?P<end>[0-9a-f]+) "
+    r"\( ?(?P<size>\d+) (?P<unit>[KMG])B\) (?P<type>.+)$",
     re.I,
 )
 _SNIFF = later(r"\bReg \d+: 0x[0-9a-f]+ - 0x[0-9a-f]+ \(", re.I)
-TELLS = tells(NAME, "reg ", pattern=r"^(?:mtrr ?:? )?Reg (?P<row>\d+):? (?:0x|disabled)")
+TELLS = tells(NAME, "reg ", pattern=r"^(?:mtrr:? )?Reg (?P<row>\d+):? (?:0x|disabled)")
 _WORDS = words("reg ")
 _INCONSISTENT = later(
     r"CPUs with inconsistent (?P<what>variable|fixed) MTRR|inconsistent MTRR(?P<deftype>deftype)", re.I

@@ -28,7 +28,7 @@ from memtype.errors import ParseError
 from memtype.machine import Cpu, Machine
 from memtype.pat import Pat
 from memtype.reading import values
-from memtype.reading.lines import bare
+from memtype.reading.lines import holds, squeezed
 from memtype.reading.notes import not_told
 from memtype.reading.patterns import later
 from memtype.reading.tellings import tells
@@ -36,25 +36,25 @@ from memtype.reading.tellings import tells
 NAME = "guest-state"
 
 _HEX = r"(?:0x)?([0-9a-f]{1,40})\b"
-_SNIFF = later(r"\*\*\* Guest State \*\*\*|VMCB (?:Control|State Save) Area:|^.*\bKernGSBase\s*=\s*0x", re.I | re.M)
-_HOST = later(r"PAT:? configuration \[0-7\]|PAT enabled: cpu", re.I)  # a kernel's own PAT: this log is a host's
-_OWN = later(rf"\bCR[0-4]\s*[:=]|\b(?<!x86/)(?:g_?)?PAT\s*[:=]\s*{_HEX}", re.I)
+_SNIFF = later(r"\*\*\* Guest State \*\*\*|VMCB (?:Control|State Save) Area:|\bKernGSBase ?= ?0x", re.I)
+_HOST = ("configuration [0-7]", "pat enabled: cpu")  # a kernel's own PAT: this log is a host's
+_OWN = later(rf"\bCR[0-4] ?[:=]|\b(?<!x86/)g?PAT ?[:=] ?{_HEX}", re.I)
 _SECTION = later(r"\*\*\* (?P<name>Guest|Host|Control) State \*\*\*", re.I)
-_VMCB_START = later(r"\bVMCB Control Area:|\bDumping guest's current state|\bnp_ctrl\s*=", re.I)
-_VMCB_SAVE = later(r"\bVMCB State Save Area:", re.I)
-_VCPU = later(r"\W*(?:VCPU|vcpu)\s*[#:]?\s*(\d{1,5})\b")
+_VMCB_START = later(r"VMCB Control Area:|Dumping guest's current state|np_ctrl ?=", re.I)
+_VMCB_SAVE = later(r"VMCB State Save Area:", re.I)
+_VCPU = later(r"\W*VCPU ?[#:]? ?(\d{1,5})\b", re.I)
 TELLS = tells(
     NAME, "guest state ***", "vmcb control area", by_cpu=True,
-    pattern=r"\*\*\* (?P<head1>Guest) State \*\*\*|\b(?P<head2>VMCB Control Area):|\b(?P<head3>np_ctrl) =",
+    pattern=r"\*\*\* (?P<head1>Guest) State \*\*\*|(?P<head2>VMCB Control Area):|(?P<head3>np_ctrl) =",
 )  # fmt: skip
-_VMCS_PAT = later(rf"\bPAT\s*=\s*{_HEX}", re.I)
-_VMCS_CR0 = later(rf"\bCR0: actual={_HEX}", re.I)
-_VMCS_EPTP = later(rf"\bEPT pointer\s*=\s*{_HEX}", re.I)
+_VMCS_PAT = later(rf"\bPAT ?= ?{_HEX}", re.I)
+_VMCS_CR0 = later(rf"CR0: actual={_HEX}", re.I)
+_VMCS_EPTP = later(rf"EPT pointer ?= ?{_HEX}", re.I)
 _VMCB = {
-    "guest_pat": later(rf"\bg_?pat:\s*{_HEX}|\bKernGSBase\s*=\s*0x[0-9a-f]+\s+PAT\s*=\s*{_HEX}", re.I),
-    "guest_cr0": later(rf"\bcr0:\s*{_HEX}|\bCR0 = {_HEX}\s+CR2 =", re.I),
-    "nested_cr3": later(rf"\bnested_cr3:\s*{_HEX}|\bH_CR3\s*=\s*{_HEX}", re.I),
-    "nested_paging": later(rf"\b(?:nested_ctl|misc_ctl):\s*(\d{{1,20}})\b|\bnp_ctrl\s*=\s*{_HEX}", re.I),
+    "guest_pat": later(rf"\bgpat: ?{_HEX}|KernGSBase ?= ?0x[0-9a-f]+ PAT ?= ?{_HEX}", re.I),
+    "guest_cr0": later(rf"\bcr0: ?{_HEX}|\bCR0 = {_HEX} CR2 =", re.I),
+    "nested_cr3": later(rf"nested_cr3: ?{_HEX}|H_CR3 ?= ?{_HEX}", re.I),
+    "nested_paging": later(rf"(?:nested_ctl|misc_ctl): ?(\d{{1,20}})\b|np_ctrl ?= ?{_HEX}", re.I),
 }  # fmt: skip
 
 
@@ -92,7 +92,7 @@ def owns(text: str) -> set[int]:
     """The lines behind the first head that name a control register or a PAT: the guest's or the host's, as it says."""
     found: set[int] = set()
     begun = False
-    for number, line in enumerate(text.split("\n"), 1):
+    for number, line in squeezed(text):
         begun = begun or _SNIFF.search(line) is not None
         if begun and _OWN.search(line):
             found.add(number)
@@ -103,8 +103,7 @@ def parse(text: str, source: str = "<text>") -> Machine:
     """The guests' processors, in the order in which their structures are printed."""
     guests: list[_Guest] = []
     named: int | None = None
-    for number, raw in enumerate(text.split("\n"), 1):
-        line = bare(raw)
+    for number, line in squeezed(text):
         if found := _VCPU.match(line):
             named = int(found[1])
         begun = _begins(line, number, guests, named)
@@ -119,7 +118,7 @@ def parse(text: str, source: str = "<text>") -> Machine:
     numbers = _numbers([guest.vcpu for guest in guests])
     for guest, number in zip(guests, numbers, strict=True):
         guest.vcpu = number
-    cpus = (Cpu(),) if _HOST.search(text) else tuple(Cpu(guest.vcpu, None, guest.pat) for guest in guests)
+    cpus = (Cpu(),) if holds(text, *_HOST) else tuple(Cpu(guest.vcpu, None, guest.pat) for guest in guests)
     vendors = {{"vmcs": "intel", "vmcb": "amd"}[guest.kind] for guest in guests}
     notes = (not_told("registers", "a VMCS or VMCB holds the guest's PAT, no MTRR"),)
     facts: dict[str, object] = {"guests": [guest.facts() for guest in guests]}

@@ -26,12 +26,12 @@ from memtype.told import Register
 
 NAME = "inteltool"
 
-_START = later(r"^\s*(?P<failed>\(\*\)\s*)?MSR 0x(?P<index>[0-9A-F]+) = ", re.I)
-_LINE = later(_START.pattern + r"0x(?P<high>[0-9A-F]+):0x(?P<low>[0-9A-F]+)(?:\s+\((?P<name>\w*).*)?$", re.I)
+_START = later(r"(?P<failed>\(\*\) ?)?MSR 0x(?P<index>[0-9A-F]+) = ", re.I)
+_LINE = later(_START.pattern + r"0x(?P<high>[0-9A-F]+):0x(?P<low>[0-9A-F]+)(?: \((?P<name>\w*).*)?$", re.I)
 _SNIFF = later(r"^[ \t]*(?:\(\*\)\s*)?MSR 0x[0-9A-F]{8} = 0x[0-9A-F]{8}:0x[0-9A-F]{8}(?:\s|$)", re.M | re.I)
-_SECTION = later(r"=+ (?:(?P<shared>SHARED) MSRs|UNIQUE MSRs\s+\(core (?P<core>\d+)\))", re.I)
+_SECTION = later(r"=+ (?:(?P<shared>SHARED) MSRs|UNIQUE MSRs \(core (?P<core>\d+)\))", re.I)
 TELLS = tells(NAME, pattern=r"^CPU: (?P<head1>ID) 0x|^=+ (?P<head2>SHARED) MSRs")
-_CPU = later(r"\s*CPU: ID (?P<id>0x[0-9a-f]+)", re.I)
+_CPU = later(r"CPU: ID (?P<id>0x[0-9a-f]+)", re.I)
 
 
 def sniff(text: str) -> bool:

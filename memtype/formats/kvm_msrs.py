@@ -21,6 +21,7 @@ from memtype.machine import Machine
 from memtype.reading import registers as reg
 from memtype.reading import values
 from memtype.reading.bytes import HEAD
+from memtype.reading.headings import processor_named
 from memtype.reading.names import msr_index, word_behind
 from memtype.reading.patterns import later
 from memtype.reading.tellings import tells
@@ -48,7 +49,6 @@ _TOKEN = later(
     re.I,
 )
 _CLOSED = later(r"\s*,?\s*[})\]]")
-_HEADING = later(r"v?(?:cpu|core|processor)\s?#?\d{1,5}\s?:?$", re.I)  # the structures come in the processors' order
 _HEX_LINE = later(
     r"\s*(?:(?P<offset>[0-9a-f]{7,8}):?\s+)?(?P<bytes>[0-9a-f]{2}(?:\s?[0-9a-f]{2})*)\s*(?:\s\s\S.*|\|.*\|)?$", re.I
 )
@@ -121,8 +121,8 @@ def _hex(lines: Iterable[str], most: int) -> bytes | None:
     found, begin = bytearray(), 0
     for line in lines:
         row = line.strip()
-        if not row or row.startswith(("#", "//")) or _HEADING.match(row):
-            continue
+        if not row or row.startswith(("#", "//")) or processor_named(row):
+            continue  # the structures come in the processors' order
         if found and re.fullmatch(r"[0-9a-f]{7,8}", row, re.I) and int(row, 16) == len(found) - begin:
             continue  # the last line of hexdump -C: the length
         match = _HEX_LINE.match(line.rstrip())

@@ -23,6 +23,7 @@ from memtype.machine import Machine, Note
 from memtype.reading import registers as reg
 from memtype.reading import values
 from memtype.reading.clues import holding, words
+from memtype.reading.headings import processor_named
 from memtype.reading.lines import LONGEST_LINE, squeeze, squeezed
 from memtype.reading.names import misnamed, msr_index
 from memtype.reading.notes import MOST
@@ -35,9 +36,9 @@ from memtype.told import Register, Width
 
 NAME = "msr-list"
 
-_CPU = r"(?:\[?\s*(?:cpu|core|processor|thread|lcpu)\s*[#:]?\s*(?P<cpu>\d+)\s*\]?\s*[:,]?\s*)"
+_CPU = r"(?:\[? ?(?:cpu|core|processor|thread|lcpu) ?[#:]? ?(?P<cpu>\d+) ?\]? ?[:,]? ?)"
 _CPU2 = _CPU.replace("<cpu>", "<cpu2>")
-_WORD = r"(?:(?:\[CHIPSEC\]\s*)?(?:rdmsr|msr|reg(?:ister)?|ecx)\b\s*(?:register\s*)?[\[(:=]?\s*)"
+_WORD = r"(?:(?:\[CHIPSEC\] ?)?(?:rdmsr|msr|reg(?:ister)?|ecx)\b ?(?:register ?)?[\[(:=]? ?)"
 _HEX = r"0x[0-9a-z_]+"
 _NAME = (
     r"(?:(?:MSR_|IA32_|AMD64_|AMD_|K8_)*(?:MTRR_?|(?:CR_)?PAT(?:_MSR)?\b|SYSCFG|TOP_?MEM2"
@@ -45,35 +46,33 @@ _NAME = (
     r"|MMIO_?C(?:FG|ONF)_?BASE)[A-Za-z0-9_]*)"
 )
 _REGISTER = later(
-    rf"\s*(?:\[CHIPSEC\]\s*)?{_CPU}?(?P<word>{_WORD})?{_CPU2}?(?:"
-    rf"(?P<name>{_NAME})\s*[,\s]?\s*(?:\(?(?:MSR\s*)?(?P<named>{_HEX})\)?(?=\s*[:=,]|\s+{_HEX}\s*$))?"
-    rf"|(?P<index>{_HEX})\s*(?:[\[(]?\s*(?P<naming>{_NAME})\s*[\])]?)?"
-    r"|(?P<bare>[0-9a-f]{2,8})(?=\]?\s*[:=])"
-    r")[\s)\]]*(?P<sep>[:=,]|->|$|)\s*(?P<rest>.*)",
+    rf"(?:\[CHIPSEC\] ?)?{_CPU}?(?P<word>{_WORD})?{_CPU2}?(?:"
+    rf"(?P<name>{_NAME}) ?[,\s]? ?(?:\(?(?:MSR ?)?(?P<named>{_HEX})\)?(?= ?[:=,]| {_HEX}$))?"
+    rf"|(?P<index>{_HEX}) ?(?:[\[(]? ?(?P<naming>{_NAME}) ?[\])]?)?"
+    r"|(?P<bare>[0-9a-f]{2,8})(?=\]? ?[:=])"
+    r")[\s)\]]*(?P<sep>[:=,]|->|$|) ?(?P<rest>.*)",
     re.I,
 )
 _VALUE = later(
-    r"(?:(?:0x)?(?P<high>[0-9a-f]{1,8})[:`](?:0x)?(?P<low>[0-9a-f]{8})|eax\s*=\s*(?:0x)?(?P<eax>[0-9a-f]{1,8})\s*,?\s*edx\s*=\s*(?:0x)?(?P<edx>[0-9a-f]{1,8})"
-    r"|edx\s*=\s*(?:0x)?(?P<edx_first>[0-9a-f]{1,8})\s*,?\s*eax\s*=\s*(?:0x)?(?P<eax_last>[0-9a-f]{1,8})"
+    r"(?:(?:0x)?(?P<high>[0-9a-f]{1,8})[:`](?:0x)?(?P<low>[0-9a-f]{8})|eax ?= ?(?:0x)?(?P<eax>[0-9a-f]{1,8})"
+    r" ?,? ?edx ?= ?(?:0x)?(?P<edx>[0-9a-f]{1,8})"
+    r"|edx ?= ?(?:0x)?(?P<edx_first>[0-9a-f]{1,8}) ?,? ?eax ?= ?(?:0x)?(?P<eax_last>[0-9a-f]{1,8})"
     r"|(?P<value>(?:0x)?[0-9a-f_]+)h?)"
-    r"(?P<more>\s*[(,;].*|\s*//.*|\s+[#/].*|\s+\[.*\])?$",
+    r"(?P<more> ?[(,;].*| ?//.*| [#/].*| \[.*\])?$",
     re.I,
 )
 _EAX_CUT = {"E", "EA"}  # no number: what a cut line leaves of "EAX = …"
 _DIGITS = later(r"0x([0-9a-f]+)", re.I)
 _SET = later(r"\{(?P<values>[^{}]*)\}$")
-_VALUE_WORD = later(r"(?:value|val|data)\s*[=:]\s*", re.I)
+_VALUE_WORD = later(r"(?:value|val|data) ?[=:] ?", re.I)
 _OWN = later(r"(?:0x)?([0-9a-f]{2,8})[,:=)\]\s]+(?=\S)", re.I)  # a register's number behind its name: 2FF, {'c06'}
 _STRING = later(r"'[^']*'|\"[^\"]*\"")
 _DUMPED = "".join(rf"(?![0-9a-f]{{{n}}}(?:\s[0-9a-f]{{{n}}})+$)" for n in (2, 4, 8))  # bytes and words of memory
 _COLUMNS = later(rf"{_DUMPED}(?:0x)?[0-9a-f]{{1,16}}(?:\s(?:0x)?[0-9a-f]{{1,16}})+$", re.I)  # one for each processor
-_NEXT = later(r"\s*[,;]\s*[\[{(]?\s*['\"]?((?:0x)?[0-9a-f_]+h?)['\"]?\s*(?:[,;\])}].*)?$", re.I)  # a column more
-_TRIPLE = later(rf"\s*(?P<cpu>\d{{1,9}})\s*[,;\s]\s*(?P<index>{_HEX})\s*[,;\s]\s*(?P<rest>{_HEX})$", re.I)
-_HEADING = later(r"\W*(?:cpu|core|processor|thread)\s*[#:]?\s*(\d+)(?:\W|msrs?|mtrrs?|registers?)*$", re.I)
-_COMMAND = later(r"(?:^|[\s$#>|&;])(?P<tool>rdmsr|wrmsr)(?P<arguments>(?:\s+[-\w:=]+)+)\s*(?:[#;&|].*)?$")
-_ALONE = later(
-    r"(?:.{0,80}[$#>])?\s*(?:sudo\s+)?(?:rdmsr|wrmsr)(?:\s+(?:-[-\w:=]+|0x[0-9a-fA-F]+|\d+))*\s*$"
-)  # no prose
+_NEXT = later(r" ?[,;] ?[\[{(]? ?['\"]?((?:0x)?[0-9a-f_]+h?)['\"]? ?(?:[,;\])}].*)?$", re.I)  # a column more
+_TRIPLE = later(rf"(?P<cpu>\d{{1,9}}) ?[,;\s] ?(?P<index>{_HEX}) ?[,;\s] ?(?P<rest>{_HEX})$", re.I)
+_COMMAND = later(r"(?:^|[\s$#>|&;])(?P<tool>rdmsr|wrmsr)(?P<arguments>(?: [-\w:=]+)+) ?(?:[#;&|].*)?$")
+_ALONE = later(r"(?:.{0,80}[$#>])? ?(?:sudo )?(?:rdmsr|wrmsr)(?: (?:-[-\w:=]+|0x[0-9a-fA-F]+|\d+))*$")  # no prose
 _LETTERS = {"rdmsr": "hVxXdoruc0ap:f:", "wrmsr": "hVap:"}  # options of msr-tools; those with ":" take a value
 _FOR_BOTH = {"all": "a", "processor=": "p", "cpu=": "p", "help": "h", "version": "V"}
 _NAMES = {
@@ -84,14 +83,14 @@ _NAMES = {
     "wrmsr": _FOR_BOTH,
 }  # fmt: skip
 _BASES = {"d": 10, "u": 10, "o": 8, "x": 16, "X": 16, "c": 16}
-_UNREADABLE = later(r"(?:rdmsr|msr).{0,20}cannot read MSR\s+(0x[0-9a-f]+)", re.I)
+_UNREADABLE = later(r"(?:rdmsr|msr).{0,20}cannot read MSR (0x[0-9a-f]+)", re.I)
 _AMD = later(r"\bAuthenticAMD\b|\bHygonGenuine\b|^\W*vendor\W{1,3}AMD\b", re.M)
 _INTEL = later(r"\bGenuineIntel\b|^\W*vendor\W{1,3}Intel\b", re.M)
-_PLAIN = later(r"\s*(0x)?[0-9a-f]+\s*$", re.I)
-_HEADLESS = later(r"\s*0[0-9a-f]+\s*$", re.I)
-_UNIQ = later(r"\|\s*uniq\s+(?:-\w+\s+)*(?:-\w*c\w*|--count)\b")  # how many processors in a row hold a value
-_SORTED = later(r"\|\s*sort\b")
-_COUNTED = later(r"\s*(?P<count>\d{1,9})\s+(?P<value>(?:0x)?[0-9a-f]+)\s*$", re.I)
+_PLAIN = later(r"(0x)?[0-9a-f]+$", re.I)
+_HEADLESS = later(r"0[0-9a-f]+$", re.I)
+_UNIQ = later(r"\| ?uniq (?:-\w+ )*(?:-\w*c\w*|--count)\b")  # how many processors in a row hold a value
+_SORTED = later(r"\| ?sort\b")
+_COUNTED = later(r"(?P<count>\d{1,9}) (?P<value>(?:0x)?[0-9a-f]+)$", re.I)
 _JSON = later(r"\s*(?:\{|\[\s*[\[{\"\]])")
 _OTHERS = tuple(f"{index:x}" for index in reg.KNOWN_MSRS if index >> 8 != 2)
 _ELSE = {  # names that hold no MTRR and no PAT, numbers that are not 2xx
@@ -208,7 +207,7 @@ class _Command:
     lines: int = 0
 
 
-_PROMPT = later(r"(?:.{0,80}[#$>])\s+\S")
+_PROMPT = later(r"(?:.{0,80}[#$>]) \S")
 
 
 def parse(text: str, source: str = "<text>") -> Machine:
@@ -320,9 +319,8 @@ def _take(reader: _Reader, number: int, line: str) -> None:
         reader.lost.add(_index(unreadable[1]))
         reader.say("not readable", f"line {number}: not readable: {values.quoted(line.strip())}")
         return
-    heading = _HEADING.match(line)
-    if heading:
-        reader.cpu, reader.command = values.cpu_number(heading[1], reader.source, number), None
+    if heading := processor_named(line):
+        reader.cpu, reader.command = values.cpu_number(heading, reader.source, number), None
     elif row is not None:
         _register(reader, number, row)
 

@@ -20,16 +20,17 @@ from memtype.errors import ParseError
 from memtype.machine import Machine
 from memtype.pat import Pat
 from memtype.reading import values
-from memtype.reading.lines import bare, holds
+from memtype.reading.lines import holds, squeeze
 from memtype.reading.notes import not_told
+from memtype.reading.once import once
 from memtype.reading.patterns import later
 
 NAME = "page-walk"
 
 _LEVELS = {"PGD": 5, "P4D": 4, "PUD": 3, "PMD": 2, "PTE": 1, "PDPT": 3, "PDE": 2}
 _ENTRY = r"(?:PGD|P4D|PUD|PMD|PTE) [0-9a-f]{1,40}"
-_LONG = later(rf"\s*(?P<walk>PGD [0-9a-f]{{1,40}}(?: {_ENTRY}){{0,4}})\s*(?P<bad>BAD)?\s*$")
-_SHORT = later(r"\s*(?P<walk>(?:\*(?:pdpt|pde|pte) = [0-9a-f]{1,40}\s*){1,3})(?P<bad>BAD)?\s*$")
+_LONG = later(rf"(?P<walk>PGD [0-9a-f]{{1,40}}(?: {_ENTRY}){{0,4}}) ?(?P<bad>BAD)?$")
+_SHORT = later(r"(?P<walk>(?:\*(?:pdpt|pde|pte) = [0-9a-f]{1,40} ?){1,3})(?P<bad>BAD)?$")
 _WORD = later(r"\*?(PGD|P4D|PUD|PMD|PTE|PDPT|PDE)(?: =)? ([0-9a-f]+)", re.I)
 _WORDS = {"pgd ", "*pde =", "*pdpt ="}
 
@@ -52,7 +53,7 @@ def parse(text: str, source: str = "<text>") -> Machine:
 def _match(raw: str) -> re.Match[str] | None:
     if not holds(raw, *_WORDS):
         return None
-    line = bare(raw)
+    line = once(squeeze)[raw]
     return _LONG.match(line) or _SHORT.match(line)
 
 

@@ -16,7 +16,7 @@ from memtype import rules
 from memtype.errors import ParseError
 from memtype.machine import Machine
 from memtype.reading import values
-from memtype.reading.lines import holds, lines
+from memtype.reading.lines import holds, squeezed
 from memtype.reading.notes import not_told
 from memtype.reading.patterns import later
 from memtype.reading.tellings import tells
@@ -24,10 +24,10 @@ from memtype.reading.tellings import tells
 NAME = "pat-memtype-list"
 
 _NAMES = r"(uncached-minus|uncached|write-combining|write-through|write-protected|write-back|broken)"
-_NEW = later(rf"\s*PAT:\s*\[mem 0x([0-9a-f]+)-0x([0-9a-f]+)\]\s*{_NAMES}\s*$", re.I)
-_OLD = later(rf"\s*{_NAMES} @ 0x([0-9a-f]+)-0x([0-9a-f]+)\s*$", re.I)
-_START = later(rf"\s*(?:PAT:\s*\[mem |{_NAMES} @ )", re.I)
-_HEAD = later(r"\s*PAT memtype list:", re.I)
+_NEW = later(rf"PAT: ?\[mem 0x([0-9a-f]+)-0x([0-9a-f]+)\] ?{_NAMES}$", re.I)
+_OLD = later(rf"{_NAMES} @ 0x([0-9a-f]+)-0x([0-9a-f]+)$", re.I)
+_START = later(rf"PAT: ?\[mem |{_NAMES} @ ", re.I)
+_HEAD = later(r"PAT memtype list:", re.I)
 TELLS = tells(NAME, pattern=r"^(?P<head>PAT memtype list):")
 _SNIFF = later(rf"^[^\n]{{0,120}}(?:PAT memtype list:|\bPAT: \[mem 0x[0-9a-f]+-|{_NAMES} @ 0x[0-9a-f]+-)", re.I | re.M)
 
@@ -42,7 +42,7 @@ def parse(text: str, source: str = "<text>") -> Machine:
     """The reservations; the list tells no MTRR, no PAT register and no processor."""
     found: list[list[object]] = []
     head = False
-    rows = [(number, line) for number, line in lines(text) if _START.match(line) or _HEAD.match(line)]
+    rows = [(number, line) for number, line in squeezed(text) if _START.match(line) or _HEAD.match(line)]
     notes: list[str] = [not_told("registers", "pat_memtype_list holds only what Linux reserved outside RAM")]
     for place, (number, line) in enumerate(rows):
         if _HEAD.match(line):

@@ -15,7 +15,7 @@ from memtype import rules
 from memtype.errors import ParseError
 from memtype.machine import Machine, Note
 from memtype.reading import values
-from memtype.reading.lines import holds, lines
+from memtype.reading.lines import holds, squeezed
 from memtype.reading.patterns import later
 from memtype.reading.registers import Listing, def_type, machine_of
 from memtype.reading.values import decimal, type_register
@@ -24,13 +24,13 @@ from memtype.told import ALL, Range, Register, pair_numbers
 NAME = "proc-mtrr"
 FILE = "/proc/mtrr"  # the kernel's own file lost no line on its way here
 
-_START = later(r"\s*reg\d{1,3}\s*:\s*base\s*=")
+_START = later(r"reg\d{1,3} ?: ?base ?=")
 _ANYWHERE = later(r"\breg\d{1,3}\s*:\s*base\s*=\s*0x")
 _TYPE = r"(?P<type>[a-z][a-z-]*|\?)"
 _LINE = later(
-    r"\s*reg(?P<reg>\d{1,3})\s*:\s*base\s*=\s*0x(?P<base>[0-9a-f]+)\s*\(\s*(?P<megabytes>\d{1,10})\s*MB\s*\)\s*,"
-    r"\s*size\s*=\s*(?P<size>\d+)\s*(?P<unit>[KM])B\s*"
-    rf"(?:,\s*count\s*=\s*\d+\s*:\s*{_TYPE}|:\s*{_TYPE.replace('<type>', '<old>')}\s*,\s*count\s*=\s*\d+)\s*$",
+    r"reg(?P<reg>\d{1,3}) ?: ?base ?= ?0x(?P<base>[0-9a-f]+) ?\( ?(?P<megabytes>\d{1,10}) ?MB ?\) ?,"
+    r" ?size ?= ?(?P<size>\d+) ?(?P<unit>[KM])B ?"
+    rf"(?:, ?count ?= ?\d+ ?: ?{_TYPE}|: ?{_TYPE.replace('<type>', '<old>')} ?, ?count ?= ?\d+)$",
     re.I,
 )
 
@@ -44,7 +44,7 @@ def parse(text: str, source: str = "<text>") -> Machine:
     found: dict[int, Range] = {}
     notes: list[str] = []
     cut = False
-    rows = [(number, line) for number, line in lines(text) if _START.match(line)]
+    rows = [(number, line) for number, line in squeezed(text) if _START.match(line)]
     for place, (number, line) in enumerate(rows):
         match = _LINE.match(line)
         if match:

@@ -26,12 +26,12 @@ NAME = "proc-mtrr-commands"
 
 _START = later(r"^[ \t]*(?:[$>]\s+)?(?:sudo\s+)?echo\s")
 _ADD = later(
-    r"echo\s+(?:-n\s+)?[\"']?base\s*=\s*(?P<base>0x[0-9a-f]+)\s+size\s*=\s*(?P<size>0x[0-9a-f]+)\s+"
-    r"type\s*=\s*(?P<type>[a-z-]+)[\"']?\s*(?:>\|?|\|)",
+    r"echo (?:-n )?[\"']?base ?= ?(?P<base>0x[0-9a-f]+) size ?= ?(?P<size>0x[0-9a-f]+) "
+    r"type ?= ?(?P<type>[a-z-]+)[\"']? ?(?:>\|?|\|)",
     re.I,
 )
-_DISABLE = later(r"echo\s+(?:-n\s+)?[\"']?disable\s*=\s*(?P<n>\d+)[\"']?\s*(?:>\|?|\|)")
-_SETTING = later(r"\b(?:base|disable)\s*=", re.I)
+_DISABLE = later(r"echo (?:-n )?[\"']?disable ?= ?(?P<n>\d+)[\"']? ?(?:>\|?|\|)")
+_SETTING = later(r"\b(?:base|disable) ?=", re.I)
 TELLS = tells(NAME, "memtype/1:", "#!", pattern=r"^(?P<head1>#! ?/)|\bmemtype/(?P<head2>1): registers=")
 _SNIFF = later(_START.pattern + r".{0,200}\b(?:base|disable)\s*=.{0,200}/proc/mtrr", re.M)
 

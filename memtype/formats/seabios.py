@@ -25,7 +25,7 @@ NAME = "seabios"
 _SNIFF = later(r"^[ \t]*(?:SeaBIOS \(version |e820 map has \d+ items:)", re.M | re.I)
 TELLS = tells(NAME, pattern=r"\b(?P<head>e820 map) has \d+ items:")
 _HEAD = later(r"\be820 map has (\d+) items:", re.I)
-_ITEM = later(r"\s*\d+: ([0-9a-f]{16}) - ([0-9a-f]{16}) = (\d+) (\S+)\s*$", re.I)
+_ITEM = later(r"\d+: ([0-9a-f]{16}) - ([0-9a-f]{16}) = (\d+) (\S+)$", re.I)
 _KINDS = {"RAM": "usable", "RESERVED": "reserved", "ACPI": "ACPI data", "NVS": "ACPI NVS", "UNUSABLE": "unusable"}
 
 

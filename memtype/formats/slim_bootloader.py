@@ -21,7 +21,7 @@ from typing import TypeVar
 from memtype.machine import Machine
 from memtype.reading import registers as reg
 from memtype.reading import values
-from memtype.reading.lines import holds, lines
+from memtype.reading.lines import holds, squeezed
 from memtype.reading.patterns import later
 from memtype.reading.tellings import tells
 from memtype.told import Register
@@ -31,17 +31,17 @@ T = TypeVar("T")
 NAME = "slim-bootloader"
 
 _DOTS = r"[.\u2026]"
-_ENABLED = later(rf"\s*MTRRs{_DOTS}*:\s*(\w+)\s*$", re.I)
-_FIXED = later(rf"\s*Fixed MTRRs{_DOTS}*:\s*(\w+)\s*$", re.I)
-_DEFAULT = later(rf"\s*Default{_DOTS}*:\s*(\S[\w /-]{{0,40}}?)\s*$", re.I)
-_PAIR = later(r"\s*IA32_MTRR_PHYS(?:BASE|MASK)_?\d+ \((0x[0-9a-f]+)\):\s*(\S*)\s*$", re.I)
+_ENABLED = later(rf"MTRRs{_DOTS}*: ?(\w+)$", re.I)
+_FIXED = later(rf"Fixed MTRRs{_DOTS}*: ?(\w+)$", re.I)
+_DEFAULT = later(rf"Default{_DOTS}*: ?(\S[\w /-]{{0,40}}?)$", re.I)
+_PAIR = later(r"IA32_MTRR_PHYS(?:BASE|MASK)_?\d+ \((0x[0-9a-f]+)\): ?(\S*)$", re.I)
 TELLS = tells(
     NAME, "default",
     pattern=rf"^(?P<head>MTRRs){_DOTS}*:|^(?P<row1>Fixed MTRRs){_DOTS}*:|^(?P<row2>Default){_DOTS}*:"
             r"|^IA32_MTRR_(?P<row3>PHYS(?:BASE|MASK)_?\d+) \(",
 )  # fmt: skip
-_HEAD = later(r"\s*Variable MTRRs\s*$", re.I)
-_DOTTED = later(rf"\s*MTRRs{_DOTS}", re.I)
+_HEAD = later(r"Variable MTRRs$", re.I)
+_DOTTED = later(rf"MTRRs{_DOTS}", re.I)
 _LONGEST = 200
 _FLAGS = {"enabled": True, "disabled": False}
 
@@ -49,7 +49,7 @@ _FLAGS = {"enabled": True, "disabled": False}
 def sniff(text: str) -> bool:
     if not holds(text, "mtrrs"):
         return False
-    rows = [line for _, line in lines(text) if len(line) <= _LONGEST]
+    rows = [line for _, line in squeezed(text) if len(line) <= _LONGEST]
     head = [line for line in rows if _ENABLED.match(line)]
     # without its dots the headline may be anybody's
     return any(map(_DOTTED.match, head)) or (
@@ -59,7 +59,7 @@ def sniff(text: str) -> bool:
 
 def owns(text: str) -> set[int]:
     """Its pairs, which look like those of other lists."""
-    return {number for number, line in lines(text) if _PAIR.match(line)}
+    return {number for number, line in squeezed(text) if _PAIR.match(line)}
 
 
 def parse(text: str, source: str = "<text>") -> Machine:
@@ -67,7 +67,7 @@ def parse(text: str, source: str = "<text>") -> Machine:
     found: dict[int, Register] = {}
     kind, on, fixed = None, None, None
     taken, listed = set(), False
-    for number, line in lines(text):
+    for number, line in squeezed(text):
         if word := _ENABLED.match(line):
             on = _once(on, _flag(word[1], source, number), source, number)
         elif word := _FIXED.match(line):

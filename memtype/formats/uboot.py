@@ -24,12 +24,12 @@ from memtype.told import Register, Width
 
 NAME = "u-boot"
 
-_HEADER = later(r"\s*Reg\s+Valid\s+Write-type\s+Base\b", re.I)
-_CPU = later(r"\s*CPU (\d+)\s*:", re.I)
-_START = later(r"\s*(?P<n>\d+)\s+(?P<valid>[YN])\s+(?P<type>[A-Z]\w+|\d)\s+[0-9a-f]", re.I)
+_HEADER = later(r"Reg Valid Write-type Base\b", re.I)
+_CPU = later(r"CPU (\d+) ?:", re.I)
+_START = later(r"(?P<n>\d+) (?P<valid>[YN]) (?P<type>[A-Z]\w+|\d) [0-9a-f]", re.I)
 _ROW = later(
-    r"\s*(?P<n>\d+)\s+(?P<valid>[YN])\s+(?P<type>[A-Z]\w+|\d)\s+"
-    r"(?P<base>[0-9a-f]+)\s+(?P<mask>[0-9a-f]+)\s+(?P<size>[0-9a-f]+)\s*$",
+    r"(?P<n>\d+) (?P<valid>[YN]) (?P<type>[A-Z]\w+|\d) "
+    r"(?P<base>[0-9a-f]+) (?P<mask>[0-9a-f]+) (?P<size>[0-9a-f]+)$",
     re.I,
 )
 TELLS = tells(NAME, pattern=r"^Reg Valid Write-(?P<head>type) Base\b", by_cpu=True)

@@ -28,16 +28,14 @@ NAME = "windbg"
 
 _HEAD = later(r"MTRR:\s+Var\s+(?P<count>\d+)\s*,(?P<words>.{0,120}?)Default:\s*(?P<type>\S+)", re.I)
 _FIXED = later(
-    r"(?<!\S)(?P<type>UC|WC|WT|WP|WB|[0-9]{1,2}|\?\?)\s*:(?P<first>[0-9a-f]{5})-(?P<last>[0-9a-f]{5})\b", re.I
+    r"(?<!\S)(?P<type>UC|WC|WT|WP|WB|[0-9]{1,2}|\?\?) ?:(?P<first>[0-9a-f]{5})-(?P<last>[0-9a-f]{5})\b", re.I
 )
 _HALVES = r"([0-9a-f]{8}[:`][0-9a-f]{8})"  # %08x:%08x: fewer digits are not all of them
-_PAIR = later(
-    rf"\s*(?P<n>\d+)\.\s+(?P<type>\S+?):\s+(?P<base>{_HALVES})\s+(?P<mask>{_HALVES})\s+(?P<size>{_HALVES})\s*$", re.I
-)
-_OFF = later(r"\s*(?P<n>\d+)\.\s*$")
+_PAIR = later(rf"(?P<n>\d+)\. (?P<type>\S+?): (?P<base>{_HALVES}) (?P<mask>{_HALVES}) (?P<size>{_HALVES})$", re.I)
+_OFF = later(r"(?P<n>\d+)\.$")
 TELLS = tells(NAME, pattern=r"(?P<head>MTRR): Var \d+ ?,")
 _SLOTS = {(span.base, span.base + span.size - 1): n for n, span in enumerate(rules.FIXED_RANGES)}
-_START = later(r"\s*\d+\.\s+\S+:\s")
+_START = later(r"\d+\. \S+:\s")
 
 
 def sniff(text: str) -> bool:

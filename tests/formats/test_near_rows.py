@@ -35,7 +35,7 @@ EXPECTED = Path(__file__).with_name("near_rows.json")
 LONGEST = 1500  # characters of a text whose rows are edited
 WIDEST = 130  # characters of such a row
 BESIDE = 24  # characters beside an edit: where they are the same too, it is made once
-ROWS = 60  # of a family
+ROWS = 150  # of a family
 _FIELDS = [field.name for field in dataclasses.fields(Registers) if not field.name.startswith("_")]
 
 
@@ -119,11 +119,12 @@ def difference(before: dict[str, str], after: dict[str, str]) -> str:
     return " ".join(f"{sign}{','.join(keys)}" for sign, keys in (("-", gone), ("+", new), ("~", other)) if keys)
 
 
-def outcome(own: ModuleType, row: str, text: str, whole: dict[str, str]) -> str:
+def outcome(own: ModuleType, row: str, text: str, whole: dict[str, str], place: int) -> str:
     """What a family makes of a text, compared with what it made of it before the edit; what the row is by itself."""
     tells = getattr(own, "TELLS", None)
     says = "" if tells is None or tells.find(" ".join(bare(row).split())) is None else "tells, "
     says += "a sign, " if own.sniff(row) else ""
+    says += "owned, " if hasattr(own, "owns") and place + 1 in own.owns(text) else ""
     if not own.sniff(text):
         return says + "not its own"
     try:
@@ -148,8 +149,8 @@ def around(row: str, edited: str) -> tuple[str, str, str]:
 def matters(own: ModuleType, text: str, place: int, whole: dict[str, str]) -> bool:
     """Whether the text without the row gives anything else."""
     lines = text.split("\n")
-    tells = outcome(own, lines[place], text, whole) != ""
-    return tells or outcome(own, "", "\n".join([*lines[:place], "", *lines[place + 1 :]]), whole) != ""
+    tells = outcome(own, lines[place], text, whole, place) != ""
+    return tells or outcome(own, "", "\n".join([*lines[:place], "", *lines[place + 1 :]]), whole, place) != ""
 
 
 def found(name: str) -> dict[str, dict[str, str]]:
@@ -170,7 +171,7 @@ def found(name: str) -> dict[str, dict[str, str]]:
                 continue
             seen.add(where)
             edited = "\n".join([*lines[:place], row, *lines[place + 1 :]])
-            result = outcome(own, row, edited, whole)
+            result = outcome(own, row, edited, whole, place)
             by[result] = f"{by[result]} {edit}" if result in by else edit
     return made
 
