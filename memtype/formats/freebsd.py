@@ -33,7 +33,7 @@ _LINE = later(
     rf"0x(?P<base>[0-9a-f]+)/0x(?P<length>[0-9a-f]+) \S{{1,8}}(?P<words>(?: (?:{_WORDS}))*)$",
     re.I,
 )
-TELLS = tells(NAME, pattern=r"^(?P<row>0x[0-9a-f]+/0x0*[1-9a-f][0-9a-f]*) \S")
+TELLS = tells(NAME, pattern=r"^(?P<row>0x[0-9a-f]+/0x0*[1-9a-f][0-9a-f]*) ")
 _SLOTS = {(part.base, part.size): n for n, part in enumerate(rules.FIXED_RANGES)}
 _MARK = words("/0x")
 

@@ -24,10 +24,10 @@ from memtype.told import Range, Register
 
 NAME = "fwts"
 
-_START = later(r"(?:mtrr:? )?Reg \d+: (?!disabled)", re.I)
+_START = later(r"(?:mtrr:? )?Reg \w+: (?!disabled)", re.I)
 _ROW = later(
     r"(?:mtrr:? )?Reg (?P<n>\d+): 0x(?P<first>[0-9a-f]+) - 0x(?P<end>[0-9a-f]+) "
-    r"\( ?(?P<size>\d+) (?P<unit>[KMG])B\) (?P<type>.+)$",
+    r"\( ?(?P<size>\d+) (?P<unit>[KMG])B\) (?P<type>.+)",
     re.I,
 )
 _SNIFF = later(r"\bReg \d+: 0x[0-9a-f]+ - 0x[0-9a-f]+ \(", re.I)

@@ -15,7 +15,8 @@ from memtype import rules
 from memtype.errors import ParseError
 from memtype.machine import Machine, Note
 from memtype.reading import values
-from memtype.reading.lines import holds, squeezed
+from memtype.reading.clues import holding, words
+from memtype.reading.lines import squeeze, squeezed
 from memtype.reading.patterns import later
 from memtype.reading.registers import Listing, def_type, machine_of
 from memtype.reading.values import decimal, type_register
@@ -24,8 +25,9 @@ from memtype.told import ALL, Range, Register, pair_numbers
 NAME = "proc-mtrr"
 FILE = "/proc/mtrr"  # the kernel's own file lost no line on its way here
 
-_START = later(r"reg\d{1,3} ?: ?base ?=")
-_ANYWHERE = later(r"\breg\d{1,3}\s*:\s*base\s*=\s*0x")
+_START = later(r"reg\w{1,3} ?: ?base ?=")
+_ANYWHERE = later(r"\breg\d{1,3} ?: ?base ?= ?0x")
+_WORDS = words("base=0x", "base =", "base= ")
 _TYPE = r"(?P<type>[a-z][a-z-]*|\?)"
 _LINE = later(
     r"reg(?P<reg>\d{1,3}) ?: ?base ?= ?0x(?P<base>[0-9a-f]+) ?\( ?(?P<megabytes>\d{1,10}) ?MB ?\) ?,"
@@ -36,7 +38,7 @@ _LINE = later(
 
 
 def sniff(text: str) -> bool:
-    return holds(text, "base=0x", "base =", "base= ") and _ANYWHERE.search(text) is not None
+    return any(_ANYWHERE.search(squeeze(line)) for _, line in holding(text, _WORDS))
 
 
 def parse(text: str, source: str = "<text>") -> Machine:

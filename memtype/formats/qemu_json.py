@@ -23,12 +23,10 @@ from memtype.told import Register
 NAME = "qemu-json"
 
 _SECTION = later(r"cpu \((\d{1,9})\)")
-_SNIFF = later(r'"env\.(?:mtrr_(?:var|fixed|deftype)|pat)(?:\[\d+\])?"\s*:')
-_ELEMENT = later(r"(.*)\[(\d{1,4})\]")
 
 
 def sniff(text: str) -> bool:
-    return text.lstrip()[:1] == "{" and _SNIFF.search(text) is not None
+    return text.lstrip()[:1] == "{" and ('"env.mtrr_' in text or '"env.pat"' in text)
 
 
 def parse(text: str, source: str = "<text>") -> Machine:
@@ -86,12 +84,12 @@ def _gathered(section: dict[str, Any], source: str) -> dict[str, Any]:
     """Fields with the elements ``name[0]``, ``name[1]``, … put back into lists; a scalar stands for a list of one."""
     fields: dict[str, Any] = {}
     for key, value in section.items():
-        match = _ELEMENT.fullmatch(key)
-        if not match or not key.startswith("env.mtrr"):
+        name, _, place = key.partition("[")
+        if not place or not key.startswith("env.mtrr"):
             fields[key] = value
             continue
-        elements = fields.setdefault(match[1], [])
-        if not isinstance(elements, list) or len(elements) != int(match[2]):
+        elements = fields.setdefault(name, [])
+        if not isinstance(elements, list) or place != f"{len(elements)}]":
             raise values.refusal(source, values.line_of(key), f"{values.quoted(key)} is out of order")
         elements.append(value)
     return fields

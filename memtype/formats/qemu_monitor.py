@@ -20,7 +20,7 @@ from memtype.machine import Cpu, Machine
 from memtype.reading import registers as reg
 from memtype.reading import values
 from memtype.reading.clues import holding, words
-from memtype.reading.lines import squeezed
+from memtype.reading.lines import holds, squeezed
 from memtype.reading.names import msr_index
 from memtype.reading.notes import not_told
 from memtype.reading.patterns import later
@@ -30,23 +30,21 @@ from memtype.told import Register, Width
 
 NAME = "qemu-monitor"
 
-_CPU = later(r"\s*CPU#(\d+)\s*$", re.I)
+_CPU = later(r"CPU#(\d+)$", re.I)
 _CR0 = later(r"\bCR0=([0-9a-f]+)\b", re.I)
 _NAMED = later(r"\b((?:MTRR|IA32_|MSR_)\w*|PAT)=([0-9a-z]+)\b", re.I)
-_HMP = later(r"\bCR0=[0-9a-f]{8,16}\b.{0,99}\bCR[24]=", re.I)
+_HMP = later(r"\bCR0=[0-9a-f]{8,16} .{0,99}?CR[24]=", re.I)
 TELLS = tells(NAME, "cr0=", pattern=r"\b(?P<row>CR0)=[0-9a-f]", by_cpu=True)
 _WORDS = words("cr0=")
-_QMP = later(r'"(?:QMP|return|execute)"\s*:')
-_BLANKS = later(r"\s+")
-_BITS = later(r'"(?:phys-bits|host-phys-bits-limit)"\s*:\s*(\d{1,9})')
+_QMP = ('"qmp"', '"return"', '"execute"')
+_BLANKS = later(r"\s*")
+_BITS = later(r'"phys-bits": (\d{1,9})')  # as Python writes JSON
 _QOM_WIDTH = later(r'"property"\s*:\s*"phys-bits"')
 
 
 def sniff(text: str) -> bool:
     if text.lstrip()[:1] == "{":
-        return _QMP.search(text) is not None and (
-            _prints_registers(text) or any(pattern.search(text) for pattern in (_BITS, _QOM_WIDTH))
-        )
+        return holds(text, *_QMP) and (holds(text, "phys-bits") or _prints_registers(text))
     return _prints_registers(text)
 
 
@@ -121,7 +119,8 @@ def _session(text: str, source: str) -> tuple[str, list[Width]]:
 def _behind(text: str, at: int) -> int:
     """Where the blanks that begin at `at` end."""
     found = _BLANKS.match(text, at)
-    return at if found is None else found.end()
+    assert found is not None  # none is a match too
+    return found.end()
 
 
 def _phys_bits(value: Any, text: str, at: int) -> int | None:
@@ -129,7 +128,7 @@ def _phys_bits(value: Any, text: str, at: int) -> int | None:
     if not isinstance(value, dict):
         return None
     inside = _BITS.search(json.dumps(value))
-    if inside and int(inside[1]) and "phys-bits-limit" not in inside[0]:
+    if inside and int(inside[1]):
         return int(inside[1])
     reply = value.get("return")
     if isinstance(reply, int) and not isinstance(reply, bool) and reply > 0:

@@ -33,12 +33,12 @@ NAME = "slim-bootloader"
 _DOTS = r"[.\u2026]"
 _ENABLED = later(rf"MTRRs{_DOTS}*: ?(\w+)$", re.I)
 _FIXED = later(rf"Fixed MTRRs{_DOTS}*: ?(\w+)$", re.I)
-_DEFAULT = later(rf"Default{_DOTS}*: ?(\S[\w /-]{{0,40}}?)$", re.I)
-_PAIR = later(r"IA32_MTRR_PHYS(?:BASE|MASK)_?\d+ \((0x[0-9a-f]+)\): ?(\S*)$", re.I)
+_DEFAULT = later(rf"Default{_DOTS}*: ?([\w /-]{{2,40}})$", re.I)
+_PAIR = later(r"IA32_MTRR_PHYS(?:BASE|MASK)\w* \((0x[0-9a-f]+)\): ?(\S*)$", re.I)
 TELLS = tells(
     NAME, "default",
     pattern=rf"^(?P<head>MTRRs){_DOTS}*:|^(?P<row1>Fixed MTRRs){_DOTS}*:|^(?P<row2>Default){_DOTS}*:"
-            r"|^IA32_MTRR_(?P<row3>PHYS(?:BASE|MASK)_?\d+) \(",
+            r"|^IA32_MTRR_(?P<row3>PHYS(?:BASE|MASK)\w*) \(",
 )  # fmt: skip
 _HEAD = later(r"Variable MTRRs$", re.I)
 _DOTTED = later(rf"MTRRs{_DOTS}", re.I)

@@ -29,33 +29,31 @@ NAME = "structures"
 
 _NUMBER = r"0x[0-9a-zA-Z_]+"
 _SUFFIX = r"(?:u64|u32|[uU]?[lL]{0,2})"
-_ENTRY = later(rf"[{{(]\s*({_NUMBER}?)(?:_?{_SUFFIX})?\s*,\s*({_NUMBER}?)(?:_?{_SUFFIX})?\s*[}})]")
+_ENTRY = later(rf"[{{(]\s*({_NUMBER}?)_?{_SUFFIX}\s*,\s*({_NUMBER}?)_?{_SUFFIX}\s*[}})]")
 _SETTINGS = later(r"\bMTRR_SETTINGS\s+\w+\s*=\s*\{")
-_GROUPS = later(  # { { fixed } }, { { base, mask }, … }, default
-    rf"\s*\{{\s*\{{(?P<fixed>[^{{}}]*)\}}\s*\}}\s*,\s*\{{\s*\{{(?P<pairs>(?:[^{{}}]|\{{[^{{}}]*\}})*)\}}\s*\}}\s*,"
-    rf"\s*(?P<default>{_NUMBER}?){_SUFFIX}\s*,?\s*$"
+_GROUPS = later(  # {{fixed}},{{{base,mask},…}},default};
+    rf"\{{\{{(?P<fixed>[^{{}}]*)\}}\}},\{{\{{(?P<pairs>[^;]*)\}}\}},(?P<default>{_NUMBER}?){_SUFFIX},?\}};"
 )
 _LENGTH = later(r"\[\s*\(\s*u32\s*,\s*u64\s*\)\s*;\s*(\d{1,9})\s*\]")
-_END = later(r"\}\s{0,99};")
 _LITERAL = later(rf"({_NUMBER}?){_SUFFIX}\b")
-TELLS = tells(
-    NAME, pattern=r"\b(?P<head1>MTRR_SETTINGS) \w{1,80} ?=|(?P<head2>mtrr)\w{0,80} ?(?:\[\d{0,9}\]|: ?\[)[^=]{0,170}="
-)  # fmt: skip
-_MAY_DECLARE = later(r"mtrr(?:_settings\s|\w{0,40}\s{0,9}(?:\[\d{0,9}\]|:\s{0,9}\[))[^{}=]{0,170}=")  # in lower case
-_AHEAD = 40  # characters that `_DECLARED` looks at in front of it
 _DECLARED = later(
-    r"\b(?:MTRR_SETTINGS\s{1,9}\w{1,80}|\w{0,40}mtrr\w{0,40}\s{0,9}(?:\[\d{0,9}\]|:\s{0,9}\[))[^{}=]{0,80}=", re.I
+    r"\b(?P<head1>mtrr_settings) \w{1,80} ?=|(?P<head2>mtrr)\w{0,80} ?(?:\[\d{0,9}\]|: ?\[)[^{}=]{0,80}=", re.I
 )
+_LONGEST = 300  # characters of a declaration, with its blanks
+TELLS = tells(NAME, pattern=_DECLARED.pattern)
 
 
 def sniff(text: str) -> bool:
-    return _declares(text) and (_SETTINGS.search(text) is not None or _known(text))
+    return _SETTINGS.search(text) is not None or (_declares(text) and _known(text))
 
 
 def _declares(text: str) -> bool:
     """Whether a list of MTRRs is declared; a declaration may go on on the next lines."""
-    may = (found.span() for found in _MAY_DECLARE.finditer(lowered(text)))
-    return any(_DECLARED.search(text, max(0, start - _AHEAD), end) for start, end in may)
+    lower, at = lowered(text), -1
+    while (at := lower.find("mtrr", at + 1)) >= 0:
+        if _DECLARED.match(" ".join(lower[at : at + _LONGEST].split())):
+            return True
+    return False
 
 
 def _known(text: str) -> bool:
@@ -116,11 +114,10 @@ def _entries(text: str, source: str) -> dict[int, Register]:
 
 
 def _settings(text: str, settings: re.Match[str], source: str) -> dict[int, Register]:
-    end = _END.search(text, settings.end())
+    body = "".join(text[settings.end() :].split())
     line = text.count("\n", 0, settings.start()) + 1
-    if end is None:
+    if "};" not in body:
         raise ParseError(f"{source}:{line}: MTRR_SETTINGS without its end: cut off")
-    body = text[settings.end() : end.start()]
     groups = _GROUPS.match(body)
     fixed, pairs = (_LITERAL.findall(groups[name]) if groups else [] for name in ("fixed", "pairs"))
     counts = f"{len(fixed)} fixed, {len(pairs) / 2:g} pairs"

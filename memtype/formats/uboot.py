@@ -16,6 +16,7 @@ from memtype import rules
 from memtype.machine import Machine
 from memtype.reading import registers as reg
 from memtype.reading import values
+from memtype.reading.headings import processor_named
 from memtype.reading.lines import squeezed
 from memtype.reading.patterns import later
 from memtype.reading.tellings import tells
@@ -25,7 +26,6 @@ from memtype.told import Register, Width
 NAME = "u-boot"
 
 _HEADER = later(r"Reg Valid Write-type Base\b", re.I)
-_CPU = later(r"CPU (\d+) ?:", re.I)
 _START = later(r"(?P<n>\d+) (?P<valid>[YN]) (?P<type>[A-Z]\w+|\d) [0-9a-f]", re.I)
 _ROW = later(
     r"(?P<n>\d+) (?P<valid>[YN]) (?P<type>[A-Z]\w+|\d) "
@@ -45,9 +45,8 @@ def parse(text: str, source: str = "<text>") -> Machine:
     tables: dict[int, dict[int, Register]] = {}
     cpu, widths, open_ = 0, set(), False
     for number, line in squeezed(text):
-        heading = _CPU.match(line)
-        if heading:
-            cpu, open_ = values.cpu_number(heading[1], source, number), False
+        if heading := processor_named(line):
+            cpu, open_ = values.cpu_number(heading, source, number), False
         elif _HEADER.match(line):
             open_ = True
         elif open_ and (match := _ROW.match(line)):

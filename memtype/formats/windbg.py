@@ -26,7 +26,7 @@ from memtype.told import Register
 
 NAME = "windbg"
 
-_HEAD = later(r"MTRR:\s+Var\s+(?P<count>\d+)\s*,(?P<words>.{0,120}?)Default:\s*(?P<type>\S+)", re.I)
+_HEAD = later(r"MTRR:\s+Var\s+(?P<count>\d+)\s*,(?P<words>.{0,120})Default:\s*(?P<type>\S+)", re.I)
 _FIXED = later(
     r"(?<!\S)(?P<type>UC|WC|WT|WP|WB|[0-9]{1,2}|\?\?) ?:(?P<first>[0-9a-f]{5})-(?P<last>[0-9a-f]{5})\b", re.I
 )

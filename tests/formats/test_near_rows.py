@@ -44,7 +44,8 @@ def texts(name: str) -> Iterator[str]:
     own = family(name)
     found = [text for _, text in TEXTS.values()]
     found += [path.read_text() for path in sorted((DATA / name).glob("*.txt"))]
-    found += [text for title, text in ODD.items() if title.startswith(f"{name}:") and isinstance(text, str)]
+    files = (name, name.partition("_")[0])  # QEMU's families share one
+    found += [text for title, text in ODD.items() if title.partition(":")[0] in files and isinstance(text, str)]
     yield from (text for text in found if len(text) <= LONGEST and own.sniff(text))
 
 

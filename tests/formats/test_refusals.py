@@ -581,6 +581,7 @@ def test_a_text_is_refused_in_these_words(name: str, text: str, message: str) ->
 
 # A family, a text of its own words that is none of its own, and one that is.
 STRANGERS = [
+    ("edk2", "MTRR Default Type: C06", "MTRR Default Type: 0C06"),
     ("msr_list", "cpu0: MSR 0xc0000080 = 0x5", "cpu0: MSR 0x2ff = 0x5"),
     ("msr_list", '[["\n0x2ff 0xc06\n"]]', "\n0x2ff 0xc06\n"),
     ("msr_list", "read back with wrmsr 0x2ff", "read back with rdmsr 0x2ff"),
