@@ -158,7 +158,8 @@ class _Reader:
     decimal: bool = False  # a number of decimal digits, without 0x, is in hexadecimal none that a register takes
     plain: list[int] = field(default_factory=list)  # lines with such digits
     naked: list[int] = field(default_factory=list)  # lines with the value "0": what a cut leaves of 0x…
-    sets: dict[int, tuple[int, list[int]]] = field(default_factory=dict)  # by register: line, values
+    sets: dict[int, tuple[int, list[tuple[int, int]]]] = field(default_factory=dict)  # by register: line, and values
+    # with their digits
     cpu: int = 0
     command: _Command | None = None
     interrupted: bool = False  # a line that is no value stands below a command: what follows it is whose?
@@ -394,7 +395,7 @@ def _register(reader: _Reader, number: int, found: _Line) -> None:
     if several:
         words = [word.strip() for word in several["values"].split(",")]
         words = [word[1:-1] if _STRING.fullmatch(word) else word for word in words]
-        held = [values.number(word, reader.source, number, name) for word in words if word]
+        held = [(values.number(word, reader.source, number, name), values.hex_digits(word)) for word in words if word]
         if not held:
             raise values.refusal(reader.source, number, f"{name} (0x{found.index:x}) has no value")
         if reader.sets.setdefault(found.index, (number, held))[1] != held:
@@ -590,4 +591,5 @@ def _spread_sets(reader: _Reader) -> None:
         for index, (line, held) in known.items():
             if index in reader.lost:
                 continue
-            reader.put(cpu, index, held[min(cpu, len(held) - 1)], line)
+            value, digits = held[min(cpu, len(held) - 1)]
+            reader.put(cpu, index, value, line, digits)

@@ -69,6 +69,44 @@ def lacking(held: Mapping[int, Register], filled: int = 0) -> set[int]:
     return {index for index in short - as_is if printed[index].value or not as_is}
 
 
+def no_masks(held: Mapping[int, Register]) -> set[int]:
+    """The masks of one list that nothing writes, but for a digit too few or too many.
+
+    Examples
+    --------
+    >>> sorted(no_masks({0x201: Register(0xFF800008000, digits=11), 0x203: Register(0x2, digits=1)}))
+    [513, 515]
+    """
+    masks = {index: each.value for index, each in held.items() if each.digits and pair_of(index) is not None}
+    off = {index: mask for index, mask in masks.items() if index & 1 and mask and not mask & rules.MASK_VALID}
+    return {index for index, mask in off.items() if _was_valid(mask)}
+
+
+def _was_valid(mask: int) -> bool:
+    """Whether a mask without V is one with it, but for a digit: 0xffffffe008000 or 0xffffffe0080 for 0xffffffe00800.
+
+    0x2, which has no address bits, is the front of one.
+    """
+    if mask <= rules.MASK_RESERVED:
+        return True
+    if mask & rules.MASK_RESERVED == rules.MASK_VALID >> 4:
+        return _contiguous(mask ^ rules.MASK_VALID >> 4)
+    text = f"{mask:x}"
+    fewer = {int(text[:n] + text[n + 1 :], 16) for n in range(1, len(text))}
+    return not _contiguous(mask) and any(one & rules.MASK_VALID and _contiguous(one) for one in fewer)
+
+
+def _contiguous(mask: int) -> bool:
+    """Whether the mask's address bits are all those from one of them on, and no bit is reserved.
+
+    >>> _contiguous(0xFF80000800), _contiguous(0xFF80008000), _contiguous(0)
+    (True, False, False)
+    """
+    bits = mask & ~rules.MASK_VALID
+    lowest = bits & -bits
+    return lowest >= rules.PAGE_SIZE and not bits & (bits + lowest)
+
+
 def _narrow(printed: Mapping[int, Register]) -> bool:
     """Whether a window left a few digits of every number, zeros in front: no program fills up to so few.
 

@@ -12,7 +12,7 @@ from memtype.errors import InputError, ParseError
 from memtype.machine import Cpu, Machine, Note
 from memtype.mtrr import vendor_name
 from memtype.pat import Pat
-from memtype.reading.digits import lacking
+from memtype.reading.digits import lacking, no_masks
 from memtype.reading.notes import MOST, not_told, settled
 from memtype.reading.patterns import later
 from memtype.reading.values import MOST_CPUS, hex_digits, hexadecimal, integer, number, quoted, refusal
@@ -261,25 +261,30 @@ def _nothing(notes: Iterable[str], source: str) -> ParseError:
 def whole_numbers(
     registers: Mapping[int, Held], listing: Listing, said: list[str]
 ) -> tuple[Mapping[int, Held], Listing]:
-    """The registers without those whose numbers lack digits, which are lost."""
-    short = {cpu: found for cpu, msrs in registers.items() if (found := lacking(msrs, listing.filled))}
-    if not short:
+    """The registers without those whose numbers lack digits or are no masks: they are lost."""
+    short = {cpu: lacking(msrs, listing.filled) for cpu, msrs in registers.items()}
+    odd = {} if listing.whole else {cpu: no_masks(msrs) for cpu, msrs in registers.items()}  # else all is as written
+    gone = {cpu: found for cpu, lost in short.items() if (found := lost | odd.get(cpu, set()))}
+    if not gone:
         return registers, listing
     lines: dict[int, list[int]] = {}
-    for cpu, found in short.items():
+    for cpu, found in gone.items():
         for index in sorted(found):
             lines.setdefault(index, []).append(registers[cpu][index].line)
-    said += [_short_number(index, where) for index, where in lines.items()]
+    said += [
+        _odd_number(index, where, any(index in found for found in short.values())) for index, where in lines.items()
+    ]
     kept = {
-        cpu: {index: register for index, register in msrs.items() if index not in short.get(cpu, ())}
+        cpu: {index: register for index, register in msrs.items() if index not in gone.get(cpu, ())}
         for cpu, msrs in registers.items()
     }
     return kept, replace(listing, lost=listing.lost | lines.keys())
 
 
-def _short_number(index: int, lines: list[int]) -> Note:
+def _odd_number(index: int, lines: list[int], short: bool) -> Note:
     where = f"line {lines[0]}: " if lines[0] else ""
-    return Note(f"{where}{named(index)} has fewer digits than the others: some are lost, it is not told", "lost", lines)
+    why = "has fewer digits than the others: some are lost" if short else "is no mask: a digit is lost, or one too many"
+    return Note(f"{where}{named(index)} {why}, it is not told", "lost", lines)
 
 
 def misnaming(index: int, other: int, line: int) -> Note:

@@ -19,8 +19,9 @@ from memtype.reading.text import Text
 
 _TYPE = r"(?:uncach(?:able|ed|ed-minus)|write-(?:combining|through|protect(?:ed)?|back)|\?)"
 _HEX = r"(?:0x)?[0-9a-f]+"
+_Ends = tuple[re.Pattern[str], re.Pattern[str]]  # at the line's end, and before another message on the same line
 _MESSAGES = tuple(  # a word that it holds, in lower case; how it begins; how it ends
-    (word, later(begins, re.I), later(rf"(?:{ends})\s*$", re.I))
+    (word, later(begins, re.I), (later(rf"(?:{ends})\s*$", re.I), later(rf"(?:{ends})(?=reg|\d)", re.I)))
     for word, begins, ends in (
         ("reg", r"\breg\d{1,3}\s*:\s*base\s*=", rf"count\s*=\s*\d+:\s*{_TYPE}|:\s*{_TYPE},\s*count\s*=\s*\d+"),
         (" base ", r"\b\d{1,3} +base +[0-9a-f]", rf"mask\s+[0-9a-f]+,?\s+{_TYPE}"),
@@ -117,7 +118,7 @@ class _Joiner:
             return _glued(line, below), 1
         return line, 0
 
-    def _until(self, ends: tuple[re.Pattern[str], ...], at: int) -> tuple[str, int]:
+    def _until(self, ends: tuple[_Ends, ...], at: int) -> tuple[str, int]:
         """The line with as many below as make it whole; alone where it is so, or where none do."""
         whole = self.lines[at]
         if _is_whole(whole, ends):
@@ -131,23 +132,26 @@ class _Joiner:
                 return (self.lines[at], 0) if self._another(at + 1 + used, before, ends) else (whole, used)
         return self.lines[at], 0
 
-    def _another(self, at: int, before: str, ends: tuple[re.Pattern[str], ...]) -> bool:
-        """Whether the next line ends the message as well, or is a number alone: which of them does is not told."""
+    def _another(self, at: int, before: str, ends: tuple[_Ends, ...]) -> bool:
+        """Whether the next line ends the message as well, or is a number alone: which of them does is not told.
+
+        Another may begin behind the end: "size= 64MB, count=1: write-protectreg04: base=0x469349000".
+        """
         below = self.lines[at] if at < len(self.lines) else ""
         if _NUMBER.fullmatch(below):
             return True
         alone = bool(below) and self.continues[below] and not self.ends[below]
-        return alone and _is_whole(_glued(before, below), ends)
+        return alone and any(end.search(_glued(before, below)) for each in ends for end in each)
 
 
-def _ends(line: str) -> tuple[re.Pattern[str], ...]:
+def _ends(line: str) -> tuple[_Ends, ...]:
     """How the messages end that begin on this line."""
     lower = line.lower()
     return tuple([ends for word, begins, ends in _MESSAGES if word in lower and begins.search(line)])
 
 
-def _is_whole(line: str, ends: tuple[re.Pattern[str], ...]) -> bool:
-    return any(end.search(line) for end in ends)
+def _is_whole(line: str, ends: tuple[_Ends, ...]) -> bool:
+    return any(end.search(line) for end, _ in ends)
 
 
 def _may_begin(line: str) -> bool:

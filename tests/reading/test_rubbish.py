@@ -92,3 +92,30 @@ if __name__ == "__main__":
     failures = [one for form in FORMS for one in silent(form, places)]
     print("\n".join(failures[:40]))
     print(f"{len(failures)} lost in silence, or changed")
+
+
+NEAR_MASKS = {
+    "0xff80000800": False, "0x0": False, "0xff80000000": False,  # in use, off, off with what it held
+    "0xff800008000": True, "0xff8000080": True, "0x2": True, "0xff8000f800": False,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("mask", "lost"), NEAR_MASKS.items())
+@pytest.mark.parametrize("row", ["{}: {}", "{} = {}", "IA32_MTRR_PHYSMASK0, {}, {{'{}'}}"])
+def test_a_number_that_is_a_mask_but_for_a_digit_is_not_told(row, mask, lost):
+    """Without V such a pair would be off, and what it covers would have the default type."""
+    mask = mask[2:] if "{{" in row else mask
+    rows = ["0xfe: 0x501", "0x2ff: 0xc06", "0x200: 0x80000000", row.format("0x201", mask)]
+    told = mt.parse("\n".join(rows)).registers
+    assert (0x201 in told.lost) is lost and (0x201 in told.held) is not lost
+
+
+def test_a_rest_with_another_row_behind_it_may_belong_to_the_row_above():
+    """Two rests behind one beginning, the second with the next row in it: which of them is reg02's is not told."""
+    rows = [
+        "reg02: base=0x530000000 (21248MB),", "size=    4KB, count=1: uncachable",
+        "size=   64MB, count=1: write-protectreg04: base=0x469349000 (18067MB),",
+    ]  # fmt: skip
+    above = "reg00: base=0x000000000 (    0MB), size= 2048MB, count=1: write-back"
+    assert mt.parse("\n".join([above, *rows[:2]])).at(0x530000000).type is mt.MemoryType.UC
+    assert mt.parse("\n".join([above, *rows])).at(0x530000000).type is mt.MemoryType.NOT_TOLD
