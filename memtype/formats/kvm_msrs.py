@@ -41,7 +41,7 @@ _TEXT = later(rf"{_INDEX}{_RESERVED}\.?\bdata{_GAP}[=:]?{_GAP}(?P<data>{_NUMBER}
 TELLS = tells(
     NAME, "index", "0000000", by_cpu=True,
     pattern=r"\bindex ?[=:]? ?(?P<list>0x[0-9a-f]+|\d+),? ?(?:\.?\breserved ?[=:]? ?\w+,? ?)?\.?\bdata\b"
-            r"|^(?P<head>0{7,8}):? [0-9a-f]{2}",
+            r"|^(?P<head>0{8}):? [0-9a-f]{2}",
 )  # fmt: skip
 _TOKEN = later(
     rf"{_TEXT.pattern}|\bindex{_GAP}[=:]?{_GAP}(?P<alone>{_NUMBER}){_GAP}(?:[,}}]|\.?data\b)"
@@ -50,7 +50,7 @@ _TOKEN = later(
 )
 _CLOSED = later(r"\s*,?\s*[})\]]")
 _HEX_LINE = later(
-    r"\s*(?:(?P<offset>[0-9a-f]{7,8}):?\s+)?(?P<bytes>[0-9a-f]{2}(?:\s?[0-9a-f]{2})*)\s*(?:\s\s\S.*|\|.*\|)?$", re.I
+    r"\s*(?:(?P<offset>[0-9a-f]{8}):?\s+)?(?P<bytes>[0-9a-f]{2}(?:\s?[0-9a-f]{2})*)\s*(?:\s\s\S.*|\|.*\|)?$", re.I
 )
 
 
@@ -123,7 +123,7 @@ def _hex(lines: Iterable[str], most: int) -> bytes | None:
         row = line.strip()
         if not row or row.startswith(("#", "//")) or processor_named(row):
             continue  # the structures come in the processors' order
-        if found and re.fullmatch(r"[0-9a-f]{7,8}", row, re.I) and int(row, 16) == len(found) - begin:
+        if found and re.fullmatch(r"[0-9a-f]{8}", row, re.I) and int(row, 16) == len(found) - begin:
             continue  # the last line of hexdump -C: the length
         match = _HEX_LINE.match(line.rstrip())
         if not match:

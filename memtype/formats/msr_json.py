@@ -43,7 +43,7 @@ _VENDORS = {b"GenuineIntel": "intel", b"AuthenticAMD": "amd", b"HygonGenuine": "
 _NUMBERS = "|".join(f"{index}|0x0*{index:x}" for index in sorted(reg.KNOWN_MSRS))
 _SNIFF_LIST = later(rf'\\?"(?:{"|".join(_INDEX_KEYS)})\\?"\s*:\s*(?:\\?")?(?:{_NUMBERS})\b', re.I)
 _HEX_NUMBERS = "|".join(f"{index:x}" for index in sorted(reg.KNOWN_MSRS))
-_SNIFF_MAP = later(rf'"(?:0x0*(?:{_HEX_NUMBERS})|767|(?:IA32_|MSR_)*MTRR\w+)"\s*:', re.I)
+_SNIFF_MAP = later(rf'"(?:0x0*(?:{_HEX_NUMBERS})|767|\w*MTRR\w+)"\s*:', re.I)
 _OTHERS = later(r'"env\.(?:mtrr_|pat")')
 _WIDTH_KEYS = ("maxphyaddr", "phys_bits", "physbits", "phys-bits")
 

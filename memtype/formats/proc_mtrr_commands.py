@@ -24,16 +24,16 @@ from memtype.told import Range
 
 NAME = "proc-mtrr-commands"
 
-_START = later(r"^[ \t]*(?:[$>]\s+)?(?:sudo\s+)?echo\s")
+_START = later(r"[ \t]*(?:[$>]\s+)?(?:sudo\s+)?echo\s")
 _ADD = later(
     r"echo (?:-n )?[\"']?base ?= ?(?P<base>0x[0-9a-f]+) size ?= ?(?P<size>0x[0-9a-f]+) "
     r"type ?= ?(?P<type>[a-z-]+)[\"']? ?(?:>\|?|\|)",
     re.I,
 )
 _DISABLE = later(r"echo (?:-n )?[\"']?disable ?= ?(?P<n>\d+)[\"']? ?(?:>\|?|\|)")
-_SETTING = later(r"\b(?:base|disable) ?=", re.I)
+_SETTING = later(r"(?:base|disable) ?=", re.I)
 TELLS = tells(NAME, "memtype/1:", "#!", pattern=r"^(?P<head1>#! ?/)|\bmemtype/(?P<head2>1): registers=")
-_SNIFF = later(_START.pattern + r".{0,200}\b(?:base|disable)\s*=.{0,200}/proc/mtrr", re.M)
+_SNIFF = later("^" + _START.pattern + r".{0,200}\b(?:base|disable)\s*=.{0,200}/proc/mtrr", re.M)
 
 
 def sniff(text: str) -> bool:

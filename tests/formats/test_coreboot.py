@@ -120,6 +120,17 @@ def test_registers_stand_where_a_plan_below_them_lost_its_own():
     assert coreboot.parse(pair + plan).registers.held == coreboot.parse(pair).registers.held
 
 
+def test_display_mtrrs_prints_each_register_once():
+    names = [rules.msr_name(index) for index in rules.FIXED_MSRS]
+    text = "0x508: IA32_MTRRCAP: 8 variable\n" + "".join(f"0x{n:016x}: {name}\n" for n, name in enumerate(names))
+    for n in range(8):
+        text += f"0x{n << 12:016x}: PHYBASE{n}: Address\n0x{0:016x}: PHYMASK{n}: Disabled\n"
+    (state,) = mt.parse(text).states
+    held = state.registers.held
+    assert [held[index].value for index in rules.FIXED_MSRS] == list(range(11))
+    assert [held[rules.PHYSBASE0 + 2 * n].value for n in range(8)] == [n << 12 for n in range(8)]
+
+
 @pytest.mark.parametrize("garbled", [
     "Setting fixed MTRRs(0-16 Type: WB", "Setting fixed (0-16) Type: WB", "Settingfixed MTRRs0-16) Type: WB",
     "Setting fixedx MTRRs(0-16) Type: WB", "Setting MTRRs(0-16) Type: WB", "Setting fixed MTRRs(0-16) Type: WB, RdMEMx",

@@ -180,6 +180,7 @@ REFUSALS = [
      "t:5: IA32_PAT = '0b2' is not a 64-bit bitmap"),
     ("msr_json", '[{"index": 767, "data":\n "0b' + "1" * 65 + '"}]',
      f"t:4: IA32_MTRR_DEF_TYPE = '0b{'1' * 38}…' is not a 64-bit bitmap"),
+    ("msr_json", '{"0x277":\n "10"}', "t:4: IA32_PAT = '10': decimal or hexadecimal (0x…) is not told"),
     ("msr_json", '{"0x2ff":\n {"a": 1}}', "t: no MTRR and no PAT register in it"),
     ("msr_json", '{"0x2ff":\n "zz"}', "t:4: IA32_MTRR_DEF_TYPE = 'zz' is not a number"),
     ("msr_json", '{"0x2ff":\n "0xc06", "maxphyaddr":\n 99}', "t:5: MAXPHYADDR 99 is not within 32 to 52"),
@@ -582,6 +583,10 @@ def test_a_text_is_refused_in_these_words(name: str, text: str, message: str) ->
 # A family, a text of its own words that is none of its own, and one that is.
 STRANGERS = [
     ("edk2", "MTRR Default Type: C06", "MTRR Default Type: 0C06"),
+    ("msr_json", '{"MTRR": 6}', '{"MTRRdefType": 6}'),
+    ("msr_json", '{"x IA32_MTRR_DEF_TYPE": 6}', '{"IA32_MTRR_DEF_TYPE": 6}'),
+    ("own_json", '{"schema": "memtype/1", "kind": "map"}', '{"schema": "memtype/1", "machine":{}}'),
+    ("page_walk", "*pde = x", "*pde = 0"),
     ("msr_list", "cpu0: MSR 0xc0000080 = 0x5", "cpu0: MSR 0x2ff = 0x5"),
     ("msr_list", '[["\n0x2ff 0xc06\n"]]', "\n0x2ff 0xc06\n"),
     ("msr_list", "read back with wrmsr 0x2ff", "read back with rdmsr 0x2ff"),
