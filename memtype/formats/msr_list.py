@@ -65,7 +65,7 @@ _EAX_CUT = {"E", "EA"}  # no number: what a cut line leaves of "EAX = …"
 _DIGITS = later(r"0x([0-9a-f]+)", re.I)
 _SET = later(r"\{(?P<values>[^{}]*)\}$")
 _VALUE_WORD = later(r"(?:value|val|data) ?[=:] ?", re.I)
-_OWN = later(r"(?:0x)?([0-9a-f]{2,8})[,:=)\]\s]+(?=\S)", re.I)  # a register's number behind its name: 2FF, {'c06'}
+_OWN = later(r"(?:0x)?([0-9a-f]{2,8})[,:=)\]\s]+(?=.)", re.I)  # a register's number behind its name: 2FF, {'c06'}
 _STRING = later(r"'[^']*'|\"[^\"]*\"")
 _DUMPED = "".join(rf"(?![0-9a-f]{{{n}}}(?:\s[0-9a-f]{{{n}}})+$)" for n in (2, 4, 8))  # bytes and words of memory
 _COLUMNS = later(rf"{_DUMPED}(?:0x)?[0-9a-f]{{1,16}}(?:\s(?:0x)?[0-9a-f]{{1,16}})+$", re.I)  # one for each processor

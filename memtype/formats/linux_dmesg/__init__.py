@@ -36,11 +36,11 @@ from memtype.reading.width import single_width
 __all__ = ["NAME", "parse", "sniff"]
 
 _SNIFF = later(
-    r"MTRR default type:(?!\s*(?:0x)?[0-9a-f]{4,}\s*$)"
+    r"MTRR default type: ?[uw?]"  # no number: that is EDK2's line
     r"|MTRR (?:fixed|variable) ranges |MTRR map: \d+ entries|MTRRs disabled (?:by BIOS|\(not)|MTRR: Disabled"
     r"|BIOS-e820: |PAT:? configuration \[0-7\]|PAT enabled: cpu"
-    r"|address sizes\s*:\s*\d+ bits physical"
-    r"|MTRRs don't cover all of memory, losing \d|mtrr:\s*your CPUs had inconsistent"
+    r"|address sizes\W+\d+ bits physical"
+    r"|MTRRs don't cover all of memory, losing \d|mtrr: your CPUs had inconsistent"
     r"|TOM2: [0-9a-f]{8}|original variable MTRRs|total RAM covered:|\d base [0-9A-F]{5,} mask [0-9A-F]{5,} ",
     re.I,
 )
