@@ -234,6 +234,18 @@ def suppressed(text: str, rng: random.Random) -> str:
     return "\n".join(lines)
 
 
+def spreadsheet(text: str, rng: random.Random) -> str:
+    """Decimal digits as a spreadsheet keeps them: no zeros in front, 15 digits, some with an exponent."""
+
+    def kept(found: re.Match[str]) -> str:
+        digits = str(int(found[0]))
+        if len(digits) > 11 and rng.random() < 0.5:
+            return f"{int(digits):.5E}"
+        return digits[:15] + "0" * (len(digits) - 15)
+
+    return re.sub(r"(?<![\w.-])\d+(?![\w.:-])", kept, text)
+
+
 def crossed(text: str, rng: random.Random) -> str:
     """Two processors' lines printed into one another."""
     lines = text.split("\n")
@@ -269,7 +281,7 @@ KINDS: dict[str, Callable[[str, random.Random], str]] = {
     "way": travelled, "window": window, "scrolled": scrolled, "split hard": split_hard, "quoted wrap": quoted_wrap,
     "told otherwise": told_otherwise, "hidden digits": hidden_digits, "spelled": spelled, "grouped": grouped,
     "unprefixed": unprefixed, "filtered": filtered, "other order": other_order, "noise": noise,
-    "suppressed": suppressed, "crossed": crossed,
+    "suppressed": suppressed, "crossed": crossed, "spreadsheet": spreadsheet,
 }  # fmt: skip
 
 

@@ -71,7 +71,7 @@ def _dump_cpu(cpu: Cpu) -> dict[str, Any]:
 def _dump_registers(told: Registers) -> dict[str, Any]:
     """Registers as they are held: of those that are told in part, which bits; and what is not told as null."""
     numbered = {f"0x{i:x}": f"0x{r.value:016x}" for i, r in sorted(told.held.items()) if pair_of(i) is None}
-    partial = {
+    parts = {
         _label(i): {"known": f"0x{r.known:016x}", "hidden": f"0x{r.hidden:016x}"}
         for i, r in sorted(told.held.items())
         if not r.told
@@ -87,7 +87,7 @@ def _dump_registers(told: Registers) -> dict[str, Any]:
         "width": None if told.width is None else _dump_width(told.width),
         "msrs": numbered,
         "variable": [_dump_pair(told, n) for n in range(told.listed)],
-        "partial": partial,
+        "partial": parts,
         "ranges": ranges,
         "list": {
             "whole": told.whole, "uncounted": told.uncounted, "count": told.count, "cut": told.cut,
@@ -189,10 +189,10 @@ def _registers(value: Any, source: str, where: str) -> Registers:
         raise ParseError(f"{source}: {where}: {name} has fewer digits than the others: some are lost")
     if "list" not in value:
         return _whole(value, held, source, where)
-    partial = checked.member(value, "partial", dict, source, where) if "partial" in value else {}
+    parts = checked.member(value, "partial", dict, source, where) if "partial" in value else {}
     for index in list(held):
-        if (label := _label(index)) in partial:
-            part = checked.member(partial, label, dict, source, f"{where}: partial")
+        if (label := _label(index)) in parts:
+            part = checked.member(parts, label, dict, source, f"{where}: partial")
             known, hidden = (values.integer(part.get(key), source, where) for key in ("known", "hidden"))
             held[index] = Register(held[index].value, known, hidden=hidden)
     if "vendor" not in value:  # null where it is not told

@@ -49,6 +49,7 @@ _OMITTED = later(
     r"|remaining|\d+ more|more (?:lines?|rows?|entries)|(?:same|as) (?:for|above|before))\b|^(?!--)\W*more\W*$",
     re.I,
 )
+_SCIENTIFIC, _ROUNDED = later(r"\b\d(?:\.\d+)?E\+\d\d"), 16  # digits
 _MOST_WORDS, _MOST_LETTERS = 8, 80  # of a line that only says that others were left out
 _FIXED = later(r"(?:^|\s)([0-9a-f]{2}000)-([0-9a-f]{2}fff)\s+\S", re.I)
 _ROW = later(
@@ -154,7 +155,7 @@ def accounted(machine: Machine, text: Text) -> Machine:
     read = _lines_of_registers(machine)
     losses += _odd(text, read, known | {loss.line for loss in losses})
     losses += _omitted(text, read | machine.taken)
-    losses = _without_copies(sorted(losses, key=lambda loss: loss.line), known, text)
+    losses = [*_without_copies(sorted(losses, key=lambda loss: loss.line), known, text), *_rounded(machine, text)]
     if not losses:
         return machine
     cpus = changed(machine.cpus, lambda told: _without(told, losses))
@@ -182,6 +183,20 @@ def _odd(text: Text, read: set[int], known: set[int]) -> Iterator[Loss]:
                 yield Loss(odd.line, frozenset(), odd.text.strip())
             elif now[0]:
                 yield Loss(odd.line, now[0], odd.text.strip())
+
+
+def _rounded(machine: Machine, text: Text) -> Iterator[Loss]:
+    """Registers of 16 decimal digits, in a text that shows that a spreadsheet keeps 15: 1.81818E+15 stands in it.
+
+    1919191919191919 comes back as 1919191919191910, which is a number of AMD's fixed ranges as well.
+    """
+    if "E+" not in (whole := str(text)) or not _SCIENTIFIC.search(whole):
+        return
+    held = {(index, each) for cpu in machine.cpus if cpu.registers for index, each in cpu.registers.held.items()}
+    for index, register in sorted(held, key=lambda each: each[0]):
+        digits = f"{register.value:x}"
+        if register.line > 0 and len(digits) == _ROUNDED and digits.isdecimal() and digits.endswith("0"):
+            yield Loss(register.line, frozenset({index}), text.lines[register.line - 1].strip())
 
 
 def _omitted(text: Text, read: set[int]) -> Iterator[Loss]:

@@ -119,3 +119,11 @@ def test_a_rest_with_another_row_behind_it_may_belong_to_the_row_above():
     above = "reg00: base=0x000000000 (    0MB), size= 2048MB, count=1: write-back"
     assert mt.parse("\n".join([above, *rows[:2]])).at(0x530000000).type is mt.MemoryType.UC
     assert mt.parse("\n".join([above, *rows])).at(0x530000000).type is mt.MemoryType.NOT_TOLD
+
+
+@pytest.mark.parametrize("beside", ["6.06061E+14", "606060606060606"])
+def test_what_a_spreadsheet_rounded_is_not_told(beside):
+    """It keeps 15 digits of 1919191919191919, and shows that it did so where another number has an exponent."""
+    rows = ["rdmsr 0x2ff", "c06", "rdmsr 0x250", beside, "rdmsr 0x259", "1919191919191910"]
+    told = mt.parse("\n".join(f"# {row}" if "msr" in row else row for row in rows)).registers
+    assert (0x259 in told.held) is ("E+" not in beside)
