@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import memtype as mt
-from memtype.memory_map import MemoryMap
+from memtype.memory_map import MemoryMap, answers, packed_map
 
 WIDTH = 36
 KINDS = [mt.MemoryType(kind) for kind in (0, 1, 4, 5, 6)]
@@ -128,3 +128,78 @@ def test_long_maps_are_counted_and_short_ones_spelled():
         assert repr(made).startswith("<MemoryMap of 65 segments" if count == 65 else "MemoryMap.from_segments([(0x0, ")
     with pytest.raises(mt.InputError, match="no number of segments"):
         made.first(-1)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_a_page_has_its_type_or_is_mixed(seed):
+    rng = random.Random(seed)
+    first = rng.randrange(1, 1 << 20)
+    inside = [(first << 12) + rng.randrange(0, 12 << 12, rng.choice((1, 1 << 12))) for _ in range(6)]
+    edges = sorted({0, *inside})
+    made = MemoryMap.from_segments([(a, b - a, rng.choice(KINDS)) for a, b in pairwise(edges)], WIDTH, "WB")
+    right = [made.uniform(gfn << 12, 1 << 12) for gfn in range(first - 1, first + 11)]
+    out = np.zeros(12, np.uint8)
+    assert made.page_types(first - 1, 12).tolist() == right == made.page_types(first - 1, 12, out).tolist()
+    assert out.tolist() == right and made.page_types(first, 0).size == 0
+    for gfn, count in ((-1, 1), ((1 << 24) - 1, 2), (1 << 24, 1), (0, -1)):
+        with pytest.raises(mt.MemtypeError):
+            made.page_types(gfn, count)
+
+
+def test_whoever_answers_is_taken_and_no_other():
+    made = MemoryMap([0], [6], WIDTH)
+    assert answers(made, "the map") is made
+    with pytest.raises(mt.InputError, match="the map = 3 answers for no address"):
+        answers(3, "the map")
+
+
+def test_a_map_in_a_backends_own_form_is_taken_apart_when_somebody_looks():
+    asked = []
+    made = packed_map((lambda held: asked.append(held[1]) or ([0, 4096], [6, 0]), "handle"), WIDTH)
+    assert not asked and made.maxphyaddr == WIDTH
+    assert made == MemoryMap([0, 4096], [6, 0], WIDTH) and asked == ["handle"]
+
+
+def test_a_states_map_is_the_map_of_its_segments():
+    state = mt.MtrrState(0x806, variable=[(0x80000000, 0xF80000800)], maxphyaddr=WIDTH)
+    made = MemoryMap.from_segments([(s.base, s.size, s.type) for s in state.map], WIDTH)
+    assert state.map == made and list(state.map._types) == [6, 0, 6]
+    assert (
+        made.__dask_tokenize__() == state.map.__dask_tokenize__() and made.__dask_tokenize__()[0] == "memtype.MemoryMap"
+    )
+    assert MemoryMap.__eq__(made, 1) is NotImplemented
+    for bases, kinds in (made.as_arrays(), state.map.as_arrays()):
+        assert (bases.dtype, kinds.dtype) == (np.uint64, np.uint8) and not (
+            bases.flags.writeable or kinds.flags.writeable
+        )
+
+
+@pytest.mark.parametrize(("ask", "said"), [
+    (lambda m: m.around(1 << WIDTH), "0x1000000000"), (lambda m: m.around(-1), "-1"),
+    (lambda m: m.around("x"), "address"), (lambda m: m.at("x"), "address"),
+    (lambda m: m.bounds("x", 1), "base"), (lambda m: m.bounds(0, "x"), "size"),
+    (lambda m: m.first("x"), "count"), (lambda m: m.page_types("x", 1), "first_gfn"),
+    (lambda m: m.page_types(0, "x"), "count"), (lambda m: m.types(0, threads=0), "threads"),
+    (lambda m: MemoryMap("x", [6], WIDTH), "bases"), (lambda m: MemoryMap([0], [0.5], WIDTH), "types"),
+    (lambda m: MemoryMap([0], ["x"], WIDTH), "'x' is not a memory type"),
+    (lambda m: MemoryMap([0], [6], "x"), "MAXPHYADDR"),
+    (lambda m: MemoryMap([0], [3], WIDTH), "types: 3 is no memory type"),
+    (lambda m: MemoryMap([0], 6, WIDTH), "lists of one length"), (lambda m: MemoryMap(0, [6], WIDTH), "lists of one"),
+    (lambda m: MemoryMap.from_segments([(0, "x", "WB")]), "segment 0: size"),
+    (lambda m: MemoryMap.from_segments([(0, 1, "WB"), ("x", 1, "WB")]), "segment 1: base"),
+    (lambda m: MemoryMap.from_segments([(0, 1, "XY")]), "type"), (lambda m: MemoryMap.from_segments(3), "segments"),
+    (lambda m: MemoryMap([0, 1], [6, 0], WIDTH).diagram, "a segment begins at 0x1, inside a page"),
+    (lambda m: m.other, "'MemoryMap' object has no attribute 'other'"),
+])  # fmt: skip
+def test_what_is_wrong_is_named(ask, said):
+    with pytest.raises((mt.MemtypeError, AttributeError), match=re.escape(said)):
+        ask(MemoryMap([0], [6], WIDTH))
+
+
+def test_one_address_and_many_are_answered_alike():
+    made = MemoryMap.from_segments([(0, 4096, "WB"), (4096, 4096, "UC")], WIDTH, "WT")
+    asked, out = np.array([[0, 4096], [8192, 4095]], np.uint64), np.zeros((2, 2), np.uint8)
+    right = [[6, 0], [4, 6]]
+    assert made.types(asked).tolist() == right == made.types(asked, out, 2).tolist() == out.tolist()
+    assert made.types(np.uint64(4096)) is mt.MemoryType.UC is made.at(np.uint64(4096)) and made.types(0, threads=2) == 6
+    assert made.around(np.uint64(4097)) == (mt.MemoryType.UC, 4096, 8192)
