@@ -29,6 +29,14 @@ pytestmark = pytest.mark.usefixtures("backend")
         ({"maxphyaddr": "46"}, "MAXPHYADDR '46' is not an integer"),
         ({"vendor": "arm"}, "vendor 'arm' is neither intel nor amd"),
         ({"vendor": None}, "vendor None"),
+        ({"vendor": "arm64"}, "vendor 'arm64' is neither intel nor amd"),
+        ({"syscfg": 1 << 64}, "SYSCFG = 0x10000000000000000 is not a 64-bit value"),
+        ({"tom2": "x"}, "TOP_MEM2 = 'x'"),
+        ({"cap": 0.5}, "IA32_MTRRCAP = 0.5 is not an integer"),
+        ({"fixed": 5}, "fixed"),
+        ({"fixed": (0,) * 10 + ("x",)}, "IA32_MTRR_FIX4K_F8000 = 'x'"),
+        ({"variable": 5}, "variable"),
+        ({"variable": [(0, 0), (-1, 0)]}, "IA32_MTRR_PHYSBASE1 = -0x1"),
     ],
 )
 def test_impossible_registers_are_refused(arguments: dict[str, Any], message: str) -> None:
@@ -128,3 +136,54 @@ def test_each_value_is_valid_exactly_if_no_problem_names_it() -> None:
 def test_impossible_ranges_have_no_registers(arguments: Any) -> None:
     with pytest.raises(InputError):
         range_registers(*arguments)
+
+
+FIELDS: dict[str, Any] = {
+    "def_type": 0xC06, "fixed": (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11), "variable": ((6, 0xFF80000800), (1, 2)),
+    "maxphyaddr": 40, "vendor": "amd", "syscfg": 0x600000, "tom2": 1 << 33, "cap": 0x508,
+}  # fmt: skip
+
+
+class Number(int):
+    """An integer of another class, as enumerations are."""
+
+
+@pytest.mark.parametrize("kind", [np.uint64, Number, lambda value: value])
+@pytest.mark.parametrize("name", [None, *FIELDS])
+def test_numbers_of_any_kind_become_plain_ones(name: str | None, kind: Any) -> None:
+    """In one field, and in all of them."""
+
+    def made(value: Any) -> Any:
+        if isinstance(value, str):
+            return value.upper()
+        return iter([made(each) for each in value]) if isinstance(value, tuple) else kind(value)
+
+    state = MtrrState(**{field: made(value) if name in (None, field) else value for field, value in FIELDS.items()})
+    plain = MtrrState(**FIELDS)
+    assert state == plain and hash(state) == hash(plain)
+    for field, value in FIELDS.items():
+        held = getattr(state, field)
+        assert held == value and type(held) is type(value)
+    numbers = (*state.fixed, *(each for pair in state.variable for each in pair))
+    assert (
+        {type(number) for number in numbers} == {int} == {type(getattr(state, n)) for n in ("def_type", "cap", "tom2")}
+    )
+
+
+def test_registers_that_are_not_told_are_0_and_a_state_has_no_pairs() -> None:
+    state = MtrrState(0x806)
+    assert (state.fixed, state.variable, state.vendor) == ((0,) * 11, (), "intel")
+    assert (state.syscfg, state.tom2, state.cap) == (0, 0, None)
+    few = MtrrState.from_msrs({0x2FF: 0x806, 0x250: 7}, 40)
+    assert (few.fixed, few.variable, few.syscfg, few.tom2, few.cap) == ((7, *(0,) * 10), (), 0, 0, None)
+    gap = MtrrState.from_msrs({0x2FF: 0x806, 0x204: 6, 0x205: 0xFF80000800})
+    assert gap.variable == ((0, 0), (0, 0), (6, 0xFF80000800)) and gap.maxphyaddr == 40
+
+
+def test_the_first_question_is_answered_as_the_next() -> None:
+    for address in (0, 1 << 31, (1 << 40) - 1, np.uint64(1 << 31)):
+        state = MtrrState(**FIELDS | {"fixed": (0,) * 11})
+        assert state.at(address) == state.at(address) == state.map.at(address) == state.types(address)
+    for address in (1 << 40, -1):
+        with pytest.raises(AddressError):
+            MtrrState(**FIELDS).at(address)
