@@ -39,7 +39,8 @@ _LITERAL = later(rf"({_NUMBER}?){_SUFFIX}\b")
 _DECLARED = later(
     r"\b(?P<head1>mtrr_settings) \w{1,80} ?=|(?P<head2>mtrr)\w{0,80} ?(?:\[\d{0,9}\]|: ?\[)[^{}=]{0,80}=", re.I
 )
-_LONGEST = 300  # characters of a declaration, with its blanks
+_NAMED = later(r"mtrr(?=[^\n=]{0,99}\[)")  # in lower case: few lines of a log have both
+_LONGEST = 200  # characters of a declaration, with its blanks
 TELLS = tells(NAME, pattern=_DECLARED.pattern)
 
 
@@ -49,11 +50,9 @@ def sniff(text: str) -> bool:
 
 def _declares(text: str) -> bool:
     """Whether a list of MTRRs is declared; a declaration may go on on the next lines."""
-    lower, at = lowered(text), -1
-    while (at := lower.find("mtrr", at + 1)) >= 0:
-        if _DECLARED.match(" ".join(lower[at : at + _LONGEST].split())):
-            return True
-    return False
+    lower = lowered(text)
+    starts = (found.start() for found in _NAMED.finditer(lower))
+    return any(_DECLARED.match(" ".join(lower[at : at + _LONGEST].split())) for at in starts)
 
 
 def _known(text: str) -> bool:
