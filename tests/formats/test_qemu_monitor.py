@@ -6,6 +6,7 @@ from dump_samples import (
 )
 
 import memtype as mt
+from memtype.formats import qemu_monitor
 
 
 def test_monitor_prints_no_mtrr_and_says_so():
@@ -17,3 +18,8 @@ def test_monitor_prints_no_mtrr_and_says_so():
 def test_qmp_session():
     machine = mt.parse(qmp_session())
     assert (machine.format, machine.maxphyaddr, machine.facts["cr0"]) == ("qemu-monitor", 40, {"0": "0x80050033"})
+
+
+def test_a_number_with_more_behind_it_is_no_number():
+    (cpu,) = qemu_monitor.parse("CR0=80050033 CR2=0 CR4=0\nMTRRdefType=c06_5 PAT=6\n").cpus
+    assert cpu.registers is None and cpu.pat == mt.Pat(6)
