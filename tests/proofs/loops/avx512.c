@@ -270,6 +270,27 @@ void prove_block(void) /* unwinds combine64 get_ready load_group match_group mer
 	END;
 }
 
+// of the last group: the others end before. The tables' arrays at the end of their struct: LASTS of test_loops.py
+void prove_load_group(void) /* unwinds load_group */
+{
+	static memtype_tables t;
+
+	load_group(&t, MAX_GROUPS - 1 + SHORT, (struct form){4, 4});
+	load_group(&t, MAX_GROUPS - 1, (struct form){6, 0});
+	END;
+}
+
+void prove_loop_of(void) /* */
+{
+	static const block_loop loops[2][2][4];
+	static memtype_tables t;
+
+	__CPROVER_havoc_object(&t);
+	__CPROVER_assume(t.octets <= 4 + 4 * SHORT); // prove_layout of windows.c
+	loop_of(loops, &t);
+	END;
+}
+
 struct group checked_group(const memtype_tables *t, unsigned g, struct form f)
 {
 	struct group loaded;

@@ -2,7 +2,7 @@
  * and the places in a chunk whose entries lead to blocks.
  *
  * loop same_row.0: k <= r->count; assigns k; decreases r->count - k
- * loop find_rows.0: k <= given && r->count <= 12; assigns k, __CPROVER_object_whole(r); decreases given - k
+ * loop find_rows.0: k <= given && given <= 512 && r->count <= 12; assigns k, __CPROVER_object_whole(r); decreases given - k
  * loop entries64.0: k <= r->count; assigns k, entry; decreases r->count - k
  * loop add_places.0: 4 turns
  * loop add_places.1: before <= m->count && m->count <= before + 64 && (lanes == 0 || (m->count < before + 64 && (lanes &
@@ -53,6 +53,9 @@ unsigned any_row(const struct rows *r, const uint8_t *row)
 	__CPROVER_assume(found <= r->count); // prove_same_row
 	return found;
 }
+
+// that a row lies in g.top says its number: the invariant
+_Static_assert(sizeof(g.top) == ROWS << ROW_BITS && ROWS == 512, "rows of a table");
 
 void prove_find_rows(void) /* loops find_rows calls memcmp:checked_compare same_row:any_row */
 {

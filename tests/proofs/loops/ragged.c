@@ -20,8 +20,8 @@
 #define MEMTYPE_MAP_CAPACITY 2
 typedef struct memtype_map {
 	size_t count;
-	uint64_t bases[MEMTYPE_MAP_CAPACITY];
 	uint8_t types[8];
+	uint64_t bases[MEMTYPE_MAP_CAPACITY]; // last: what is written beyond those of the last map is seen
 } memtype_map;
 int memtype_resolve_map(const memtype_mtrrs *m, memtype_map *map);
 

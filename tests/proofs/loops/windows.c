@@ -170,6 +170,16 @@ void checked_enter(struct finder *in, memtype_tables *of, unsigned k)
 	t.code[k] = (uint8_t)(nondet_u32() & 0xFF); // dropped, maybe
 }
 
+void prove_enter(void) /* calls slot_of:any_slot */
+{
+	unsigned k = nondet_u32();
+
+	__CPROVER_havoc_object(&t);
+	__CPROVER_assume(k < MEMTYPE_MAX_CUBES + SHORT);
+	enter(&f, &t, k);
+	END;
+}
+
 int any_merge(memtype_tables *of, unsigned i, unsigned j)
 {
 	assert(of == &t && i < MEMTYPE_MAX_CUBES && j < MEMTYPE_MAX_CUBES);
@@ -395,6 +405,7 @@ void prove_layout(void) /* unwinds lay_windows decode_to_types */
 	__CPROVER_assume(is_width(t.maxphyaddr));
 	lay_windows(&t, PAGE_SHIFT);
 	assert(t.start[SEPTET_WINDOWS - 1] <= 51 - SHORT); // of 43 or 44 bits
+	assert(t.octets <= 4);
 	decode_to_types(&t);
 	END;
 }
