@@ -135,12 +135,13 @@ def test_a_page_has_its_type_or_is_mixed(seed):
     rng = random.Random(seed)
     first = rng.randrange(1, 1 << 20)
     inside = [(first << 12) + rng.randrange(0, 12 << 12, rng.choice((1, 1 << 12))) for _ in range(6)]
-    edges = sorted({0, *inside})
+    edges = sorted({0, (first << 12) + 1, *inside})
     made = MemoryMap.from_segments([(a, b - a, rng.choice(KINDS)) for a, b in pairwise(edges)], WIDTH, "WB")
     right = [made.uniform(gfn << 12, 1 << 12) for gfn in range(first - 1, first + 11)]
     out = np.zeros(12, np.uint8)
     assert made.page_types(first - 1, 12).tolist() == right == made.page_types(first - 1, 12, out).tolist()
     assert out.tolist() == right and made.page_types(first, 0).size == 0
+    assert made.page_types(first + 4, 5).tolist() == right[5:10]
     for gfn, count in ((-1, 1), ((1 << 24) - 1, 2), (1 << 24, 1), (0, -1)):
         with pytest.raises(mt.MemtypeError):
             made.page_types(gfn, count)
@@ -157,6 +158,7 @@ def test_a_map_in_a_backends_own_form_is_taken_apart_when_somebody_looks():
     asked = []
     made = packed_map((lambda held: asked.append(held[1]) or ([0, 4096], [6, 0]), "handle"), WIDTH)
     assert not asked and made.maxphyaddr == WIDTH
+    assert packed_map((lambda held: ([0], [6]),), WIDTH)._types == (6,)
     assert made == MemoryMap([0, 4096], [6, 0], WIDTH) and asked == ["handle"]
 
 
@@ -177,9 +179,9 @@ def test_a_states_map_is_the_map_of_its_segments():
 @pytest.mark.parametrize(("ask", "said"), [
     (lambda m: m.around(1 << WIDTH), "0x1000000000"), (lambda m: m.around(-1), "-1"),
     (lambda m: m.around("x"), "address"), (lambda m: m.at("x"), "address"),
-    (lambda m: m.bounds("x", 1), "base"), (lambda m: m.bounds(0, "x"), "size"),
-    (lambda m: m.first("x"), "count"), (lambda m: m.page_types("x", 1), "first_gfn"),
-    (lambda m: m.page_types(0, "x"), "count"), (lambda m: m.types(0, threads=0), "threads"),
+    (lambda m: m.bounds("x", 1), "base 'x'"), (lambda m: m.bounds(0, "x"), "size 'x'"),
+    (lambda m: m.first("x"), "count 'x'"), (lambda m: m.page_types("x", 1), "first_gfn 'x'"),
+    (lambda m: m.page_types(0, "x"), "count 'x'"), (lambda m: m.types(0, threads=0), "threads"),
     (lambda m: MemoryMap("x", [6], WIDTH), "bases"), (lambda m: MemoryMap([0], [0.5], WIDTH), "types"),
     (lambda m: MemoryMap([0], ["x"], WIDTH), "'x' is not a memory type"),
     (lambda m: MemoryMap([0], [6], "x"), "MAXPHYADDR"),
