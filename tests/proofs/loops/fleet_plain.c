@@ -102,42 +102,42 @@ void prove_low(void) /* loops fleet_low calls lowest_one:any_lane */
 	END;
 }
 
-void prove_few16(void) /* loops few16 */
+void prove_few16(void) /* loops few16 options --slice-formula */
 {
 	any_row();
 	few16(&block, &row, array(FEW, 8), array(FEW - SHORT, 1));
 	END;
 }
 
-void prove_few32(void) /* loops few32 */
+void prove_few32(void) /* loops few32 options --slice-formula */
 {
 	any_row();
 	few32(&block, &row, array(FEW, 8), array(FEW - SHORT, 1));
 	END;
 }
 
-void prove_few64(void) /* loops few64 */
+void prove_few64(void) /* loops few64 options --slice-formula */
 {
 	any_row();
 	few64(&block, &row, array(FEW, 8), array(FEW - SHORT, 1));
 	END;
 }
 
-void prove_many16(void) /* loops many16 */
+void prove_many16(void) /* loops many16 options --slice-formula */
 {
 	any_row();
 	many16(&block, &row, array(MANY, 8), array(MANY - SHORT, 1));
 	END;
 }
 
-void prove_many32(void) /* loops many32 */
+void prove_many32(void) /* loops many32 options --slice-formula */
 {
 	any_row();
 	many32(&block, &row, array(MANY, 8), array(MANY - SHORT, 1));
 	END;
 }
 
-void prove_many64(void) /* loops many64 */
+void prove_many64(void) /* loops many64 options --slice-formula */
 {
 	any_row();
 	many64(&block, &row, array(MANY, 8), array(MANY - SHORT, 1));
