@@ -189,7 +189,8 @@ def test_a_states_map_is_the_map_of_its_segments():
     (lambda m: MemoryMap([0], 6, WIDTH), "lists of one length"), (lambda m: MemoryMap(0, [6], WIDTH), "lists of one"),
     (lambda m: MemoryMap.from_segments([(0, "x", "WB")]), "segment 0: size"),
     (lambda m: MemoryMap.from_segments([(0, 1, "WB"), ("x", 1, "WB")]), "segment 1: base"),
-    (lambda m: MemoryMap.from_segments([(0, 1, "XY")]), "type"), (lambda m: MemoryMap.from_segments(3), "segments"),
+    (lambda m: MemoryMap.from_segments([(0, 1, "XY")]), "type"),
+    (lambda m: MemoryMap.from_segments(3), "segments = 3 is not a sequence of (base, size, type)"),
     (lambda m: MemoryMap([0, 1], [6, 0], WIDTH).diagram, "a segment begins at 0x1, inside a page"),
     (lambda m: m.other, "'MemoryMap' object has no attribute 'other'"),
 ])  # fmt: skip

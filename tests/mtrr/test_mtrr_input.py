@@ -33,9 +33,9 @@ pytestmark = pytest.mark.usefixtures("backend")
         ({"syscfg": 1 << 64}, "SYSCFG = 0x10000000000000000 is not a 64-bit value"),
         ({"tom2": "x"}, "TOP_MEM2 = 'x'"),
         ({"cap": 0.5}, "IA32_MTRRCAP = 0.5 is not an integer"),
-        ({"fixed": 5}, "fixed"),
+        ({"fixed": 5}, "fixed = 5 is not a sequence of registers"),
         ({"fixed": (0,) * 10 + ("x",)}, "IA32_MTRR_FIX4K_F8000 = 'x'"),
-        ({"variable": 5}, "variable"),
+        ({"variable": 5}, "variable = 5 is not a sequence of registers"),
         ({"variable": [(0, 0), (-1, 0)]}, "IA32_MTRR_PHYSBASE1 = -0x1"),
     ],
 )
@@ -187,3 +187,23 @@ def test_the_first_question_is_answered_as_the_next() -> None:
     for address in (1 << 40, -1):
         with pytest.raises(AddressError):
             MtrrState(**FIELDS).at(address)
+
+
+@pytest.mark.parametrize(("name", "vendor"), [
+    ("GenuineIntel", "intel"), ("Intel", "intel"), ("CentaurHauls", "intel"), ("  Shanghai  ", "intel"),
+    ("AuthenticAMD", "amd"), ("AMD", "amd"), ("HygonGenuine", "amd"), ("Hygon", "amd"),
+])  # fmt: skip
+def test_a_vendor_may_be_named_as_cpuid_names_it(name: str, vendor: str) -> None:
+    assert MtrrState(vendor=name).vendor == vendor
+
+
+def test_a_width_comes_from_masks_in_use_and_fixed_ranges_from_mtrrcap() -> None:
+    off = {0x2FF: 0x806, 0x200: 6, 0x201: 0xFFFFF80000000, 0x202: 6, 0x203: 0xFF80000800}
+    assert MtrrState.from_msrs(off).maxphyaddr == 40
+    assert [MtrrState(0xC06, cap=cap).has_fixed for cap in (None, 0x508, 0x408)] == [True, True, False]
+
+
+def test_a_reader_without_mtrrcap_is_asked_for_pairs_up_to_the_first_that_it_lacks() -> None:
+    held, asked = {0x2FF: 0x806, 0x200: 6, 0x201: 0xFF80000800, 0x206: 6, 0x207: 0xFF80000800}, list[int]()
+    state = MtrrState.from_msrs(lambda index: asked.append(index) or held[index], 40)
+    assert state.variable == ((6, 0xFF80000800),) and 0x206 not in asked
