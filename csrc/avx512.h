@@ -8,7 +8,7 @@
 #define INLINE static // one copy for all forms: compiled in a second
 #else
 #include <immintrin.h>
-#define TARGET __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512vbmi")))
+#define TARGET __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512vbmi,gfni,bmi,bmi2")))
 #define INLINE static inline __attribute__((always_inline)) TARGET
 #endif
 #if defined(__clang__) || defined(MEMTYPE_SIMDE)

@@ -9,8 +9,8 @@
 #define CPUID1_ECX_OSXSAVE (1u << 27)
 #define CPUID1_ECX_AVX (1u << 28)
 #define CPUID7_EBX_AVX2 (1u << 5)
-#define CPUID7_EBX_AVX512 (1u << 16 | 1u << 17 | 1u << 30 | 1u << 31) /* F, DQ, BW, VL */
-#define CPUID7_ECX_VBMI (1u << 1)
+#define CPUID7_EBX_AVX512 (1u << 16 | 1u << 17 | 1u << 30 | 1u << 31 | 1u << 3 | 1u << 8) /* F, DQ, BW, VL, BMI1, BMI2 */
+#define CPUID7_ECX_AVX512 (1u << 1 | 1u << 8) /* VBMI, GFNI */
 #define XCR0_YMM 0x06u /* SSE and AVX state */
 #define XCR0_ZMM 0xE6u /* and opmask, upper ZMM, high ZMM state */
 
@@ -35,7 +35,8 @@ static uint32_t running_isa(void)
 	saved = xcr0();
 	if ((saved & XCR0_YMM) != XCR0_YMM || !(b & CPUID7_EBX_AVX2))
 		return MEMTYPE_SSSE3;
-	if ((saved & XCR0_ZMM) != XCR0_ZMM || (b & CPUID7_EBX_AVX512) != CPUID7_EBX_AVX512 || !(c & CPUID7_ECX_VBMI))
+	if ((saved & XCR0_ZMM) != XCR0_ZMM || (b & CPUID7_EBX_AVX512) != CPUID7_EBX_AVX512 ||
+	    (c & CPUID7_ECX_AVX512) != CPUID7_ECX_AVX512)
 		return MEMTYPE_AVX2;
 	return MEMTYPE_AVX512;
 }

@@ -1,9 +1,10 @@
-/* fleet.c - many register files, few addresses each: no tables, every pair is matched with every address.
+/* fleet.c - many register files, few addresses each: no tables of ranges, pairs are matched with every address.
  *
  * Ranges look at few address bits: with MAXPHYADDR = 46 and ranges of whole GiB at bits 45:30, so 16-bit keys tell
  * all addresses apart, two to four times as many in a vector as addresses. States are made ready a block at a time
- * (fleet_rows.c), then each is matched by the kernel of the instruction set. Addresses below 1 MiB are rare: where a
- * key says that there may be some, fleet_low() puts the types of the fixed ranges in.
+ * (fleet_rows.c), then each is matched by the kernel of the instruction set; AVX-512 takes eight pairs at once, state by
+ * state (fleet_avx512.c). Addresses below 1 MiB are rare: where a key says that there may be some, fleet_low() puts the
+ * types of the fixed ranges in.
  */
 #include "fleet.h"
 
@@ -70,11 +71,10 @@ static uint32_t match_block(const struct fleet_set *set, const struct fleet_bloc
 	return r;
 }
 
-static size_t match_states(const memtype_fleet *f, uint32_t isa, const uint64_t *addresses, size_t step, size_t n,
-			   uint8_t *types)
+// all states, a block at a time
+static size_t match_blocks(const struct fleet_set *set, const memtype_fleet *f, const uint64_t *addresses, size_t step,
+			   size_t n, uint8_t *types, int stream)
 {
-	const struct fleet_set *set = fleet_set_of(isa);
-	int stream = past_caches(f->states * n, 1) && ((uintptr_t)types | n) % KERNEL_BLOCK == 0;
 	size_t room = f->pairs * FLEET_ROWS > FLEET_PAIRS ? FLEET_PAIRS / f->pairs : FLEET_ROWS, i = 0;
 	struct fleet_block block;
 	uint32_t fit;
@@ -86,6 +86,17 @@ static size_t match_states(const memtype_fleet *f, uint32_t isa, const uint64_t 
 		if (fit < block.rows)
 			break;
 	}
+	return i;
+}
+
+static size_t match_states(const memtype_fleet *f, uint32_t isa, const uint64_t *addresses, size_t step, size_t n,
+			   uint8_t *types)
+{
+	const struct fleet_set *set = fleet_set_of(isa);
+	int stream = past_caches(f->states * n, 1) && ((uintptr_t)types | n) % KERNEL_BLOCK == 0;
+	size_t i = set->all ? set->all(f, addresses, step, n, types, stream) :
+			      match_blocks(set, f, addresses, step, n, types, stream);
+
 #ifdef MEMTYPE_X86
 	if (stream)
 		_mm_sfence();

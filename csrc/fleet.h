@@ -69,6 +69,8 @@ struct fleet_set {
 	// make `rows` states from `first` ready: at most FLEET_ROWS, of at most FLEET_PAIRS pairs together
 	void (*load)(const memtype_fleet *f, size_t first, uint32_t rows, struct fleet_block *block);
 	fleet_match match[FLEET_KEYS]; // by fleet_row.keys
+	// instead of both, where it is there: all states; how many before the first that has a refused address
+	size_t (*all)(const memtype_fleet *f, const uint64_t *addresses, size_t step, size_t n, uint8_t *types, int stream);
 };
 
 extern const struct fleet_set plain_fleet, avx2_fleet, avx512_fleet;
@@ -82,7 +84,7 @@ uint8_t fleet_type(const memtype_fleet *f, size_t i, uint64_t address);
 // the one for `isa` (dispatch.c)
 const struct fleet_set *fleet_set_of(uint32_t isa);
 
-// AVX2's load, AVX-512's too
+// AVX2's load
 void fleet_load(const memtype_fleet *f, size_t first, uint32_t rows, struct fleet_block *block);
 
 // --- what all of them load alike ---
@@ -130,13 +132,13 @@ static inline void fleet_row_of(const memtype_fleet *f, size_t i, uint64_t valid
 }
 
 // types[j] = what the fixed ranges say of addresses[j], which was below 1 MiB, for each bit j of `low`
-static inline void fleet_low(const struct fleet_row *row, const uint64_t *addresses, uint64_t low, uint8_t *types)
+static inline void fleet_low(const uint64_t *fixed, uint32_t vendor, const uint64_t *addresses, uint64_t low, uint8_t *types)
 {
 	for (; low; low &= low - 1) {
 		unsigned j = lowest_one(low);
 		uint64_t address = addresses[j] & (FIXED_END - 1); // read again: it may have changed since
 
-		types[j] = fixed_type(row->fixed, row->vendor, fixed_index(address));
+		types[j] = fixed_type(fixed, vendor, fixed_index(address));
 	}
 }
 

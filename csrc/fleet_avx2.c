@@ -104,7 +104,7 @@ INLINE void put_fixed(const struct fleet_row *row, const uint64_t *addresses, un
 		__m256i low = in_order(hits32(FLEET_KEYS_64, NULL, addresses + 32 * h, above, zero));
 
 		store32(kinds + 32 * h, types[h], 0);
-		fleet_low(row, addresses + 32 * h, (uint32_t)_mm256_movemask_epi8(low), kinds + 32 * h);
+		fleet_low(row->fixed, row->vendor, addresses + 32 * h, (uint32_t)_mm256_movemask_epi8(low), kinds + 32 * h);
 		types[h] = _mm256_loadu_si256((const __m256i *)(const void *)(kinds + 32 * h));
 	}
 }
@@ -213,6 +213,6 @@ MATCH(match_rows16, FLEET_KEYS_16)
 MATCH(match_rows32, FLEET_KEYS_32)
 MATCH(match_rows64, FLEET_KEYS_64)
 
-const struct fleet_set avx2_fleet = {fleet_load, {match_rows16, match_rows32, match_rows64}};
+const struct fleet_set avx2_fleet = {fleet_load, {match_rows16, match_rows32, match_rows64}, NULL};
 
 #endif

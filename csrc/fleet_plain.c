@@ -137,7 +137,7 @@ static uint64_t step(const struct fleet_block *block, const struct fleet_row *ro
 	for (unsigned j = 0; j < n; j++)
 		types[j] = kinds[code[j] & (FINAL_CODES - 1)];
 	if (row->fixed && borrowed >> 63)
-		fleet_low(row, addresses, below_1m(addresses, n), types);
+		fleet_low(row->fixed, row->vendor, addresses, below_1m(addresses, n), types);
 	return seen;
 }
 
@@ -177,4 +177,4 @@ static uint32_t match_rows(const struct fleet_block *block, uint32_t first, cons
 	return r - first;
 }
 
-const struct fleet_set plain_fleet = {plain_load, {match_rows, match_rows, match_rows}};
+const struct fleet_set plain_fleet = {plain_load, {match_rows, match_rows, match_rows}, NULL};

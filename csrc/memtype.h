@@ -106,7 +106,7 @@ int memtype_resolve_map(const memtype_mtrrs *m, memtype_map *map);
 
 /* --- instruction sets (dispatch.c) --- */
 
-/* Weakest first. AVX512 means its VBMI, BW and VL parts too; NEON is arm64's. */
+/* Weakest first. AVX512 means its VBMI, BW and VL parts, GFNI and BMI2 too; NEON is arm64's. */
 enum memtype_isa { MEMTYPE_PORTABLE = 0, MEMTYPE_SSSE3 = 1, MEMTYPE_AVX2 = 2, MEMTYPE_AVX512 = 3, MEMTYPE_NEON = 4 };
 
 /* 1 if this build has kernels for the set and this processor and system run them. PORTABLE always is. */

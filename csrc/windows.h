@@ -30,14 +30,19 @@ static inline uint8_t code_of(uint64_t encoding)
 	return code_by_type[encoding < KNOWN_CODES ? encoding : KNOWN_CODES];
 }
 
+// the type of each code but UC, by its low four bits; CODE_NONE gives what the default type is to replace
+static const uint8_t type_by_code[16] = {
+	[CODE_NONE & 15] = MEMTYPE_UNDEFINED, [CODE_WB & 15] = MEMTYPE_WB, [CODE_WT & 15] = MEMTYPE_WT,
+	[CODE_WC & 15] = MEMTYPE_WC, [CODE_WP & 15] = MEMTYPE_WP,
+	[2] = MEMTYPE_UNDEFINED, [5] = MEMTYPE_UNDEFINED, [6] = MEMTYPE_UNDEFINED, [7] = MEMTYPE_UNDEFINED,
+	[9] = MEMTYPE_UNDEFINED, [10] = MEMTYPE_UNDEFINED, [11] = MEMTYPE_UNDEFINED, [12] = MEMTYPE_UNDEFINED,
+	[13] = MEMTYPE_UNDEFINED, [14] = MEMTYPE_UNDEFINED, [15] = MEMTYPE_UNDEFINED,
+};
+
 static inline void fill_final(uint8_t final_type[16], uint8_t default_type)
 {
-	memset(final_type, MEMTYPE_UNDEFINED, 16);
+	memcpy(final_type, type_by_code, sizeof(type_by_code));
 	final_type[CODE_NONE & 15] = default_type;
-	final_type[CODE_WB & 15] = MEMTYPE_WB;
-	final_type[CODE_WT & 15] = MEMTYPE_WT;
-	final_type[CODE_WC & 15] = MEMTYPE_WC;
-	final_type[CODE_WP & 15] = MEMTYPE_WP;
 }
 
 // what survived the windows -> type

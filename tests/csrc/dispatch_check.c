@@ -30,7 +30,8 @@ static int asked(unsigned leaf, unsigned subleaf, unsigned *a, unsigned *b, unsi
 // SDM 1 13.1, 14.3, 15.2: the processor has the instructions, and the system saves the registers
 static uint32_t literal_best(void)
 {
-	const unsigned words = 1u << 16 | 1u << 17 | 1u << 30 | 1u << 31; // F, DQ, BW, VL
+	const unsigned words = 1u << 3 | 1u << 8 | 1u << 16 | 1u << 17 | 1u << 30 | 1u << 31; // BMI1, BMI2, F, DQ, BW, VL
+	const unsigned bytes = 1u << 1 | 1u << 8;                                             // VBMI, GFNI
 	int avx = leaves >= 7 && (ecx1 >> 27 & 1) && (ecx1 >> 28 & 1) && (saved >> 1 & 1) && (saved >> 2 & 1);
 	int avx2 = avx && (ebx7 >> 5 & 1);
 	int zmm = (saved >> 5 & 1) && (saved >> 6 & 1) && (saved >> 7 & 1);
@@ -39,7 +40,7 @@ static uint32_t literal_best(void)
 		return MEMTYPE_PORTABLE;
 	if (!avx2)
 		return MEMTYPE_SSSE3;
-	return zmm && (ebx7 & words) == words && (ecx7 >> 1 & 1) ? MEMTYPE_AVX512 : MEMTYPE_AVX2;
+	return zmm && (ebx7 & words) == words && (ecx7 & bytes) == bytes ? MEMTYPE_AVX512 : MEMTYPE_AVX2;
 }
 
 static void check(void)
@@ -64,17 +65,18 @@ static unsigned bits_of(unsigned number, const unsigned char *places, unsigned c
 
 int main(void)
 {
-	static const unsigned char in_ecx1[] = {9, 27, 28}, in_ebx7[] = {5, 16, 17, 30, 31}, in_xcr0[] = {1, 2, 5, 6, 7};
+	static const unsigned char in_ecx1[] = {9, 27, 28}, in_ebx7[] = {3, 5, 8, 16, 17, 30, 31}, in_ecx7[] = {1, 8};
+	static const unsigned char in_xcr0[] = {1, 2, 5, 6, 7};
 	static const unsigned numbers[] = {0, 1, 7, 13};
 
-	for (unsigned k = 0; k < 8 << 14; k++) { // all of the bits that are looked at; and again with all others set
-		unsigned rubbish = k >> 16 ? ~0u : 0;
+	for (unsigned k = 0; k < 8 << 17; k++) { // all of the bits that are looked at; and again with all others set
+		unsigned rubbish = k >> 19 ? ~0u : 0;
 
-		leaves = numbers[k >> 14 & 3];
+		leaves = numbers[k >> 17 & 3];
 		ecx1 = bits_of(k, in_ecx1, 3) | (rubbish & ~bits_of(~0u, in_ecx1, 3));
-		ebx7 = bits_of(k >> 3, in_ebx7, 5) | (rubbish & ~bits_of(~0u, in_ebx7, 5));
-		saved = bits_of(k >> 8, in_xcr0, 5) | (rubbish & ~bits_of(~0u, in_xcr0, 5));
-		ecx7 = (k >> 13 & 1) << 1 | (rubbish & ~2u);
+		ebx7 = bits_of(k >> 3, in_ebx7, 7) | (rubbish & ~bits_of(~0u, in_ebx7, 7));
+		saved = bits_of(k >> 10, in_xcr0, 5) | (rubbish & ~bits_of(~0u, in_xcr0, 5));
+		ecx7 = bits_of(k >> 15, in_ecx7, 2) | (rubbish & ~bits_of(~0u, in_ecx7, 2));
 		check();
 	}
 	for (uint32_t isa = 0; isa <= MEMTYPE_AVX512; isa++) {

@@ -1,4 +1,4 @@
-/* fleet_check.c - what states of a fleet are made ready as, by every set, against a plain reading of fleet.h.
+/* fleet_check.c - what states of a fleet are made ready as, by every set that takes blocks, against a plain reading of fleet.h.
  *
  *     cc -Icsrc -Itests/proofs tests/csrc/fleet_check.c (all .c files of csrc) -o fleet_check && ./fleet_check
  *
@@ -141,7 +141,8 @@ int main(void)
 		for (size_t i = 0; i < STATES; i++)
 			draw(i, pairs, round);
 		EACH_SET(isa)
-			check_blocks(&f, isa, rows);
+			if (!fleet_set_of(isa)->all)
+				check_blocks(&f, isa, rows);
 	}
 	printf("%llu claims hold\n", (unsigned long long)claims);
 	return 0;

@@ -8,7 +8,7 @@
  * loop match_one.0: j <= n; assigns j, __CPROVER_object_whole(types); decreases n - j
  * loop match_few.0: i <= f->states; assigns i; decreases f->states - i
  * loop match_block.0: r <= block->rows; assigns r, fit; decreases block->rows - r, fit
- * loop match_states.0: i <= f->states; assigns i, fit, block, loaded; decreases f->states - i */
+ * loop match_blocks.0: i <= f->states; assigns i, fit, block, loaded; decreases f->states - i */
 #include "../../../csrc/fleet.c"
 #include "loops.h"
 
@@ -178,28 +178,53 @@ void checked_load(const memtype_fleet *f, size_t first, uint32_t rows, struct fl
 	loaded = first;
 }
 
-const struct fleet_set *fleet_set_of(uint32_t isa)
-{
-	static const struct fleet_set set = {.load = checked_load};
-
-	(void)isa;
-	return &set;
-}
-
 uint32_t checked_block(const struct fleet_set *set, const struct fleet_block *b, const uint64_t *addresses, size_t step,
 		       size_t n, uint8_t *types, int stream)
 {
 	uint32_t fit = nondet_u32();
 
-	(void)set;
-	assert(!stream || ((uintptr_t)&types_from | n) % KERNEL_BLOCK == 0); // so each row is
+	(void)set, (void)stream;
 	assert(addresses == &addresses_from + loaded && types == &types_from + loaded && step == apart && n == length);
 	__CPROVER_assume(fit <= b->rows); // prove_match_block
 	return fit;
 }
 
-void prove_match_states(void) /* loops match_states calls match_block:checked_block row_of:place_of_row
+void prove_match_blocks(void) /* loops match_blocks calls match_block:checked_block row_of:place_of_row
 				 types_of:place_of_types */
+{
+	static const struct fleet_set set = {.load = checked_load};
+
+	any_rows();
+	assert(match_blocks(&set, &fleet, &addresses_from, apart, length, &types_from, (int)nondet_u32()) <=
+	       fleet.states - SHORT);
+	END;
+}
+
+size_t checked_all(const memtype_fleet *f, const uint64_t *addresses, size_t step, size_t n, uint8_t *types, int stream)
+{
+	size_t fit = nondet_size();
+
+	assert(!stream || ((uintptr_t)types | n) % KERNEL_BLOCK == 0); // so each row is
+	assert(f == &fleet && addresses == &addresses_from && types == &types_from && step == apart && n == length);
+	__CPROVER_assume(fit <= f->states); // prove_match_blocks, fleet_avx512-prove_match_all
+	return fit;
+}
+
+size_t checked_blocks(const struct fleet_set *set, const memtype_fleet *f, const uint64_t *addresses, size_t step, size_t n,
+		      uint8_t *types, int stream)
+{
+	assert(set->load);
+	return checked_all(f, addresses, step, n, types, stream);
+}
+
+const struct fleet_set *fleet_set_of(uint32_t isa)
+{
+	static const struct fleet_set blocks = {.load = checked_load}, all = {.all = checked_all};
+
+	return isa ? &blocks : &all;
+}
+
+void prove_match_states(void) /* calls match_blocks:checked_blocks */
 {
 	any_rows();
 	assert(match_states(&fleet, nondet_u32(), &addresses_from, apart, length, &types_from) <= fleet.states - SHORT);

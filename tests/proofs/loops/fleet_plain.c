@@ -98,7 +98,7 @@ void prove_low(void) /* loops fleet_low calls lowest_one:any_lane */
 	row.fixed = array(FIXED_MSRS, 8);
 	lanes = nondet_u32();
 	__CPROVER_assume(lanes >= 1 && lanes <= 64 && low >> (lanes - 1) >> 1 == 0);
-	fleet_low(&row, array(lanes, 8), low, array(lanes - SHORT, 1));
+	fleet_low(row.fixed, row.vendor, array(lanes, 8), low, array(lanes - SHORT, 1));
 	END;
 }
 

@@ -252,11 +252,13 @@ FAULTS = [
     ("bulk_avx512.c", "if (!s->stream || s->first)", "if (!s->stream)", "avx512-prove_sink"),
     ("bulk_avx512.c", "--feed->blocks ? 64 : 0", "feed->blocks-- ? 64 : 0", "avx512-prove_feed"),
     ("bulk_avx512.c", "for (; i + 16 <= n; i += 16)", "for (; i + 8 <= n; i += 16)", "avx512-prove_or_words"),
-    ("fleet_avx512.c", "for (; i + 64 <= n; i += 64)", "for (; i + 32 <= n; i += 64)", "fleet_avx512-prove_match_row"),
+    ("fleet_avx512.c", "i + 64 <= n; i += 64", "i + 32 <= n; i += 64", "fleet_avx512-prove_match_steps"),
+    ("fleet_avx512.c", "i < f->states; i++", "i <= f->states; i++", "fleet_avx512-prove_match_all"),
+    ("fleet_avx512.c", "low_bits((unsigned)(pairs - k))", "0xFF", "fleet_avx512-prove_load_state"),
     ("fleet.c", "j < n", "j <= n", "fleet-prove_match_one"),
     ("fleet.c", "r < block->rows && fit", "r <= block->rows && fit", "fleet-prove_match_block"),
-    ("fleet.c", "(f->states - i < room ? f->states - i : room)", "room", "fleet-prove_match_states"),
-    ("fleet.c", "fit < block.rows", "fit > block.rows", "fleet-prove_match_states"),  # never ends
+    ("fleet.c", "(f->states - i < room ? f->states - i : room)", "room", "fleet-prove_match_blocks"),
+    ("fleet.c", "fit < block.rows", "fit > block.rows", "fleet-prove_match_blocks"),  # never ends
     ("fleet_plain.c", "types += n;", "types += step;", "fleet_plain-prove_match_rows"),
     # beyond an array, and yet in its struct
     ("mtrr.c", "(address ^ m->base[i])", "(address ^ m->base[i + 1])", "mtrr-prove_variable_type"),

@@ -31,6 +31,16 @@ static inline struct vector loaded(const void *from, size_t bytes)
 	return nondet_vector();
 }
 
+// eight words, as far as the highest that the mask has
+static inline struct vector masked(uint8_t mask, const uint64_t *from)
+{
+	unsigned few = mask >> 2 ? (mask >> 3 ? 4 : 3) : mask >> 1 ? 2 : mask;
+	unsigned words = mask >> 4 ? (mask >> 6 ? (mask >> 7 ? 8 : 7) : mask >> 5 ? 6 : 5) : few;
+
+	assert(words == 0 || __CPROVER_r_ok(from, 8 * words));
+	return nondet_vector();
+}
+
 // where an array begins that is written, in an object of CBMC that begins before it; NULL: they begin together
 #ifndef WRITTEN_FROM
 #define WRITTEN_FROM NULL
@@ -62,6 +72,7 @@ static inline void copied(void *to, const void *from, size_t bytes)
 #define _mm256_storeu_si256(to, v) ((void)(v), stored(to, 32))
 #define _mm256_stream_si256(to, v) ((void)(v), streamed(to, 32))
 #define _mm512_loadu_si512(from) loaded(from, 64)
+#define _mm512_maskz_loadu_epi64(mask, from) masked(mask, from)
 #define _mm512_storeu_si512(to, v) ((void)(v), stored(to, 64))
 #define _mm512_stream_si512(to, v) ((void)(v), streamed(to, 64))
 #define _mm_sfence() ((void)0)
@@ -153,6 +164,15 @@ static inline void copied(void *to, const void *from, size_t bytes)
 #define _mm512_sub_epi32 VECTOR
 #define _mm512_sub_epi16 VECTOR
 #define _mm512_ternarylogic_epi64 VECTOR
+#define _mm512_andnot_si512 VECTOR
+#define _mm512_cvtepi64_epi8 VECTOR
+#define _mm512_gf2p8affine_epi64_epi8 VECTOR
+#define _mm512_mask_set1_epi8 VECTOR
+#define _mm512_srli_epi16 VECTOR
+#define _mm512_sub_epi64 VECTOR
+#define _mm512_zextsi128_si512 VECTOR
+#define _mm_maskz_shuffle_epi8 VECTOR
+#define _mm_min_epu8 VECTOR
 #define _mm_and_si128 VECTOR
 #define _mm_andnot_si128 VECTOR
 #define _mm_cmpeq_epi8 VECTOR
@@ -218,6 +238,8 @@ static inline void copied(void *to, const void *from, size_t bytes)
 #define _mm512_cmpeq_epi8_mask BITS
 #define _mm512_cmple_epu32_mask BITS
 #define _mm512_cmple_epu16_mask BITS
+#define _mm512_cmple_epu64_mask BITS
+#define _mm512_mask_cmpeq_epi8_mask BITS
 #define _mm512_movepi8_mask BITS
 #define _mm512_reduce_or_epi64 BITS
 #define _mm512_mask_test_epi64_mask BITS
