@@ -30,10 +30,9 @@ static inline uint8_t code_of(uint64_t encoding)
 	return code_by_type[encoding < KNOWN_CODES ? encoding : KNOWN_CODES];
 }
 
-// the type of each code but UC, by its low four bits; CODE_NONE gives what the default type is to replace
+// the type of each code but UC, by its low four bits; the place of CODE_NONE is left to the default type
 static const uint8_t type_by_code[16] = {
-	[CODE_NONE & 15] = MEMTYPE_UNDEFINED, [CODE_WB & 15] = MEMTYPE_WB, [CODE_WT & 15] = MEMTYPE_WT,
-	[CODE_WC & 15] = MEMTYPE_WC, [CODE_WP & 15] = MEMTYPE_WP,
+	[CODE_WB & 15] = MEMTYPE_WB, [CODE_WT & 15] = MEMTYPE_WT, [CODE_WC & 15] = MEMTYPE_WC, [CODE_WP & 15] = MEMTYPE_WP,
 	[2] = MEMTYPE_UNDEFINED, [5] = MEMTYPE_UNDEFINED, [6] = MEMTYPE_UNDEFINED, [7] = MEMTYPE_UNDEFINED,
 	[9] = MEMTYPE_UNDEFINED, [10] = MEMTYPE_UNDEFINED, [11] = MEMTYPE_UNDEFINED, [12] = MEMTYPE_UNDEFINED,
 	[13] = MEMTYPE_UNDEFINED, [14] = MEMTYPE_UNDEFINED, [15] = MEMTYPE_UNDEFINED,

@@ -762,7 +762,7 @@ static void check_levels(uint32_t isa)
 		ptes[k] = any();
 	for (uint32_t level = 0; level < 40; level++) {
 		int status = level >= 1 && level <= 3 ? MEMTYPE_OK : MEMTYPE_ELEVEL;
-		uint64_t inside = (((uint64_t)1 << m.maxphyaddr) - 1) & ~(((uint64_t)1 << (3 + 9 * (level % 8))) - 1);
+		uint64_t inside = (((uint64_t)1 << m.maxphyaddr) - 1) & ~(((uint64_t)1 << (3 + 9 * (level % 4))) - 1);
 
 		MUST(memtype_pat_indexes(level, isa, ptes, 8, types) == status, level, isa, 0);
 		for (unsigned k = 0; k < 8 && !status; k++)
@@ -1193,23 +1193,24 @@ static void check_fleet_of(uint32_t isa, size_t pairs, size_t n, unsigned kind)
 		MUST(types[i] == literal_type(&held.each[i / n], addresses[i]), isa, i / n, i);
 }
 
-// one pair alone tells pages apart (low 12) or blocks of 16 KiB (14), all others GiB: whichever it is, keys hold its bits
-static void check_one_fine_pair(uint32_t isa, size_t pairs, size_t fine, unsigned low)
+// one pair alone looks at bits from `low` on, all others at the highest sixteen: whichever it is, keys hold its bits
+static void check_one_fine_pair(uint32_t isa, uint32_t width, size_t pairs, size_t fine, unsigned low)
 {
 	static uint64_t addresses[65];
 	static uint8_t types[65];
+	uint64_t pages = ((uint64_t)1 << width) - 1;
 	size_t index = 77;
 
-	no_pairs(46, 0x806);
+	no_pairs(width, 0x806);
 	m.variable_count = (uint32_t)pairs;
 	for (size_t k = 0; k < pairs; k++) {
-		m.base[k] = (k + 1) << 30 | (k & 1 ? 4 : 0);
-		m.mask[k] = 0x3FFFC0000800;
+		m.base[k] = (k + 1) << (width - 16) | (k & 1 ? 4 : 0);
+		m.mask[k] = (pages & -((uint64_t)1 << (width - 16))) | 0x800;
 	}
-	m.base[fine] = UINT64_C(99) << 30 | (uint64_t)5 << low;
-	m.mask[fine] = (0x3FFFFFFFFFFF & -((uint64_t)1 << low)) | 0x800;
+	m.base[fine] = UINT64_C(99) << (width - 16) | (uint64_t)1 << low;
+	m.mask[fine] = (pages & -((uint64_t)1 << low)) | 0x800;
 	for (size_t j = 0; j < 65; j++)
-		addresses[j] = m.base[fine] + (j % 16) * 0x1000 - (j & 16 ? 0x4000 : 0) - (j & 32 ? (99 - j % pairs) << 30 : 0);
+		addresses[j] = (m.base[fine] + (j % 16) * 0x1000 - (j & 16 ? 0x4000 : 0) - (j & 32 ? any() : 0)) & pages;
 	fleet.pairs = pairs;
 	for (size_t n = 64; n <= 65; n++) {
 		MUST(memtype_fleet_types(&fleet, isa, addresses, n, n, types, &index) == MEMTYPE_OK, isa, pairs, fine);
@@ -1420,9 +1421,12 @@ static void check_fleets(uint32_t isa)
 			check_fleet_of(isa, (k * 3 + kind) % 9 + (k == 11 ? 20 : 0), sizes[k], kind);
 	}
 	check_fleet_of(isa, CROWD, 10, ALL_VALID);
-	for (size_t k = 0; k < 26 * 26; k++)
-		if (k % 26 < k / 26)
-			check_one_fine_pair(isa, k / 26, k % 26, k & 1 ? 12 : 14);
+	for (size_t k = 0; k < 26 * 26; k++) {
+		if (k % 26 < k / 26) {
+			check_one_fine_pair(isa, 46, k / 26, k % 26, k & 1 ? 12 : 14);
+			check_one_fine_pair(isa, 30, k / 26, k % 26, k & 1 ? 12 : 13);
+		}
+	}
 	check_fleet_of_all_pairs(isa);
 	check_tom2_edges(isa);
 	check_unfit_second(isa);
