@@ -45,10 +45,10 @@ static inline int past_caches(size_t n, unsigned words)
 
 #define LINES_FROM 1024u // elements that pay for a first step up to where a cache line begins
 
-// Elements ahead that fleets ask for with PREFETCHT0: 93 ns a state with it, 133 without; 4 KiB ahead 34.3, 8 KiB 35.3
-// (Zen 4, AVX-512, before and after states were made ready by fours; on Sapphire Rapids 8 KiB was good, 4 was never
-// asked). Fills do not ask: 10^6 leaves take 0.31 ns each with it and 0.27 without, 2 * 10^7 0.95 and 0.62 (Zen 4); on
-// Sapphire Rapids PREFETCHT0 was 0.9 of np.bitwise_or, PREFETCHNTA 1.1 to 1.9, without was never measured there.
+// Elements ahead that fleets ask for with PREFETCHT0: a state takes 29 ns with it, 37 without; before eight pairs were
+// matched at once 34.3, 8 KiB ahead 35.3 (Zen 4, AVX-512; on Sapphire Rapids 8 KiB was good, 4 was never asked). Fills do
+// not ask: 10^6 leaves take 0.31 ns each with it and 0.27 without, 2 * 10^7 0.95 and 0.62 (Zen 4); on Sapphire Rapids
+// PREFETCHT0 was 0.9 of np.bitwise_or, PREFETCHNTA 1.1 to 1.9, without was never measured there.
 #define PREFETCH_AHEAD 512
 
 struct kernels {
