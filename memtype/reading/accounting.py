@@ -30,8 +30,10 @@ _OURS = frozenset({rules.DEF_TYPE_MSR, rules.MTRRCAP, *rules.FIXED_MSRS}) | {
     index for n in range(rules.NUMBERED_PAIRS) for index in pair_numbers(n)
 }
 _BESIDE_PAIRS = frozenset({rules.DEF_TYPE_MSR, *rules.FIXED_MSRS})
-_WORDS = words("mtrr", "reg", "mask", "msr", "0x2", "0xfe", "000-", "800", "size=")
-_QUICK = later(r"mtrr|reg ?(?!0x)\d|mask|size=|msr|0x2[0-9a-f]{2}\b|0xfe\b|000-[0-9a-f]{5} |800\b")  # in lower case
+_WORDS = words("mtrr", "reg", "mask", "msr", "0x2", "0xfe", "000-", "800", "size=", "range")
+_QUICK = later(  # in lower case
+    r"mtrr|reg ?(?!0x)\d|mask|size=|range ?[:=]|msr|0x2[0-9a-f]{2}\b|0xfe\b|000-[0-9a-f]{5} |800\b"
+)
 _VALUE = r"(?:0x)?[0-9a-f][0-9a-f_`]*h?"
 _NAME = later(r"\b(?:MSR_|IA32_|AMD_|MSR )*MTRR[ _]?(?:phys?_?(?:base|mask)|fix|def|cap|variable)\w*", re.I)
 _BEHIND = later(rf"\s*(?:\((?:MSR\s*)?0x[0-9a-f]+\))?\s*(?:[:=]|\bis\b|->|\s)\s*(?:{_VALUE}(?![\w-])|$)", re.I)
@@ -50,6 +52,7 @@ _OMITTED = later(
     re.I,
 )
 _SCIENTIFIC, _ROUNDED = later(r"\b\d(?:\.\d+)?E\+\d\d"), 16  # digits
+_SPANNED = later(r"\bbase ?[:=] ?\w{1,12},? range ?[:=] ?\w", re.I)  # mtrr_cleanup's list: "base: 3584MB, range: 512MB"
 _MOST_WORDS, _MOST_LETTERS = 8, 80  # of a line that only says that others were left out
 _FIXED = later(r"(?:^|\s)([0-9a-f]{2}000)-([0-9a-f]{2}fff)\s+\S", re.I)
 _ROW = later(
@@ -95,7 +98,7 @@ def _named_on(line: str) -> frozenset[int] | None:
     found_range = ("reg" in lower and _RANGE.search(lower)) or ("mask" in lower and _MASKED.search(line))
     if found_range:
         return _pair(found_range[1])
-    if "size=" in lower and _SIZED.search(line) and "echo" not in lower:
+    if ("size=" in lower and _SIZED.search(line) and "echo" not in lower) or _SPANNED.search(line):
         return frozenset()
     if "000-" in line and (fixed := _FIXED.search(line)):
         return _fixed(int(fixed[1], 16), int(fixed[2], 16))

@@ -596,3 +596,13 @@ def test_a_boot_that_another_follows_is_not_cut_off_behind_its_list():
     alone, followed = mt.parse(log), mt.parse(log + "Linux version 6.1.0\n")
     assert followed.notes == alone.notes and not any("cut off" in note for note in followed.notes)
     assert followed.mtrrs == alone.mtrrs and str(followed.mtrrs.at(0)) == "WB"
+
+
+@pytest.mark.parametrize("number", ["reg , ", "reg, ", "reg ", "rg 1, ", "reg x, ", "1, ", "reg l, ", ""])
+@pytest.mark.parametrize("row", ["base: 3584MB, range: 512MB, type UC", "base: 3S84MB, range: 512MB, type U"])
+def test_a_row_of_the_cleanup_whose_number_is_garbled_is_not_dropped(number: str, row: str) -> None:
+    """Some range lies there, or elsewhere: nothing says that it is none."""
+    log = "Linux version 5.10.0 (b@h)\noriginal variable MTRRs\nreg 0, base: 0GB, range: 4GB, type WB\n"
+    machine = mt.parse(f"{log}{number}{row}\ntotal RAM covered: 3584M\n")
+    assert machine.at(3584 << 20).type == mt.MemoryType.NOT_TOLD
+    assert any("line 4 was not understood" in note for note in machine.notes)

@@ -360,3 +360,17 @@ def test_fixed_ranges_are_there_where_two_lines_differ_about_them():
     """A register that is printed exists, whatever of MTRRCAP is not told."""
     text = "0xfe = 0x508\n0xfe = 0x408\n0x250 = 0x0505050505050505\n0x2ff = 0xc01\n0x200 = 0x6\n0x201 = 0xfc00000800\n"
     assert mt.parse(text).at(0).type is mt.MemoryType.WP
+
+
+@pytest.mark.parametrize(
+    ("long", "short", "value"),
+    [
+        ("hexadecimal", "x", "c06"), ("capital-hexadecimal", "X", "C06"), ("decimal", "d", "3078"),
+        ("signed-decimal", "d", "3078"), ("unsigned-decimal", "u", "3078"), ("octal", "o", "6006"),
+        ("c-language", "c", "0xc06"), ("zero-fill", "0", "0000000000000c06"), ("zero-pad", "0", "0000000000000c06"),
+        ("processor=3", "p 3", "c06"), ("cpu=3", "p 3", "c06"),
+    ],
+)  # fmt: skip
+def test_a_long_option_is_its_letter(long: str, short: str, value: str) -> None:
+    by_name, by_letter = (mt.parse(f"$ rdmsr {option} 0x2ff\n{value}\n") for option in (f"--{long}", f"-{short}"))
+    assert by_name.cpus == by_letter.cpus and by_name.cpus[0].registers.held[0x2FF].value == 0xC06

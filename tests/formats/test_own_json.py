@@ -72,3 +72,15 @@ def test_as_many_processors_as_can_be_are_read(monkeypatch):
     assert len(own_json.parse(text % json.dumps(cpus[:2])).cpus) == 2
     with pytest.raises(mt.ParseError, match="3 processors; 1 to 2 can be"):
         own_json.parse(text % json.dumps(cpus))
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("listing", 5), ("listing", True), ("count", "5"), ("count", 256), ("whole", None), ("on", None), ("reach", None)],
+)
+def test_a_member_of_the_list_of_another_kind_is_refused(key: str, value: object) -> None:
+    written = own_json.dump(mt.parse("reg00: base=0x000000000 (    0MB), size= 4096MB, count=1: write-back\n"))
+    listed = written["cpus"][0]["mtrrs"]["list"]
+    listed[key] = value
+    with pytest.raises(mt.ParseError, match=rf"\b{key} = "):
+        mt.parse(json.dumps(written))

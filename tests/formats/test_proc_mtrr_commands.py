@@ -74,3 +74,9 @@ def test_commands_that_nobody_counted_may_be_some_of_them():
         "\n".join(["# memtype/1: registers=2 maxphyaddr=36 vendor=intel def_type=0x800 end", *lines]) + "\n"
     )
     assert str(counted.at(1 << 30)) == "WB"
+
+
+@pytest.mark.parametrize("who", ["sudo -u root ", "sudo sh -c x; ", "doas "])
+def test_another_command_before_echo_is_none_of_these(who: str) -> None:
+    with pytest.raises(mt.ParseError, match="none of the known formats"):
+        mt.parse(f'{who}echo "base=0x0 size=0x1000 type=write-back" > /proc/mtrr\n')

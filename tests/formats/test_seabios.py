@@ -21,6 +21,8 @@ def test_each_map_is_a_state_and_one_that_is_cut_off_is_refused():
     assert ranges == [(0, 0x9FBFF, "usable"), (0x9FC00, 0x9FFFF, "ACPI NVS")]
     with pytest.raises(mt.ParseError, match="1 of the 2 items of the RAM map: cut off"):
         mt.parse(first + last)
+    with pytest.raises(mt.ParseError, match="0 of the 1 items of the RAM map: cut off"):
+        mt.parse(first.replace("1 RAM", "1 RAM old"))
     with pytest.raises(mt.ParseError, match=r"^log:3: range 0xa0000 - 0xa0000 is empty"):
         mt.parse(last + more.replace("9fc00 -", "a0000 -"), "log")
 
