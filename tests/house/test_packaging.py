@@ -128,7 +128,7 @@ def test_auto_with_a_compiler_is_native_and_small(sdist: Path, tmp_path: Path) -
     assert modules(made) == ["memtype/_native.abi3.so"]
     with zipfile.ZipFile(made) as archive:
         rest = {entry.filename for entry in archive.infolist() if not entry.filename.endswith(".py")}
-        assert archive.getinfo("memtype/_native.abi3.so").compress_size < 130_000
+        assert archive.getinfo("memtype/_native.abi3.so").compress_size < 140_000
     data = {"memtype/_native.abi3.so", "memtype/py.typed", "memtype/cli/memtype-1.schema.json"}
     assert {name for name in rest if ".dist-info/" not in name} == data
     assert made.stat().st_size < 860_000
