@@ -35,7 +35,8 @@ static void check_sets(void)
 	best = __builtin_cpu_supports("ssse3") ? MEMTYPE_SSSE3 : best;
 	best = __builtin_cpu_supports("avx2") ? MEMTYPE_AVX2 : best;
 	if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
-	    __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vbmi"))
+	    __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vbmi") && __builtin_cpu_supports("gfni") &&
+	    __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2"))
 		best = MEMTYPE_AVX512;
 #elif defined(__aarch64__) && !defined(MEMTYPE_PLAIN)
 	best = MEMTYPE_NEON;
