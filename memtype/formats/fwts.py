@@ -30,9 +30,8 @@ _ROW = later(
     r"\( ?(?P<size>\d+) (?P<unit>[KMG])B\) (?P<type>.+)",
     re.I,
 )
-_SNIFF = later(r"\bReg \d+: 0x[0-9a-f]+ - 0x[0-9a-f]+ \(", re.I)
+_ROWS = words(pattern=r"\breg \d+: 0x[0-9a-f]+ - 0x[0-9a-f]+ \(")
 TELLS = tells(NAME, "reg ", pattern=r"^(?:mtrr:? )?Reg (?P<row>\d+):? (?:0x|disabled)")
-_WORDS = words("reg ")
 _INCONSISTENT = later(
     r"CPUs with inconsistent (?P<what>variable|fixed) MTRR|inconsistent MTRR(?P<deftype>deftype)", re.I
 )
@@ -40,7 +39,7 @@ _UNTOLD = {"default", "unknown", "disabled"}  # words that name no type
 
 
 def sniff(text: str) -> bool:
-    return any(_SNIFF.search(line) for _, line in holding(text, _WORDS))
+    return any(holding(text, _ROWS))
 
 
 def parse(text: str, source: str = "<text>") -> Machine:

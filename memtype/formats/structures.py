@@ -30,7 +30,7 @@ NAME = "structures"
 _NUMBER = r"0x[0-9a-zA-Z_]+"
 _SUFFIX = r"(?:u64|u32|[uU]?[lL]{0,2})"
 _ENTRY = later(rf"[{{(]\s*({_NUMBER}?)_?{_SUFFIX}\s*,\s*({_NUMBER}?)_?{_SUFFIX}\s*[}})]")
-_SETTINGS = later(r"\bMTRR_SETTINGS\s+\w+\s*=\s*\{")
+_SETTINGS = later(r"MTRR_SETTINGS(?<!\wMTRR_SETTINGS)\s+\w+\s*=\s*\{")  # begins with letters: found quickly
 _GROUPS = later(  # {{fixed}},{{{base,mask},…}},default};
     rf"\{{\{{(?P<fixed>[^{{}}]*)\}}\}},\{{\{{(?P<pairs>[^;]*)\}}\}},(?P<default>{_NUMBER}?){_SUFFIX},?\}};"
 )

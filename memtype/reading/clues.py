@@ -17,6 +17,8 @@ from memtype.reading.patterns import later
 
 _RARE = 32  # a word on fewer lines than one of so many is looked for alone: 0.5 us a hit, not 0.05 a line
 DIGITS: Final = str.maketrans("123456789", "0" * 9)
+_DIGIT = later(r"\d(?![\d,]*\})")  # in a pattern: one that it names, which is no count
+_NO_DIGIT = later(r"\[\^[^]]*\d")
 
 
 class _Index:
@@ -57,7 +59,9 @@ class _Index:
         """The lines, likewise, in which the pattern finds something."""
         if pattern.pattern not in self._found:
             found = self._of(_hit(self._text, partial(_search, shaped(pattern.pattern), self._text)))
-            self._found[pattern.pattern] = [place for place in found if pattern.search(self._rows[place])]
+            if _DIGIT.search(pattern.pattern):
+                found = [place for place in found if pattern.search(self._rows[place])]
+            self._found[pattern.pattern] = found
         return self._found[pattern.pattern]
 
     def _shapes_with(self, word: str) -> Iterable[int]:
@@ -78,8 +82,8 @@ def shaped(pattern: str) -> re.Pattern[str]:
     >>> shaped(r"reg[1-9]{2}").pattern
     'reg[0-0]{2}'
     """
-    assert "[^" not in pattern, "what is not 1 may be 0"
-    return re.compile(re.sub(r"\{[\d,]+\}|[1-9]", lambda found: found[0] if found[0][0] == "{" else "0", pattern))
+    assert not _NO_DIGIT.search(pattern), "what is not 1 may be 0"
+    return re.compile(_DIGIT.sub("0", pattern))
 
 
 class Clues:
@@ -94,6 +98,10 @@ class Clues:
     def holds(self, word: str) -> bool:
         """Whether the word, given in lower case, is in the text."""
         return not word or self._index.holds(word)
+
+    def shows(self, pattern: re.Pattern[str]) -> bool:
+        """Whether some line shows the pattern, which is for lower case."""
+        return bool(self._index.matched(pattern))
 
 
 def lowered(text: str) -> str:

@@ -101,7 +101,7 @@ def squeezed(text: str) -> Iterator[tuple[int, str]]:
 
 def squeeze(line: str) -> str:
     """One line as `squeezed` has it."""
-    line = bare(line).lstrip()
+    line = once(bare)[line].lstrip()
     if "  " not in line and line.isascii() and line.isprintable():  # no blank but single ones
         return line
     return _BLANKS.sub(" ", line)

@@ -9,7 +9,7 @@ from memtype.reading.clues import holding, words
 from memtype.reading.once import Once
 from memtype.reading.patterns import later
 
-_STAMP = later(r"\[ *\d+\.\d{1,6}\]")  # of a kernel's log
+_STAMPED = words(pattern=r"(?m)^\[ *\d+\.\d{1,6}\]")  # by a kernel's log
 _HEX_ROW = later(r"[0-9a-fA-F]{7,8}:?\s+[0-9a-fA-F]{2}[0-9a-fA-F ]{6,}")
 
 
@@ -38,10 +38,8 @@ class Text:
     def unstamped(self) -> Sequence[int]:
         """The places, from 0, of the lines that do not begin with the stamp of a kernel's log: mostly none, or all."""
         if not self._unstamped:
-            stamp = _STAMP.match
-            self._unstamped.append(
-                [place for place, line in enumerate(self.lines) if line[:1] != "[" or not stamp(line)]
-            )
+            stamped = {number - 1 for number, _ in holding(str(self), _STAMPED)}
+            self._unstamped.append([place for place in range(len(self.lines)) if place not in stamped])
         return self._unstamped[0]
 
     @property

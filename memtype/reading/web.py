@@ -6,6 +6,7 @@ import html
 import re
 
 from memtype.reading import characters
+from memtype.reading.clues import Clues
 from memtype.reading.once import Once
 from memtype.reading.patterns import later
 from memtype.reading.text import Text
@@ -51,8 +52,9 @@ _CODE, _BOARDS, _WIKIS = (later(pattern, re.I) for pattern in (f"{_BOARD}|{_WIKI
 
 
 def coded(text: str) -> bool:
-    """Whether a board's or a tracker's code is there; one sign in front is found quickly."""
-    return ("[" in text and _BOARDS.search(text) is not None) or ("{" in text and _WIKIS.search(text) is not None)
+    """Whether a board's or a tracker's code is there."""
+    clues = Clues(text)
+    return clues.shows(_BOARDS) or clues.shows(_WIKIS)
 
 
 def uncoded(text: Text) -> Text:
