@@ -75,65 +75,84 @@ int memtype_granules_build(const uint64_t *bases, const uint8_t *types, size_t c
 // --- look-ups ---
 
 #define STEP 8u
-
-// the entries of STEP addresses that lead to blocks, followed
-static void follow(const memtype_granules *g, const uint64_t *addresses, uint64_t limit, uint8_t *types)
-{
-	unsigned mixed = 0;
-
-	UNROLL
-	for (unsigned k = 0; k < STEP; k++)
-		mixed |= (unsigned)(types[k] >= FIRST_BLOCK) << k;
-	for (; mixed; mixed &= mixed - 1) {
-		unsigned k = lowest_one(mixed);
-
-		types[k] = part_type(g, types[k], addresses[k] & limit);
-	}
-}
-
 #define CHUNK 512u /* addresses whose entries are found before any is followed: which are, no branch can foretell */
+#define NAMES_A_BLOCK (UINT64_C(0x0101010101010101) * (256 - FIRST_BLOCK)) /* bits of eight entries */
 
-// The types of CHUNK addresses, or fewer, which are OR-ed into *seen; how many steps had an entry that leads to a block.
-// `shift` is g->shift, a constant where this is compiled: a fifth.
-static inline unsigned look_up_chunk(const memtype_granules *g, const uint64_t *restrict addresses, size_t n,
-				     uint8_t *restrict types, uint32_t shift, uint64_t *seen)
+// The entries of all whole steps of CHUNK addresses, or fewer; how many steps have one that names a block, and where in
+// `mixed` those begin. Eight bytes go out as a word, and `shift` is g->shift, a constant where this is compiled: of 255
+// ranges 10^6 addresses take 0.75 ns each; 0.80 without the constant, 0.87 without both (Zen 3).
+FOLDED unsigned top_entries(const memtype_granules *g, uint32_t shift, const uint64_t *restrict addresses, size_t n,
+			    uint8_t *restrict types, uint16_t *restrict mixed, uint64_t *seen)
 {
 	uint64_t limit = low_bits(g->maxphyaddr), all = 0;
-	uint16_t mixed[CHUNK / STEP + 1]; // where those steps begin
 	unsigned count = 0;
-	size_t i = 0;
 
-	for (; i + STEP <= n; i += STEP) {
-		unsigned entries = 0;
+	for (size_t i = 0; i + STEP <= n; i += STEP) {
+		uint32_t low = 0, high = 0;
+		uint64_t entries;
 
 		UNROLL
-		for (unsigned k = 0; k < STEP; k++) {
-			all |= addresses[i + k];
-			types[i + k] = g->top[(addresses[i + k] & limit) >> shift];
-			entries |= types[i + k];
+		for (unsigned k = 0; k < STEP / 2; k++) {
+			uint64_t a = addresses[i + k], b = addresses[i + STEP / 2 + k];
+
+			all |= a | b;
+			low |= (uint32_t)g->top[(a & limit) >> shift] << 8 * k;
+			high |= (uint32_t)g->top[(b & limit) >> shift] << 8 * k;
 		}
+		entries = low | (uint64_t)high << 32;
+		UNROLL
+		for (unsigned k = 0; k < STEP; k++)
+			types[i + k] = (uint8_t)(entries >> 8 * k);
 		mixed[count] = (uint16_t)i;
-		count += entries >= FIRST_BLOCK;
-	}
-	for (unsigned k = 0; k < count; k++)
-		follow(g, addresses + mixed[k], limit, types + mixed[k]);
-	for (; i < n; i++) {
-		all |= addresses[i];
-		types[i] = part_type(g, g->top[(addresses[i] & limit) >> shift], addresses[i] & limit);
+		count += (entries & NAMES_A_BLOCK) != 0;
 	}
 	*seen |= all;
 	return count;
 }
 
-// The same where nearly all entries lead to blocks, which a branch then does foretell; whether it was so.
-static inline int look_up_parts(const memtype_granules *g, const uint64_t *restrict addresses, size_t n,
-				uint8_t *restrict types, uint32_t shift, uint64_t *seen)
+// Where the entries of those steps are that name blocks: without a branch for each.
+static unsigned entries_left(const uint8_t *types, const uint16_t *mixed, unsigned count, uint16_t *restrict left)
+{
+	unsigned found = 0;
+
+	for (unsigned s = 0; s < count; s++) {
+		UNROLL
+		for (unsigned k = 0; k < STEP; k++) {
+			left[found] = (uint16_t)(mixed[s] + k);
+			found += types[mixed[s] + k] >= FIRST_BLOCK;
+		}
+	}
+	return found;
+}
+
+// One level down from there; how many still name blocks, and where in `still`.
+static unsigned descend(const memtype_granules *g, const uint64_t *restrict addresses, uint8_t *restrict types,
+			uint32_t shift, const uint16_t *restrict left, unsigned count, uint16_t *restrict still)
+{
+	uint64_t limit = low_bits(g->maxphyaddr);
+	unsigned found = 0;
+
+	for (unsigned k = 0; k < count; k++) {
+		uint16_t i = left[k];
+		uint8_t below = part_of(g, types[i], addresses[i] & limit, shift);
+
+		types[i] = below;
+		still[found] = i;
+		found += below >= FIRST_BLOCK;
+	}
+	return found;
+}
+
+// One address after the other: at the end, and where nearly all entries name blocks, which a branch then does foretell;
+// whether they do.
+static int look_up_parts(const memtype_granules *g, const uint64_t *restrict addresses, size_t n,
+			 uint8_t *restrict types, uint64_t *seen)
 {
 	uint64_t limit = low_bits(g->maxphyaddr), all = 0;
 	size_t mixed = 0;
 
 	for (size_t i = 0; i < n; i++) {
-		uint8_t entry = g->top[(addresses[i] & limit) >> shift];
+		uint8_t entry = g->top[(addresses[i] & limit) >> g->shift];
 
 		all |= addresses[i];
 		mixed += entry >= FIRST_BLOCK;
@@ -143,7 +162,24 @@ static inline int look_up_parts(const memtype_granules *g, const uint64_t *restr
 	return mixed > n - n / 8;
 }
 
-static inline uint64_t look_up(const memtype_granules *g, const uint64_t *addresses, size_t n, uint8_t *types, uint32_t shift)
+// The types of CHUNK addresses, or fewer; whether nearly all entries name blocks.
+FOLDED int look_up_chunk(const memtype_granules *g, uint32_t shift, const uint64_t *addresses, size_t n, uint8_t *types,
+			 uint64_t *seen)
+{
+	uint16_t mixed[CHUNK / STEP + 1], left[2][CHUNK + 1]; // with a place for what does not count
+	unsigned count = top_entries(g, shift, addresses, n, types, mixed, seen);
+	unsigned found = entries_left(types, mixed, count, left[0]), level = 0;
+	size_t whole = n / STEP * STEP;
+	int nearly = found > n - n / 8;
+
+	for (shift -= LEVEL_BITS; shift >= PAGE_SHIFT; shift -= LEVEL_BITS, level ^= 1)
+		found = descend(g, addresses, types, shift, left[level], found, left[level ^ 1]);
+	if (whole < n)
+		look_up_parts(g, addresses + whole, n - whole, types + whole, seen);
+	return nearly;
+}
+
+FOLDED uint64_t look_up(const memtype_granules *g, uint32_t shift, const uint64_t *addresses, size_t n, uint8_t *types)
 {
 	uint64_t seen = 0;
 	int parts = 0; // of the chunk before, and so most likely of the next
@@ -151,18 +187,16 @@ static inline uint64_t look_up(const memtype_granules *g, const uint64_t *addres
 	for (size_t i = 0; i < n; i += CHUNK) {
 		size_t some = n - i < CHUNK ? n - i : CHUNK;
 
-		if (parts)
-			parts = look_up_parts(g, addresses + i, some, types + i, shift, &seen);
-		else
-			parts = look_up_chunk(g, addresses + i, some, types + i, shift, &seen) == CHUNK / STEP;
+		parts = parts ? look_up_parts(g, addresses + i, some, types + i, &seen) :
+				look_up_chunk(g, shift, addresses + i, some, types + i, &seen);
 	}
 	return seen;
 }
 
 uint64_t look_up_granules(const memtype_granules *g, const uint64_t *addresses, size_t n, uint8_t *types)
 {
-	return g->shift == NARROW_SHIFT ? look_up(g, addresses, n, types, NARROW_SHIFT) :
-					  look_up(g, addresses, n, types, WIDE_SHIFT);
+	return g->shift == NARROW_SHIFT ? look_up(g, NARROW_SHIFT, addresses, n, types) :
+					  look_up(g, WIDE_SHIFT, addresses, n, types);
 }
 
 int memtype_granules_types(const memtype_granules *g, const uint64_t *addresses, size_t n, uint8_t *types,

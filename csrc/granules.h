@@ -12,11 +12,17 @@
 #define PARTS (1u << LEVEL_BITS)
 #define BLOCKS (sizeof(((memtype_granules *)0)->block) / PARTS)
 
-// What an entry of the top table leads to, one level after the other.
+// what an entry that names a block leads to, one level down: to the parts of 1 << shift bytes
+static inline uint8_t part_of(const memtype_granules *g, uint8_t entry, uint64_t address, uint32_t shift)
+{
+	return g->block[entry - FIRST_BLOCK][address >> shift & (PARTS - 1)];
+}
+
+// what an entry of the top table leads to, one level after the other
 static inline uint8_t part_type(const memtype_granules *g, uint8_t entry, uint64_t address)
 {
 	for (uint32_t shift = g->shift - LEVEL_BITS; entry >= FIRST_BLOCK; shift -= LEVEL_BITS)
-		entry = g->block[entry - FIRST_BLOCK][address >> shift & (PARTS - 1)];
+		entry = part_of(g, entry, address, shift);
 	return entry;
 }
 

@@ -4,12 +4,16 @@
  *
  * loop look_up_parts.0: i <= n; assigns i, all, mixed, __CPROVER_object_whole(types); decreases n - i
  * loop look_up.0: i % 512 == 0 && i <= n + 511; assigns i, parts, __CPROVER_object_whole(types); decreases n + 512 - i
- * loop look_up_chunk.0: 8 turns
- * loop look_up_chunk.1: i <= n && i % 8 == 0 && count <= i / 8 && __CPROVER_forall { int q; (0 <= q && q < 65)
+ * loop top_entries.0: 4 turns
+ * loop top_entries.1: 8 turns
+ * loop top_entries.2: i <= n && i % 8 == 0 && count <= i / 8 && __CPROVER_forall { int q; (0 <= q && q < 65)
  *     ==> (q < count ==> mixed[q] + 8UL <= n) }; assigns i, all, count, __CPROVER_object_whole(mixed),
  *     __CPROVER_object_whole(types); decreases n - i
- * loop look_up_chunk.2: k <= count; assigns k, __CPROVER_object_whole(types); decreases count - k; k = 1::2::k
- * loop look_up_chunk.3: i <= n; assigns i, all, __CPROVER_object_whole(types); decreases n - i */
+ * loop entries_left.0: 8 turns
+ * loop entries_left.1: s <= count && found <= 8 * s && (one < found ==> left[one] < held); assigns s, found,
+ *     __CPROVER_object_whole(left); decreases count - s
+ * loop descend.0: k <= count && found <= k && (one < found ==> still[one] < held); assigns k, found,
+ *     __CPROVER_object_whole(still), __CPROVER_object_whole(types); decreases count - k */
 #define memtype_granules roomy_granules
 #include "../../../csrc/internal.h"
 #undef memtype_granules
@@ -42,22 +46,23 @@ void prove_look_up_parts(void) /* loops look_up_parts calls part_type:any_part *
 
 	g.maxphyaddr = nondet_u32();
 	__CPROVER_assume(g.maxphyaddr >= 20 && g.maxphyaddr <= WIDTHS_TO);
-	look_up_parts(&g, addresses, n, types, NARROW_SHIFT, &seen);
+	g.shift = NARROW_SHIFT;
+	look_up_parts(&g, addresses, n, types, &seen);
 	END;
 }
 
-int checked_parts(const memtype_granules *g, const uint64_t *addresses, size_t n, uint8_t *types, uint32_t shift,
-		  uint64_t *seen)
+int checked_parts(const memtype_granules *g, const uint64_t *addresses, size_t n, uint8_t *types, uint64_t *seen)
 {
-	(void)g, (void)shift, (void)seen;
+	(void)g, (void)seen;
 	assert(n <= CHUNK && __CPROVER_r_ok(addresses, 8 * n) && __CPROVER_w_ok(types, n));
 	return (int)nondet_u32();
 }
 
-unsigned checked_chunk(const memtype_granules *g, const uint64_t *addresses, size_t n, uint8_t *types, uint32_t shift,
-		       uint64_t *seen)
+int checked_chunk(const memtype_granules *g, uint32_t shift, const uint64_t *addresses, size_t n, uint8_t *types,
+		  uint64_t *seen)
 {
-	return (unsigned)checked_parts(g, addresses, n, types, shift, seen);
+	(void)shift;
+	return checked_parts(g, addresses, n, types, seen);
 }
 
 void prove_look_up(void) /* loops look_up calls look_up_parts:checked_parts look_up_chunk:checked_chunk */
@@ -65,7 +70,7 @@ void prove_look_up(void) /* loops look_up calls look_up_parts:checked_parts look
 	static memtype_granules g;
 	size_t n = any_length();
 
-	look_up(&g, array(n, 8), n, array(n - SHORT, 1), NARROW_SHIFT);
+	look_up(&g, NARROW_SHIFT, array(n, 8), n, array(n - SHORT, 1));
 	END;
 }
 
@@ -132,36 +137,103 @@ void prove_part_type(void) /* unwinds part_type options --unwindset part_type.0:
 
 // --- a chunk ---
 
-unsigned any_lane(uint64_t word)
-{
-	unsigned lane = nondet_u32();
+static size_t held; // addresses of the chunk
+static size_t one;  // a place of a list: any, so what holds of it holds of each
 
-	assert(word != 0);
-	__CPROVER_assume(lane < 64 && word >> lane & 1);
-	return lane;
+static uint16_t *places(size_t room)
+{
+	return array(room, sizeof(uint16_t));
 }
 
-void prove_follow(void) /* unwinds follow calls part_type:any_part lowest_one:any_lane options --unwindset follow.1:9 */
+void prove_top_entries(void) /* loops top_entries options --arrays-uf-always */
 {
+	size_t n = nondet_size();
+	uint64_t seen;
+
 	any_tables();
-	follow(&tables, array(STEP, 8), low_bits(tables.maxphyaddr), array(STEP - SHORT, 1));
+	__CPROVER_assume(n <= CHUNK && n >= STEP);
+	top_entries(&tables, NARROW_SHIFT, array(n, 8), n, array(n - SHORT, 1), places(CHUNK / STEP + 1), &seen);
 	END;
 }
 
-void checked_follow(const memtype_granules *of, const uint64_t *addresses, uint64_t limit, uint8_t *types)
+void prove_entries_left(void) /* loops entries_left options --arrays-uf-always */
 {
-	(void)limit;
-	assert(of == &tables && __CPROVER_r_ok(addresses, 8 * STEP) && __CPROVER_w_ok(types, STEP));
+	uint16_t *mixed = places(CHUNK / STEP + 1);
+	unsigned count = nondet_u32();
+	uint16_t *left = places(CHUNK + 1);
+	unsigned found;
+
+	held = nondet_size();
+	one = nondet_size();
+	__CPROVER_assume(held <= CHUNK && held >= STEP && count <= held / STEP && one < CHUNK);
+	__CPROVER_assume(__CPROVER_forall { unsigned q; q < CHUNK / STEP + 1 ==> (q < count ==> mixed[q] + STEP <= held) });
+	found = entries_left(array(held - SHORT, 1), mixed, count, left);
+	assert(found <= STEP * count && (one >= found || left[one] < held));
+	END;
 }
 
-void prove_look_up_chunk(void) /* loops look_up_chunk calls part_type:any_part follow:checked_follow
-				  options --arrays-uf-always */
+// one level down leads to a block that is there, or to a type
+uint8_t any_part_of(const memtype_granules *g, uint8_t entry, uint64_t address, uint32_t shift)
+{
+	(void)shift;
+	return any_part(g, entry, address);
+}
+
+void prove_descend(void) /* loops descend calls part_of:any_part_of options --arrays-uf-always */
+{
+	uint16_t *left = places(CHUNK + 1), *still = places(CHUNK + 1);
+	unsigned count = nondet_u32(), found;
+
+	any_tables();
+	held = nondet_size();
+	one = nondet_size();
+	__CPROVER_assume(held <= CHUNK && held >= SHORT && count <= held && one < CHUNK);
+	__CPROVER_assume(__CPROVER_forall { unsigned q; q < CHUNK + 1 ==> (q < count ==> left[q] < held) });
+	found = descend(&tables, array(held, 8), array(held - SHORT, 1), nondet_u32(), left, count, still);
+	assert(found <= count && (one >= found || still[one] < held));
+	END;
+}
+
+unsigned checked_entries(const memtype_granules *of, uint32_t shift, const uint64_t *addresses, size_t n, uint8_t *types,
+			 uint16_t *mixed, uint64_t *seen)
+{
+	(void)shift, (void)seen;
+	assert(of == &tables && __CPROVER_r_ok(addresses, 8 * n) && __CPROVER_w_ok(types, n));
+	assert(n <= CHUNK && __CPROVER_w_ok(mixed, (CHUNK / STEP + 1) * sizeof(*mixed)));
+	held = nondet_u32();
+	__CPROVER_assume(held <= n / STEP);
+	return (unsigned)held;
+}
+
+unsigned checked_left(const uint8_t *types, const uint16_t *mixed, unsigned count, uint16_t *left)
+{
+	(void)types, (void)mixed;
+	assert(count == held && __CPROVER_w_ok(left, (CHUNK + 1) * sizeof(*left)));
+	held = nondet_u32();
+	__CPROVER_assume(held <= STEP * count);
+	return (unsigned)held;
+}
+
+unsigned checked_descend(const memtype_granules *of, const uint64_t *addresses, uint8_t *types, uint32_t shift,
+			 const uint16_t *left, unsigned count, uint16_t *still)
+{
+	(void)addresses, (void)types;
+	assert(left != still && __CPROVER_r_ok(left, (CHUNK + 1) * sizeof(*left)));
+	assert(__CPROVER_w_ok(still, (CHUNK + 1) * sizeof(*still)));
+	assert(of == &tables && count == held && shift >= PAGE_SHIFT && shift <= NARROW_SHIFT);
+	held = nondet_u32();
+	__CPROVER_assume(held <= count);
+	return (unsigned)held;
+}
+
+void prove_look_up_chunk(void) /* unwinds look_up_chunk calls top_entries:checked_entries entries_left:checked_left
+				  descend:checked_descend look_up_parts:checked_parts options --unwindset look_up_chunk.0:4 */
 {
 	size_t n = nondet_size();
 	uint64_t seen;
 
 	any_tables();
 	__CPROVER_assume(n <= CHUNK && n >= SHORT);
-	look_up_chunk(&tables, array(n, 8), n, array(n - SHORT, 1), NARROW_SHIFT, &seen);
+	look_up_chunk(&tables, tables.shift, array(n, 8), n, array(n - SHORT, 1), &seen);
 	END;
 }
