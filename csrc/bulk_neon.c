@@ -30,6 +30,7 @@ typedef uint8x16_t vec;
 #define v_equal8(a, b) vceqq_u8(a, b)
 #define v_shuffle(table, index) vqtbl1q_u8(table, index)                            // 0 for an index above 15,
 #define v_shuffle_low(table, bytes) vqtbl1q_u8(table, v_and(bytes, v_splat8(0x8F))) // ... here only where bit 7 is set
+#define v_ask(from) (void)(from) // no processor was ever asked
 #define v_fence() (void)0
 #define v_shift_left16(a, by) AS8(u16)(vshlq_n_u16(TO16(a), by))
 #define v_shift_right16(a, by) AS8(u16)(vshrq_n_u16(TO16(a), by))

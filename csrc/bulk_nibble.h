@@ -306,6 +306,14 @@ static inline size_t step_to_line(const uint64_t *words, size_t n)
 	return n < LINES_FROM ? VEC : VEC - (uintptr_t)words / sizeof(*words) % 8;
 }
 
+// the words of the step that is STREAM_AHEAD elements on
+INLINE void ask_ahead(const uint64_t *words)
+{
+	UNROLL
+	for (unsigned k = 0; k < VEC; k += 8)
+		v_ask(words + STREAM_AHEAD + k);
+}
+
 // Outputs far larger than the caches, from the first aligned element on; returns where to go on.
 INLINE size_t stream_steps(const struct job *j, size_t n, uint8_t *out, struct form f, enum answer answer,
 			   vec *seen)
@@ -315,6 +323,9 @@ INLINE size_t stream_steps(const struct job *j, size_t n, uint8_t *out, struct f
 	v_store(out, step(j, 0, f, answer));
 	*seen = see(*seen, j->places);
 	for (; i + VEC <= n; i += VEC) {
+		ask_ahead(j->places + i);
+		if (answer != TYPES)
+			ask_ahead(j->ptes + i);
 		v_stream(out + i, step(j, i, f, answer));
 		*seen = see(*seen, j->places + i);
 	}

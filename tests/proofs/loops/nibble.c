@@ -59,7 +59,13 @@ vec checked_see(vec seen, const uint64_t *addresses)
 	return seen;
 }
 
-void prove_run(void) /* loops many_steps stream_steps calls step:checked_step see:checked_see */
+void any_ask(const uint64_t *words)
+{
+	(void)words;
+}
+
+void prove_run(void) /* loops many_steps stream_steps calls step:checked_step see:checked_see
+			ask_ahead:any_ask */
 {
 	size_t n = any_length();
 	enum answer answer = nondet_u32() % 3;
@@ -137,7 +143,7 @@ void prove_types_step(void) /* loops types_step calls cut:checked_cut match_grou
 	END;
 }
 
-void prove_cut(void) /* unwinds cut */
+void prove_cut(void) /* unwinds cut ask_ahead */
 {
 	uint64_t *addresses = array(VEC - SHORT, 8);
 
@@ -145,6 +151,7 @@ void prove_cut(void) /* unwinds cut */
 		cut(addresses, nondet_u64(), (struct form){layout, 0, 1});
 		cut(addresses, nondet_u64(), (struct form){layout, SHAPE_WIDE, 1});
 	}
+	ask_ahead(addresses);
 	END;
 }
 
