@@ -304,7 +304,11 @@ def _take(reader: _Reader, number: int, line: str) -> None:
         _repeated(reader, number, counted)
         return
     if reader.command and _PLAIN.match(line):
-        _output(reader, number, line)
+        if reader.command.counted:
+            reader.command.lines += 1
+            _lose(reader, reader.command.index, number, "uniq -c prints a count and a value: one of them is lost")
+        else:
+            _output(reader, number, line)
         return
     if reader.interrupted and _PLAIN.match(line):
         what = f"a value {values.quoted(line.strip())} below no command: which register it is of is not told"

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 import memtype as mt
 from memtype import rules
+from memtype.formats import msr_list
 from memtype.reading import registers as reg
 from memtype.reading.names import msr_index
 
@@ -374,3 +375,29 @@ def test_fixed_ranges_are_there_where_two_lines_differ_about_them():
 def test_a_long_option_is_its_letter(long: str, short: str, value: str) -> None:
     by_name, by_letter = (mt.parse(f"$ rdmsr {option} 0x2ff\n{value}\n") for option in (f"--{long}", f"-{short}"))
     assert by_name.cpus == by_letter.cpus and by_name.cpus[0].registers.held[0x2FF].value == 0xC06
+
+
+@pytest.mark.parametrize("row", ["8", "c06", "8c06"])
+def test_a_row_of_uniq_that_lost_its_count_or_its_value_is_no_value(row):
+    """ "8 c06" says c06 of eight processors: 8 alone was read as the register."""
+    command = "# rdmsr -a 0x2ff | uniq -c\n"
+    with pytest.raises(mt.ParseError, match="a count and a value: one of them is lost"):
+        mt.parse(f"{command}      {row}\n")
+    machine = mt.parse(f"{command}      {row}\n      8 c06\n# rdmsr 0x277\n7040600070406\n")
+    assert machine.registers.lost == {0x2FF} and machine.pat.value == 0x0007040600070406
+
+
+@pytest.mark.parametrize("name", [name.rstrip("=") for name in (*msr_list._NAMES["rdmsr"], "all")])
+def test_a_letter_behind_an_option_s_name_makes_another_option(name):
+    with pytest.raises(mt.ParseError, match=f"^<text>:1: rdmsr: option --{name}X not recognized: cut off, or another"):
+        mt.parse(f"# rdmsr --{name}X 0x2ff\nc06\n")
+
+
+@pytest.mark.parametrize("vendor", ["Intel", "AMD"])
+def test_a_vendor_stands_at_the_beginning_of_its_line(vendor):
+    assert mt.parse(f"0x2ff = 0xc06\nvendor: {vendor}\n").vendor == vendor.lower()
+    assert mt.parse(f"0x2ff = 0xc06\nboard of the vendor: {vendor}\n").vendor is None
+
+
+def test_a_short_name_with_words_behind_it_is_prose():
+    assert mt.parse("TOM2: aligned to 4 GiB\n0x2ff = 0xc06\n").registers.lost == frozenset()
