@@ -74,7 +74,8 @@ def _parse(name: str, value: Any) -> Any:
 
 
 def _numbers(item: dict[str, Any], *keys: str) -> dict[str, Any]:
-    return _without(item, "last") | {key: int(item[key], 16) for key in keys}
+    numbers = {key: int(item[key], 16) for key in keys}  # first: of an item that is no object a TypeError
+    return _without(item, "last") | numbers
 
 
 def _end(item: dict[str, Any]) -> dict[str, Any]:

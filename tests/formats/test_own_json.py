@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 from dump_samples import TEXTS
@@ -84,3 +85,33 @@ def test_a_member_of_the_list_of_another_kind_is_refused(key: str, value: object
     listed[key] = value
     with pytest.raises(mt.ParseError, match=rf"\b{key} = "):
         mt.parse(json.dumps(written))
+
+
+def others(value, path=()):
+    """(path, the document with that member of another kind, or without it), the first of each list's elements."""
+    members = value.items() if isinstance(value, dict) else enumerate(value[:1]) if isinstance(value, list) else ()
+    for key, member in members:
+        for other in (None, True, -1, "x", [], {}):
+            yield (*path, key, repr(other)), replaced(value, key, other)
+        if isinstance(value, dict):
+            yield (*path, key, "lost"), {name: one for name, one in value.items() if name != key}
+        yield from ((place, replaced(value, key, one)) for place, one in others(member, (*path, key)))
+
+
+def replaced(value, key, other):
+    if isinstance(value, dict):
+        return value | {key: other}
+    return [*value[:key], other, *value[key + 1 :]]
+
+
+@pytest.mark.parametrize("name", ["coreboot", "xen"])
+def test_a_member_of_another_kind_is_read_or_refused_by_file_and_line(name):
+    """Whatever stands there: no other error, and the file's name in front."""
+    title = next(title for title, (family, _) in TEXTS.items() if family == name)
+    written = own_json.dump(mt.parse(TEXTS[title][1]))
+    for path, document in others(written):
+        try:
+            mt.parse(json.dumps(document, indent=1), "saved")
+        except mt.ParseError as error:
+            assert re.match(r"saved(:\d+)?: ", str(error)), path
+            assert "\n" not in str(error), path
