@@ -24,7 +24,7 @@ from memtype.told import Range
 
 NAME = "proc-mtrr-commands"
 
-_START = later(r"[ \t]*(?:[$>]\s+)?(?:sudo\s+)?echo\s")
+_START = later(r"[ \t]*(?:[$>]\s*)?(?:sudo\s+)?echo\s")
 _ADD = later(
     r"echo (?:-n )?[\"']?base ?= ?(?P<base>0x[0-9a-f]+) size ?= ?(?P<size>0x[0-9a-f]+) "
     r"type ?= ?(?P<type>[a-z-]+)[\"']? ?(?:>\|?|\|)",

@@ -141,3 +141,13 @@ def test_a_garbled_write_of_fixed_ranges_is_refused(garbled):
     """It may have replaced what the line above it wrote."""
     with pytest.raises(mt.ParseError, match=r"^t:2: not an MTRR line of coreboot"):
         mt.parse(f"Setting fixed MTRRs(0-88) Type: UC\n{garbled}\n{LINUXBIOS}", "t")
+
+
+@pytest.mark.parametrize("kind", [6, 0])
+def test_ram_above_4_gib_is_what_tom2_makes_wb_on_amd(kind):
+    """RAM below and no RAM above are no such thing."""
+    log = COREBOOT.replace("[DEBUG]  apic_id", f"[DEBUG]  0x100000000 - 0x17fffffff size 0x80000000 type {kind}\n"
+                           "[DEBUG]  MTRR: Fixed MSR 0x250 0x1e1e1e1e1e1e1e1e\n[DEBUG]  apic_id")  # fmt: skip
+    machine = mt.parse(log)
+    assert machine.vendor == "amd"
+    assert any("is WB by TOM2" in note for note in machine.notes) == (kind == 6)

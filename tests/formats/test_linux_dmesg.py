@@ -606,3 +606,26 @@ def test_a_row_of_the_cleanup_whose_number_is_garbled_is_not_dropped(number: str
     machine = mt.parse(f"{log}{number}{row}\ntotal RAM covered: 3584M\n")
     assert machine.at(3584 << 20).type == mt.MemoryType.NOT_TOLD
     assert any("line 4 was not understood" in note for note in machine.notes)
+
+
+def test_a_log_that_has_a_row_twice_may_have_lost_the_last_two_of_ten():
+    state = mt.MtrrState(0xC00, variable=((6, 0xFFFF80000800),) + ((0, 0),) * 7, maxphyaddr=48)
+    lines = ["Linux version 5.10.0", *register_lines(state), "last_pfn = 0x1"]
+    assert mt.parse("\n".join(lines)).at(3 << 30, strict=True).type is mt.MemoryType.UC
+    lines.insert(lines.index("  3 disabled"), "  3 disabled")
+    assert mt.parse("\n".join(lines)).at(3 << 30, strict=True).type is mt.MemoryType.NOT_TOLD
+
+
+def test_rows_of_the_cleanup_s_plans_have_numbers_in_their_columns():
+    log = (
+        "Linux version 5.10.0\noriginal variable MTRRs\nreg 0, base: 0GB, range: 4GB, type WB\ntotal RAM covered: 8M\n"
+    )
+    row = " gran_size: 64K chunk_size: 32K num_reg: 2 lose cover RAM: 0G"  # each number once
+    facts = mt.parse(f"{log}{row}\n").facts
+    assert len(facts["cleanup_table"]) == 1 and facts["total_ram_covered_mb"] == 8
+    for place in ("64K", "32K", "2 ", "0G"):
+        assert "cleanup_table" not in mt.parse(f"{log}{row.replace(place, 'f' + place)}\n").facts
+
+
+def test_a_pat_whose_old_value_is_lost_is_not_told():
+    assert mt.parse("Linux version 5.10.0\nx86 PAT enabled: cpu 0, old 0x, new 0x7010600070106\n").pat is None

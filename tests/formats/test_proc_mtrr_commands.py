@@ -80,3 +80,9 @@ def test_commands_that_nobody_counted_may_be_some_of_them():
 def test_another_command_before_echo_is_none_of_these(who: str) -> None:
     with pytest.raises(mt.ParseError, match="none of the known formats"):
         mt.parse(f'{who}echo "base=0x0 size=0x1000 type=write-back" > /proc/mtrr\n')
+
+
+@pytest.mark.parametrize("prompt", ["", "$ ", "$", "> ", ">", "sudo ", "$ sudo ", "  "])
+def test_a_prompt_may_have_lost_its_blank(prompt):
+    machine = mt.parse(f'{prompt}echo "base=0x80000000 size=0x1000000 type=uncachable" > /proc/mtrr\n')
+    assert str(machine.mtrrs.at(0x80000000)) == "UC"

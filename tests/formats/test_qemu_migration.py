@@ -246,3 +246,9 @@ def test_a_description_of_whatever_is_read_or_refused():
         held = machine.cpus[0].registers.held
         assert {held[index].value for index in (0x250, 0x200, 0x201, 0x2FF) if index in held} <= {0, 5, 6, 0x800, 0xC06}
     assert read > 25
+
+
+def test_a_field_without_a_size_takes_no_bytes():
+    data = stream_of([("padding", 0, [0]), DEF_TYPE])
+    machine = mt.parse(described(data, '"type": "uint", "size": 0, ', '"type": "uint", '))
+    assert machine.cpus[0].registers.held[0x2FF].value == 0xC06

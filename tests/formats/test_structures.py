@@ -57,3 +57,14 @@ def test_refusals_name_the_line(text, words):
 def test_code_about_mtrrs_is_no_register_file():
     assert not structures.sniff("int mtrr_add(u64 base, u64 size);\n")
     assert not structures.sniff("static const u64 other[][2] = {\n{ 0x2ff, 0xc06 },\n};\n")  # not declared as MTRRs
+
+
+@pytest.mark.parametrize("equals", ["=", " =", "= ", " = "])
+def test_each_structure_is_a_state(equals):
+    fixed = ", ".join(["0x0606060606060606"] * 11)
+    each = [
+        f"MTRR_SETTINGS of_{n}{equals}{{\n{{ {{ {fixed} }} }}, {{ {{ {{ 0x0, 0x800 }} }} }}, 0xC0{n}\n}};"
+        for n in (0, 6)
+    ]
+    machine = mt.parse("\n".join(each))
+    assert [state.registers.held[0x2FF].value for state in machine.states] == [0xC00, 0xC06]

@@ -37,7 +37,7 @@ __all__ = ["NAME", "parse", "sniff"]
 
 _SNIFF = later(
     r"MTRR default type: ?[uw?]"  # no number: that is EDK2's line
-    r"|MTRR (?:fixed|variable) ranges |MTRR map: \d+ entries|MTRRs disabled (?:by BIOS|\(not)|MTRR: Disabled"
+    r"|MTRR (?:fixed|variable) ranges |MTRR map: |MTRRs disabled (?:by BIOS|\(not)|MTRR: Disabled"
     r"|BIOS-e820: |PAT:? configuration \[0-7\]|PAT enabled: cpu"
     r"|address sizes\W+\d+ bits physical"
     r"|MTRRs don't cover all of memory, losing \d|mtrr: your CPUs had inconsistent"

@@ -24,7 +24,7 @@ _OF_INTEREST = words(
     "address size", "hypervisor", "last_pfn", "disabled", " ram ", "_size", "range:", "mask", "write-",
     "uncach", "xen:", " ?", "memtype/1",
 )  # fmt: skip
-_STAMP = later(r"(?=\[ +\d+\.)")
+_STAMP = later(r"(?=\[ +\d)")
 _VERSION = later(r"Linux version (\S+)")
 _CPU = later(r"(?:smpboot: )?(?:CPU\d*|model name|vendor_id|Vendor ID) ?:(.*)", re.I)
 _VENDOR = later(

@@ -167,13 +167,14 @@ class Listing:
         self.tom2 = Register(tom2, line=number)
 
     def _variable(self, found: re.Match[str], number: int) -> None:
-        base = values.number(found[2] or found[3], self.source, number, "base")
+        printed = found[2] or found[3]
+        base = values.number(printed, self.source, number, "base")
         mask = values.number(found[4], self.source, number, "mask")
         kind = type_register(found[5].lower())
         self.open = True
-        self.digits |= {len(found[2] or found[3]), len(found[4])}
+        self.digits |= {len(printed), len(found[4])}
         known = kind.known | ~rules.BASE_TYPE & ALL
-        low = Register(base | kind.value, known, number, kind.hidden, digits=len(found[2] or found[3]))
+        low = Register(base | kind.value, known, number, kind.hidden, digits=len(printed))
         high = Register(mask | rules.MASK_VALID, line=number, digits=len(found[4]))
         self._put(found[1], (low, high), f"{self.source}:{number}")
 
