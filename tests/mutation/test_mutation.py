@@ -179,3 +179,15 @@ def test_every_named_survivor_is_there_with_a_reason() -> None:
             found = operators.changes(ast.parse((ROOT / module).read_text()))
             texts[module] = {f"{module}:{change.scope}: {change.text}" for change in found}
         assert key in texts[module] and len(reason) > 10, key
+
+
+@pytest.mark.parametrize("of_function", [True, False])
+def test_tests_that_name_the_subject_are_asked_first(of_function):
+    """One of half a second stands before thousands of quick ones that read other texts."""
+    quick = [f"tests/formats/test_readings.py::test_reads[{n}]" for n in range(5000)]
+    slow = ["tests/formats/test_near_rows.py::test_near[linux-pat-conflicts]", "tests/formats/test_fwts.py::test_lost"]
+    seconds = dict.fromkeys(quick, 0.003) | dict.fromkeys(slow, 0.5)
+    for family, first in (("linux_pat_conflicts", slow[0]), ("fwts", slow[1])):
+        change = operators.Change("_ROW", 7, 7 * of_function, "pattern", "a -> b", ast.Pass(), "value", None, None)
+        mutant = warm.Mutant(f"memtype/formats/{family}.py", 0, change, [*quick, *slow], at_import=False)
+        assert warm.Judge(seconds, budget=5.0).chosen(mutant)[0] == first

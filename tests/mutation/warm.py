@@ -58,6 +58,23 @@ class Mutant:
         return f"{self.module}:{self.change.scope}: {self.change.text}"
 
 
+def subject_of(module: str) -> str:
+    """What a module is about: a family of texts, or what its file is called.
+
+    Examples
+    --------
+    >>> subject_of("memtype/formats/linux_dmesg/boots.py"), subject_of("memtype/kvm/leaf.py")
+    ('linux_dmesg', 'leaf')
+    """
+    parts = module.removesuffix(".py").split("/")
+    return parts[2] if parts[1:2] == ["formats"] and len(parts) > 2 else parts[-1]
+
+
+def is_about(test: str, subject: str) -> bool:
+    """Whether a test's file, name or example names the subject."""
+    return subject in test.replace("-", "_").lower()
+
+
 @dataclass(slots=True)
 class _Run:
     """A fork that judges a mutant."""
@@ -91,8 +108,9 @@ class Judge:
     lines: dict[str, dict[str, int]] = field(default_factory=dict)
 
     def chosen(self, mutant: Mutant) -> list[str]:
-        """The tests in the order in which they run: recent killers of this function, then the quick before the slow,
-        and those that name the function before others that take a tenth of their time.
+        """The tests in the order in which they run: recent killers of this function, those that name what its module is
+        about, then others; of each the quick before the slow, and those that name the function before others that take
+        a tenth of their time.
 
         At import each file of tests costs its collection, and hundreds of tests may see a change: recent killers of the
         module come first, then tests that name what is changed or run many lines of the module, for their time.
@@ -102,7 +120,10 @@ class Judge:
             first = [*self.killers.get((mutant.module, ""), []), *first]
         able = set(mutant.tests)
         order = list(dict.fromkeys(test for test in reversed(first) if test in able))[:8]
-        order += sorted(able.difference(order), key=lambda test: self._cost(mutant, test))
+        subject = subject_of(mutant.module)
+        order += sorted(
+            able.difference(order), key=lambda test: (not is_about(test, subject), self._cost(mutant, test))
+        )
         spent, found, files = 0.0, [], set[str]()
         for test in order:
             file = test.partition("::")[0]
