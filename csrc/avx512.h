@@ -40,7 +40,7 @@ INLINE void prefetch64(const uint64_t *from)
 {
 	UNROLL
 	for (unsigned line = 0; line < 64; line += 8)
-		__builtin_prefetch(from + PREFETCH_AHEAD + line, 0, 3);
+		ASK(from + PREFETCH_AHEAD + line);
 }
 
 #endif

@@ -24,7 +24,7 @@ typedef __m256i vec;
 #define v_shuffle(table, index) _mm256_shuffle_epi8(table, index)
 #define v_shuffle_low(table, bytes) v_shuffle(table, bytes)
 #define v_fence() _mm_sfence()
-#define v_ask(from) __builtin_prefetch(from, 0, 3)
+#define v_ask(from) ASK(from)
 #define v_blend(a, b, bit7) _mm256_blendv_epi8(a, b, bit7)
 #define v_pick_odd32(even, odd) _mm256_blend_epi32(even, odd, 0xAA)
 #define v_shift_left16(a, by) _mm256_slli_epi16(a, by)

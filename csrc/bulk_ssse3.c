@@ -26,7 +26,7 @@ typedef __m128i vec;
 #define v_shuffle(table, index) _mm_shuffle_epi8(table, index)
 #define v_shuffle_low(table, bytes) v_shuffle(table, bytes)
 #define v_fence() _mm_sfence()
-#define v_ask(from) __builtin_prefetch(from, 0, 3)
+#define v_ask(from) ASK(from)
 #define v_shift_left16(a, by) _mm_slli_epi16(a, by)
 #define v_shift_right16(a, by) _mm_srli_epi16(a, by)
 #define v_shift_right16_by(a, by) _mm_srl_epi16(a, _mm_cvtsi32_si128((int)(by)))

@@ -185,7 +185,7 @@ INLINE int match_row(const struct fleet_block *block, const struct fleet_row *ro
 		step(block, row, addresses + i, keys, 2, kinds, &seen);
 		UNROLL
 		for (unsigned line = 0; line < 64; line += 8)
-			__builtin_prefetch(addresses + i + PREFETCH_AHEAD + line, 0, 3);
+			ASK(addresses + i + PREFETCH_AHEAD + line);
 		store32(types + i, kinds[0], stream);
 		store32(types + i + 32, kinds[1], stream);
 	}

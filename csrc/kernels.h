@@ -28,6 +28,13 @@
 #define FOLDED static inline
 #endif
 
+// Asks for a cache line, into all levels; what lies there need not be in an array.
+#if defined(__GNUC__) && !defined(MEMTYPE_PLAIN)
+#define ASK(from) __builtin_prefetch(from, 0, 3)
+#else
+#define ASK(from) (void)(from)
+#endif
+
 // IA32_PAT and the rules that combine it folded together: the effective type of each row under each PAT entry. Rows
 // are MTRR types, or bits 6:3 of an EPT leaf.
 #define PAT_ROWS 16u

@@ -71,13 +71,31 @@ static uint8_t type_in_state(const memtype_fleet *f, uint32_t id, uint64_t addre
 	return check(f, id, address) == MEMTYPE_OK ? fleet_type(f, id, address) : MEMTYPE_UC;
 }
 
+// Elements on whose maps are asked for, where a search begins and where types stand: of 1,000 states with 2 to 32 ranges the
+// maps leave the second-level cache (8.1 ns an address -> 6.9, of 8 ranges 4.9 -> 4.6; 8 and 32 on 6.8 and 7.4; Zen 3).
+#define MAPS_AHEAD 16u
+
+static inline void ask_map(const memtype_map *map, size_t room)
+{
+	ASK(&map->bases[room / 2]);
+	ASK(&map->bases[room / 4]);
+	ASK(map->types);
+}
+
+static inline uint32_t id_of(const memtype_fleet *f, uint32_t id)
+{
+	return id < f->states ? id : 0;
+}
+
 #define ANSWER(name, room) \
 	static void name(const memtype_fleet *f, const memtype_map *maps, const uint32_t *ids, const uint64_t *addresses, \
 			 size_t n, uint8_t *types) \
 	{ \
 		for (size_t i = 0; i < n; i++) { \
-			uint32_t id = ids[i] < f->states ? ids[i] : 0; \
+			uint32_t id = id_of(f, ids[i]); \
 \
+			if (maps) \
+				ask_map(&maps[id_of(f, ids[i + MAPS_AHEAD < n ? i + MAPS_AHEAD : i])], room); \
 			types[i] = maps && maps[id].count ? type_in_map(&maps[id], room, addresses[i]) : \
 							    type_in_state(f, id, addresses[i]); \
 		} \
