@@ -30,7 +30,7 @@ from memtype.reading.notes import MOST
 from memtype.reading.once import Once, once
 from memtype.reading.patterns import later
 from memtype.reading.rows import plain_row
-from memtype.reading.tellings import Found, Tells
+from memtype.reading.tellings import MSR, Found, Tells
 from memtype.reading.width import encrypted_on, single_width, width_on
 from memtype.told import Register, Width
 
@@ -125,7 +125,7 @@ def _tells(line: str) -> Found | None:
     return Found("row", found.index, found.cpu)
 
 
-TELLS = Tells("msr", tuple(_ELSE), _tells, by_cpu=True)
+TELLS = Tells(MSR, tuple(_ELSE), _tells, by_cpu=True)
 
 
 @dataclass(slots=True)

@@ -52,7 +52,7 @@ _WRITE = later(r"(?:^|[\s$#>])wrmsr((?:\s+-[-\w=]+(?:\s+\d+(?=\s))?)*\s+(?:0x[0-
 _CPU = later(r"(?:^|[\s\[(])(?:v?cpu|core|processor|thread|lcpu)(?:\s*[#:])?\s*(\d{1,6})\b", re.I)
 _CPUS = later("cpu|core|proc|thread")
 _FIRST = later(r"\s*(\d{1,6})\s*[,;\s]\s*0x[0-9a-f]+\s*[,;\s]\s*0x[0-9a-f]+\s*$", re.I)
-_MSR = "msr"  # rows of lists of MSRs, whoever prints them
+MSR = "msr"  # rows of lists of MSRs, whoever prints them
 
 
 class Found(NamedTuple):
@@ -138,7 +138,7 @@ def tellings(text: Text, families: Sequence[Tells], owned: Mapping[int, Sequence
             where = f"{source}:{text.numbers[telling.place]}"
             raise ParseError(f"{where}: told more than {MOST_TOLD} times: {quoted(telling.words)}")
     kinds = {telling.kind for telling in found}
-    if {_MSR, "wrmsr"} <= kinds:
+    if {MSR, "wrmsr"} <= kinds:
         found = [telling for telling in found if telling.kind != "wrmsr"]
     if any(telling.role == "plan" for telling in found):
         found = _without_plans(found)
@@ -178,7 +178,7 @@ def _all(text: Text, families: Sequence[Tells], owned: Mapping[int, Sequence[Tel
     for number, raw in holding(str(text), wanted):
         boots, says, logged = (owners[id(owned[number])] if number in owned else everyone)[raw]
         place = number - 1
-        command = says is not None and (says.kind == "wrmsr" or (says.kind == _MSR and not says.words))
+        command = says is not None and (says.kind == "wrmsr" or (says.kind == MSR and not says.words))
         rows += 0 if logged else _COMMAND_ROWS if command else 1
         if rows > MOST_ROWS:
             raise ParseError(f"{source}:{text.numbers[place]}: more than {MOST_ROWS} lines that may tell a register")
@@ -223,7 +223,7 @@ def _logged(raw: str, line: str, said: str) -> _Says | None:
     if ("address" in lower or "vendor" in lower) and (processor := _PROCESSOR.match(lower)):
         return _Says("processor", "width" if processor[1] else "vendor", processor[2] or processor[4])
     if "rdmsr" in lower and (command := _COMMAND.search(line)):
-        return _Says(_MSR, ("rdmsr", *command[1].split()))
+        return _Says(MSR, ("rdmsr", *command[1].split()))
     if "wrmsr" in lower and (command := _WRITE.search(line)):
         return _Says("wrmsr", tuple(command[1].split()), said)
     return None
@@ -244,7 +244,7 @@ def _listed(line: str, said: str) -> _Says | None:
     of = _FIRST.match(line) or (_CPUS.search(line.lower()) and _CPU.search(line))
     index = register_row(line)
     if index is not None:
-        return _Says(_MSR, index, said, by_cpu=True, cpu=of[1] if of else None)
+        return _Says(MSR, index, said, by_cpu=True, cpu=of[1] if of else None)
     return _Says(cpu=of[1]) if of else None
 
 
