@@ -40,7 +40,7 @@ _RESERVED = rf"(?:\.?\breserved{_GAP}[=:]?{_GAP}\w{{1,20}}{_GAP},?{_GAP})?"
 _TEXT = later(rf"{_INDEX}{_RESERVED}\.?\bdata{_GAP}[=:]?{_GAP}(?P<data>{_NUMBER})(?![^\s,;}})\]])")
 TELLS = tells(
     NAME, "index", "0000000", by_cpu=True,
-    pattern=r"\bindex ?[=:]? ?(?P<list>0x[0-9a-f]+|\d+),? ?(?:\.?\breserved ?[=:]? ?\w+,? ?)?\.?\bdata\b"
+    pattern=r"\bindex ?[=:]? ?(?P<list>0x[0-9a-f]+|\d+),? ?(?:\.?reserved ?[=:]? ?\w+,? ?)?\.?data\b"
             r"|^(?P<head>0{8}):? [0-9a-f]{2}",
 )  # fmt: skip
 _TOKEN = later(

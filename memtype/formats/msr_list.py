@@ -38,7 +38,7 @@ NAME = "msr-list"
 
 _CPU = r"(?:\[? ?(?:cpu|core|processor|thread|lcpu) ?[#:]? ?(?P<cpu>\d+) ?\]? ?[:,]? ?)"
 _CPU2 = _CPU.replace("<cpu>", "<cpu2>")
-_WORD = r"(?:(?:\[CHIPSEC\] ?)?(?:rdmsr|msr|reg(?:ister)?|ecx)\b ?(?:register ?)?[\[(:=]? ?)"
+_WORD = r"(?:(?:\[CHIPSEC\] )?(?:rdmsr|msr|reg(?:ister)?|ecx)\b ?(?:register ?)?[\[(:=]? ?)"
 _HEX = r"0x[0-9a-z_]+"
 _NAME = (
     r"(?:(?:MSR_|IA32_|AMD64_|AMD_|K8_)*(?:MTRR_?|(?:CR_)?PAT(?:_MSR)?\b|SYSCFG|TOP_?MEM2"
@@ -46,7 +46,7 @@ _NAME = (
     r"|MMIO_?C(?:FG|ONF)_?BASE)[A-Za-z0-9_]*)"
 )
 _REGISTER = later(
-    rf"(?:\[CHIPSEC\] ?)?{_CPU}?(?P<word>{_WORD})?{_CPU2}?(?:"
+    rf"(?:\[CHIPSEC\] )?{_CPU}?(?P<word>{_WORD})?{_CPU2}?(?:"
     rf"(?P<name>{_NAME}) ?[,\s]? ?(?:\(?(?:MSR ?)?(?P<named>{_HEX})\)?(?= ?[:=,]| {_HEX}$))?"
     rf"|(?P<index>{_HEX}) ?(?:[\[(]? ?(?P<naming>{_NAME}) ?[\])]?)?"
     r"|(?P<bare>[0-9a-f]{2,8})(?=\]? ?[:=])"
@@ -84,8 +84,8 @@ _NAMES = {
 }  # fmt: skip
 _BASES = {"d": 10, "u": 10, "o": 8, "x": 16, "X": 16, "c": 16}
 _UNREADABLE = later(r"(?:rdmsr|msr).{0,20}cannot read MSR (0x[0-9a-f]+)", re.I)
-_AMD = later(r"\bAuthenticAMD\b|\bHygonGenuine\b|^\W*vendor\W{1,3}AMD\b", re.M)
-_INTEL = later(r"\bGenuineIntel\b|^\W*vendor\W{1,3}Intel\b", re.M)
+_AMD = later(r"AuthenticAMD|HygonGenuine|^\W*vendor\W{1,3}AMD\b", re.M)
+_INTEL = later(r"GenuineIntel|^\W*vendor\W{1,3}Intel\b", re.M)
 _PLAIN = later(r"(0x)?[0-9a-f]+$", re.I)
 _HEADLESS = later(r"0[0-9a-f]+$", re.I)
 _UNIQ = later(r"\| ?uniq (?:-\w+ )*(?:-\w*c\w*|--count)\b")  # how many processors in a row hold a value
@@ -305,7 +305,7 @@ def _take(reader: _Reader, number: int, line: str) -> None:
         return
     if reader.command and _PLAIN.match(line):
         if reader.command.counted:
-            reader.command.lines += 1
+            reader.taken.add(reader.command.line)  # it has an answer
             _lose(reader, reader.command.index, number, "uniq -c prints a count and a value: one of them is lost")
         else:
             _output(reader, number, line)

@@ -96,7 +96,7 @@ def _devices(stream: bytes, source: str) -> list[dict[str, Any]]:
     """The devices of the description at the stream's end: type byte, big-endian length, JSON."""
     at, tries = len(stream), MAX_TRIES
     while tries and (at := stream.rfind(bytes([_DESCRIPTION]), 0, at)) >= 0:
-        (length,) = struct.unpack_from(">I", stream, at + 1) if at + 5 <= len(stream) else (0,)
+        length = int.from_bytes(stream[at + 1 : at + 5], "big")  # of fewer bytes: too long in any case
         if length < 2 or at + 5 + length > len(stream) or stream[at + 5] != ord("{"):
             continue
         tries -= 1

@@ -36,12 +36,10 @@ _GROUPS = later(  # {{fixed}},{{{base,mask},…}},default};
 )
 _LENGTH = later(r"\[\s*\(\s*u32\s*,\s*u64\s*\)\s*;\s*(\d{1,9})\s*\]")
 _LITERAL = later(rf"({_NUMBER}?){_SUFFIX}\b")
-_DECLARED = later(
-    r"\b(?P<head1>mtrr_settings) \w{1,80} ?=|(?P<head2>mtrr)\w{0,80} ?(?:\[\d{0,9}\]|: ?\[)[^{}=]{0,80}=", re.I
-)
+_DECLARED = later(r"(?P<head>mtrr)\w{0,80} ?(?:\[\d{0,9}\]|: ?\[)[^{}=]{0,80}=", re.I)
 _NAMED = later(r"mtrr(?=[^\n=]{0,99}\[)")  # in lower case: few lines of a log have both
 _LONGEST = 200  # characters of a declaration, with its blanks
-TELLS = tells(NAME, pattern=_DECLARED.pattern)
+TELLS = tells(NAME, pattern=rf"\b(?P<head1>mtrr_settings) \w{{1,80}} ?=|{_DECLARED.pattern}")
 
 
 def sniff(text: str) -> bool:

@@ -46,7 +46,7 @@ _OFF = later(r"(?P<n>\d+) disabled$", re.I)
 _TOM2 = later(r"TOM2: (?P<tom2>[0-9a-f]{16})(?: aka (?P<mib>\d{1,20})m| \(WB\))?$", re.I)
 _INCONSISTENT = later(r"mtrr: your CPUs had inconsistent (?:(fixed|variable) MTRR|MTRR(deftype)) settings", re.I)
 
-_VENDOR = later(r"\(XEN\).{0,99}\b(?:(?P<amd>AuthenticAMD|SVM enabled|AMD-V)|GenuineIntel|VMX enabled)", re.I)
+_VENDOR = later(r"\(XEN\).{0,99}(?:(?P<amd>AuthenticAMD|SVM enabled|AMD-V)|GenuineIntel|VMX enabled)", re.I)
 
 _RECORD = later(r"^[ \t]*MTRR: PAT (?P<pat>0x\S+), cap (?P<cap>0x\S+), default (?P<default>0x\S+)\s*$", re.M | re.I)
 _RECORD_LINE = later(r"(?:var (?P<var>\d+) (?P<base>0x\S+) (?P<mask>0x\S+)|fixed (?P<fixed>\d+) (?P<value>0x\S+))$")

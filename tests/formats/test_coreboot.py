@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import combinations
+
 import pytest
 from dump_samples import COREBOOT, LINUXBIOS
 
@@ -151,3 +153,12 @@ def test_ram_above_4_gib_is_what_tom2_makes_wb_on_amd(kind):
     machine = mt.parse(log)
     assert machine.vendor == "amd"
     assert any("is WB by TOM2" in note for note in machine.notes) == (kind == 6)
+
+
+@pytest.mark.parametrize("left", [*combinations(range(4), 2)])
+def test_a_garbled_line_of_fixed_ranges_is_not_dropped(left):
+    """Any two of its words are left."""
+    words = [word if n in left else "?" for n, word in enumerate(("Setting", "fixed", "MTRRs(", ") Type: "))]
+    line = "{} {} {}0-16{}WB".format(*words)
+    with pytest.raises(mt.ParseError, match=r"^<text>:1: "):
+        mt.parse(f"{line}\nSetting variable MTRR 0, base: 0MB, range: 2048MB, type WB\n")

@@ -61,8 +61,11 @@ def test_kvm_structure_refusals(data, message):
 
 
 @settings(max_examples=50, deadline=None)
-@given(st.lists(st.tuples(st.integers(0, 2**32 - 1), st.integers(0, 2**64 - 1)), max_size=20))
+@given(
+    st.lists(st.tuples(st.integers(0, 2**32 - 1).filter(lambda n: n != 0x2FF), st.integers(0, 2**64 - 1)), max_size=20)
+)
 def test_kvm_structure_never_surprises(entries):
+    """One that is there twice, differently, would not be told."""
     data = kvm_structure([*entries, (0x2FF, 0x806)])
     assert kvm_msrs.sniff_bytes(data)
     assert mt.parse(data).mtrrs.def_type == 0x806

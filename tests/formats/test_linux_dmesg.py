@@ -624,8 +624,28 @@ def test_rows_of_the_cleanup_s_plans_have_numbers_in_their_columns():
     facts = mt.parse(f"{log}{row}\n").facts
     assert len(facts["cleanup_table"]) == 1 and facts["total_ram_covered_mb"] == 8
     for place in ("64K", "32K", "2 ", "0G"):
-        assert "cleanup_table" not in mt.parse(f"{log}{row.replace(place, 'f' + place)}\n").facts
+        for garbled in ("f" + place, place[1:] if len(place) == 2 else place[2:]):
+            assert "cleanup_table" not in mt.parse(f"{log}{row.replace(place, garbled)}\n").facts
 
 
 def test_a_pat_whose_old_value_is_lost_is_not_told():
     assert mt.parse("Linux version 5.10.0\nx86 PAT enabled: cpu 0, old 0x, new 0x7010600070106\n").pat is None
+
+
+def test_a_list_of_32_bits_is_known_by_one_row():
+    """ceil((32 - 32) / 4) + 8 digits."""
+    assert linux_dmesg.sniff("  0 base 00000000 mask F8000000 write-back\n")
+    assert not linux_dmesg.sniff("  0 base 0000000 mask F800000 write-back\n")
+
+
+def test_a_row_whose_base_is_lost_is_no_row():
+    log = "MTRR default type: uncachable\nMTRR variable ranges enabled:\n  0 base {}, mask F80000000, write-back\n"
+    assert mt.parse(log.format("000000000")).registers.held[0x200].value == 6
+    assert 0x200 not in mt.parse(log.format("")).registers.held
+
+
+def test_an_update_of_the_ram_map_ends_with_what_it_makes():
+    row = "e820: update range: 0000000000000000 - 0000000000010000 (usable) ==> (reserved)"
+    log = f"Linux version 2.6.30\nMTRR default type: uncachable\n{row}{{}}\n"
+    assert "mtrr_trim_e820_updates" in mt.parse(log.format("")).facts
+    assert "mtrr_trim_e820_updates" not in (mt.parse(log.format(" by hand")).facts or {})

@@ -165,3 +165,11 @@ def test_an_element_of_a_list_that_is_no_entry_ends_nothing(other):
     entry = '{"index": 767, "data": "0xc06"}'
     for text in (f"[{other}, {entry}]", f"[{entry}, {other}]"):
         assert mt.parse(text).cpus[0].registers.held[0x2FF].value == 0xC06, text
+
+
+def test_digits_are_decimal_where_hexadecimal_ones_would_set_reserved_bits():
+    """0x3078 is no IA32_MTRR_DEF_TYPE, 3078 is 0xc06; 4096 beside it may be either."""
+    assert mt.parse('{"0x2ff": "3078", "maxphyaddr": 40}').registers.held[0x2FF].value == 0xC06
+    assert mt.parse('{"0x2ff": "3078", "0x10": "4096", "maxphyaddr": 40}').registers.held[0x2FF].value == 0xC06
+    with pytest.raises(mt.ParseError, match="decimal or hexadecimal"):
+        mt.parse('{"0x2ff": "800", "maxphyaddr": 40}')

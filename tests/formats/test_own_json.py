@@ -115,3 +115,15 @@ def test_a_member_of_another_kind_is_read_or_refused_by_file_and_line(name):
         except mt.ParseError as error:
             assert re.match(r"saved(:\d+)?: ", str(error)), path
             assert "\n" not in str(error), path
+
+
+@pytest.mark.parametrize("kind", [True, 2, 3, 7, -1, "6", None, 6.0])
+def test_a_default_that_is_no_type_is_refused(kind):
+    """One that a log does not print stands as its number and why."""
+    written = own_json.dump(mt.parse(TEXTS["coreboot"][1]))
+    told = written["cpus"][0]["mtrrs"]["list"]
+    told["default"] = [6, "why"]
+    assert mt.parse(json.dumps(written)).registers.default == (6, "why")
+    told["default"] = [kind, "why"]
+    with pytest.raises(mt.ParseError, match=r"^saved:1: CPU 0: default = .* is not a type and why"):
+        mt.parse(json.dumps(written), "saved")

@@ -131,13 +131,14 @@ REFUSALS = [
     ("linux_dmesg", "MTRR map: 4294967296 entries (0 fixed + 1 variable; max 18), built from 8 variable MTRRs",
      "t:3: map_entries '4294967296' is not below 4294967296"),
     ("linux_dmesg", "MTRR map: 1 entries (0 fixed + 1 variable; max 18), built from 8 variable MTRRs\n 0: "
-     "0000001000-0000000fff write-back",
+     "0000000000001000-0000000000000fff write-back",
      "t:4: map entry 0x1000-0xfff is not within 2**52"),
     ("linux_dmesg", "MTRR map: 1 entries (0 fixed + 1 variable; max 18), built from 8 variable MTRRs\n 0: "
-     "0000001000-10000000000000 write-back",
+     "0000000000001000-0010000000000000 write-back",
      "t:4: map entry 0x1000-0x10000000000000 is not within 2**52"),
     ("linux_dmesg", "MTRR default type: uncachable\nMTRR map: 2 entries (0 fixed + 2 variable; max 18), built from "
-     "8 variable MTRRs\n 0: 0000000000-0000001fff write-back\n 1: 0000001000-0000002fff write-back",
+     "8 variable MTRRs\n 0: 0000000000000000-0000000000001fff write-back\n 1: 0000000000001000-"
+     "0000000000002fff write-back",
      "t:6: segment 0x1000+0x2000 overlaps the one that ends at 0x1fff"),
     ("linux_dmesg", "TOM2: 0000000180000000 aka 6145M", "t:3: TOM2 0000000180000000 is not 6145 MiB"),
     ("linux_dmesg", "TOM2: 0000000180000000 aka 6144M\nTOM2: 0000000280000000 aka 10240M",

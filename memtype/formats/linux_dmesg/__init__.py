@@ -39,9 +39,9 @@ _SNIFF = later(
     r"MTRR default type: ?[uw?]"  # no number: that is EDK2's line
     r"|MTRR (?:fixed|variable) ranges |MTRR map: |MTRRs disabled (?:by BIOS|\(not)|MTRR: Disabled"
     r"|BIOS-e820: |PAT:? configuration \[0-7\]|PAT enabled: cpu"
-    r"|address sizes\W+\d+ bits physical"
+    r"|address sizes\W+\d"
     r"|MTRRs don't cover all of memory, losing \d|mtrr: your CPUs had inconsistent"
-    r"|TOM2: [0-9a-f]{8}|original variable MTRRs|total RAM covered:|\d base [0-9A-F]{5,} mask [0-9A-F]{5,} ",
+    r"|TOM2: [0-9a-f]{8}|original variable MTRRs|total RAM covered:|\d base [0-9A-F]{8}",
     re.I,
 )
 _WORDS = words(

@@ -35,7 +35,7 @@ _COUNTS = later(
     r"MTRR map: (\d+) entries \((\d+) fixed \+ (\d+) variable; max (\d+)\), built from (\d+) variable", re.I
 )
 _STARTED = later(r"MTRR map: \d+ entries(?!.*built from \d+ variable)", re.I)
-_MAP = later(rf"(\d+): ([0-9a-f]{{9,}})-([0-9a-f]{{9,}}) {TYPE}$", re.I)
+_MAP = later(rf"(\d+): ([0-9a-f]{{16,}})-([0-9a-f]{{16,}}) {TYPE}$", re.I)
 _REPAIRED = later(r"mtrr: your BIOS has configured an incorrect mask, fixing it", re.I)
 _INCONSISTENT = later(r"mtrr: your CPUs had inconsistent (?:(fixed|variable) MTRR|(MTRRdefType)) settings", re.I)
 
