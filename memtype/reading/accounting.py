@@ -189,16 +189,23 @@ def _odd(text: Text, read: set[int], known: set[int]) -> Iterator[Loss]:
 
 
 def _rounded(machine: Machine, text: Text) -> Iterator[Loss]:
-    """Registers of 16 decimal digits, in a text that shows that a spreadsheet keeps 15: 1.81818E+15 stands in it.
+    """Registers of 16 decimal digits of which a spreadsheet kept 15: the text shows so, 1.81818E+15 stands in it, or
+    the number does.
 
     1919191919191919 comes back as 1919191919191910, which is a number of AMD's fixed ranges as well.
     """
-    if "E+" not in (whole := str(text)) or not _SCIENTIFIC.search(whole):
-        return
+    shown = "E+" in (whole := str(text)) and _SCIENTIFIC.search(whole) is not None
     held = {(index, each) for cpu in machine.cpus if cpu.registers for index, each in cpu.registers.held.items()}
     for index, register in sorted(held, key=lambda each: each[0]):
         digits = f"{register.value:x}"
-        if register.line > 0 and len(digits) == _ROUNDED and digits.isdecimal() and digits.endswith("0"):
+        alike = digits[1:2] != "0" and digits[:-1] == (digits[:2] * 8)[:-1]  # but for the last digit
+        if (
+            register.line > 0
+            and len(digits) == _ROUNDED
+            and digits.isdecimal()
+            and digits[-1] == "0"
+            and (shown or alike)
+        ):
             yield Loss(register.line, frozenset({index}), text.lines[register.line - 1].strip())
 
 

@@ -69,17 +69,20 @@ def lacking(held: Mapping[int, Register], filled: int = 0) -> set[int]:
     return {index for index in short - as_is if printed[index].value or not as_is}
 
 
-def no_masks(held: Mapping[int, Register]) -> set[int]:
-    """The masks of one list that nothing writes, but for a digit too few or too many.
+def no_pairs(held: Mapping[int, Register]) -> set[int]:
+    """The bases and masks of one list that nothing writes, but for a digit too few or too many.
 
     Examples
     --------
-    >>> sorted(no_masks({0x201: Register(0xFF800008000, digits=11), 0x203: Register(0x2, digits=1)}))
+    >>> sorted(no_pairs({0x201: Register(0xFF800008000, digits=11), 0x203: Register(0x2, digits=1)}))
     [513, 515]
+    >>> no_pairs({0x200: Register(0x51E72500000005, digits=14)})  # beyond the widest address
+    {512}
     """
-    masks = {index: each.value for index, each in held.items() if each.digits and pair_of(index) is not None}
-    off = {index: mask for index, mask in masks.items() if index & 1 and mask and not mask & rules.MASK_VALID}
-    return {index for index, mask in off.items() if _was_valid(mask)}
+    printed = {index: each.value for index, each in held.items() if each.digits and pair_of(index) is not None}
+    off = {index: mask for index, mask in printed.items() if index & 1 and mask and not mask & rules.MASK_VALID}
+    beyond = {index for index, base in printed.items() if not index & 1 and base >> rules.MAX_MAXPHYADDR}
+    return beyond | {index for index, mask in off.items() if _was_valid(mask)}
 
 
 def _was_valid(mask: int) -> bool:

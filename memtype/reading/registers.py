@@ -12,7 +12,7 @@ from memtype.errors import InputError, ParseError
 from memtype.machine import Cpu, Machine, Note
 from memtype.mtrr import vendor_name
 from memtype.pat import Pat
-from memtype.reading.digits import lacking, no_masks
+from memtype.reading.digits import lacking, no_pairs
 from memtype.reading.notes import MOST, not_told, settled
 from memtype.reading.patterns import later
 from memtype.reading.values import MOST_CPUS, hex_digits, hexadecimal, integer, number, quoted, refusal
@@ -261,9 +261,9 @@ def _nothing(notes: Iterable[str], source: str) -> ParseError:
 def whole_numbers(
     registers: Mapping[int, Held], listing: Listing, said: list[str]
 ) -> tuple[Mapping[int, Held], Listing]:
-    """The registers without those whose numbers lack digits or are no masks: they are lost."""
+    """The registers without those whose numbers lack digits, or nothing writes: they are lost."""
     short = {cpu: lacking(msrs, listing.filled) for cpu, msrs in registers.items()}
-    odd = {} if listing.whole else {cpu: no_masks(msrs) for cpu, msrs in registers.items()}  # else all is as written
+    odd = {} if listing.whole else {cpu: no_pairs(msrs) for cpu, msrs in registers.items()}  # else all is as written
     gone = {cpu: found for cpu, lost in short.items() if (found := lost | odd.get(cpu, set()))}
     if not gone:
         return registers, listing
@@ -283,7 +283,11 @@ def whole_numbers(
 
 def _odd_number(index: int, lines: list[int], short: bool) -> Note:
     where = f"line {lines[0]}: " if lines[0] else ""
-    why = "has fewer digits than the others: some are lost" if short else "is no mask: a digit is lost, or one too many"
+    why = (
+        "has fewer digits than the others: some are lost"
+        if short
+        else "is a number that nothing writes: a digit is lost, or one too many"
+    )
     return Note(f"{where}{named(index)} {why}, it is not told", "lost", lines)
 
 

@@ -121,9 +121,28 @@ def test_a_rest_with_another_row_behind_it_may_belong_to_the_row_above():
     assert mt.parse("\n".join([above, *rows])).at(0x530000000).type is mt.MemoryType.NOT_TOLD
 
 
-@pytest.mark.parametrize("beside", ["6.06061E+14", "606060606060606"])
-def test_what_a_spreadsheet_rounded_is_not_told(beside):
-    """It keeps 15 digits of 1919191919191919, and shows that it did so where another number has an exponent."""
-    rows = ["rdmsr 0x2ff", "c06", "rdmsr 0x250", beside, "rdmsr 0x259", "1919191919191910"]
+@pytest.mark.parametrize(
+    ("beside", "number", "known"),
+    [
+        ("606060606060606", "1919191919191910", False), ("6.06061E+14", "1919191919191910", False),
+        ("606060606060606", "1818181919191910", True), ("6.06061E+14", "1818181919191910", False),
+        ("606060606060606", "1010101010101010", True), ("606060606060606", "1919191919191919", True),
+        ("606060606060606", "1919191919191900", True), ("606060606060606", "1918191819181910", True),
+    ],
+)  # fmt: skip
+def test_what_a_spreadsheet_rounded_is_not_told(beside, number, known):
+    """It keeps 15 digits of 1919191919191919: that the others are alike shows it, or an exponent of another number."""
+    rows = ["rdmsr 0x2ff", "c06", "rdmsr 0x250", beside, "rdmsr 0x259", number]
     told = mt.parse("\n".join(f"# {row}" if "msr" in row else row for row in rows)).registers
-    assert (0x259 in told.held) is ("E+" not in beside)
+    assert (0x259 in told.held) is known
+
+
+@pytest.mark.parametrize(("base", "known"), [("0x51e7250000005", True), ("0x51e72500000005", False),
+                                             ("0xf000000000005", True), ("0x10000000000005", False)])  # fmt: skip
+def test_a_base_beyond_the_widest_address_has_a_digit_too_many(base, known):
+    """It matched no address, and the range was gone without a word."""
+    machine = mt.parse(f"0xfe 0x501\n0x2ff 0xc01\n0x200 {base}\n0x201 0xffffff0000800\n")
+    assert (0x200 in machine.registers.held) is known
+    if not known:
+        assert machine.at(0x51E7250000000).type is mt.MemoryType.NOT_TOLD
+        assert any("a digit is lost, or one too many" in note for note in machine.notes)
