@@ -166,7 +166,7 @@ static int look_up_parts(const memtype_granules *g, const uint64_t *restrict add
 FOLDED int look_up_chunk(const memtype_granules *g, uint32_t shift, const uint64_t *addresses, size_t n, uint8_t *types,
 			 uint64_t *seen)
 {
-	uint16_t mixed[CHUNK / STEP + 1], left[2][CHUNK + 1]; // with a place for what does not count
+	uint16_t mixed[CHUNK / STEP], left[2][CHUNK];
 	unsigned count = top_entries(g, shift, addresses, n, types, mixed, seen);
 	unsigned found = entries_left(types, mixed, count, left[0]), level = 0;
 	size_t whole = n / STEP * STEP;

@@ -6,7 +6,7 @@
  * loop look_up.0: i % 512 == 0 && i <= n + 511; assigns i, parts, __CPROVER_object_whole(types); decreases n + 512 - i
  * loop top_entries.0: 4 turns
  * loop top_entries.1: 8 turns
- * loop top_entries.2: i <= n && i % 8 == 0 && count <= i / 8 && __CPROVER_forall { int q; (0 <= q && q < 65)
+ * loop top_entries.2: i <= n && i % 8 == 0 && count <= i / 8 && __CPROVER_forall { int q; (0 <= q && q < 64)
  *     ==> (q < count ==> mixed[q] + 8UL <= n) }; assigns i, all, count, __CPROVER_object_whole(mixed),
  *     __CPROVER_object_whole(types); decreases n - i
  * loop entries_left.0: 8 turns
@@ -152,21 +152,21 @@ void prove_top_entries(void) /* loops top_entries options --arrays-uf-always */
 
 	any_tables();
 	__CPROVER_assume(n <= CHUNK && n >= STEP);
-	top_entries(&tables, NARROW_SHIFT, array(n, 8), n, array(n - SHORT, 1), places(CHUNK / STEP + 1), &seen);
+	top_entries(&tables, NARROW_SHIFT, array(n, 8), n, array(n - SHORT, 1), places(CHUNK / STEP), &seen);
 	END;
 }
 
 void prove_entries_left(void) /* loops entries_left options --arrays-uf-always */
 {
-	uint16_t *mixed = places(CHUNK / STEP + 1);
+	uint16_t *mixed = places(CHUNK / STEP);
 	unsigned count = nondet_u32();
-	uint16_t *left = places(CHUNK + 1);
+	uint16_t *left = places(CHUNK);
 	unsigned found;
 
 	held = nondet_size();
 	one = nondet_size();
 	__CPROVER_assume(held <= CHUNK && held >= STEP && count <= held / STEP && one < CHUNK);
-	__CPROVER_assume(__CPROVER_forall { unsigned q; q < CHUNK / STEP + 1 ==> (q < count ==> mixed[q] + STEP <= held) });
+	__CPROVER_assume(__CPROVER_forall { unsigned q; q < CHUNK / STEP ==> (q < count ==> mixed[q] + STEP <= held) });
 	found = entries_left(array(held - SHORT, 1), mixed, count, left);
 	assert(found <= STEP * count && (one >= found || left[one] < held));
 	END;
@@ -181,14 +181,14 @@ uint8_t any_part_of(const memtype_granules *g, uint8_t entry, uint64_t address, 
 
 void prove_descend(void) /* loops descend calls part_of:any_part_of options --arrays-uf-always */
 {
-	uint16_t *left = places(CHUNK + 1), *still = places(CHUNK + 1);
+	uint16_t *left = places(CHUNK), *still = places(CHUNK);
 	unsigned count = nondet_u32(), found;
 
 	any_tables();
 	held = nondet_size();
 	one = nondet_size();
 	__CPROVER_assume(held <= CHUNK && held >= SHORT && count <= held && one < CHUNK);
-	__CPROVER_assume(__CPROVER_forall { unsigned q; q < CHUNK + 1 ==> (q < count ==> left[q] < held) });
+	__CPROVER_assume(__CPROVER_forall { unsigned q; q < CHUNK ==> (q < count ==> left[q] < held) });
 	found = descend(&tables, array(held, 8), array(held - SHORT, 1), nondet_u32(), left, count, still);
 	assert(found <= count && (one >= found || still[one] < held));
 	END;
@@ -199,7 +199,7 @@ unsigned checked_entries(const memtype_granules *of, uint32_t shift, const uint6
 {
 	(void)shift, (void)seen;
 	assert(of == &tables && __CPROVER_r_ok(addresses, 8 * n) && __CPROVER_w_ok(types, n));
-	assert(n <= CHUNK && __CPROVER_w_ok(mixed, (CHUNK / STEP + 1) * sizeof(*mixed)));
+	assert(n <= CHUNK && __CPROVER_w_ok(mixed, CHUNK / STEP * sizeof(*mixed)));
 	held = nondet_u32();
 	__CPROVER_assume(held <= n / STEP);
 	return (unsigned)held;
@@ -208,7 +208,7 @@ unsigned checked_entries(const memtype_granules *of, uint32_t shift, const uint6
 unsigned checked_left(const uint8_t *types, const uint16_t *mixed, unsigned count, uint16_t *left)
 {
 	(void)types, (void)mixed;
-	assert(count == held && __CPROVER_w_ok(left, (CHUNK + 1) * sizeof(*left)));
+	assert(count == held && __CPROVER_w_ok(left, CHUNK * sizeof(*left)));
 	held = nondet_u32();
 	__CPROVER_assume(held <= STEP * count);
 	return (unsigned)held;
@@ -218,8 +218,8 @@ unsigned checked_descend(const memtype_granules *of, const uint64_t *addresses, 
 			 const uint16_t *left, unsigned count, uint16_t *still)
 {
 	(void)addresses, (void)types;
-	assert(left != still && __CPROVER_r_ok(left, (CHUNK + 1) * sizeof(*left)));
-	assert(__CPROVER_w_ok(still, (CHUNK + 1) * sizeof(*still)));
+	assert(left != still && __CPROVER_r_ok(left, CHUNK * sizeof(*left)));
+	assert(__CPROVER_w_ok(still, CHUNK * sizeof(*still)));
 	assert(of == &tables && count == held && shift >= PAGE_SHIFT && shift <= NARROW_SHIFT);
 	held = nondet_u32();
 	__CPROVER_assume(held <= count);
