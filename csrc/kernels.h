@@ -46,10 +46,11 @@ struct pat_view {
 
 #define KERNEL_BLOCK 64u                    /* elements of the largest step: the output fills a cache line */
 
-// Elements from which on stores bypass the caches; half as many where two words are read for each. With AVX-512
-// nothing is asked for ahead there: of 4 * 10^6 and 2 * 10^7 addresses, 10 ranges (Zen 4): 0.38 and 1.16 ns with stores through the caches and
-// PREFETCHNTA, 0.30 and 0.70 so, 0.37 and 0.94 with PREFETCHT0 too; of 1.5 * 10^6, 2 ranges, 0.16 and 0.13; 10^6 addresses
-// with leaves 0.32 and 0.24. Sapphire Rapids: PREFETCHNTA makes such passes 1.5 to 4 times as slow, and 10^6 cost the same.
+// Elements from which on stores bypass the caches; half as many where two words are read for each. With AVX-512 nothing is
+// asked for ahead there: of 4 * 10^6 and 2 * 10^7 addresses, 10 ranges (Zen 4): 0.38 and 1.16 ns with stores through the
+// caches and PREFETCHNTA, 0.30 and 0.70 so, 0.37 and 0.94 with PREFETCHT0 too; of 1.5 * 10^6, 2 ranges, 0.16 and 0.13; 10^6
+// addresses with leaves 0.32 and 0.24. Sapphire Rapids: PREFETCHNTA makes such passes 1.5 to 4 times as slow, and 10^6 cost
+// the same.
 #define STREAM_MIN (UINT64_C(1) << 20)
 
 static inline int past_caches(size_t n, unsigned words)
@@ -57,9 +58,9 @@ static inline int past_caches(size_t n, unsigned words)
 	return n >= STREAM_MIN / words;
 }
 
-// Elements ahead that the nibble kernels ask for there: their steps are long, and few loads of later ones are under way. With
-// AVX2 4 * 10^6 addresses 0.49 -> 0.35 ns, 2 * 10^7 0.52 -> 0.44, 10^7 with leaves 0.74 -> 0.63, 1.5 * 10^6 0.26 -> 0.27; with
-// SSSE3 2 * 10^7 0.64 -> 0.54 (Zen 3; 1 or 4 KiB ahead within a tenth of that).
+// Elements ahead that the nibble kernels ask for there: their steps are long, and few loads of later ones are under way.
+// With AVX2 4 * 10^6 addresses 0.49 -> 0.35 ns, 2 * 10^7 0.52 -> 0.44, 10^7 with leaves 0.74 -> 0.63, 1.5 * 10^6
+// 0.26 -> 0.27; with SSSE3 2 * 10^7 0.64 -> 0.54 (Zen 3; 1 or 4 KiB ahead within a tenth of that).
 #define STREAM_AHEAD 256
 
 #define LINES_FROM 1024u // elements that pay for a first step up to where a cache line begins
