@@ -32,14 +32,14 @@ _DIGITS = 16  # of a pair's halves and of a fixed range: the script fills them u
 
 TELLS = tells(
     NAME, "fix",
-    pattern=r"^IA32_(?P<head>MTRRCAP) ?=|^(?:IA32_)?(?:MTRR_)?(?P<row>FIX(?:64|16|4)K_[0-9a-f]{5}|DEF_?TYPE|PAT) ?=",
+    pattern=r"^IA32_(?P<head>MTRRCAP) ?=|^(?:IA32_)?(?:MTRR_)?(?P<row>FIX(?:64|16|4)K_[0-9a-f]{5}|DEF_TYPE|PAT) ?=",
 )  # fmt: skip
-_CAP = later(r"\s*IA32_MTRRCAP\s*=\s*(?:0x)?([0-9a-f]{1,40})\s*$", re.I)
+_CAP = later(r"\s*IA32_MTRRCAP\s*=\s*(?:0x)?([0-9a-f]+)\s*$", re.I)
 _PAIR = later(r"\s*(?:0x)?([0-9a-f]{16}) - (?:0x)?([0-9a-f]{16})\s*$", re.I)
 _NAMED = later(
-    r"\s*((?:IA32_)?(?:MTRR_)?(?:FIX(?:64|16|4)K_[0-9a-f]{5}|DEF_?TYPE|PAT))\s*=\s*(?:0x)?([0-9a-f]{1,40})\s*$", re.I
+    r"\s*((?:IA32_)?(?:MTRR_)?(?:FIX(?:64|16|4)K_[0-9a-f]{5}|DEF_TYPE|PAT))\s*=\s*(?:0x)?([0-9a-f]+)\s*$", re.I
 )
-_BETWEEN = later(r"\s*(?:$|Variable count is \d+|base - mask\s*$)", re.I)
+_BETWEEN = later(r"\s*(?:$|Variable count is |base - mask)", re.I)
 
 
 def sniff(text: str) -> bool:
