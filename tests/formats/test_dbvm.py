@@ -72,3 +72,15 @@ def test_a_line_that_no_register_holds_is_named(text, line):
 def test_other_ranges_behind_the_list_are_not_pairs():
     text = SHORT + "memory map:\n0000000000000000 - 000000000009fbff\n"
     assert mt.parse(text).mtrrs.variable == ((6, 0x7C00000800),)
+
+
+@pytest.mark.parametrize("short", range(4))
+def test_a_fixed_range_alone_that_lacks_digits_is_lost_and_several_are_refused(short):
+    """A line that a console garbled; where several are, the text is cut."""
+    rows = ["IA32_MTRRCAP=d01", "0000000000000006 - 0000007c00000800", "IA32_MTRR_DEF_TYPE=c00"]
+    rows += [f"FIX4K_{0xC8000 + 0x8000 * n:05X}={'05' * (7 if n < short else 8)}" for n in range(3)]
+    if short > 1:
+        with pytest.raises(mt.ParseError, match=f" and {short - 1} more have fewer than 16 digits: the text is cut"):
+            mt.parse("\n".join(rows))
+    else:
+        assert mt.parse("\n".join(rows)).registers.lost & {0x269, 0x26A, 0x26B} == ({0x269} if short else set())

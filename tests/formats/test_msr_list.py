@@ -414,3 +414,10 @@ def test_the_last_option_says_in_which_base_values_are(name):
         value = {8: "6000", 10: "3072", 16: "c00"}[base.get(letter, held)]
         machine = mt.parse(f"# rdmsr {before} --{name} 0x2ff\n{value}\n")
         assert machine.registers.held[0x2FF].value == 0xC00, (before, name)
+
+
+@pytest.mark.parametrize(("writes", "more"), [(1, ""), (2, ", and 1 more"), (3, ", and 2 more")])
+def test_writes_beside_reads_are_counted(writes, more):
+    text = "".join(f"# wrmsr 0x{0x200 + 2 * n:x} 0x6\n" for n in range(writes)) + "# rdmsr 0x2ff\nc06\n"
+    said = f"line 1: wrmsr{more}: what a write left behind is not told unless it is read"
+    assert said in mt.parse(text).notes

@@ -127,3 +127,14 @@ def test_a_default_that_is_no_type_is_refused(kind):
     told["default"] = [kind, "why"]
     with pytest.raises(mt.ParseError, match=r"^saved:1: CPU 0: default = .* is not a type and why"):
         mt.parse(json.dumps(written), "saved")
+
+
+@pytest.mark.parametrize(("member", "optional"), [(name, optional) for name, (_, optional) in own_json._LIST.items()])
+def test_a_member_of_the_list_is_null_where_it_need_not_be_told(member, optional):
+    written = own_json.dump(mt.parse(TEXTS["coreboot"][1]))
+    written["cpus"][0]["mtrrs"]["list"][member] = None
+    if optional:
+        assert getattr(mt.parse(json.dumps(written)).registers, member) is None
+    else:
+        with pytest.raises(mt.ParseError, match=f"{member} = 'None' is not "):
+            mt.parse(json.dumps(written))
