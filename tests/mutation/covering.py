@@ -40,6 +40,8 @@ TARGETS = (
 )  # fmt: skip
 # No assertion is rewritten (red is enough); of the project's options only the doctests, where there are any.
 OPTIONS = ("-q", "-p", "no:cacheprovider", "-p", "no:unraisableexception", "--assert=plain", "-o", "addopts=")
+# The C core has its own mutants; and options for the suite that asks (two processes, say) are none of these runs.
+ENVIRONMENT = {"MEMTYPE_BACKEND": "python", "PYTEST_ADDOPTS": ""}
 TOO_LONG = 20.0  # seconds of one test, above which a mutant does not wait for it
 
 
@@ -158,8 +160,7 @@ def covering(folder: Path, rooms: Iterable[str] = ROOMS, jobs: int = 2) -> Cover
 def _ran(targets: dict[str, Path]) -> None:
     """Map these files of tests in a process of their own."""
     command = [sys.executable, __file__, *(f"{name}={path}" for name, path in targets.items())]
-    environment = os.environ | {"MEMTYPE_BACKEND": "python"}  # the C core has its own mutants
-    ran = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    ran = subprocess.run(command, cwd=ROOT, env=os.environ | ENVIRONMENT, capture_output=True, text=True)
     if not all(path.exists() for path in targets.values()):
         raise SystemExit(f"{list(targets)}: no map\n{ran.stdout[-2000:]}{ran.stderr[-2000:]}")
 

@@ -12,7 +12,7 @@ from types import FunctionType
 import operators
 import pytest
 import warm
-from covering import ROOT, bound_names
+from covering import ENVIRONMENT, ROOT, bound_names
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -151,8 +151,8 @@ print(*(mutant.verdict for mutant in chosen))
 
 def test_a_change_of_a_function_and_of_a_table_meet_the_tests() -> None:
     """The whole way once: a fork with the code put in place, and one with the module loaded from the changed source."""
-    environment = os.environ | {"MEMTYPE_BACKEND": "python"}
-    ran = subprocess.run([sys.executable, "-c", WHOLE_RUN], cwd=ROOT, capture_output=True, text=True, env=environment)
+    command, environment = [sys.executable, "-c", WHOLE_RUN], os.environ | ENVIRONMENT
+    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=environment)
     assert ran.stdout.splitlines()[-1:] == [" ".join(["killed survived"] * 5)], ran.stdout[-2000:] + ran.stderr[-2000:]
 
 
