@@ -52,11 +52,29 @@ void prove_nibble_windows(void) /* unwind 12 */
 	for (unsigned w = 0; w < NIBBLE_WINDOWS; w++) {
 		unsigned shift = PAGE_SHIFT + 4 * w;
 
-		fill_nibble(&t, 0, 1, shift, entries);
+		fill_nibble(&t, 0, 1, nondet_u32() & 1, shift, entries);
 		hits &= entries[a >> shift & 15];
 	}
 	assert((hits & 1) == matches(0, a));
 	assert((hits >> GROUP_CUBES) == (a < FIXED_END + FAULT * PAGE_SIZE));
+	END;
+}
+
+// cubes that are alike in a window have there what each of them has
+void prove_alike_nibbles(void) /* unwind 9 */
+{
+	uint8_t one_by_one[16], at_once[16];
+	unsigned count = nondet_u32(), shift = PAGE_SHIFT + 4 * nondet_u32(), entry = nondet_u32();
+
+	__CPROVER_assume(count <= GROUP_CUBES && shift < 52 && entry < 16);
+	t.maxphyaddr = 52;
+	t.shape = nondet_u32() & SHAPE_FIXED;
+	for (unsigned k = 0; k < GROUP_CUBES; k++)
+		any_cube(k);
+	__CPROVER_assume((unlike(&t, 0, count) >> shift & 15) == 0);
+	fill_nibble(&t, 0, count, 0, shift, one_by_one);
+	fill_nibble(&t, 0, count, 1, shift, at_once);
+	assert(one_by_one[entry] == at_once[entry] + FAULT);
 	END;
 }
 
@@ -139,22 +157,40 @@ static unsigned code_at(unsigned cubes, uint64_t address)
 	return code;
 }
 
-void prove_merge(void) /* unwind 4 */
+static void any_cubes(unsigned count)
 {
-	unsigned before;
-	uint64_t a;
-
 	t.maxphyaddr = 52;
-	for (unsigned k = 0; k < 2; k++) {
+	for (unsigned k = 0; k < count; k++) {
 		any_cube(k);
 		t.code[k] = any_code();
 	}
+}
+
+void prove_swallows(void) /* unwind 4 */
+{
+	uint64_t a;
+
+	any_cubes(2);
 	a = any_address();
-	before = code_at(2, a);
-	if (merge(&t, 0, 1)) {
-		assert(code_at(1, a) == before + FAULT);
+	if (swallows(&t, 0, 1)) {
+		assert(code_at(1, a) == code_at(2, a) + FAULT);
 		END;
 	}
+}
+
+void prove_take_in(void) /* unwind 4 */
+{
+	uint64_t bit = nondet_u64(), a;
+	unsigned before;
+
+	any_cubes(1);
+	__CPROVER_assume(bit != 0 && (bit & (bit - 1)) == 0 && (t.mask[0] & bit) != 0);
+	add_cube(&t, 1, t.base[0] ^ bit, t.mask[0], t.code[0]);
+	a = any_address();
+	before = code_at(2, a);
+	take_in(&t, 0, 1, bit);
+	assert(code_at(2, a) == before + FAULT && t.code[1] == CODE_NONE);
+	END;
 }
 
 void prove_block_at(void) /* unwind 66 */

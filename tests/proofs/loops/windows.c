@@ -179,13 +179,13 @@ void prove_enter(void) /* calls slot_of:any_slot options --slice-formula */
 	END;
 }
 
-int any_merge(memtype_tables *of, unsigned i, unsigned j)
+int any_answer(const memtype_tables *of, unsigned i, unsigned j)
 {
 	assert(of == &t && i < MEMTYPE_MAX_CUBES && j < MEMTYPE_MAX_CUBES);
 	return (int)nondet_u32();
 }
 
-void prove_drop_swallowed(void) /* loops drop_swallowed calls slot_of:any_slot merge:any_merge options --arrays-uf-always */
+void prove_drop_swallowed(void) /* loops drop_swallowed calls slot_of:any_slot swallows:any_answer options --arrays-uf-always */
 {
 	unsigned k = nondet_u32();
 
@@ -195,34 +195,20 @@ void prove_drop_swallowed(void) /* loops drop_swallowed calls slot_of:any_slot m
 	END;
 }
 
-// Two that differ in one wanted bit, of which neither swallows the other, are one that does not look at it.
-void prove_merge(void) /* unwinds */
+void prove_take_in(void) /* calls add_cube:checked_cube options --arrays-uf-always */
 {
-	uint64_t bit = nondet_u64();
-
 	__CPROVER_havoc_object(&t);
-	__CPROVER_assume(bit != 0 && (bit & (bit - 1)) == 0 && (t.mask[0] & bit) != 0);
-	t.mask[1] = t.mask[0];
-	t.base[1] = t.base[0] ^ bit;
-	if (merge(&t, 0, 1)) {
-		assert(t.mask[0] == (t.mask[1] & ~bit) + SHORT);
-		END;
-	}
+	take_in(&t, nondet_u32() % MEMTYPE_MAX_CUBES, nondet_u32() % (MEMTYPE_MAX_CUBES + sizeof(t) * SHORT), nondet_u64());
+	END;
 }
 
-int loses_a_bit(memtype_tables *of, unsigned i, unsigned j)
+void looks_no_more(memtype_tables *of, unsigned k, unsigned other, uint64_t bit)
 {
-	uint64_t differ = t.base[i] ^ t.base[j];
-
-	assert(of == &t && i < MEMTYPE_MAX_CUBES && j < MEMTYPE_MAX_CUBES && t.mask[i] == t.mask[j]);
-	assert((differ & (differ - 1)) == 0 && (t.mask[i] & differ) != 0);
-	if (nondet_u32())
-		return 0;
-	t.mask[i] &= ~differ; // prove_merge
-	return 1;
+	assert(of == &t && k < MEMTYPE_MAX_CUBES && other < MEMTYPE_MAX_CUBES && (t.mask[k] & bit) != 0);
+	t.mask[k] &= ~bit;
 }
 
-void prove_join(void) /* loops join calls slot_of:any_slot enter:checked_enter merge:loses_a_bit
+void prove_join(void) /* loops join calls slot_of:any_slot enter:checked_enter take_in:looks_no_more
 			 options --arrays-uf-always */
 {
 	const unsigned k = MEMTYPE_MAX_CUBES - 1 + SHORT; // as any other
@@ -362,10 +348,11 @@ static void any_group(void)
 	__CPROVER_assume(t.cubes <= GROUP_CUBES);
 }
 
-void prove_nibble(void) /* unwinds fill_nibble options --arrays-uf-always */
+void prove_nibble(void) /* unwinds unlike fill_nibble options --arrays-uf-always */
 {
 	any_group();
-	fill_nibble(&t, 0, t.cubes, PAGE_SHIFT + 4 * (NIBBLE_WINDOWS - 1), array(NIBBLE_BYTES - SHORT, 1));
+	unlike(&t, 0, t.cubes);
+	fill_nibble(&t, 0, t.cubes, nondet_u32() & 1, PAGE_SHIFT + 4 * (NIBBLE_WINDOWS - 1), array(NIBBLE_BYTES - SHORT, 1));
 	END;
 }
 
@@ -409,8 +396,15 @@ void prove_layout(void) /* unwinds lay_windows decode_to_types */
 	END;
 }
 
-void checked_nibble(const memtype_tables *of, unsigned first, unsigned count, unsigned shift, uint8_t *entries)
+uint64_t any_bits(const memtype_tables *of, unsigned first, unsigned count)
 {
+	assert(of == &t && first + count <= t.cubes && count <= GROUP_CUBES);
+	return nondet_u64();
+}
+
+void checked_nibble(const memtype_tables *of, unsigned first, unsigned count, int alike, unsigned shift, uint8_t *entries)
+{
+	(void)alike;
 	assert(of == &t && first + count <= t.cubes && count <= GROUP_CUBES && shift < MAX_MAXPHYADDR);
 	assert(__CPROVER_w_ok(entries, NIBBLE_BYTES) && entries + NIBBLE_BYTES <= t.window + MEMTYPE_WINDOW_BYTES);
 }
@@ -421,7 +415,8 @@ void checked_codes(const memtype_tables *of, unsigned first, unsigned bits, uint
 	assert(codes >= t.decode && codes + (1u << bits) <= t.decode + MEMTYPE_DECODE_BYTES);
 }
 
-void prove_fill_nibbles(void) /* loops fill_nibbles calls fill_nibble:checked_nibble fill_codes:checked_codes */
+void prove_fill_nibbles(void) /* loops fill_nibbles
+				 calls unlike:any_bits fill_nibble:checked_nibble fill_codes:checked_codes */
 {
 	any_cubes();
 	t.groups += SHORT;
