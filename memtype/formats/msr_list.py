@@ -256,10 +256,16 @@ def _forget(reader: _Reader, lines: Iterable[int]) -> None:
 
 
 def _forget_naked(reader: _Reader) -> None:
-    """A "0" among values with "0x" is what a line that was cut leaves of one, and so is a list of nothing else."""
-    told = {register.line for held in reader.registers.values() for register in held.values()}
-    naked = sorted(told.intersection(reader.naked))
-    if naked and (reader.prefixed or told.issubset(naked)):
+    """A "0" among values with "0x" is what a line that was cut leaves of one, and so is a list of nothing else.
+
+    Where several lines were cut so, those whose words stand closer show a digit or two.
+    """
+    digits = {register.line: register.digits for held in reader.registers.values() for register in held.values()}
+    told = digits.keys()
+    naked = sorted(told & set(reader.naked))
+    if len(naked) > 1 and all(digits[line] <= 2 for line in told):
+        naked = sorted(told)
+    if naked and (reader.prefixed or told <= set(naked)):
         what = "a 0 without 0x, which a line that was cut leaves of any value: it is not told"
         reader.notes.append(Note(f"line {naked[0]}: {what}", "lost", naked))
         _forget(reader, naked)

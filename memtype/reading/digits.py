@@ -126,12 +126,15 @@ def _at_the_edge(printed: Mapping[int, Register]) -> set[int]:
     """Numbers as long as a window is wide, of a list that does not fill up.
 
     Fixed ranges have 15 digits or more where the first of their eight types is not UC; masks have 9 to 13. Several of
-    both kinds, or all fixed ranges, that have the same number, and none more, end where the window did.
+    both kinds, or all fixed ranges, that have the same number, and none more, end where the window did. One row whose
+    words stand closer has room for a digit or two more.
     """
-    width = max((register.digits for register in printed.values()), default=0)
-    longest = {index for index, register in printed.items() if register.digits == width}
-    fixed = longest.intersection(rules.FIXED_MSRS)
+    *_, second, width = [0, 0, *sorted(register.digits for register in printed.values())]
     every = {index for index, register in printed.items() if index in rules.FIXED_MSRS and register.value}
+    nothing = not any(register.value for register in printed.values())
+    width = second if (every or nothing) and width - second <= _MOST_LOST else width
+    longest = {index for index, register in printed.items() if register.digits >= width}
+    fixed = longest.intersection(rules.FIXED_MSRS)
     both = any(pair_of(index) is not None for index in longest)
     return longest if width < _USUAL[-1] - 1 and len(fixed) > 1 and (both or fixed == every) else set()
 

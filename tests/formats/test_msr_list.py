@@ -421,3 +421,17 @@ def test_writes_beside_reads_are_counted(writes, more):
     text = "".join(f"# wrmsr 0x{0x200 + 2 * n:x} 0x6\n" for n in range(writes)) + "# rdmsr 0x2ff\nc06\n"
     said = f"line 1: wrmsr{more}: what a write left behind is not told unless it is read"
     assert said in mt.parse(text).notes
+
+
+@pytest.mark.parametrize("closer", [0, 1, 2])
+@pytest.mark.parametrize("types", [0x19, 0x06])
+def test_a_window_leaves_fronts_alone_though_one_row_stands_closer(closer, types):
+    rows = {0xFE: 0x508, 0x200: 6, 0x201: 0xFFFF000000800, 0x2FF: 0x805}
+    rows |= dict.fromkeys((0x250, 0x258, 0x259, *range(0x268, 0x270)), types * 0x0101010101010101)
+    lines = [f"0x{index:08x}:  0x{value:016x}" for index, value in rows.items()]
+    head = "vendor_id : AuthenticAMD\naddress sizes : 52 bits physical, 48 bits virtual\n"
+    for row in range(len(lines)):
+        near = [line.replace("  ", "  "[closer:]) if n == row else line for n, line in enumerate(lines)]
+        for width in range(14, 30):
+            told = mt.parse(head + "".join(f"{line[:width]}\n" for line in near))
+            assert told.at(0).type in (mt.MemoryType.NOT_TOLD, mt.MemoryType.WB), (width, near[row])
