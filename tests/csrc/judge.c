@@ -33,6 +33,10 @@ static unsigned long silence, look, passed; // milliseconds
 // what the programs but rules_check ask in memtype_isa_supported's place
 int judged_set(uint32_t isa)
 {
+#ifdef MEMTYPE_SIMDE
+	if (isa == 3) // AVX-512, emulated
+		return (int)(sets >> isa & 1);
+#endif
 	return memtype_isa_supported(isa) && (sets >> isa & 1);
 }
 
