@@ -104,9 +104,9 @@ void limit_memset(uint8_t *out, int value, size_t n)
 
 /* What an exact look-up of 64 addresses by windows of their bits, as ours, cannot do without, and nothing else: the cut
  * (8 shuffles), the windows side by side (3 and 8 blends), four windows, two bits above them (46 bits are 30 from bit 16
- * up), what they mean, the first MiB, the order of the addresses, the OR of all that was read. With `b` one more cut and
- * look-up. Each block is cut before the one ahead of it is looked up. Reads and writes are those of limit_read_avx512. */
-#define SHUFFLES __attribute__((target("avx512f,avx512bw,avx512vbmi")))
+ * up), what they mean, the first MiB, the order of the addresses, the OR of all that was read. With `b` a byte of each of
+ * its entries (4 shuffles), its bits moved, one more look-up. Each block is cut before the one ahead of it is looked up. Reads and writes are those of limit_read_avx512. */
+#define SHUFFLES __attribute__((target("avx512f,avx512bw,avx512vbmi,gfni")))
 #define INLINED static inline __attribute__((always_inline)) SHUFFLES
 #define UNROLL _Pragma("GCC unroll 4") /* an array of vectors is in registers only without a loop */
 #define HIGH_HALF UINT64_C(0xF0F0F0F0F0F0F0F0)
@@ -162,11 +162,17 @@ INLINED __m512i found_in(struct windows p)
 
 INLINED __m512i combined(__m512i types, const uint64_t *in, __m512i *seen)
 {
-	const __m512i shifts = _mm512_set1_epi64(STARTS), low = _mm512_set1_epi8(7), high = _mm512_set1_epi8(6);
-	__m512i entry = cut(in, shifts, seen);
+	const __m512i from = _mm512_set1_epi64(STARTS), low = _mm512_set1_epi8(7), high = _mm512_set1_epi8(6);
+	__m512i entry = _mm512_setzero_si512();
 
-	UNROLL for (size_t k = 16; k < 64; k += 16)
-		entry = _mm512_or_si512(entry, cut(in + k, shifts, seen));
+	UNROLL for (size_t k = 0; k < 64; k += 16) {
+		__m512i a = LOAD512(in + k), b = LOAD512(in + k + 8);
+
+		__asm__("" : "+v"(a), "+v"(b));
+		*seen = _mm512_ternarylogic_epi64(*seen, a, b, 0xFE);
+		entry = _mm512_or_si512(entry, _mm512_permutex2var_epi8(a, from, b));
+	}
+	entry = _mm512_gf2p8affine_epi64_epi8(entry, from, 0);
 	return _mm512_permutex2var_epi8(low, _mm512_or_si512(types, entry), high);
 }
 

@@ -396,17 +396,50 @@ INLINE uint64_t run_types(const struct work *w, size_t from, size_t blocks, int 
 	return (uint64_t)_mm512_reduce_or_epi64(feed.seen);
 }
 
+// where byte 0 of sixteen entries in two vectors is taken from: byte 8 i + 4 h + j wants that of qword i of vector h
+static const uint8_t first_bytes[64] = {
+	0, 0, 0, 0, 64, 64, 64, 64, 8, 8, 8, 8, 72, 72, 72, 72,
+	16, 16, 16, 16, 80, 80, 80, 80, 24, 24, 24, 24, 88, 88, 88, 88,
+	32, 32, 32, 32, 96, 96, 96, 96, 40, 40, 40, 40, 104, 104, 104, 104,
+	48, 48, 48, 48, 112, 112, 112, 112, 56, 56, 56, 56, 120, 120, 120, 120,
+};
+
+// One byte of each of 64 entries, in the order of the cut. Whole bytes take one shuffle, where a cut takes two.
+INLINE __m512i bytes64(const uint64_t *entries, __m512i from)
+{
+	__m512i pair[PAIRS];
+
+	UNROLL
+	for (unsigned k = 0; k < PAIRS; k++) {
+		__m512i in[2];
+
+		load_pair(entries + 16 * k, in);
+		pair[k] = _mm512_permutex2var_epi8(in[0], from, in[1]);
+	}
+	return gather1(pair);
+}
+
+// for GF2P8AFFINEQB: bit `to` of what it gives is bit `from` of what it is given
+#define MOVED(from, to) (UINT64_C(1) << (8 * (7 - (to)) + (from)))
+
 // the effective types of rows under PAT entries, folded
 struct fold {
 	struct table128 effective;
-	__m512i shifts[2];
+	__m512i from[2], moved[2]; // bytes 0 and 1 of leaves, and which bits of theirs are which of the entry's number
+	int large;                 // the PAT bit is bit 12
 };
 
 INLINE struct fold get_fold(const struct pat_view *pat)
 {
-	struct fold f = {.effective = load_table(pat->effective[0])};
+	const uint64_t pat_bit = MOVED(pat->pat_bit % 8, 2);
+	struct fold f = {.effective = load_table(pat->effective[0]), .large = pat->pat_bit >= 8};
+	uint64_t low = MOVED(PTE_PWT_BIT, 0) | MOVED(PTE_PWT_BIT + 1, 1);
 
-	shifts_of_two(PTE_PWT_BIT, pat->pat_bit - 2, f.shifts);
+	low |= f.large ? 0 : pat_bit;
+	f.moved[0] = _mm512_set1_epi64((long long)low);
+	f.moved[1] = _mm512_set1_epi64((long long)pat_bit);
+	f.from[0] = load(first_bytes);
+	f.from[1] = _mm512_or_si512(f.from[0], _mm512_set1_epi8(1));
 	return f;
 }
 
@@ -414,18 +447,11 @@ INLINE struct fold get_fold(const struct pat_view *pat)
 // its PAT bit is bit 2.
 INLINE __m512i combine64(const struct fold *f, __m512i rows, const uint64_t *ptes)
 {
-	__m512i pair[PAIRS], plane[2], index;
+	__m512i number = _mm512_gf2p8affine_epi64_epi8(bytes64(ptes, f->from[0]), f->moved[0], 0);
 
-	UNROLL
-	for (unsigned k = 0; k < PAIRS; k++) {
-		__m512i in[2];
-
-		load_pair(ptes + 16 * k, in);
-		pair[k] = cut(in, f->shifts[k & 1]);
-	}
-	gather2(pair, plane);
-	index = SELECT(_mm512_set1_epi8(4), plane[1], plane[0]);
-	return look_up(&f->effective, SELECT(_mm512_set1_epi8(7), index, rows));
+	if (f->large)
+		number = _mm512_or_si512(number, _mm512_gf2p8affine_epi64_epi8(bytes64(ptes, f->from[1]), f->moved[1], 0));
+	return look_up(&f->effective, SELECT(_mm512_set1_epi8(7), number, rows));
 }
 
 // the effective types of 64 places, in the order of the cut
@@ -458,18 +484,8 @@ INLINE uint64_t run_leaves(const struct work *w, size_t from, size_t blocks, int
 	const uint64_t *in = w->in + from, *ptes = w->ptes + from;
 	struct sink sink = start_sink(w->types + from, stream);
 
-	for (size_t i = 0; i < blocks; i++, in += 64, ptes += 64) {
-		__m512i pair[PAIRS];
-
-		UNROLL
-		for (unsigned k = 0; k < PAIRS; k++) {
-			__m512i leaf[2];
-
-			load_pair(in + 16 * k, leaf);
-			pair[k] = cut(leaf, _mm512_setzero_si512()); // byte 0: bits 6:3 are the row, in place
-		}
-		put64(&sink, combine64(&fold, gather1(pair), ptes));
-	}
+	for (size_t i = 0; i < blocks; i++, in += 64, ptes += 64)
+		put64(&sink, combine64(&fold, bytes64(in, fold.from[0]), ptes)); // bits 6:3 of an EPT leaf are the row, in place
 	end_sink(&sink);
 	return 0;
 }

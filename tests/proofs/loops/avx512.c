@@ -6,8 +6,7 @@
  * loop run_effective.0: i <= blocks && ptes == __CPROVER_loop_entry(ptes) + 64 * i && sink.types ==
  *     __CPROVER_loop_entry(sink.types) + 64 * i && feed.blocks == blocks - i; assigns i, ptes, sink, feed; decreases
  *     blocks - i
- * loop run_leaves.0: k <= 4; assigns k, __CPROVER_object_whole(pair); decreases 4 - k
- * loop run_leaves.1: i <= blocks && in == __CPROVER_loop_entry(in) + 64 * i && ptes == __CPROVER_loop_entry(ptes) + 64
+ * loop run_leaves.0: i <= blocks && in == __CPROVER_loop_entry(in) + 64 * i && ptes == __CPROVER_loop_entry(ptes) + 64
  *     * i && sink.types == __CPROVER_loop_entry(sink.types) + 64 * i; assigns i, in, ptes, sink; decreases blocks - i
  * loop run_fill.0: i <= blocks && words == __CPROVER_loop_entry(words) + 64 * i && feed.blocks == blocks - i; assigns i,
  *     words, feed; decreases blocks - i
@@ -147,25 +146,13 @@ void prove_run_effective(void) /* loops run_effective calls put64:checked_put ge
 	END;
 }
 
-void checked_pair(const uint64_t *from, struct vector in[2])
+struct vector checked_bytes(const uint64_t *entries, struct vector from)
 {
-	assert(__CPROVER_r_ok(from, 128));
-	(void)in;
+	assert(__CPROVER_r_ok(entries, BLOCK_WORDS));
+	return from;
 }
 
-struct vector any_cut(const struct vector in[2], struct vector shifts)
-{
-	(void)in;
-	return shifts;
-}
-
-struct vector any_gather(const struct vector pair[PAIRS])
-{
-	(void)pair;
-	return nondet_vector();
-}
-
-void prove_run_leaves(void) /* loops run_leaves calls put64:checked_put get_fold:any_fold load_pair:checked_pair cut:any_cut gather1:any_gather combine64:checked_combine */
+void prove_run_leaves(void) /* loops run_leaves calls put64:checked_put get_fold:any_fold bytes64:checked_bytes combine64:checked_combine */
 {
 	size_t from = any_length(), blocks = any_blocks();
 	struct work w = any_work(from, blocks);
@@ -248,7 +235,7 @@ void prove_fill(void) /* calls fill_four:checked_fill fill_wide:checked_fill fil
 
 // --- one block ---
 
-void prove_block(void) /* unwinds combine64 get_ready load_group match_group merge64 cut64 */
+void prove_block(void) /* unwinds bytes64 get_ready load_group match_group merge64 cut64 */
 {
 	static memtype_tables t;
 	static struct pat_view pat;
@@ -264,6 +251,7 @@ void prove_block(void) /* unwinds combine64 get_ready load_group match_group mer
 
 		types64(&r, &p, f);
 	}
+	__CPROVER_havoc_object(&pat);
 	struct fold fold = get_fold(&pat);
 	combine64(&fold, seen, in);
 	merge64(seen, 0, in);
