@@ -306,15 +306,21 @@ static inline size_t step_to_line(const uint64_t *words, size_t n)
 	return n < LINES_FROM ? VEC : VEC - (uintptr_t)words / sizeof(*words) % 8;
 }
 
-// the words of the step that is STREAM_AHEAD elements on
-INLINE void ask_ahead(const uint64_t *words)
+// the words that are read STREAM_AHEAD elements on from i, or a fourth of that where two are read for each
+INLINE void ask_ahead(const struct job *j, size_t i, enum answer answer)
 {
+	const size_t ahead = answer == TYPES ? STREAM_AHEAD : STREAM_AHEAD / 4;
+
 	UNROLL
-	for (unsigned k = 0; k < VEC; k += 8)
-		v_ask(words + STREAM_AHEAD + k);
+	for (unsigned k = 0; k < VEC; k += 8) {
+		v_ask(j->places + i + ahead + k);
+		if (answer != TYPES)
+			v_ask(j->ptes + i + ahead + k);
+	}
 }
 
-// Outputs far larger than the caches, from the first aligned element on; returns where to go on.
+// Outputs far larger than the caches, where two words are read for each: from the first aligned element on. Returns where to
+// go on.
 INLINE size_t stream_steps(const struct job *j, size_t n, uint8_t *out, struct form f, enum answer answer,
 			   vec *seen)
 {
@@ -323,9 +329,7 @@ INLINE size_t stream_steps(const struct job *j, size_t n, uint8_t *out, struct f
 	v_store(out, step(j, 0, f, answer));
 	*seen = see(*seen, j->places);
 	for (; i + VEC <= n; i += VEC) {
-		ask_ahead(j->places + i);
-		if (answer != TYPES)
-			ask_ahead(j->ptes + i);
+		ask_ahead(j, i, answer);
 		v_stream(out + i, step(j, i, f, answer));
 		*seen = see(*seen, j->places + i);
 	}
@@ -333,13 +337,50 @@ INLINE size_t stream_steps(const struct job *j, size_t n, uint8_t *out, struct f
 	return i;
 }
 
+#define LINES 512u /* bytes of the output */
+
+// LINES answers, from place i on
+INLINE void fill_lines(const struct job *j, size_t i, uint8_t *lines, struct form f, vec *seen)
+{
+	for (size_t k = i; k < i + LINES; k += VEC, lines += VEC) {
+		ask_ahead(j, k, TYPES);
+		v_store(lines, step(j, k, f, TYPES));
+		*seen = see(*seen, j->places + k);
+	}
+}
+
+// ... where one is: steps begin where lines of the input do, and what they answer is laid where lines of the output do, which
+// then go past the caches together (10^7 addresses 1.03 -> 0.92x np.copyto, with leaves 1.61 -> 1.70: AVX2, Zen 3).
+INLINE size_t stream_lines(const struct job *j, size_t n, uint8_t *out, struct form f, vec *seen)
+{
+	_Alignas(64) uint8_t lines[64 + LINES];
+	size_t first = step_to_line(j->places, n), i = 0, held;
+
+	for (; i < 64; i += i ? VEC : first) { // of the first line some may lie before `out`
+		v_store(out + i, step(j, i, f, TYPES));
+		*seen = see(*seen, j->places + i);
+	}
+	held = (uintptr_t)(out + i) % 64; // bytes of a line that are answered
+	memcpy(lines, out + i - held, held);
+	for (; i + LINES <= n; i += LINES) {
+		fill_lines(j, i, lines + held, f, seen);
+		for (size_t k = 0; k < LINES; k += VEC)
+			v_stream(out + i - held + k, v_load(lines + k));
+		memcpy(lines, lines + LINES, 64);
+	}
+	v_fence();
+	memcpy(out + i - held, lines, held);
+	return i;
+}
+
 // n >= VEC answers; the OR of all places
 INLINE uint64_t many_steps(const struct job *j, size_t n, uint8_t *restrict out, struct form f, enum answer answer)
 {
 	vec seen = v_zero();
-	size_t i = past_caches(n, answer == TYPES ? 1 : 2) ? stream_steps(j, n, out, f, answer, &seen) : 0;
-	size_t first = step_to_line(j->places, n);
+	size_t first = step_to_line(j->places, n), i = 0;
 
+	if (past_caches(n, answer == TYPES ? 1 : 2))
+		i = answer == TYPES ? stream_lines(j, n, out, f, &seen) : stream_steps(j, n, out, f, answer, &seen);
 	for (; i < n; i += i ? VEC : first) {
 		size_t from = i + VEC <= n ? i : n - VEC;
 

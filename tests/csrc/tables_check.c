@@ -419,6 +419,11 @@ static void check_maps(void)
 		bases[1] = UINT64_C(1) << 45 | (bit < 12) << bit;
 		check_map_of(2, 46);
 	}
+	for (uint64_t k = 0; k < 3; k++) { // [1 GiB, 8 GiB) is three blocks, what lies around it two segments of one each
+		bases[k] = (UINT64_C(1) << 3 * k >> 3) << 30;
+		values[k] = (uint8_t)(k % 2);
+	}
+	check_map_of(3, 34);
 	draw_map(300, 0x1000, 2);
 	for (uint64_t k = 0; k < 300; k++) // page by page: 128 cubes, of as many segments as there may be
 		bases[k] = k << 12;

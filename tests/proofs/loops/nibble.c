@@ -4,6 +4,13 @@
  *
  * loop many_steps.0: i < n + 64 && first >= 1 && first <= 64; assigns i, seen; decreases n + 64 - i
  * loop stream_steps.0: i <= n && ((unsigned long)out + i) % vector_bytes == 0; assigns i, *seen; decreases n - i
+ * loop fill_lines.0: k >= i && k <= i + 512 && (k - i) % vector_bytes == 0 && lines == __CPROVER_loop_entry(lines) + (k - i);
+ *     assigns k, lines, *seen; decreases i + 512 - k
+ * loop stream_lines.0: i < 64 + vector_bytes && first >= 1 && first <= vector_bytes; assigns i, *seen;
+ *     decreases 64 + vector_bytes - i
+ * loop stream_lines.1: k <= 512 && k % vector_bytes == 0; assigns k; decreases 512 - k
+ * loop stream_lines.2: i >= 64 && i <= n && held < 64 && ((unsigned long)out + i - held) % 64 == 0; assigns i, *seen;
+ *     decreases n - i
  * loop run_fill.0: i < n + 64 && first >= 1 && first <= 64; assigns i; decreases n + 64 - i
  * loop nibble_or_words.0: i <= n; assigns i, seen; decreases n - i
  * loop types_step.0: g >= 1 && (g == 1 || g <= f.groups); assigns g, code; decreases f.groups - g
@@ -59,19 +66,42 @@ vec checked_see(vec seen, const uint64_t *addresses)
 	return seen;
 }
 
-void any_ask(const uint64_t *words)
+void any_ask(const struct job *j, size_t i, enum answer answer)
 {
-	(void)words;
+	(void)j, (void)i, (void)answer;
 }
 
-void prove_run(void) /* loops many_steps stream_steps calls step:checked_step see:checked_see
-			ask_ahead:any_ask */
+void checked_lines(const struct job *j, size_t i, uint8_t *lines, struct form f, vec *seen)
+{
+	(void)f, (void)seen;
+	assert(__CPROVER_r_ok(j->places + i, 8 * LINES) && __CPROVER_w_ok(lines, LINES));
+}
+
+void *checked_copy(void *to, const void *from, size_t n)
+{
+	assert(n == 0 || (__CPROVER_w_ok(to, n) && __CPROVER_r_ok(from, n)));
+	return to;
+}
+
+void prove_run(void) /* loops many_steps stream_steps stream_lines calls step:checked_step see:checked_see
+			fill_lines:checked_lines memcpy:checked_copy ask_ahead:any_ask */
 {
 	size_t n = any_length();
 	enum answer answer = nondet_u32() % 3;
 	struct job j = {.places = at_any_place(n, 8), .ptes = answer == TYPES ? NULL : at_any_place(n, 8)};
 
 	run(&j, n, at_any_place(n - SHORT, 1), any_form(), answer);
+	END;
+}
+
+void prove_fill_lines(void) /* loops fill_lines calls step:checked_step see:checked_see ask_ahead:any_ask */
+{
+	size_t n = any_length(), i = nondet_size();
+	struct job j = {.places = at_any_place(n, 8)};
+	vec seen = nondet_vector();
+
+	__CPROVER_assume(i <= n && n - i >= LINES);
+	fill_lines(&j, i, at_any_place(LINES - SHORT, 1), any_form(), &seen);
 	END;
 }
 
@@ -151,7 +181,7 @@ void prove_cut(void) /* unwinds cut ask_ahead */
 		cut(addresses, nondet_u64(), (struct form){layout, 0, 1});
 		cut(addresses, nondet_u64(), (struct form){layout, SHAPE_WIDE, 1});
 	}
-	ask_ahead(addresses);
+	ask_ahead(&(struct job){.places = addresses, .ptes = addresses}, 0, nondet_u32() % 3);
 	END;
 }
 
