@@ -88,9 +88,8 @@ def judge(job: Job, times: dict[str, float]) -> list[dict[str, Any]]:
             found.append({"goal": goal.text, "figure": None, "floor": None, "verdict": f"no {missing.args[0]} here"})
             continue
         floor = _floor(goal, times)
-        verdict = _verdict(goal, figure, floor)
-        if goal.isa and mt.isa not in goal.isa.split():
-            verdict = f"{verdict.lower()}; the goal is for {goal.isa}"
+        others = goal.isa and mt.isa not in goal.isa.split()
+        verdict = f"not judged: a goal of {goal.isa}" if others else _verdict(goal, figure, floor)
         found.append({
             "goal": goal.text, "figure": round(figure, 3), "unit": goal.unit.strip(),
             "floor": None if floor is None else round(floor, 3), "verdict": verdict,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+import memtype as mt
 from bench import peers
 from bench.limits import aligned
 from bench.measure import Goal, Job, judge, ratio, with_limits
@@ -26,6 +27,12 @@ def test_verdicts(ours: float, floor: float, verdict: str, least: bool) -> None:
     assert found["verdict"] == verdict
     assert found["figure"] == pytest.approx(1 / ours if least else ours, abs=1e-3)
     assert found["floor"] == pytest.approx(1 / floor if least else floor, abs=1e-3)
+
+
+def test_a_goal_of_another_set_is_not_judged() -> None:
+    goals = [Goal("", limit, ratio("ours", "limit"), isa=sets) for limit in (1, 3) for sets in ("none", f"x {mt.isa}")]
+    found = [each["verdict"] for each in judge(Job("", {}, goals), {"ours": 2.0, "limit": 1.0})]
+    assert found == ["not judged: a goal of none", "MISSED", "not judged: a goal of none", "met"]
 
 
 def test_goals_without_what_they_need() -> None:
