@@ -431,13 +431,11 @@ struct fold {
 
 INLINE struct fold get_fold(const struct pat_view *pat)
 {
-	const uint64_t pat_bit = MOVED(pat->pat_bit % 8, 2);
-	struct fold f = {.effective = load_table(pat->effective[0]), .large = pat->pat_bit >= 8};
-	uint64_t low = MOVED(PTE_PWT_BIT, 0) | MOVED(PTE_PWT_BIT + 1, 1);
+	const uint64_t low = MOVED(PTE_PWT_BIT, 0) | MOVED(PTE_PCD_BIT, 1), small = MOVED(PTE_PAT_4K_BIT, 2);
+	struct fold f = {.effective = load_table(pat->effective[0]), .large = pat->pat_bit == PTE_PAT_LARGE_BIT};
 
-	low |= f.large ? 0 : pat_bit;
-	f.moved[0] = _mm512_set1_epi64((long long)low);
-	f.moved[1] = _mm512_set1_epi64((long long)pat_bit);
+	f.moved[0] = _mm512_set1_epi64((long long)(f.large ? low : low | small));
+	f.moved[1] = _mm512_set1_epi64((long long)MOVED(PTE_PAT_LARGE_BIT - 8, 2));
 	f.from[0] = load(first_bytes);
 	f.from[1] = _mm512_or_si512(f.from[0], _mm512_set1_epi8(1));
 	return f;

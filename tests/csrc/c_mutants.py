@@ -88,7 +88,8 @@ FLAGS = ("-std=c11", "-w")
 FIRST = Build("first", (shutil.which("tcc") or "gcc", *FLAGS, "-DMEMTYPE_PLAIN"))
 X86 = Build("x86", ("gcc", *FLAGS, "-O1"), kernels=(CLANG, *FLAGS) if CLANG else ())
 # AVX-512 where the processor has none (Debian: libsimde-dev)
-EMULATED = Build("emulated", ("gcc", *FLAGS, "-O1", "-DMEMTYPE_SIMDE", f"-I{ROOT / 'tests'}"))
+SIMDE = ("-DMEMTYPE_SIMDE", f"-I{ROOT / 'tests'}")
+EMULATED = Build("emulated", ("gcc", *FLAGS, "-O1", *SIMDE))
 HAS_AVX512 = {"avx512bw", "avx512_vbmi", "gfni"} <= set(Path("/proc/cpuinfo").read_text().split())
 ARM64 = Build("arm64", ("aarch64-linux-gnu-gcc", *FLAGS, "-O1", "-static"), run=("qemu-aarch64",))
 BEST = Build("best", ("gcc", *FLAGS, "-O2"))
@@ -345,12 +346,15 @@ class Bench:
 
     def sanitized(self, mutant: Mutation, tree: Tree) -> str:
         """The programs once more, with what the change compiles to under sanitizers."""
-        core = self.core(X86)
+        emulated = builds_of(mutant.file) == [EMULATED]
+        core = self.core(EMULATED if emulated else X86)
+        extra = SIMDE if emulated else ()
         changed = {file: tree.objects / f"{file}.sanitized.o" for file in core.changed(tree, mutant.file) or {}}
         for file, into in changed.items():
             subprocess.run(
-                [*SANITIZED.command, "-c", str(tree.csrc / file), "-o", str(into)], capture_output=True, check=True
-            )
+                [*SANITIZED.command, *extra, "-c", str(tree.csrc / file), "-o", str(into)],
+                capture_output=True, check=True,
+            )  # fmt: skip
         command = [*SANITIZED.command, *map(str, (core.objects | changed).values()), *map(str, core.judges)]
         subprocess.run([*command, "-o", str(tree.objects / "judge")], capture_output=True, check=True)
         return runs(SANITIZED, tree.objects / "judge", SETS.get(mutant.file, ALL_SETS))
