@@ -306,17 +306,12 @@ static inline size_t step_to_line(const uint64_t *words, size_t n)
 	return n < LINES_FROM ? VEC : VEC - (uintptr_t)words / sizeof(*words) % 8;
 }
 
-// the words that are read STREAM_AHEAD elements on from i, or a fourth of that where two are read for each
-INLINE void ask_ahead(const struct job *j, size_t i, enum answer answer)
+// the words of the step that is `ahead` elements on
+INLINE void ask_ahead(const uint64_t *words, size_t ahead)
 {
-	const size_t ahead = answer == TYPES ? STREAM_AHEAD : STREAM_AHEAD / 4;
-
 	UNROLL
-	for (unsigned k = 0; k < VEC; k += 8) {
-		v_ask(j->places + i + ahead + k);
-		if (answer != TYPES)
-			v_ask(j->ptes + i + ahead + k);
-	}
+	for (unsigned k = 0; k < VEC; k += 8)
+		v_ask(words + ahead + k);
 }
 
 // Outputs far larger than the caches, where two words are read for each: from the first aligned element on. Returns where to
@@ -329,7 +324,8 @@ INLINE size_t stream_steps(const struct job *j, size_t n, uint8_t *out, struct f
 	v_store(out, step(j, 0, f, answer));
 	*seen = see(*seen, j->places);
 	for (; i + VEC <= n; i += VEC) {
-		ask_ahead(j, i, answer);
+		ask_ahead(j->places + i, STREAM_AHEAD / 4);
+		ask_ahead(j->ptes + i, STREAM_AHEAD / 4);
 		v_stream(out + i, step(j, i, f, answer));
 		*seen = see(*seen, j->places + i);
 	}
@@ -343,7 +339,7 @@ INLINE size_t stream_steps(const struct job *j, size_t n, uint8_t *out, struct f
 INLINE void fill_lines(const struct job *j, size_t i, uint8_t *lines, struct form f, vec *seen)
 {
 	for (size_t k = i; k < i + LINES; k += VEC, lines += VEC) {
-		ask_ahead(j, k, TYPES);
+		ask_ahead(j->places + k, STREAM_AHEAD);
 		v_store(lines, step(j, k, f, TYPES));
 		*seen = see(*seen, j->places + k);
 	}

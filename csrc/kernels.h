@@ -60,7 +60,8 @@ static inline int past_caches(size_t n, unsigned words)
 
 // Elements ahead that the nibble kernels ask for there: their steps are long, and few loads of later ones are under way.
 // Asking 256 ahead, with AVX2 2 * 10^7 addresses 0.52 -> 0.44 ns, 10^7 with leaves 0.74 -> 0.63; with SSSE3 2 * 10^7
-// 0.64 -> 0.54. Of one array 1024 are better: 0.413 -> 0.389, 512 0.399, 2048 0.410 (all Zen 3).
+// 0.64 -> 0.54. Of one array alone 1024 are better: 0.413 -> 0.389, 512 0.399, 2048 0.410; of two
+// a fourth of that (all Zen 3).
 #define STREAM_AHEAD 1024
 
 #define LINES_FROM 1024u // elements that pay for a first step up to where a cache line begins
