@@ -263,7 +263,7 @@ def _forget_naked(reader: _Reader) -> None:
     digits = {register.line: register.digits for held in reader.registers.values() for register in held.values()}
     told = digits.keys()
     naked = sorted(told & set(reader.naked))
-    if len(naked) > 1 and all(digits[line] <= 2 for line in told):
+    if reader.prefixed and len(naked) > 1 and all(digits[line] <= 2 for line in told):
         naked = sorted(told)
     if naked and (reader.prefixed or told <= set(naked)):
         what = "a 0 without 0x, which a line that was cut leaves of any value: it is not told"

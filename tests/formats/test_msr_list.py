@@ -268,6 +268,7 @@ def test_a_zero_without_its_prefix_is_what_a_cut_leaves():
         cut = [*rows[:place], rows[place].rsplit("x", 1)[0], *rows[place + 1 :]]
         assert mt.parse("\n".join(cut) + "\n").at(1 << 31).type is mt.MemoryType.NOT_TOLD
     assert mt.parse("0x2ff c00\n0x200 0\n0x201 f80000800\n").at(1 << 20).type is mt.MemoryType.UC
+    assert mt.parse("0x2ff 6\n0x200 0\n0x201 0\n").at(0).type is mt.MemoryType.UC  # this program prints no 0x
 
 
 @pytest.mark.parametrize(
