@@ -105,7 +105,8 @@ void limit_memset(uint8_t *out, int value, size_t n)
 /* What an exact look-up of 64 addresses by windows of their bits, as ours, cannot do without, and nothing else: the cut
  * (8 shuffles), the windows side by side (3 and 8 blends), four windows, two bits above them (46 bits are 30 from bit 16
  * up), what they mean, the first MiB, the order of the addresses, the OR of all that was read. With `b` a byte of each of
- * its entries (4 shuffles), its bits moved, one more look-up. Each block is cut before the one ahead of it is looked up. Reads and writes are those of limit_read_avx512. */
+ * its entries (4 shuffles), its bits moved, one more look-up. Each block is cut before the one ahead of it is looked up.
+ * Reads and writes are those of limit_read_avx512. */
 #define SHUFFLES __attribute__((target("avx512f,avx512bw,avx512vbmi,gfni")))
 #define INLINED static inline __attribute__((always_inline)) SHUFFLES
 #define UNROLL _Pragma("GCC unroll 4") /* an array of vectors is in registers only without a loop */
