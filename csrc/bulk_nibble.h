@@ -84,20 +84,26 @@ INLINE vec pack_bytes(const vec dwords[PAIRS])
 	return v_pack16(v_pack32(dwords[0], dwords[1]), v_pack32(dwords[2], dwords[3]));
 }
 
-// bytes 4 k and 4 k + 2 of a plane's lane, alone in two qwords, for vector 2 k of the addresses; those behind them for 2 k + 1
+// In each lane bytes 4 k and 4 k + 2 of a plane, alone in two qwords, for vector 2 k of the addresses; those behind them for
+// 2 k + 1. As long as a vector: to repeat 16 bytes in both lanes takes AVX2 a shuffle more (fills 0.333 -> 0.327 ns, Zen 3).
 #define NONE 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80
-#define ALONE(byte) {byte, NONE, byte + 2, NONE}
-static const uint8_t spread[LOADS][16] = {ALONE(0), ALONE(1), ALONE(4), ALONE(5), ALONE(8), ALONE(9), ALONE(12), ALONE(13)};
+#define LANE(byte) byte, NONE, byte + 2, NONE
+#if VEC == 32
+#define ALONE(byte) {LANE(byte), LANE(byte)}
+#else
+#define ALONE(byte) {LANE(byte)}
+#endif
+static const uint8_t spread[LOADS][VEC] = {ALONE(0), ALONE(1), ALONE(4), ALONE(5), ALONE(8), ALONE(9), ALONE(12), ALONE(13)};
 
 // a plane as qwords, in the order of the addresses: what two vectors shared parts again
 INLINE void spread_bytes(vec plane, vec words[LOADS])
 {
-	const uint8_t (*from)[16] = spread;
+	const uint8_t (*from)[VEC] = spread;
 
 	__asm__("" : "+r"(from)); // gcc makes more shuffles of tables that it knows
 	UNROLL
 	for (unsigned k = 0; k < LOADS; k++)
-		words[k] = v_shuffle(plane, v_table16(from[k]));
+		words[k] = v_shuffle(plane, v_load(from[k]));
 }
 
 // --- a step: windows to types ---
@@ -466,15 +472,33 @@ static TARGET void KERNEL(leaves)(const struct pat_view *pat, const uint64_t *ep
 
 // --- leaves ---
 
-INLINE void fill_step(const memtype_tables *t, const uint64_t *gfns, vec keep, uint64_t *words, struct form f)
+INLINE void merge_bits(vec types, vec keep, uint64_t *words)
 {
 	vec bits[LOADS];
 
-	spread_bytes(types_step(t, gfns, ALL, f), bits);
+	spread_bytes(types, bits);
 	UNROLL
 	for (unsigned k = 0; k < LOADS; k++)
 		v_store(words + k * QWORDS, v_or(v_and(v_load(words + k * QWORDS), keep), bits[k]));
 }
+
+// From step i on, up to the one that holds the first gfn with a bit of `beyond`: where that begins, or n. Types are found
+// before gfns are checked, so that gcc reads the tables once, before the loop (10^6 words 0.375 -> 0.347 ns, Zen 3).
+INLINE size_t fill_steps(const memtype_tables *t, vec beyond, const uint64_t *gfns, size_t i, size_t n, vec keep,
+			 uint64_t *restrict words, struct form f)
+{
+	for (size_t more = step_to_line(words + i, n); i < n; i += more, more = VEC) {
+		size_t from = i + VEC <= n ? i : n - VEC;
+		vec types = types_step(t, gfns + from, ALL, f);
+
+		if (v_any(v_and(see(v_zero(), gfns + from), beyond)))
+			return from;
+		merge_bits(types, keep, words + from);
+	}
+	return n;
+}
+
+#define HIGH_PART 512u // words that take all windows, before the next are hoped to take fewer
 
 // Of gfns below LOW_GFNS fewer windows are asked.
 INLINE size_t run_fill(const memtype_tables *t, uint64_t last, const uint64_t *gfns, size_t n, uint64_t keep,
@@ -482,20 +506,15 @@ INLINE size_t run_fill(const memtype_tables *t, uint64_t last, const uint64_t *g
 {
 	const struct form low = {LOW_GFN, shape, groups}, all = {GFN, shape, groups};
 	const vec kept = v_splat64(keep), beyond = v_splat64(~last), high = v_splat64(~(last & (LOW_GFNS - 1)));
-	size_t first = step_to_line(words, n);
+	size_t done = 0, end;
 
-	for (size_t i = 0; i < n; i += i ? VEC : first) {
-		size_t from = i + VEC <= n ? i : n - VEC;
-		vec seen = see(v_zero(), gfns + from);
-
-		if (!v_any(v_and(seen, high)))
-			fill_step(t, gfns + from, kept, words + from, low);
-		else if (!v_any(v_and(seen, beyond)))
-			fill_step(t, gfns + from, kept, words + from, all);
-		else
-			return from;
+	while ((done = fill_steps(t, high, gfns, done, n, kept, words, low)) < n) {
+		end = n - done < HIGH_PART ? n : done + HIGH_PART;
+		done = fill_steps(t, beyond, gfns, done, end, kept, words, all);
+		if (done < end)
+			break;
 	}
-	return n;
+	return done;
 }
 
 static TARGET size_t KERNEL(fill)(const memtype_tables *t, uint64_t last, const uint64_t *gfns, size_t n, uint64_t keep,

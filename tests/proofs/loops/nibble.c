@@ -11,7 +11,9 @@
  * loop stream_lines.1: k <= 512 && k % vector_bytes == 0; assigns k; decreases 512 - k
  * loop stream_lines.2: i >= 64 && i <= n && held < 64 && ((unsigned long)out + i - held) % 64 == 0; assigns i, *seen;
  *     decreases n - i
- * loop run_fill.0: i < n + 64 && first >= 1 && first <= 64; assigns i; decreases n + 64 - i
+ * loop fill_steps.0: i >= __CPROVER_loop_entry(i) && i < n + 64 && more >= 1 && more <= vector_bytes;
+ *     assigns i, more; decreases n + 64 - i
+ * loop run_fill.0: done <= n; assigns done, end; decreases n - done
  * loop nibble_or_words.0: i <= n; assigns i, seen; decreases n - i
  * loop types_step.0: g >= 1 && (g == 1 || g <= f.groups); assigns g, code; decreases f.groups - g
  *
@@ -105,19 +107,48 @@ void prove_fill_lines(void) /* loops fill_lines calls step:checked_step see:chec
 	END;
 }
 
-void checked_fill(const memtype_tables *t, const uint64_t *gfns, vec keep, uint64_t *words, struct form f)
+vec checked_types(const memtype_tables *t, const uint64_t *addresses, uint64_t page, struct form f)
 {
-	(void)t, (void)keep, (void)f;
-	assert(__CPROVER_r_ok(gfns, 8 * VEC) && __CPROVER_w_ok(words, 8 * VEC));
+	(void)t, (void)page, (void)f;
+	assert(__CPROVER_r_ok(addresses, 8 * VEC));
+	return nondet_vector();
 }
 
-void prove_run_fill(void) /* loops run_fill calls see:checked_see fill_step:checked_fill */
+void checked_merge(vec types, vec keep, uint64_t *words)
+{
+	(void)types, (void)keep;
+	assert(__CPROVER_w_ok(words, 8 * VEC));
+}
+
+void prove_fill_steps(void) /* loops fill_steps calls see:checked_see types_step:checked_types merge_bits:checked_merge */
+{
+	size_t n = any_length(), i = nondet_size(), done;
+
+	__CPROVER_assume(n >= VEC && i <= n);
+	done = fill_steps(NULL, nondet_vector(), at_any_place(n, 8), i, n, nondet_vector(), at_any_place(n - SHORT, 8),
+			  any_form());
+	assert(done == n || (done < n && (done >= i || done == n - VEC)));
+	END;
+}
+
+size_t checked_fill(const memtype_tables *t, vec beyond, const uint64_t *gfns, size_t i, size_t n, vec keep, uint64_t *words,
+		    struct form f)
+{
+	size_t done = nondet_size();
+
+	(void)t, (void)beyond, (void)keep, (void)f;
+	assert(n >= VEC && i <= n && __CPROVER_r_ok(gfns, 8 * n) && __CPROVER_w_ok(words, 8 * n));
+	__CPROVER_assume(done == n || (done < n && (done >= i || done == n - VEC))); // prove_fill_steps
+	return i == n ? n : done;
+}
+
+void prove_run_fill(void) /* loops run_fill calls fill_steps:checked_fill */
 {
 	static memtype_tables t;
 	size_t n = any_length();
 
 	__CPROVER_assume(n >= MAP_TABLES_FROM);
-	run_fill(&t, nondet_u64(), at_any_place(n, 8), n, nondet_u64(), at_any_place(n - SHORT, 8), nondet_u32(), 1);
+	assert(run_fill(&t, nondet_u64(), array(n, 8), n, nondet_u64(), array(n - SHORT, 8), nondet_u32(), 1) <= n);
 	END;
 }
 
@@ -203,13 +234,6 @@ void prove_tables(void) /* unwinds match_group split_types spread_bytes see colu
 	END;
 }
 
-vec checked_types(const memtype_tables *t, const uint64_t *addresses, uint64_t page, struct form f)
-{
-	(void)t, (void)page, (void)f;
-	assert(__CPROVER_r_ok(addresses, 8 * VEC));
-	return nondet_vector();
-}
-
 void prove_step(void) /* unwinds choose_entry ept_rows leaf_bytes calls types_step:checked_types */
 {
 	uint8_t entry[8][16];
@@ -220,8 +244,8 @@ void prove_step(void) /* unwinds choose_entry ept_rows leaf_bytes calls types_st
 	END;
 }
 
-void prove_fill_step(void) /* unwinds fill_step calls types_step:checked_types */
+void prove_merge_bits(void) /* unwinds merge_bits spread_bytes */
 {
-	fill_step(NULL, array(VEC, 8), nondet_vector(), array(VEC - SHORT, 8), any_form());
+	merge_bits(nondet_vector(), nondet_vector(), array(VEC - SHORT, 8));
 	END;
 }

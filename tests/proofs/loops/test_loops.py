@@ -242,7 +242,9 @@ def test_can_fail(tmp_path: Path, harness: Harness) -> None:
 FAULTS = [
     ("bulk_nibble.h", "i + VEC <= n ? i : n - VEC;\n\n\t\tv_store", "i;\n\n\t\tv_store", "nibble-prove_run-AVX2"),
     ("bulk_nibble.h", "-(uintptr_t)out % VEC", "-(uintptr_t)out % (VEC / 2)", "nibble-prove_run-AVX2"),
-    ("bulk_nibble.h", "i + VEC <= n ? i : n - VEC;\n\t\tvec seen", "i;\n\t\tvec seen", "nibble-prove_run_fill-AVX2"),
+    ("bulk_nibble.h", "i + VEC <= n ? i : n - VEC;\n\t\tvec types", "i;\n\t\tvec types",
+     "nibble-prove_fill_steps-AVX2"),
+    ("bulk_nibble.h", "n - done < HIGH_PART ? n : done + HIGH_PART", "done + HIGH_PART", "nibble-prove_run_fill-AVX2"),
     ("bulk_nibble.h", "for (; i + VEC <= n; i += VEC)\n\t\tseen = see", "for (; i < n; i += VEC)\n\t\tseen = see",
      "nibble-prove_or_words-SSSE3"),
     ("bulk_nibble.h", "v_load(from + VEC - 4)", "v_load(from + VEC + 4)", "nibble-prove_cut-AVX2"),
