@@ -56,7 +56,7 @@ INLINE int v_any(vec bits)
 #include "bulk_nibble.h"
 
 const struct kernels avx2_kernels = {
-	avx2_types, avx2_effective, avx2_leaves, avx2_fill, avx2_or_words, plain_granules,
+	avx2_types, avx2_effective, avx2_leaves, avx2_fill, avx2_or_words, avx2_granules,
 };
 
 #endif

@@ -75,19 +75,18 @@ int memtype_granules_build(const uint64_t *bases, const uint8_t *types, size_t c
 // --- look-ups ---
 
 #define STEP 8u
-#define CHUNK 512u /* addresses whose entries are found before any is followed: which are, no branch can foretell */
 #define NAMES_A_BLOCK (UINT64_C(0x0101010101010101) * (256 - FIRST_BLOCK)) /* bits of eight entries */
 
-// The entries of all whole steps of CHUNK addresses, or fewer; how many steps have one that names a block, and where in
-// `mixed` those begin. Eight bytes go out as a word, and `shift` is g->shift, a constant where this is compiled: of 255
-// ranges 10^6 addresses take 0.75 ns each; 0.80 without the constant, 0.87 without both (Zen 3).
-FOLDED unsigned top_entries(const memtype_granules *g, uint32_t shift, const uint64_t *restrict addresses, size_t n,
-			    uint8_t *restrict types, uint16_t *restrict mixed, uint64_t *seen)
+// The entries of n addresses, whole steps of STEP; how many steps have one that names a block, and where in `mixed` those
+// begin. Eight bytes go out as a word, and `shift` is g->shift, a constant where this is compiled: of 255 ranges 10^6
+// addresses take 0.75 ns each; 0.80 without the constant, 0.87 without both (Zen 3).
+FOLDED unsigned steps_of_entries(const memtype_granules *g, uint32_t shift, const uint64_t *restrict addresses, size_t n,
+				 uint8_t *restrict types, uint16_t *restrict mixed, uint64_t *seen)
 {
 	uint64_t limit = low_bits(g->maxphyaddr), all = 0;
 	unsigned count = 0;
 
-	for (size_t i = 0; i + STEP <= n; i += STEP) {
+	for (size_t i = 0; i < n; i += STEP) {
 		uint32_t low = 0, high = 0;
 		uint64_t entries;
 
@@ -123,6 +122,17 @@ static unsigned entries_left(const uint8_t *types, const uint16_t *mixed, unsign
 		}
 	}
 	return found;
+}
+
+static unsigned plain_entries(const memtype_granules *g, const uint64_t *addresses, size_t n, uint8_t *types, uint16_t *left,
+			      uint64_t *seen)
+{
+	uint16_t mixed[ENTRIES / STEP];
+	unsigned count = g->shift == NARROW_SHIFT ?
+				 steps_of_entries(g, NARROW_SHIFT, addresses, n, types, mixed, seen) :
+				 steps_of_entries(g, WIDE_SHIFT, addresses, n, types, mixed, seen);
+
+	return entries_left(types, mixed, count, left);
 }
 
 // One level down from there; how many still name blocks, and where in `still`.
@@ -162,41 +172,40 @@ static int look_up_parts(const memtype_granules *g, const uint64_t *restrict add
 	return mixed > n - n / 8;
 }
 
-// The types of CHUNK addresses, or fewer; whether nearly all entries name blocks.
-FOLDED int look_up_chunk(const memtype_granules *g, uint32_t shift, const uint64_t *addresses, size_t n, uint8_t *types,
+// The types of ENTRIES addresses, or fewer; whether nearly all entries name blocks.
+static int look_up_chunk(const memtype_granules *g, top_entries *entries, const uint64_t *addresses, size_t n, uint8_t *types,
 			 uint64_t *seen)
 {
-	uint16_t mixed[CHUNK / STEP], left[2][CHUNK];
-	unsigned count = top_entries(g, shift, addresses, n, types, mixed, seen);
-	unsigned found = entries_left(types, mixed, count, left[0]), level = 0;
-	size_t whole = n / STEP * STEP;
+	uint16_t left[2][ENTRIES];
+	size_t whole = n / ENTRIES_STEP * ENTRIES_STEP;
+	unsigned found = entries(g, addresses, whole, types, left[0], seen), level = 0;
 	int nearly = found > n - n / 8;
 
-	for (shift -= LEVEL_BITS; shift >= PAGE_SHIFT; shift -= LEVEL_BITS, level ^= 1)
+	for (uint32_t shift = g->shift - LEVEL_BITS; shift >= PAGE_SHIFT; shift -= LEVEL_BITS, level ^= 1)
 		found = descend(g, addresses, types, shift, left[level], found, left[level ^ 1]);
 	if (whole < n)
 		look_up_parts(g, addresses + whole, n - whole, types + whole, seen);
 	return nearly;
 }
 
-FOLDED uint64_t look_up(const memtype_granules *g, uint32_t shift, const uint64_t *addresses, size_t n, uint8_t *types)
+uint64_t look_up_granules_by(top_entries *entries, const memtype_granules *g, const uint64_t *addresses, size_t n,
+			     uint8_t *types)
 {
 	uint64_t seen = 0;
 	int parts = 0; // of the chunk before, and so most likely of the next
 
-	for (size_t i = 0; i < n; i += CHUNK) {
-		size_t some = n - i < CHUNK ? n - i : CHUNK;
+	for (size_t i = 0; i < n; i += ENTRIES) {
+		size_t some = n - i < ENTRIES ? n - i : ENTRIES;
 
 		parts = parts ? look_up_parts(g, addresses + i, some, types + i, &seen) :
-				look_up_chunk(g, shift, addresses + i, some, types + i, &seen);
+				look_up_chunk(g, entries, addresses + i, some, types + i, &seen);
 	}
 	return seen;
 }
 
 uint64_t look_up_granules(const memtype_granules *g, const uint64_t *addresses, size_t n, uint8_t *types)
 {
-	return g->shift == NARROW_SHIFT ? look_up(g, NARROW_SHIFT, addresses, n, types) :
-					  look_up(g, WIDE_SHIFT, addresses, n, types);
+	return look_up_granules_by(plain_entries, g, addresses, n, types);
 }
 
 int memtype_granules_types(const memtype_granules *g, const uint64_t *addresses, size_t n, uint8_t *types,

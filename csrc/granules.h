@@ -26,4 +26,16 @@ static inline uint8_t part_type(const memtype_granules *g, uint8_t entry, uint64
 	return entry;
 }
 
+#define ENTRIES 512u /* found before any is followed: which name a block, no branch can foretell */
+#define ENTRIES_STEP 32u
+
+// The entries of g's top table for n <= ENTRIES addresses, a multiple of ENTRIES_STEP, into `types`; the places of those that
+// name blocks into `left`, which has room for n; how many. The OR of all addresses into *seen.
+typedef unsigned top_entries(const memtype_granules *g, const uint64_t *addresses, size_t n, uint8_t *types,
+			     uint16_t *left, uint64_t *seen);
+
+// look_up_granules with entries found in another way
+uint64_t look_up_granules_by(top_entries *entries, const memtype_granules *g, const uint64_t *addresses, size_t n,
+			     uint8_t *types);
+
 #endif

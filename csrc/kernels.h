@@ -99,6 +99,7 @@ uint64_t look_up_granules(const memtype_granules *g, const uint64_t *addresses, 
 
 // look_up_granules(t->granules): as `granules` of kernels
 uint64_t plain_granules(const memtype_tables *t, const uint64_t *addresses, size_t n, uint8_t *types);
+uint64_t avx2_granules(const memtype_tables *t, const uint64_t *addresses, size_t n, uint8_t *types);
 
 // `isa` is supported
 const struct kernels *kernels_of(uint32_t isa);

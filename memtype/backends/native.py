@@ -118,9 +118,9 @@ _NOTHING = (None,)  # the handle of what keeps none
 _MAPS_FOR = 16
 _LARGE_MAP = 1024  # segments; more than any masks without holes make
 # Groups of seven ranges from which on granules are faster than the set's tables: 0.70 ns an address against 2.3 for the
-# portable kernel's two ranges, 0.81 for three groups of SSSE3 and 0.73 for eight of AVX2; AVX-512's own 0.20 to 0.40
-# against 0.35 for four (Zen 4).
-_GRANULES_FROM = {"portable": 1, "ssse3": 3, "avx2": 8, "avx512": 4, "neon": 3}
+# portable kernel's two ranges and 0.81 for three groups of SSSE3; AVX-512's own 0.20 to 0.40 against 0.35 for four
+# (Zen 4); AVX2's own 0.50 against 0.68 for six (Zen 3).
+_GRANULES_FROM = {"portable": 1, "ssse3": 3, "avx2": 6, "avx512": 4, "neon": 3}
 _granules_from = _GRANULES_FROM[isa]
 _BUILD_FOR = 1 << 14  # addresses that pay for granules that are not kept: some 10 us
 

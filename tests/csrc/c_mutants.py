@@ -53,8 +53,8 @@ PLANES = ("effective_table", "pcd_pwt_table", "ept_table", "npt_combined_table",
 CBMC = shlex.split(os.environ.get("MEMTYPE_CBMC", ""))
 
 # the sets that a kernel's file serves, as judge.c takes them
-SETS = {"bulk_ssse3.c": 2, "bulk_avx2.c": 4, "fleet_avx2.c": 4, "fleet_rows.c": 12, "bulk_avx512.c": 8,
-        "fleet_avx512.c": 8}  # fmt: skip
+SETS = {"bulk_ssse3.c": 2, "bulk_avx2.c": 4, "fleet_avx2.c": 4, "granules_avx2.c": 4, "fleet_rows.c": 12,
+        "bulk_avx512.c": 8, "fleet_avx512.c": 8}  # fmt: skip
 # files whose answers are the same whatever the set: asked with the first alone
 OF_NO_SET = {"mtrr.c", "effective.c", "leaf.c", "ragged.c", "fleet_plain.c", "bulk_portable.c"}
 ALL_SETS, PORTABLE = 31, 1

@@ -1,12 +1,12 @@
 /* The loops of csrc/granules.c over addresses (loops.h): by chunks, and within a chunk; and the way down from an entry,
- * which ends at pages. The struct is the contract's with less room, so that a solver can
- * hold it.
+ * which ends at pages.
  *
  * loop look_up_parts.0: i <= n; assigns i, all, mixed, __CPROVER_object_whole(types); decreases n - i
- * loop look_up.0: i % 512 == 0 && i <= n + 511; assigns i, parts, __CPROVER_object_whole(types); decreases n + 512 - i
- * loop top_entries.0: 4 turns
- * loop top_entries.1: 8 turns
- * loop top_entries.2: i <= n && i % 8 == 0 && count <= i / 8 && __CPROVER_forall { int q; (0 <= q && q < 64)
+ * loop look_up_granules_by.0: i % 512 == 0 && i <= n + 511; assigns i, parts, __CPROVER_object_whole(types);
+ *     decreases n + 512 - i
+ * loop steps_of_entries.0: 4 turns
+ * loop steps_of_entries.1: 8 turns
+ * loop steps_of_entries.2: i <= n && i % 8 == 0 && count <= i / 8 && __CPROVER_forall { int q; (0 <= q && q < 64)
  *     ==> (q < count ==> mixed[q] + 8UL <= n) }; assigns i, all, count, __CPROVER_object_whole(mixed),
  *     __CPROVER_object_whole(types); decreases n - i
  * loop entries_left.0: 8 turns
@@ -14,17 +14,8 @@
  *     __CPROVER_object_whole(left); decreases count - s
  * loop descend.0: k <= count && found <= k && (one < found ==> still[one] < held); assigns k, found,
  *     __CPROVER_object_whole(still), __CPROVER_object_whole(types); decreases count - k */
-#define memtype_granules roomy_granules
-#include "../../../csrc/internal.h"
-#undef memtype_granules
-
-#define WIDTHS_TO 32
-typedef struct memtype_granules {
-	uint32_t maxphyaddr, shift, blocks;
-	uint8_t top[1 << (WIDTHS_TO - 30)], block[2][512];
-} memtype_granules;
+#include "small_granules.h"
 #define _Static_assert(claim, words) struct not_for_this_size
-
 #include "../../../csrc/granules.c"
 #undef _Static_assert
 
@@ -54,23 +45,23 @@ void prove_look_up_parts(void) /* loops look_up_parts calls part_type:any_part *
 int checked_parts(const memtype_granules *g, const uint64_t *addresses, size_t n, uint8_t *types, uint64_t *seen)
 {
 	(void)g, (void)seen;
-	assert(n <= CHUNK && __CPROVER_r_ok(addresses, 8 * n) && __CPROVER_w_ok(types, n));
+	assert(n <= ENTRIES && __CPROVER_r_ok(addresses, 8 * n) && __CPROVER_w_ok(types, n));
 	return (int)nondet_u32();
 }
 
-int checked_chunk(const memtype_granules *g, uint32_t shift, const uint64_t *addresses, size_t n, uint8_t *types,
+int checked_chunk(const memtype_granules *g, top_entries *entries, const uint64_t *addresses, size_t n, uint8_t *types,
 		  uint64_t *seen)
 {
-	(void)shift;
+	(void)entries;
 	return checked_parts(g, addresses, n, types, seen);
 }
 
-void prove_look_up(void) /* loops look_up calls look_up_parts:checked_parts look_up_chunk:checked_chunk */
+void prove_look_up(void) /* loops look_up_granules_by calls look_up_parts:checked_parts look_up_chunk:checked_chunk */
 {
 	static memtype_granules g;
 	size_t n = any_length();
 
-	look_up(&g, NARROW_SHIFT, array(n, 8), n, array(n - SHORT, 1));
+	look_up_granules_by(plain_entries, &g, array(n, 8), n, array(n - SHORT, 1));
 	END;
 }
 
@@ -145,28 +136,28 @@ static uint16_t *places(size_t room)
 	return array(room, sizeof(uint16_t));
 }
 
-void prove_top_entries(void) /* loops top_entries options --arrays-uf-always */
+void prove_steps_of_entries(void) /* loops steps_of_entries options --arrays-uf-always */
 {
 	size_t n = nondet_size();
 	uint64_t seen;
 
 	any_tables();
-	__CPROVER_assume(n <= CHUNK && n >= STEP);
-	top_entries(&tables, NARROW_SHIFT, array(n, 8), n, array(n - SHORT, 1), places(CHUNK / STEP), &seen);
+	__CPROVER_assume(n <= ENTRIES && n >= STEP && n % STEP == 0);
+	steps_of_entries(&tables, NARROW_SHIFT, array(n, 8), n, array(n - SHORT, 1), places(ENTRIES / STEP), &seen);
 	END;
 }
 
 void prove_entries_left(void) /* loops entries_left options --arrays-uf-always */
 {
-	uint16_t *mixed = places(CHUNK / STEP);
+	uint16_t *mixed = places(ENTRIES / STEP);
 	unsigned count = nondet_u32();
-	uint16_t *left = places(CHUNK);
+	uint16_t *left = places(ENTRIES);
 	unsigned found;
 
 	held = nondet_size();
 	one = nondet_size();
-	__CPROVER_assume(held <= CHUNK && held >= STEP && count <= held / STEP && one < CHUNK);
-	__CPROVER_assume(__CPROVER_forall { unsigned q; q < CHUNK / STEP ==> (q < count ==> mixed[q] + STEP <= held) });
+	__CPROVER_assume(held <= ENTRIES && held >= STEP && count <= held / STEP && one < ENTRIES);
+	__CPROVER_assume(__CPROVER_forall { unsigned q; q < ENTRIES / STEP ==> (q < count ==> mixed[q] + STEP <= held) });
 	found = entries_left(array(held - SHORT, 1), mixed, count, left);
 	assert(found <= STEP * count && (one >= found || left[one] < held));
 	END;
@@ -181,25 +172,25 @@ uint8_t any_part_of(const memtype_granules *g, uint8_t entry, uint64_t address, 
 
 void prove_descend(void) /* loops descend calls part_of:any_part_of options --arrays-uf-always */
 {
-	uint16_t *left = places(CHUNK), *still = places(CHUNK);
+	uint16_t *left = places(ENTRIES), *still = places(ENTRIES);
 	unsigned count = nondet_u32(), found;
 
 	any_tables();
 	held = nondet_size();
 	one = nondet_size();
-	__CPROVER_assume(held <= CHUNK && held >= SHORT && count <= held && one < CHUNK);
-	__CPROVER_assume(__CPROVER_forall { unsigned q; q < CHUNK ==> (q < count ==> left[q] < held) });
+	__CPROVER_assume(held <= ENTRIES && held >= SHORT && count <= held && one < ENTRIES);
+	__CPROVER_assume(__CPROVER_forall { unsigned q; q < ENTRIES ==> (q < count ==> left[q] < held) });
 	found = descend(&tables, array(held, 8), array(held - SHORT, 1), nondet_u32(), left, count, still);
 	assert(found <= count && (one >= found || still[one] < held));
 	END;
 }
 
-unsigned checked_entries(const memtype_granules *of, uint32_t shift, const uint64_t *addresses, size_t n, uint8_t *types,
-			 uint16_t *mixed, uint64_t *seen)
+unsigned checked_steps(const memtype_granules *of, uint32_t shift, const uint64_t *addresses, size_t n, uint8_t *types,
+		       uint16_t *mixed, uint64_t *seen)
 {
-	(void)shift, (void)seen;
-	assert(of == &tables && __CPROVER_r_ok(addresses, 8 * n) && __CPROVER_w_ok(types, n));
-	assert(n <= CHUNK && __CPROVER_w_ok(mixed, CHUNK / STEP * sizeof(*mixed)));
+	(void)seen;
+	assert(of == &tables && shift == tables.shift && __CPROVER_r_ok(addresses, 8 * n) && __CPROVER_w_ok(types, n));
+	assert(n <= ENTRIES && n % STEP == 0 && __CPROVER_w_ok(mixed, ENTRIES / STEP * sizeof(*mixed)));
 	held = nondet_u32();
 	__CPROVER_assume(held <= n / STEP);
 	return (unsigned)held;
@@ -208,9 +199,31 @@ unsigned checked_entries(const memtype_granules *of, uint32_t shift, const uint6
 unsigned checked_left(const uint8_t *types, const uint16_t *mixed, unsigned count, uint16_t *left)
 {
 	(void)types, (void)mixed;
-	assert(count == held && __CPROVER_w_ok(left, CHUNK * sizeof(*left)));
+	assert(count == held && __CPROVER_w_ok(left, ENTRIES * sizeof(*left)));
 	held = nondet_u32();
 	__CPROVER_assume(held <= STEP * count);
+	return (unsigned)held;
+}
+
+void prove_plain_entries(void) /* calls steps_of_entries:checked_steps entries_left:checked_left */
+{
+	size_t n = nondet_size();
+	uint64_t seen;
+
+	any_tables();
+	__CPROVER_assume(n <= ENTRIES && n >= SHORT && n % ENTRIES_STEP == 0);
+	assert(plain_entries(&tables, array(n, 8), n, array(n, 1), places(ENTRIES - SHORT), &seen) <= n);
+	END;
+}
+
+unsigned any_entries(const memtype_granules *of, const uint64_t *addresses, size_t n, uint8_t *types, uint16_t *left,
+		     uint64_t *seen)
+{
+	(void)seen;
+	assert(of == &tables && __CPROVER_r_ok(addresses, 8 * n) && __CPROVER_w_ok(types, n));
+	assert(n <= ENTRIES && n % ENTRIES_STEP == 0 && __CPROVER_w_ok(left, ENTRIES * sizeof(*left)));
+	held = nondet_u32();
+	__CPROVER_assume(held <= n);
 	return (unsigned)held;
 }
 
@@ -218,22 +231,22 @@ unsigned checked_descend(const memtype_granules *of, const uint64_t *addresses, 
 			 const uint16_t *left, unsigned count, uint16_t *still)
 {
 	(void)addresses, (void)types;
-	assert(left != still && __CPROVER_r_ok(left, CHUNK * sizeof(*left)));
-	assert(__CPROVER_w_ok(still, CHUNK * sizeof(*still)));
+	assert(left != still && __CPROVER_r_ok(left, ENTRIES * sizeof(*left)));
+	assert(__CPROVER_w_ok(still, ENTRIES * sizeof(*still)));
 	assert(of == &tables && count == held && shift >= PAGE_SHIFT && shift <= NARROW_SHIFT);
 	held = nondet_u32();
 	__CPROVER_assume(held <= count);
 	return (unsigned)held;
 }
 
-void prove_look_up_chunk(void) /* unwinds look_up_chunk calls top_entries:checked_entries entries_left:checked_left
-				  descend:checked_descend look_up_parts:checked_parts options --unwindset look_up_chunk.0:4 */
+void prove_look_up_chunk(void) /* unwinds look_up_chunk calls descend:checked_descend look_up_parts:checked_parts
+				  options --unwindset look_up_chunk.0:4 */
 {
 	size_t n = nondet_size();
 	uint64_t seen;
 
 	any_tables();
-	__CPROVER_assume(n <= CHUNK && n >= SHORT);
-	look_up_chunk(&tables, tables.shift, array(n, 8), n, array(n - SHORT, 1), &seen);
+	__CPROVER_assume(n <= ENTRIES && n >= SHORT);
+	look_up_chunk(&tables, any_entries, array(n, 8), n, array(n - SHORT, 1), &seen);
 	END;
 }

@@ -248,6 +248,8 @@ FAULTS = [
     ("bulk_nibble.h", "for (; i + VEC <= n; i += VEC)\n\t\tseen = see", "for (; i < n; i += VEC)\n\t\tseen = see",
      "nibble-prove_or_words-SSSE3"),
     ("bulk_nibble.h", "v_load(from + VEC - 4)", "v_load(from + VEC + 4)", "nibble-prove_cut-AVX2"),
+    ("granules_avx2.c", "blocks[ENTRIES / ENTRIES_STEP];", "blocks[ENTRIES / ENTRIES_STEP - 1];",
+     "granules_avx2-prove_entries"),
     ("bulk_avx512.c", "size_t blocks = (n - head) / KERNEL_BLOCK;", "size_t blocks = n / KERNEL_BLOCK;",
      "avx512-prove_run_any"),
     ("bulk_avx512.c", "i++, words += 64", "i++, words += 128", "avx512-prove_run_fill"),

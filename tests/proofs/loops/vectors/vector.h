@@ -101,6 +101,7 @@ static inline void copied(void *to, const void *from, size_t bytes)
 #define _mm256_cmpeq_epi8 VECTOR
 #define _mm256_extracti128_si256 VECTOR
 #define _mm256_maskload_epi64 VECTOR
+#define _mm256_max_epu8 VECTOR
 #define _mm256_min_epu32 VECTOR
 #define _mm256_min_epu8 VECTOR
 #define _mm256_or_si256 VECTOR
@@ -113,6 +114,7 @@ static inline void copied(void *to, const void *from, size_t bytes)
 #define _mm256_set1_epi16 VECTOR
 #define _mm256_set1_epi32 VECTOR
 #define _mm256_set1_epi8 VECTOR
+#define _mm256_set_m128i VECTOR
 #define _mm256_setr_epi64x VECTOR
 #define _mm256_shuffle_epi8 VECTOR
 #define _mm256_shuffle_ps VECTOR
@@ -172,6 +174,7 @@ static inline void copied(void *to, const void *from, size_t bytes)
 #define _mm512_sub_epi64 VECTOR
 #define _mm512_zextsi128_si512 VECTOR
 #define _mm_maskz_shuffle_epi8 VECTOR
+#define _mm_insert_epi8 VECTOR
 #define _mm_min_epu8 VECTOR
 #define _mm_and_si128 VECTOR
 #define _mm_andnot_si128 VECTOR
