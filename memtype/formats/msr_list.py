@@ -65,7 +65,7 @@ _EAX_CUT = {"E", "EA"}  # no number: what a cut line leaves of "EAX = …"
 _DIGITS = later(r"0x([0-9a-f]+)", re.I)
 _SET = later(r"\{(?P<values>[^{}]*)\}$")
 _VALUE_WORD = later(r"(?:value|val|data) ?[=:] ?", re.I)
-_OWN = later(r"(?:0x)?([0-9a-f]{2,8})[,:=)\]\s]+(?=.)", re.I)  # a register's number behind its name: 2FF, {'c06'}
+_OWN = later(r"(?:0x)?([0-9a-f]{2,8})(?:[,:=)\]\s]+|$)", re.I)  # a register's number behind its name: 2FF, {'c06'}
 _STRING = later(r"'[^']*'|\"[^\"]*\"")
 _DUMPED = "".join(rf"(?![0-9a-f]{{{n}}}(?:\s[0-9a-f]{{{n}}})+$)" for n in (2, 4, 8))  # bytes and words of memory
 _COLUMNS = later(rf"{_DUMPED}(?:0x)?[0-9a-f]{{1,16}}(?:\s(?:0x)?[0-9a-f]{{1,16}})+$", re.I)  # one for each processor
@@ -154,6 +154,8 @@ class _Reader:
     # line, digits
     prefixed: bool = False  # a value is printed with 0x
     answers: list[int] = field(default_factory=list)  # lines with what a command gave
+    unanswered: list[int] = field(default_factory=list)  # lines with commands that have none
+    prompted: bool = False  # a prompt stands in front of a command
     headless: bool = False  # one is what no register takes, or begins with a zero, as rdmsr prints with -0 alone
     decimal: bool = False  # a number of decimal digits, without 0x, is in hexadecimal none that a register takes
     plain: list[int] = field(default_factory=list)  # lines with such digits
@@ -220,7 +222,7 @@ def parse(text: str, source: str = "<text>") -> Machine:
     _unanswered(reader)
     _forget_naked(reader)
     _forget_decimal(reader)
-    _forget_headless(reader)
+    _forget_headless(reader, text)
     _spread_sets(reader)
     _take_writes(reader)
     end = text.rfind("\n") + 1
@@ -279,10 +281,23 @@ def _forget_decimal(reader: _Reader) -> None:
         _forget(reader, reader.plain)
 
 
-def _forget_headless(reader: _Reader) -> None:
-    """What commands gave, where one value shows that columns of the text are lost."""
-    if reader.headless:
+def _forget_headless(reader: _Reader, text: str) -> None:
+    """What commands gave, where one value or an empty line in its place shows that columns of the text are lost."""
+    hollow = _hollow(reader, text)
+    if hollow:
+        what = "an empty line below rdmsr: columns of the text may be lost, no value is told"
+        reader.notes.insert(0, Note(f"line {hollow[0]}: {what}", "lost", hollow))
+    if hollow or reader.headless:
         _forget(reader, reader.answers)
+
+
+def _hollow(reader: _Reader, text: str) -> list[int]:
+    """Empty lines where values should stand, if the text has no others: values of a digit or two. A prompt in front of
+    a command shows that no column is lost."""
+    if reader.prompted or not reader.unanswered:
+        return []
+    empty = [number for number, line in enumerate(text.rstrip().split("\n"), 1) if not line.strip()]
+    return empty if empty and {number - 1 for number in empty} <= set(reader.unanswered) else []
 
 
 def _vendor(text: str) -> str | None:
@@ -422,9 +437,7 @@ def _register(reader: _Reader, number: int, found: _Line) -> None:
         if re.match(_NAME, found.rest, re.I):
             what = "has no value: the line holds names of registers without their values"
         raise values.refusal(reader.source, number, f"{name} (0x{found.index:x}) {what}")
-    if (column := _NEXT.match(value["more"] or "")) and int(column[1].rstrip("hH"), 16) != int(
-        value["value"] or "0", 16
-    ):
+    if (column := _NEXT.match(value["more"] or "")) and not _again(value["value"] or "0", column[1]):
         _lose(reader, found.index, number, "more than one value")
         return
     high, low = value["high"] or value["edx"] or value["edx_first"], value["low"] or value["eax"] or value["eax_last"]
@@ -442,6 +455,12 @@ def _register(reader: _Reader, number: int, found: _Line) -> None:
         else:
             reader.prefixed = True
     reader.put(cpu, found.index, whole, number, digits)
+
+
+def _again(value: str, other: str) -> bool:
+    """Whether a column holds the value once more, written alike: 0x06060606,06060606 are groups of one number."""
+    alike = value[:2].lower() == "0x", other[:2].lower() == "0x"
+    return alike[0] == alike[1] and int(value.rstrip("hH"), 16) == int(other.rstrip("hH"), 16)
 
 
 def _lose(reader: _Reader, index: int, number: int, why: str) -> None:
@@ -496,6 +515,7 @@ def _run(reader: _Reader, number: int, command: tuple[str, list[str]], line: str
         everywhere |= letter == "a"
         zeros |= letter == "0"
         base = _BASES.get(letter, base)
+    reader.prompted |= not line.startswith((tool, "sudo "))
     above = reader.command
     _unanswered(reader)
     reader.interrupted = False
@@ -525,6 +545,7 @@ def _unanswered(reader: _Reader) -> None:
     if asked and not asked.lines and asked.index in reg.READ_MSRS and asked.line not in reader.taken:
         reader.lost.add(asked.index)
         reader.taken.add(asked.line)
+        reader.unanswered.append(asked.line)
         what = f"rdmsr 0x{asked.index:x} has no value below it: {rules.msr_name(asked.index)} is not told"
         reader.notes.append(Note(f"line {asked.line}: {what}", "lost", (asked.line,)))
         reader.command = None  # a value further down is another command's

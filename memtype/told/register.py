@@ -76,7 +76,8 @@ class Register:
         if not differ:
             return self if self.against else self.joined(other)  # a third line does not decide
         value, known = self.value & ~differ, self.known & ~differ & ALL
-        return Register(value, known, self.line, self.hidden & ~differ, other.line or self.line or -1)
+        fewer = min(self.digits, other.digits)  # one that lacks digits shows it still
+        return Register(value, known, self.line, self.hidden & ~differ, other.line or self.line or -1, fewer)
 
     def contradicts(self, other: Register) -> bool:
         return bool((self.value ^ other.value) & self.known & other.known)

@@ -436,3 +436,60 @@ def test_a_window_leaves_fronts_alone_though_one_row_stands_closer(closer, types
         for width in range(14, 30):
             told = mt.parse(head + "".join(f"{line[:width]}\n" for line in near))
             assert told.at(0).type in (mt.MemoryType.NOT_TOLD, mt.MemoryType.WB), (width, near[row])
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        ("0x06060606,06060606", None),  # the groups of one number
+        ("0x06060606, 06060606", None),
+        ("0x06060606,0x06060606", 0x06060606),  # the same, of two processors
+        ("06060606,06060606", 0x06060606),
+        ("0x06060606,0x05050505", None),
+    ],
+)
+def test_a_column_more_says_the_same_where_it_is_written_so(value, told):
+    """Halves that are alike are no value printed twice: of 0x06060606,06060606 the upper half was zero."""
+    held = mt.parse(f"0x250 {value}\n0x2ff 0xc06\n").registers.held
+    assert (held[0x250].value if 0x250 in held else None) == told
+
+
+@pytest.mark.parametrize("number", ["26A", "26A,", "26a:", "0x26a,"])
+def test_a_register_s_own_number_is_no_value(number):
+    """The value stands on the next line: a terminal wraps, and 0x26a is its number."""
+    with pytest.raises(mt.ParseError, match=r":1: IA32_MTRR_FIX4K_D0000 .* has no value"):
+        mt.parse(f"IA32_MTRR_FIX4K_D0000, {number}\n{{'101010101010101'}}\nIA32_MTRR_DEF_TYPE, 2FF, {{'c04'}}\n")
+
+
+def test_two_lines_that_lack_digits_tell_no_part_of_a_register():
+    """Where they agree they lack the same digit: 0x060060606060606 is no 0x0060060606060606."""
+    rows = "".join(f"cpu0: MSR 0x{0x268 + n:x} = 0x0{n}06060606060606\n" for n in range(4))
+    short = "cpu0: MSR 0x26c = 0x060070606060606\n", "cpu0: MSR 0x26c = 0x060060606060606\n"
+    machine = mt.parse(short[0] + rows + short[1] + "cpu0: MSR 0x2ff = 0x0000000000000c06\n")
+    assert 0x26C not in machine.registers.held
+    assert 0x26B in machine.registers.held
+
+
+TRANSCRIPT = {0xFE: 0x502, 0x200: 6, 0x201: 0xFE0000000800, 0x250: 0x0606060606060606, 0x2FF: 0xC05}
+
+
+def scrolled(columns: int, prompt: str = "# ", between: str = "") -> str:
+    """What a terminal that was scrolled to the right shows of commands and their values."""
+    rows = (
+        line for index, value in TRANSCRIPT.items() for line in (f"{prompt}rdmsr 0x{index:x}", f"{value:x}", between)
+    )
+    return "".join(f"{line[columns:]}\n" for line in rows if line or between)
+
+
+def test_an_empty_line_in_a_value_s_place_shows_that_columns_are_lost():
+    """c05 is 5 then, without E: memory would be UC."""
+    for columns in (1, 2):
+        with pytest.raises(mt.ParseError, match=":4: an empty line below rdmsr: columns of the text may be lost"):
+            mt.parse(scrolled(columns))
+
+
+def test_an_empty_line_below_a_command_with_a_prompt_loses_its_register_alone():
+    text = scrolled(0).replace("\n6\n", "\n\n")
+    assert mt.parse(text).registers.held.keys() == TRANSCRIPT.keys() - {0x200}
+    apart = scrolled(0, "", " ").replace("\n6\n", "\n\n")  # empty lines stand between the others too
+    assert mt.parse(apart).registers.held.keys() == TRANSCRIPT.keys() - {0x200}
