@@ -78,22 +78,25 @@ def no_pairs(held: Mapping[int, Register]) -> set[int]:
     [513, 515]
     >>> no_pairs({0x200: Register(0x51E72500000005, digits=14)})  # beyond the widest address
     {512}
+    >>> masks = {0x201: 0xFFFF8000000800, 0x203: 0xFFFFFFFFC0000800}  # some programs fill them up to bit 63
+    >>> no_pairs({index: Register(mask, digits=16) for index, mask in masks.items()})
+    {513}
     """
     printed = {index: each.value for index, each in held.items() if each.digits and pair_of(index) is not None}
     off = {index: mask for index, mask in printed.items() if index & 1 and mask and not mask & rules.MASK_VALID}
-    beyond = {index for index, base in printed.items() if not index & 1 and base >> rules.MAX_MAXPHYADDR}
+    beyond = {
+        index for index, value in printed.items() if value >> rules.MAX_MAXPHYADDR and not (index & 1 and value >> 63)
+    }
     return beyond | {index for index, mask in off.items() if _was_valid(mask)}
 
 
 def _was_valid(mask: int) -> bool:
     """Whether a mask without V is one with it, but for a digit: 0xffffffe008000 or 0xffffffe0080 for 0xffffffe00800.
 
-    0x2, which has no address bits, is the front of one.
+    Two that are lost leave a reserved bit as well: 0xffffffe008. 0x2, which has no address bits, is the front of one.
     """
-    if mask <= rules.MASK_RESERVED:
+    if mask & rules.MASK_RESERVED:
         return True
-    if mask & rules.MASK_RESERVED == rules.MASK_VALID >> 4:
-        return _contiguous(mask ^ rules.MASK_VALID >> 4)
     text = f"{mask:x}"
     fewer = {int(text[:n] + text[n + 1 :], 16) for n in range(1, len(text))}
     return not _contiguous(mask) and any(one & rules.MASK_VALID and _contiguous(one) for one in fewer)

@@ -493,3 +493,19 @@ def test_an_empty_line_below_a_command_with_a_prompt_loses_its_register_alone():
     assert mt.parse(text).registers.held.keys() == TRANSCRIPT.keys() - {0x200}
     apart = scrolled(0, "", " ").replace("\n6\n", "\n\n")  # empty lines stand between the others too
     assert mt.parse(apart).registers.held.keys() == TRANSCRIPT.keys() - {0x200}
+
+
+@pytest.mark.parametrize("lost", [1, 2])
+@pytest.mark.parametrize("mask", [0xFFFFFE0000800, 0xFF8000800, 0x5500000800])
+def test_a_mask_that_lost_its_last_digits_is_not_told(mask, lost):
+    """Without V it would be a range that is off; what is left of V is a reserved bit."""
+    held = mt.parse(f"0x200 0x6\n0x201 0x{f'{mask:x}'[:-lost]}\n0x2ff 0xc06\n").registers.held
+    assert 0x201 not in held and 0x200 in held
+
+
+@pytest.mark.parametrize(
+    ("mask", "told"), [(0xFFFF8000000800, False), (0xFFFFFFFFC0000800, True), (0xFFFFFE0000800, True)]
+)
+def test_a_mask_ends_at_the_width_or_at_bit_63(mask, told):
+    """No processor has bit 55 of a mask and not bit 63: a digit is too many."""
+    assert (0x201 in mt.parse(f"0x200 0x6\n0x201 0x{mask:x}\n0x2ff 0xc06\n").registers.held) == told
