@@ -1,4 +1,4 @@
-"""Jobs that the call itself decides: single addresses, few addresses, one map, one state."""
+"""Jobs that the call itself decides: single addresses, few addresses, one map, one state, one event."""
 
 from __future__ import annotations
 
@@ -121,3 +121,28 @@ def _tables(ranges: int) -> tuple[Call, int]:
             native.lib.memtype_tables_build(registers, isa, made)
 
     return build, 20
+
+
+def events() -> Job:
+    """WRMSRs by one vCPU in a row, each applied to the VM that the one before left."""
+    vm = mt.kvm.Vm("6.4", vendor="intel", tdp="ept", noncoherent_dma=True, vcpus=[mt.kvm.Vcpu(mtrrs=state(10))])
+    written = {
+        "IA32_MTRR_DEF_TYPE": (0x2FF, (0xC00, 0xC06)),
+        "IA32_MTRR_PHYSBASE0": (0x200, (0xC0000000, 0xD0000000, 0xE0000000)),
+        "IA32_PAT": (0x277, (0x0007040600070406, 0x0007010600070106)),
+    }
+    count = 300
+
+    def applied(index: int, held: tuple[int, ...]) -> tuple[Call, int]:
+        writes = [mt.kvm.WriteMsr(index, held[n % len(held)]) for n in range(count)]
+
+        def run() -> None:
+            after = vm
+            for write in writes:
+                after, _ = after.apply(write)
+
+        return run, count
+
+    calls: Candidates = {name: applied(*writes) for name, writes in written.items()}
+    goal = Goal("vm.apply >= 30,000 events/s", 30_000, lambda t: 1e9 / max(t.values()), least=True, unit=" /s")
+    return Job("events of one vCPU, vm.apply", calls, [goal], beside=())

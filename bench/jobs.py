@@ -40,6 +40,7 @@ def jobs(quick: bool) -> Iterator[Job]:
     yield calls.scalars()
     yield calls.few()
     yield calls.building()
+    yield calls.events()
     yield pipelines.fleet(limits, states)
     yield files.classified(million if quick else 4 * million)
     yield reading.texts(60_000 if quick else million)
