@@ -1,4 +1,4 @@
-/* granules.h - the layout of memtype_granules, for whoever reads them (private; granules.c explains). */
+/* granules.h - the layout of memtype_granules, and what finds entries in them (private; granules.c explains). */
 #ifndef MEMTYPE_GRANULES_H
 #define MEMTYPE_GRANULES_H
 
