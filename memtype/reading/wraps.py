@@ -78,6 +78,7 @@ class _Joiner:
         self.begins = Once(_may_begin)
         self.continues = Once(_may_continue)
         self.ends = Once(_ends)
+        self.chain_end, self.upside_down = 0, False  # of the last chain that was looked at
 
     def joined(self) -> Text:
         """The lines from one that may begin a message to the next."""
@@ -89,7 +90,7 @@ class _Joiner:
             if at < done:
                 continue
             whole, used = self._message(at)
-            if used:
+            if used and not (at > done and self._stands_upside_down(at)):
                 found += (*lines[done:at], whole)
                 kept += text.numbers[done : at + 1]
                 done = at + 1 + used
@@ -131,6 +132,27 @@ class _Joiner:
             if _is_whole(whole, ends):
                 return (self.lines[at], 0) if self._another(at + 1 + used, before, ends) else (whole, used)
         return self.lines[at], 0
+
+    def _stands_upside_down(self, at: int) -> bool:
+        """Whether this message's rest stands above it, and that of each one after it: the last has none below.
+
+        One that has its rest on both sides may be the first whole one of a text that begins within a message.
+        """
+        above, line = self.lines[at - 1], self.lines[at]
+        if not self.continues[above] or self.ends[above] or not _is_whole(_glued(line, above), self.ends[line]):
+            return False
+        if at >= self.chain_end:
+            self.chain_end, self.upside_down = self._end_of_chain(at)
+        return self.upside_down
+
+    def _end_of_chain(self, at: int) -> tuple[int, bool]:
+        """Where broken messages with their rests below end, one after the other, and whether the last has none."""
+        while at < len(self.lines) and (ends := self.ends[self.lines[at]]) and not _is_whole(self.lines[at], ends):
+            used = self._message(at)[1]
+            if not used:
+                return at + 1, True
+            at += 1 + used
+        return at, False
 
     def _another(self, at: int, before: str, ends: tuple[_Ends, ...]) -> bool:
         """Whether the next line ends the message as well, or is a number alone: which of them does is not told.

@@ -199,6 +199,20 @@ def test_lines_that_a_mail_program_broke(name, mark, margin):
     assert told(broken) == told(SAMPLES[name])
 
 
+@pytest.mark.parametrize("end", ["", "(XEN) MTRR variable ranges enabled:"])
+def test_a_broken_log_that_stands_upside_down_gives_no_row_its_neighbour_s_type(end):
+    """The rest of each message stands above it then; one that is cut there alone is told as it is."""
+    kinds = {0: "uncachable", 1: "write-through", 2: "write-back", 3: "write-protect"}
+    rows = [(f"(XEN)   {n} base 00{n}0000000000 mask fff0000000000", kind) for n, kind in kinds.items()]
+    head = "(XEN) MTRR default type: write-protect\n"
+    upright = mt.parse(head + "".join(f"{row}\n{kind}\n" for row, kind in rows) + end).registers
+    assert [upright.held[0x200 + 2 * n].value & 0xFF for n in kinds] == [0, 4, 6, 5]
+    turned = mt.parse(head + "".join(f"{kind}\n{row}\n" for row, kind in reversed(rows)) + end).registers
+    assert not {0x200 + 2 * n for n in kinds} & turned.held.keys()
+    begun = mt.parse(head + "write-back\n" + "".join(f"{row}\n{kind}\n" for row, kind in rows[1:]) + end).registers
+    assert [begun.held[0x200 + 2 * n].value & 0xFF for n in (1, 2, 3)] == [4, 6, 5]
+
+
 def wrapped(line: str, margin: int) -> list[str]:
     """The line broken at the last blank before the margin, again and again; a reply's mark is not repeated."""
     parts = []
