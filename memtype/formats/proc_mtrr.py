@@ -27,6 +27,7 @@ FILE = "/proc/mtrr"  # the kernel's own file lost no line on its way here
 
 _START = later(r"reg\w{1,3} ?: ?base ?=")
 _ANYWHERE = later(r"\breg\d{1,3} ?: ?base ?= ?0x")
+_NAMED = later(r"reg(\d{1,3}) ?: ?base")
 _WORDS = words("base=0x", "base =", "base= ")
 _TYPE = r"(?P<type>[a-z][a-z-]*|\?)"
 _LINE = later(
@@ -45,7 +46,7 @@ def parse(text: str, source: str = "<text>") -> Machine:
     """The listed pairs at their numbers; those left out are disabled. Default type and width are inferred."""
     found: dict[int, Range] = {}
     notes: list[str] = []
-    cut = False
+    cut: str | None = None  # the last line, where it is
     rows = [(number, line) for number, line in squeezed(text) if _START.match(line)]
     for place, (number, line) in enumerate(rows):
         match = _LINE.match(line)
@@ -57,13 +58,17 @@ def parse(text: str, source: str = "<text>") -> Machine:
             notes.append(
                 Note(f"line {number} is cut off and left out: {values.quoted(line.strip())}", "cut", (number,))
             )
-            cut = True
+            cut = line
         else:
             raise ParseError(f"{source}:{number}: not a /proc/mtrr line: {values.quoted(line.strip())}")
+    begun = {int(index) for index in _NAMED.findall(cut or "")}  # another row may have run into its end
+    for index in begun & found.keys():
+        del found[index]
     if not found:
         raise ParseError(f"{source}: no whole /proc/mtrr line")
     # 8 pairs that are all in use may be the first of 10
-    listing = Listing(whole=not cut, uncounted=source != FILE, cut=cut, listing="proc-mtrr")
+    lost = {number for index in begun if index < rules.MAX_VARIABLE for number in pair_numbers(index)}
+    listing = Listing(cut is None, source != FILE, cut=cut is not None, lost=lost, listing="proc-mtrr")
     held = def_type(None, True, None) | _masks(found, notes)
     ranges = {n: entry for n, entry in found.items() if not entry.size & (entry.size - 1)}
     taken = frozenset(number for number, _ in rows)

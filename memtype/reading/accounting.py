@@ -95,9 +95,11 @@ def _named_on(line: str) -> frozenset[int] | None:
             return found
         if _DEFAULT.search(line):
             return frozenset({rules.DEF_TYPE_MSR})
-    found_range = ("reg" in lower and _RANGE.search(lower)) or ("mask" in lower and _MASKED.search(line))
-    if found_range:
-        return _pair(found_range[1])
+    numbers: list[str | None] = _RANGE.findall(lower) if "reg" in lower else []
+    if not numbers and "mask" in lower and (masked := _MASKED.search(line)):
+        numbers = [masked[1]]
+    if numbers:  # of two, one ran into the other's end
+        return frozenset[int]().union(*map(_pair, numbers))
     if ("size=" in lower and _SIZED.search(line) and "echo" not in lower) or _SPANNED.search(line):
         return frozenset()
     if "000-" in line and (fixed := _FIXED.search(line)):

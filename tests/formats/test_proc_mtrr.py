@@ -31,3 +31,15 @@ def test_eight_ranges_in_use_may_be_the_first_of_ten():
     rows = [f"reg0{n}: base=0x{n << 28:09x} ({n << 8:5d}MB), size=  256MB, count=1: write-back" for n in range(8)]
     machine = mt.parse("\n".join(rows) + "\n")
     assert machine.at(1 << 32).assumed and machine.at(1 << 32, strict=True).type is mt.MemoryType.NOT_TOLD
+
+
+def test_a_row_that_ran_into_the_end_of_another_tells_neither():
+    """reg07 stands above as well, otherwise: the cut line may have told it last."""
+    row = "reg0{}: base=0x{:09x} ({:5}MB), size= 1024MB, count=1: write-back"
+    rows = "".join(row.format(n, n << 30, n << 10) + "\n" for n in (0, 7))
+    torn = row.format(6, 6 << 30, 6 << 10) + row.format(7, 8 << 30, 8 << 10)[:-20]
+    told = mt.parse(rows + torn).registers
+    assert told.ranges.keys() == {0}
+    assert {0x20C, 0x20D, 0x20E, 0x20F} <= told.lost
+    with pytest.raises(mt.ParseError, match="no whole /proc/mtrr line"):
+        mt.parse(torn)
