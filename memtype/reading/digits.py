@@ -69,19 +69,27 @@ def lacking(held: Mapping[int, Register], filled: int = 0) -> set[int]:
     return {index for index in short - as_is if printed[index].value or not as_is}
 
 
-def no_pairs(held: Mapping[int, Register]) -> set[int]:
-    """The bases and masks of one list that nothing writes, but for a digit too few or too many.
+def unwritten(held: Mapping[int, Register]) -> set[int]:
+    """The bases, masks and default types of one list that nothing writes, but for a digit too few or too many.
 
     Examples
     --------
-    >>> sorted(no_pairs({0x201: Register(0xFF800008000, digits=11), 0x203: Register(0x2, digits=1)}))
+    >>> sorted(unwritten({0x201: Register(0xFF800008000, digits=11), 0x203: Register(0x2, digits=1)}))
     [513, 515]
-    >>> no_pairs({0x200: Register(0x51E72500000005, digits=14)})  # beyond the widest address
+    >>> unwritten({0x200: Register(0x51E72500000005, digits=14)})  # beyond the widest address
     {512}
     >>> masks = {0x201: 0xFFFF8000000800, 0x203: 0xFFFFFFFFC0000800}  # some programs fill them up to bit 63
-    >>> no_pairs({index: Register(mask, digits=16) for index, mask in masks.items()})
+    >>> unwritten({index: Register(mask, digits=16) for index, mask in masks.items()})
     {513}
+    >>> unwritten({0x2FF: Register(0xC005, digits=4)})  # of 0xc05
+    {767}
     """
+    default = held.get(rules.DEF_TYPE_MSR)
+    reserved = default is not None and default.digits and default.value & ~rules.DEF_TYPE_WRITABLE
+    return _no_pairs(held) | ({rules.DEF_TYPE_MSR} if reserved else set())
+
+
+def _no_pairs(held: Mapping[int, Register]) -> set[int]:
     printed = {index: each.value for index, each in held.items() if each.digits and pair_of(index) is not None}
     off = {index: mask for index, mask in printed.items() if index & 1 and mask and not mask & rules.MASK_VALID}
     beyond = {

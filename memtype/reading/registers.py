@@ -12,7 +12,7 @@ from memtype.errors import InputError, ParseError
 from memtype.machine import Cpu, Machine, Note
 from memtype.mtrr import vendor_name
 from memtype.pat import Pat
-from memtype.reading.digits import lacking, no_pairs
+from memtype.reading.digits import lacking, unwritten
 from memtype.reading.notes import MOST, not_told, settled
 from memtype.reading.patterns import later
 from memtype.reading.values import MOST_CPUS, hex_digits, hexadecimal, integer, number, quoted, refusal
@@ -263,7 +263,7 @@ def whole_numbers(
 ) -> tuple[Mapping[int, Held], Listing]:
     """The registers without those whose numbers lack digits, or nothing writes: they are lost."""
     short = {cpu: lacking(msrs, listing.filled) for cpu, msrs in registers.items()}
-    odd = {} if listing.whole else {cpu: no_pairs(msrs) for cpu, msrs in registers.items()}  # else all is as written
+    odd = {} if listing.whole else {cpu: unwritten(msrs) for cpu, msrs in registers.items()}  # else all is as written
     gone = {cpu: found for cpu, lost in short.items() if (found := lost | odd.get(cpu, set()))}
     if not gone:
         return registers, listing

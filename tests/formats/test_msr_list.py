@@ -509,3 +509,11 @@ def test_a_mask_that_lost_its_last_digits_is_not_told(mask, lost):
 def test_a_mask_ends_at_the_width_or_at_bit_63(mask, told):
     """No processor has bit 55 of a mask and not bit 63: a digit is too many."""
     assert (0x201 in mt.parse(f"0x200 0x6\n0x201 0x{mask:x}\n0x2ff 0xc06\n").registers.held) == told
+
+
+@pytest.mark.parametrize("value", [0xC005, 0x8001, 0x10C06, 0xD06, 0xCC06])
+def test_a_default_type_with_a_reserved_bit_is_one_with_a_digit_too_many(value):
+    """No processor takes bits 9:8 and 63:12: of 0xc05 it was 0xc005, with E clear, and memory UC."""
+    machine = mt.parse(f"0x200 0x6\n0x201 0xfffc00000800\n0x2ff 0x{value:x}\n")
+    assert 0x2FF not in machine.registers.held
+    assert machine.at(0x100000).type == mt.MemoryType.NOT_TOLD
