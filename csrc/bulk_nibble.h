@@ -498,7 +498,9 @@ INLINE size_t fill_steps(const memtype_tables *t, vec beyond, const uint64_t *gf
 	return n;
 }
 
-#define HIGH_PART 512u // words that take all windows, before the next are hoped to take fewer
+// Words that take all windows, before the next are hoped to take fewer: the first of 10^6 gfns above, 0.36 ns a word; where all
+// behind it took all windows 0.48 (AVX2, Zen 3).
+#define HIGH_PART 512u
 
 // Of gfns below LOW_GFNS fewer windows are asked.
 INLINE size_t run_fill(const memtype_tables *t, uint64_t last, const uint64_t *gfns, size_t n, uint64_t keep,
