@@ -372,6 +372,8 @@ def _split(line: str) -> _Line | None:
         rest = rest[named_value.end() :]
     if not number and (own := _OWN.match(rest)) and int(own[1], 16) == index:
         number, rest = own[1], rest[own.end() :]
+    elif not number and index >> 8 == 2 and _begins_number(rest, index):
+        number, rest = rest, ""
     columns = found["bare"] is None and index in reg.READ_MSRS and _COLUMNS.match(rest) is not None
     whole = columns or bool(_VALUE.match(rest) or _SET.match(rest))
     marked = bool(found["word"] or found["cpu"] or found["cpu2"])
@@ -386,6 +388,13 @@ def _split(line: str) -> _Line | None:
     named = (found["name"] or found["naming"]) if number else None
     other = misnamed(index, named) if named else None
     return _Line(found["cpu"] or found["cpu2"], index, number or found["name"], rest, other)
+
+
+def _begins_number(text: str, index: int) -> bool:
+    """Whether it is the front of the register's own number, which a line that breaks off leaves: 0x2 of 0x2ff. No
+    register of 0x200 to 0x2ff takes such a value: the type 2, and bits about it, are reserved."""
+    digits = text.lower().removeprefix("0x").rstrip(" ,")
+    return digits != "" and f"{index:x}".startswith(digits)
 
 
 def _index(text: str) -> int:

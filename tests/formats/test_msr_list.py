@@ -454,7 +454,7 @@ def test_a_column_more_says_the_same_where_it_is_written_so(value, told):
     assert (held[0x250].value if 0x250 in held else None) == told
 
 
-@pytest.mark.parametrize("number", ["26A", "26A,", "26a:", "0x26a,"])
+@pytest.mark.parametrize("number", ["26A", "26A,", "26a:", "0x26a,", "0x26", "0x2", "2,"])
 def test_a_register_s_own_number_is_no_value(number):
     """The value stands on the next line: a terminal wraps, and 0x26a is its number."""
     with pytest.raises(mt.ParseError, match=r":1: IA32_MTRR_FIX4K_D0000 .* has no value"):
