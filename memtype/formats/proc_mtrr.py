@@ -68,7 +68,7 @@ def parse(text: str, source: str = "<text>") -> Machine:
         raise ParseError(f"{source}: no whole /proc/mtrr line")
     # 8 pairs that are all in use may be the first of 10
     lost = {number for index in begun if index < rules.MAX_VARIABLE for number in pair_numbers(index)}
-    listing = Listing(cut is None, source != FILE, cut=cut is not None, lost=lost, listing="proc-mtrr")
+    listing = Listing(whole=cut is None, uncounted=source != FILE, cut=cut is not None, lost=lost, listing="proc-mtrr")
     held = def_type(None, True, None) | _masks(found, notes)
     ranges = {n: entry for n, entry in found.items() if not entry.size & (entry.size - 1)}
     taken = frozenset(number for number, _ in rows)
