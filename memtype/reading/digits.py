@@ -48,7 +48,8 @@ def lacking(held: Mapping[int, Register], filled: int = 0) -> set[int]:
     if filled:
         return {index for index, register in printed.items() if register.digits < filled}
     length = _length(r for index, r in printed.items() if index not in rules.FIXED_MSRS or r.value < 1 << 56)
-    ends = [_ends(index, register) for index, register in printed.items() if register.value and _has_end(index)]
+    told = {index: register for index, register in printed.items() if register.value and not register.against}
+    ends = [_ends(index, register) for index, register in told.items() if _has_end(index)]
     whole = any(ends) and (length in _USUAL or all(ends))
     longest = {index for index, register in printed.items() if register.digits == length}
     if 0 < length < _USUAL[-1] and (not whole or (len(longest) == 1 and _odd(printed[min(longest)]))):

@@ -470,6 +470,16 @@ def test_two_lines_that_lack_digits_tell_no_part_of_a_register():
     assert 0x26B in machine.registers.held
 
 
+@pytest.mark.parametrize("digits", [8, 10, 12, 16])
+def test_a_contradicted_default_type_shows_no_lost_digits_of_the_others(digits):
+    """Of 0xc06 and 0x6 neither E nor FE is left, as of a number that was cut."""
+    rows = {0xFE: 0x502, 0x200: 6, 0x201: 0x80000800, 0x202: 0, 0x203: 0, 0x2FF: 0xC06}
+    text = "".join(f"0x{index:x} 0x{value:0{digits}x}\n" for index, value in rows.items())
+    machine = mt.parse(f"{text}0x2ff 0x{6:0{digits}x}\n")
+    assert machine.registers.held.keys() == rows.keys()
+    assert "line 6 and line 7 tell IA32_MTRR_DEF_TYPE differently: it is not told" in machine.notes
+
+
 TRANSCRIPT = {0xFE: 0x502, 0x200: 6, 0x201: 0xFE0000000800, 0x250: 0x0606060606060606, 0x2FF: 0xC05}
 
 
